@@ -1,0 +1,48 @@
+/**
+ * User errors are values: a code, the place, why, and what to do. They are collected and thrown together as one
+ * `PumacError`; the command line prints them and exits with the code's documented status. Anything else that is
+ * thrown is a bug (exit 1).
+ */
+import { CATALOGUE, type DiagnosticCode } from "./catalogue.js";
+
+export interface Diagnostic {
+  readonly code: DiagnosticCode;
+  /** One sentence: what is wrong. Never a secret value. */
+  readonly what: string;
+  /** The node, file or peer. */
+  readonly where?: string;
+  readonly why?: string;
+  readonly fix?: string;
+}
+
+export class PumacError extends Error {
+  constructor(readonly diagnostics: readonly Diagnostic[]) {
+    super(diagnostics.map(printDiagnostic).join("\n"));
+    this.name = "PumacError";
+  }
+
+  /** The exit status of the first diagnostic (CLI.md). */
+  get exitCode(): number {
+    return CATALOGUE[this.diagnostics[0].code].exit;
+  }
+}
+
+/** The error that carries these diagnostics: `throw fail({ code, what, … })`. */
+export function fail(...diagnostics: readonly Diagnostic[]): PumacError {
+  return new PumacError(diagnostics);
+}
+
+/** The diagnostic as the command line shows it, without colour. */
+export function printDiagnostic(diagnostic: Diagnostic): string {
+  const lines = [`error[${diagnostic.code}]: ${diagnostic.what}`];
+  if (diagnostic.where !== undefined) {
+    lines.push(`  at:  ${diagnostic.where}`);
+  }
+  if (diagnostic.why !== undefined) {
+    lines.push(`  why: ${diagnostic.why}`);
+  }
+  if (diagnostic.fix !== undefined) {
+    lines.push(`  fix: ${diagnostic.fix}`);
+  }
+  return lines.join("\n");
+}

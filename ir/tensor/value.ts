@@ -1,0 +1,32 @@
+/**
+ * A tensor in the clear. Numbers are held as doubles whatever the declared type says (integers are exact to 2^53),
+ * because the tensor graph speaks about real numbers; large float32 weights may stay float32.
+ */
+export const DTYPES = [
+  "f64", "f32", "f16", "bf16", "i64", "i32", "i16", "i8", "u64", "u32", "u16", "u8", "bool",
+] as const; // biome-ignore format: one line says it
+export type DType = (typeof DTYPES)[number];
+
+export interface TensorType {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+export interface TensorValue extends TensorType {
+  /** Row-major; booleans are 0 and 1. */
+  readonly data: Float64Array | Float32Array;
+}
+
+export function isFloat(dtype: DType): boolean {
+  return dtype === "f64" || dtype === "f32" || dtype === "f16" || dtype === "bf16";
+}
+
+/** The number of elements of a shape. */
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, n) => product * n, 1);
+}
+
+/** A rank-0 tensor. */
+export function scalar(value: number, dtype: DType = "f32"): TensorValue {
+  return { dtype, shape: [], data: Float64Array.of(value) };
+}
