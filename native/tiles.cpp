@@ -1,0 +1,165 @@
+// The micro-kernels of the matrix product, one for each tier.
+//
+// AVX-512 has a 64-bit multiply (`vpmullq`). AVX2 has none: with a = a₀ + 2^32·a₁ and b likewise,
+// a·b ≡ a₀b₀ + 2^32·(a₀b₁ + a₁b₀) mod 2^64, so `pmuludq` gives the first product and one `pmulld` of a with b's halves
+// exchanged gives both cross products at once; the two are summed apart, and joined once for the whole depth.
+//
+// The additions are written in assembly because g++ 12 otherwise copies every accumulator at each step (a quarter of
+// the speed). PUMAC_PLAIN_INTRINSICS turns that off, for compilers and emulators without it.
+#include "matmul.hpp"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace pumac {
+
+namespace {
+
+void tile_portable(size_t depth, const uint64_t* a, const uint64_t* b, uint64_t* out) {
+  uint64_t sum[4][4] = {};
+  for (size_t p = 0; p < depth; p++, a += 4, b += 4) {
+    for (int i = 0; i < 4; i++) {
+      for (int j = 0; j < 4; j++) sum[i][j] += a[i] * b[j];
+    }
+  }
+  for (int i = 0; i < 4; i++) {
+    for (int j = 0; j < 4; j++) out[i * 4 + j] = sum[i][j];
+  }
+}
+
+constexpr Tile PORTABLE{4, 4, tile_portable};
+
+#if defined(__x86_64__)
+
+#if defined(__GNUC__) && !defined(__clang__) && !defined(PUMAC_PLAIN_INTRINSICS)
+#define ADD64_256(sum, term) asm("vpaddq %1, %0, %0" : "+x"(sum) : "x"(term))
+#define ADD32_256(sum, term) asm("vpaddd %1, %0, %0" : "+x"(sum) : "x"(term))
+#define ADD64_512(sum, term) asm("vpaddq %1, %0, %0" : "+v"(sum) : "v"(term))
+#else
+#define ADD64_256(sum, term) (sum) = _mm256_add_epi64((sum), (term))
+#define ADD32_256(sum, term) (sum) = _mm256_add_epi32((sum), (term))
+#define ADD64_512(sum, term) (sum) = _mm512_add_epi64((sum), (term))
+#endif
+
+#define AVX2_ROW(i)                                            \
+  x = _mm256_set1_epi64x(static_cast<long long>(a[i]));        \
+  low = _mm256_mul_epu32(x, y);                                \
+  cross = _mm256_mullo_epi32(x, swapped);                      \
+  ADD64_256(low##i, low);                                      \
+  ADD32_256(cross##i, cross);
+
+#define AVX2_STORE(i)                                                                                        \
+  joined = _mm256_add_epi64(_mm256_slli_epi64(cross##i, 32), _mm256_and_si256(cross##i, high));              \
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 4 * (i)), _mm256_add_epi64(low##i, joined));
+
+// 6 × 4: twelve sums, one vector of B and its exchange, one broadcast of A: fifteen of sixteen registers.
+__attribute__((target("avx2"), noinline)) void tile_avx2(size_t depth, const uint64_t* a, const uint64_t* b,
+                                                         uint64_t* out) {
+  const __m256i zero = _mm256_setzero_si256();
+  __m256i low0 = zero, low1 = zero, low2 = zero, low3 = zero, low4 = zero, low5 = zero;
+  __m256i cross0 = zero, cross1 = zero, cross2 = zero, cross3 = zero, cross4 = zero, cross5 = zero;
+  __m256i x, low, cross, joined;
+  for (size_t p = 0; p < depth; p++, a += 6, b += 4) {
+    const __m256i y = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b));
+    const __m256i swapped = _mm256_shuffle_epi32(y, 0xb1);
+    AVX2_ROW(0) AVX2_ROW(1) AVX2_ROW(2) AVX2_ROW(3) AVX2_ROW(4) AVX2_ROW(5)
+  }
+  const __m256i high = _mm256_set1_epi64x(static_cast<long long>(0xffffffff00000000ull));
+  AVX2_STORE(0) AVX2_STORE(1) AVX2_STORE(2) AVX2_STORE(3) AVX2_STORE(4) AVX2_STORE(5)
+}
+
+constexpr Tile AVX2{6, 4, tile_avx2};
+
+#define AVX512_ROW(i)                                       \
+  x = _mm512_set1_epi64(static_cast<long long>(a[i]));      \
+  left = _mm512_mullo_epi64(x, y0);                         \
+  right = _mm512_mullo_epi64(x, y1);                        \
+  ADD64_512(left##i, left);                                 \
+  ADD64_512(right##i, right);
+
+#define AVX512_STORE(i)                          \
+  _mm512_storeu_si512(out + 16 * (i), left##i);  \
+  _mm512_storeu_si512(out + 16 * (i) + 8, right##i);
+
+// 8 × 16: sixteen sums, two vectors of B, one broadcast of A.
+__attribute__((target("avx512f,avx512dq"), noinline)) void tile_avx512(size_t depth, const uint64_t* a,
+                                                                       const uint64_t* b, uint64_t* out) {
+  const __m512i zero = _mm512_setzero_si512();
+  __m512i left0 = zero, left1 = zero, left2 = zero, left3 = zero;
+  __m512i left4 = zero, left5 = zero, left6 = zero, left7 = zero;
+  __m512i right0 = zero, right1 = zero, right2 = zero, right3 = zero;
+  __m512i right4 = zero, right5 = zero, right6 = zero, right7 = zero;
+  __m512i x, left, right;
+  for (size_t p = 0; p < depth; p++, a += 8, b += 16) {
+    const __m512i y0 = _mm512_loadu_si512(b);
+    const __m512i y1 = _mm512_loadu_si512(b + 8);
+    AVX512_ROW(0) AVX512_ROW(1) AVX512_ROW(2) AVX512_ROW(3)
+    AVX512_ROW(4) AVX512_ROW(5) AVX512_ROW(6) AVX512_ROW(7)
+  }
+  AVX512_STORE(0) AVX512_STORE(1) AVX512_STORE(2) AVX512_STORE(3)
+  AVX512_STORE(4) AVX512_STORE(5) AVX512_STORE(6) AVX512_STORE(7)
+}
+
+constexpr Tile AVX512{8, 16, tile_avx512};
+
+#endif
+
+// c[j] ±= Σ_p a_p·b[p][j] for j in [begin, end), four rows of B at a time so that c is read and written a quarter as
+// often. Written once and compiled for each tier; compilers turn it into vector code.
+#define ROW_STREAM_BODY                                                                              \
+  const Matrix& a = product.a;                                                                       \
+  const Matrix& b = product.b;                                                                       \
+  const uint64_t sign = shape.negate ? ~0ull : 1ull;                                                 \
+  for (size_t i = 0; i < shape.rows; i++) {                                                          \
+    uint64_t* __restrict c = product.c + i * product.c_row;                                          \
+    const uint64_t* scale = a.data + i * a.row;                                                      \
+    if (!shape.accumulate) {                                                                         \
+      for (size_t j = begin; j < end; j++) c[j] = 0;                                                 \
+    }                                                                                                \
+    size_t p = 0;                                                                                    \
+    for (; p + 4 <= shape.depth; p += 4) {                                                           \
+      const uint64_t s0 = sign * scale[p * a.column], s1 = sign * scale[(p + 1) * a.column];         \
+      const uint64_t s2 = sign * scale[(p + 2) * a.column], s3 = sign * scale[(p + 3) * a.column];   \
+      const uint64_t* b0 = b.data + p * b.row;                                                       \
+      const uint64_t *b1 = b0 + b.row, *b2 = b1 + b.row, *b3 = b2 + b.row;                           \
+      for (size_t j = begin; j < end; j++) c[j] += s0 * b0[j] + s1 * b1[j] + s2 * b2[j] + s3 * b3[j]; \
+    }                                                                                                \
+    for (; p < shape.depth; p++) {                                                                   \
+      const uint64_t s0 = sign * scale[p * a.column];                                                \
+      const uint64_t* b0 = b.data + p * b.row;                                                       \
+      for (size_t j = begin; j < end; j++) c[j] += s0 * b0[j];                                       \
+    }                                                                                                \
+  }
+
+void row_stream_portable(const ProductShape& shape, const Product& product, size_t begin, size_t end) {
+  ROW_STREAM_BODY
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) void row_stream_avx2(const ProductShape& shape, const Product& product, size_t begin,
+                                                     size_t end) {
+  ROW_STREAM_BODY
+}
+
+__attribute__((target("avx512f,avx512dq,avx512vl"))) void row_stream_avx512(const ProductShape& shape,
+                                                                           const Product& product, size_t begin,
+                                                                           size_t end) {
+  ROW_STREAM_BODY
+}
+#endif
+
+}  // namespace
+
+#if defined(__x86_64__)
+const Tile& tile_of(Tier tier) { return tier == Tier::avx512 ? AVX512 : tier == Tier::avx2 ? AVX2 : PORTABLE; }
+
+RowStream row_stream_of(Tier tier) {
+  return tier == Tier::avx512 ? row_stream_avx512 : tier == Tier::avx2 ? row_stream_avx2 : row_stream_portable;
+}
+#else
+const Tile& tile_of(Tier) { return PORTABLE; }
+RowStream row_stream_of(Tier) { return row_stream_portable; }
+#endif
+
+}  // namespace pumac
