@@ -1,0 +1,211 @@
+/**
+ * Comparisons, bits, and the way back to words. P0 deals the one-hot vector of a digit of the mask as XOR shares; every
+ * public comparison of that value is then a local look-up at the digit of m. (PROTOCOL.md, comparison.)
+ */
+import type { Attributes } from "../graph.js";
+import { sizeOf } from "../tensor/value.js";
+import {
+  bitsOf,
+  broadcastShape,
+  hotOf,
+  integerOf,
+  masked,
+  packedBytes,
+  refuse,
+  ringOf,
+  sameShape,
+  stringOf,
+  wholeBlocks,
+  widthOf,
+  words,
+} from "./rules.js";
+import type { BitType, OpSpecification, ShareType, WordType } from "./types.js";
+
+const LARGEST = Number.MAX_SAFE_INTEGER;
+
+/** `at` and the digit's end must lie in the ring. */
+function checkDigit(x: WordType, at: number, width: number): void {
+  refuse(x.ring !== 0 && at + width > x.ring, `a digit at ${at} of ${width} bits is outside ring ${x.ring}`);
+}
+
+/** The common rule of less, equals and within: a hot digit and the value whose mask it is of. */
+function compare([hot, x]: readonly ShareType[], attributes: Attributes): BitType {
+  const at = integerOf(attributes, "at", 0, 63);
+  integerOf(attributes, "offset", -LARGEST, LARGEST);
+  checkDigit(masked(x), at, hotOf(hot).width);
+  refuse(!sameShape(hot.shape, x.shape), "the digit and the value have different shapes");
+  return { kind: "bits", shape: x.shape };
+}
+
+const demandNothing = (args: readonly ShareType[]) => args.map((type) => ("ring" in type ? type.ring : 0));
+
+/** Subsets of two or more of n masks: what `conjunction` is dealt. */
+export function subsetsOf(n: number): number {
+  return 2 ** n - 1 - n;
+}
+
+const COMPARISON = {
+  digits: {
+    doc: "The one-hot vector (2^width bits) of bits [at, at + width) of the mask, dealt by P0 as XOR shares.",
+    arity: [1, 1],
+    attributes: { at: "integer", width: "integer" },
+    infer: ([x], attributes) => {
+      const width = widthOf(attributes);
+      checkDigit(masked(x), integerOf(attributes, "at", 0, 63), width);
+      return { kind: "hot", width, shape: x.shape };
+    },
+    demand: demandNothing,
+    needsRange: true,
+    cost: ([x], attributes) => {
+      const macs = sizeOf(x.shape);
+      return { offline: packedBytes(macs, 2 ** (attributes.width as number)), macs: { P0: macs, P1: 0, P2: 0 } };
+    },
+    draws: ([x], attributes) => [
+      { pair: "01", bytes: packedBytes(sizeOf(x.shape), 2 ** (attributes.width as number)) },
+    ],
+  },
+  less: {
+    doc: "[digit of (m + offset) < digit of the mask], a look-up.",
+    arity: [2, 2],
+    attributes: { at: "integer", offset: "integer" },
+    infer: compare,
+    demand: demandNothing,
+    needsRange: true,
+  },
+  equals: {
+    doc: "[digit of (m + offset) - difference = digit of the mask, modulo 2^width], a look-up.",
+    arity: [2, 2],
+    attributes: { at: "integer", offset: "integer", difference: "integer" },
+    infer: (args, attributes) => {
+      integerOf(attributes, "difference", -LARGEST, LARGEST);
+      return compare(args, attributes);
+    },
+    demand: demandNothing,
+    needsRange: true,
+  },
+  within: {
+    doc: "[(digit of (m + offset) - digit of the mask) mod 2^width is one of from, …, from + count - 1], a look-up.",
+    arity: [2, 2],
+    attributes: { at: "integer", offset: "integer", from: "integer", count: "integer" },
+    infer: (args, attributes) => {
+      integerOf(attributes, "from", -LARGEST, LARGEST);
+      integerOf(attributes, "count", 0, 2 ** hotOf(args[0]).width);
+      return compare(args, attributes);
+    },
+    demand: demandNothing,
+    needsRange: true,
+  },
+  topBit: {
+    doc: "The ring's top bit of m + offset, XOR the mask's top bit, which P0 deals.",
+    arity: [1, 1],
+    attributes: { offset: "integer" },
+    infer: ([x], attributes) => {
+      integerOf(attributes, "offset", -LARGEST, LARGEST);
+      return { kind: "bits", shape: masked(x).shape };
+    },
+    demand: demandNothing,
+    needsRange: true,
+    cost: ([x]) => ({ offline: packedBytes(sizeOf(x.shape), 1) }),
+    draws: ([x]) => [{ pair: "01", bytes: packedBytes(sizeOf(x.shape), 1) }],
+  },
+} as const satisfies Record<string, OpSpecification>;
+
+const BOOLEAN = {
+  conjunction: {
+    doc: "The AND of 2 to 6 masked bits: P0 deals a bit for every subset of two or more masks.",
+    arity: [2, 6],
+    attributes: {},
+    infer: (args) => {
+      for (const type of args) {
+        bitsOf(type, "maskedBits");
+      }
+      refuse(
+        args.some((type) => !sameShape(type.shape, args[0].shape)),
+        "conjunction needs bits of one shape",
+      );
+      return { kind: "bits", shape: args[0].shape };
+    },
+    demand: (args) => args.map(() => 0),
+    cost: (args, _attributes, type) => {
+      const work = Math.ceil((sizeOf(type.shape) * 2 ** args.length) / 64);
+      return {
+        offline: subsetsOf(args.length) * packedBytes(sizeOf(type.shape), 1),
+        macs: { P0: work, P1: work, P2: work },
+      };
+    },
+    draws: (args, _attributes, type) => [
+      { pair: "01", bytes: subsetsOf(args.length) * wholeBlocks(packedBytes(sizeOf(type.shape), 1)) },
+    ],
+  },
+  exclusiveOr: {
+    doc: "a XOR b of bits, or of masked bits.",
+    arity: [2, 2],
+    attributes: {},
+    infer: ([a, b]) => {
+      refuse(a.kind !== b.kind || !sameShape(a.shape, b.shape), "exclusiveOr needs bits of one kind and shape");
+      return bitsOf(a, "bits", "maskedBits");
+    },
+    demand: () => [0, 0],
+  },
+  complement: {
+    doc: "NOT a, of bits or of masked bits.",
+    arity: [1, 1],
+    attributes: {},
+    infer: ([a]) => bitsOf(a, "bits", "maskedBits"),
+    demand: () => [0],
+  },
+} as const satisfies Record<string, OpSpecification>;
+
+const CONVERSION = {
+  timesBit: {
+    doc: "b * x for a masked bit and a masked value, broadcast: P0 deals the bit's mask and its product with x's mask.",
+    arity: [2, 2],
+    attributes: {},
+    infer: ([b, x]) => {
+      const shape = broadcastShape(bitsOf(b, "maskedBits").shape, masked(x).shape);
+      return { ...masked(x), kind: "additive", shape };
+    },
+    demand: (_args, _attributes, ring) => [0, ring],
+    cost: ([b], _attributes, type) => {
+      const n = sizeOf(type.shape);
+      const ring = words(type).ring;
+      const macs = { P0: n, P1: 4 * n, P2: 3 * n };
+      return { offline: packedBytes(sizeOf(b.shape), ring) + packedBytes(n, ring), macs };
+    },
+    draws: ([b], _attributes, type) => [
+      { pair: "01", bytes: 8 * sizeOf(b.shape) },
+      { pair: "01", bytes: 8 * sizeOf(type.shape) },
+    ],
+  },
+  toArithmetic: {
+    doc: "A masked bit as an additive integer 0 or 1 in any ring.",
+    arity: [1, 1],
+    attributes: { ring: "integer", fraction: "integer" },
+    infer: ([b], attributes) => {
+      const fraction = integerOf(attributes, "fraction", 0, 0);
+      return { kind: "additive", ring: ringOf(attributes), fraction, shape: bitsOf(b, "maskedBits").shape };
+    },
+    demand: () => [0],
+    cost: (_args, _attributes, type) => {
+      const n = sizeOf(type.shape);
+      return { offline: packedBytes(n, words(type).ring), macs: { P0: 0, P1: n, P2: n } };
+    },
+    draws: (_args, _attributes, type) => [{ pair: "01", bytes: 8 * sizeOf(type.shape) }],
+  },
+  reveal: {
+    doc: "Opens a value to the data owner: P1 and P2 each send one additive share, freshly randomised by a zero-sharing from k12, so that the owner learns the value and nothing else. The only op that lowers secrecy.",
+    arity: [1, 1],
+    attributes: { name: "string" },
+    infer: ([x], attributes) => {
+      stringOf(attributes, "name");
+      return words(x);
+    },
+    demand: ([x]) => [words(x).ring],
+    needsRange: true,
+    alias: true,
+    cost: ([x]) => ({ output: packedBytes(sizeOf(x.shape), words(x).ring) }),
+    draws: ([x]) => [{ pair: "12", bytes: 8 * sizeOf(x.shape) }],
+  },
+} as const satisfies Record<string, OpSpecification>;
+
+export const BITS = { ...COMPARISON, ...BOOLEAN, ...CONVERSION } as const;

@@ -1,0 +1,90 @@
+/**
+ * The meanings of the split ops (see evaluate.ts): the real functions that they approximate, rounded. Only `evaluate`
+ * uses floating-point functions; the roles use tables.
+ */
+import { sizeOf } from "../tensor/value.js";
+import { type Meaning, make, openOf, signedOf } from "./meaning.js";
+import type { ShareType, WordType } from "./types.js";
+
+function toWord(real: number): bigint {
+  return BigInt.asUintN(64, BigInt(Math.round(real)));
+}
+
+/** c_0 + sum c_n cos(n t) + s_n sin(n t) of x's integer modulo 2^angle, as real numbers. */
+function seriesValues(words: BigUint64Array, attributes: Parameters<Meaning>[1]): Float64Array {
+  const angle = attributes.angle as number;
+  const unit = 2 ** (attributes.coefficientFraction as number);
+  const sines = attributes.sines as readonly number[];
+  return Float64Array.from(words, (word) => {
+    const theta = (2 * Math.PI * Number(BigInt.asUintN(angle, word))) / 2 ** angle;
+    let sum = attributes.constant as number;
+    (attributes.cosines as readonly number[]).forEach((c, i) => {
+      sum += c * Math.cos((i + 1) * theta) + sines[i] * Math.sin((i + 1) * theta);
+    });
+    return sum / unit;
+  });
+}
+
+function seriesUnit(attributes: Parameters<Meaning>[1]): number {
+  return 2 ** ((attributes.publicFraction as number) + (attributes.secretFraction as number));
+}
+
+const series: Meaning = ([x], attributes, type) =>
+  make(
+    type,
+    BigUint64Array.from(seriesValues(x.value, attributes), (real) => toWord(real * seriesUnit(attributes))),
+  );
+
+/** The product of two reals of which only the first is inexact. */
+const seriesTimes: Meaning = ([x, y], attributes, type) => {
+  const unit = seriesUnit(attributes);
+  const factor = signedOf(y);
+  const values = seriesValues(x.value, attributes);
+  return make(
+    type,
+    BigUint64Array.from(values, (real, i) => BigInt.asUintN(64, BigInt(Math.round(real * unit)) * factor[i])),
+  );
+};
+
+const exponential: Meaning = ([x], attributes, type) => {
+  const cut = attributes.cut as number;
+  const unit = 2 ** (x.type as WordType).fraction;
+  const open = openOf(x);
+  const real = (word: bigint) => Number(BigInt.asUintN(cut, word)) / unit;
+  const scale = seriesUnit(attributes);
+  return make(
+    type,
+    BigUint64Array.from(open, (word, i) => toWord(scale * 2 ** (real(x.mask![i]) - real(word)))),
+  );
+};
+
+/** q of every element: top digit of the biased m minus top digit of the mask, modulo 2^width. */
+function buckets(open: BigUint64Array, mask: BigUint64Array, ring: number, width: number): number[] {
+  const shift = BigInt(ring - width);
+  return Array.from(open, (word, i) => {
+    const biased = BigInt.asUintN(ring, word + (1n << BigInt(ring - 1)));
+    return Number(BigInt.asUintN(width, (biased >> shift) - (mask[i] >> shift)));
+  });
+}
+
+const coarseCount: Meaning = ([x], attributes, type: ShareType) => {
+  const width = attributes.width as number;
+  const segments = attributes.segments as readonly number[];
+  const values = 2 ** width;
+  const q = buckets(openOf(x), x.mask!, (x.type as WordType).ring, width);
+  const counts = new BigUint64Array(sizeOf(type.shape));
+  let at = 0;
+  for (let row = 0; row * values < counts.length; row++) {
+    const length = segments[row % segments.length];
+    for (let v = 0; v < values; v++) {
+      counts[row * values + v] = BigInt(q.slice(at, at + length).filter((each) => each >= v).length);
+    }
+    at += length;
+  }
+  return make(type, counts);
+};
+
+export const SPLIT_MEANING = { series, seriesTimes, exponential, coarseCount } as const satisfies Record<
+  string,
+  Meaning
+>;

@@ -1,0 +1,263 @@
+/**
+ * The local ops: what each party does to its own components without a message. The general linear map with public
+ * integer coefficients is local on masked and on additive values; `rescale` is local too, because its result lives in
+ * a smaller ring where nothing wraps (PROTOCOL.md).
+ */
+import type { Attributes } from "../graph.js";
+import { sizeOf } from "../tensor/value.js";
+import {
+  broadcastShape,
+  integerOf,
+  integersOf,
+  masked,
+  refuse,
+  ringOf,
+  sameRing,
+  shapeOf,
+  stringOf,
+  tensorOf,
+  words,
+} from "./rules.js";
+import type { OpSpecification, ShareType, WordType } from "./types.js";
+
+const LARGEST = Number.MAX_SAFE_INTEGER;
+
+/** The common type of the arguments of add and subtract: same kind, ring and fraction. */
+function agree(args: readonly ShareType[]): WordType {
+  const [a, b] = args.map(words);
+  refuse(a.kind !== b.kind, `cannot combine ${a.kind} with ${b.kind}: use toAdditive`);
+  refuse(a.fraction !== b.fraction, `fractions ${a.fraction} and ${b.fraction} differ`);
+  refuse(a.ring !== b.ring && a.ring !== 0 && b.ring !== 0, `rings ${a.ring} and ${b.ring} differ: use reduce`);
+  return { ...a, ring: Math.min(a.ring, b.ring), shape: broadcastShape(a.shape, b.shape) };
+}
+
+/** The argument with another shape; for words, bits and masked bits. */
+function moved(type: ShareType, shape: readonly number[]): ShareType {
+  refuse(type.kind === "hot", "hot values do not move");
+  return { ...type, shape };
+}
+
+function owner(attributes: Attributes): string {
+  const name = stringOf(attributes, "owner");
+  refuse(!["model", "data", "public"].includes(name), `unknown owner '${name}'`);
+  return name;
+}
+
+function declared(attributes: Attributes, shape: readonly number[]): WordType {
+  return { kind: "masked", ring: ringOf(attributes), fraction: integerOf(attributes, "fraction", -1024, 1024), shape };
+}
+
+const SOURCES = {
+  input: {
+    doc: "A value of an owner, shared before the run: the owner gives one seed to P0 and P1, one to P0 and P2 (the masks), and m to P1 and P2. A public input has the mask 0.",
+    arity: [0, 0],
+    attributes: { owner: "string", name: "string", ring: "integer", fraction: "integer", shape: "integers" },
+    infer: (_, attributes) => {
+      owner(attributes);
+      stringOf(attributes, "name");
+      return declared(attributes, shapeOf(attributes, "shape"));
+    },
+    demand: () => [],
+    draws: (_, attributes, type) => {
+      const bytes = 8 * sizeOf(type.shape);
+      return attributes.owner === "public"
+        ? []
+        : [
+            { pair: "01", bytes },
+            { pair: "02", bytes },
+          ];
+    },
+  },
+  constant: {
+    doc: "A public integer tensor as a masked value with mask 0.",
+    arity: [0, 0],
+    attributes: { value: "tensor", ring: "integer", fraction: "integer" },
+    infer: (_, attributes) => declared(attributes, tensorOf(attributes, "value").shape),
+    demand: () => [],
+  },
+} as const satisfies Record<string, OpSpecification>;
+
+const ARITHMETIC = {
+  add: {
+    doc: "x + y, broadcast; rings and fractions are equal.",
+    arity: [2, 2],
+    attributes: {},
+    infer: agree,
+    demand: sameRing,
+  },
+  subtract: {
+    doc: "x - y, broadcast; rings and fractions are equal.",
+    arity: [2, 2],
+    attributes: {},
+    infer: agree,
+    demand: sameRing,
+  },
+  negate: {
+    doc: "-x.",
+    arity: [1, 1],
+    attributes: {},
+    infer: ([x]) => words(x),
+    demand: sameRing,
+  },
+  sum: {
+    doc: "The sum over one axis, which is dropped.",
+    arity: [1, 1],
+    attributes: { axis: "integer" },
+    infer: ([x], attributes) => {
+      const axis = integerOf(attributes, "axis", 0, x.shape.length - 1);
+      return { ...words(x), shape: x.shape.filter((_, i) => i !== axis) };
+    },
+    demand: sameRing,
+  },
+  addConstant: {
+    doc: "x + c for a public integer tensor c at x's fraction, broadcast.",
+    arity: [1, 1],
+    attributes: { value: "tensor" },
+    infer: ([x], attributes) => ({
+      ...words(x),
+      shape: broadcastShape(x.shape, tensorOf(attributes, "value").shape),
+    }),
+    demand: sameRing,
+  },
+  multiplyConstant: {
+    doc: "x * c for a public integer tensor c, broadcast; `fraction` is c's and adds to x's.",
+    arity: [1, 1],
+    attributes: { value: "tensor", fraction: "integer" },
+    infer: ([x], attributes) => ({
+      ...words(x),
+      fraction: words(x).fraction + integerOf(attributes, "fraction", -1024, 1024),
+      shape: broadcastShape(x.shape, tensorOf(attributes, "value").shape),
+    }),
+    demand: sameRing,
+  },
+  shiftLeft: {
+    doc: "x * 2^bits at bits more fractional bits: the same real number, exact; the ring grows with it, up to 64.",
+    arity: [1, 1],
+    attributes: { bits: "integer" },
+    infer: ([x], attributes) => {
+      const { ring, fraction, ...rest } = words(x);
+      const bits = integerOf(attributes, "bits", 0, 63);
+      return { ...rest, ring: ring === 0 ? 0 : Math.min(64, ring + bits), fraction: fraction + bits };
+    },
+    demand: (_, attributes, ring) => [Math.max(1, ring - (attributes.bits as number))],
+  },
+  relabel: {
+    doc: "The same integer read at another fraction: a multiplication by a power of two, for free.",
+    arity: [1, 1],
+    attributes: { fraction: "integer" },
+    infer: ([x], attributes) => ({ ...words(x), fraction: integerOf(attributes, "fraction", -1024, 1024) }),
+    demand: sameRing,
+    alias: true,
+  },
+  reduce: {
+    doc: "The same value in a smaller ring: every component modulo 2^ring.",
+    arity: [1, 1],
+    attributes: { ring: "integer" },
+    infer: ([x], attributes) => {
+      const ring = integerOf(attributes, "ring", 1, 64);
+      const from = words(x).ring;
+      refuse(from !== 0 && ring > from, `reduce from ring ${from} to the larger ${ring}`);
+      return { ...words(x), ring };
+    },
+    demand: sameRing,
+    alias: true,
+  },
+  rescale: {
+    doc: "Drops `bits` fractional bits: (m - 2^(s-1)) >> s and both masks >> s, in the ring smaller by s. Never a large error. (PROTOCOL.md, rescale.)",
+    arity: [1, 1],
+    attributes: { bits: "integer" },
+    infer: ([x], attributes) => {
+      const { ring, fraction, ...rest } = masked(x);
+      const bits = integerOf(attributes, "bits", 0, 63);
+      refuse(ring !== 0 && bits >= ring, `rescale by ${bits} bits leaves nothing of ring ${ring}`);
+      return { ...rest, ring: ring === 0 ? 0 : ring - bits, fraction: fraction - bits };
+    },
+    demand: (_, attributes, ring) => [Math.min(64, ring + (attributes.bits as number))],
+    ulp: (_, attributes) => (attributes.bits === 0 ? 0 : 1),
+  },
+  toAdditive: {
+    doc: "A masked value as an additive one: a1 = m - mask1, a2 = -mask2.",
+    arity: [1, 1],
+    attributes: {},
+    infer: ([x]) => ({ ...masked(x), kind: "additive" }),
+    demand: sameRing,
+  },
+} as const satisfies Record<string, OpSpecification>;
+
+/** The least and the largest flat index that a strided view reads; undefined where it reads nothing. */
+function reach(shape: readonly number[], strides: readonly number[], offset: number): [number, number] | undefined {
+  if (sizeOf(shape) === 0) {
+    return undefined;
+  }
+  let least = offset;
+  let most = offset;
+  shape.forEach((n, i) => {
+    const far = (n - 1) * strides[i];
+    least += Math.min(0, far);
+    most += Math.max(0, far);
+  });
+  return [least, most];
+}
+
+const MOVEMENTS = {
+  reshape: {
+    doc: "The same elements in another shape.",
+    arity: [1, 1],
+    attributes: { shape: "integers" },
+    infer: ([x], attributes) => {
+      const shape = shapeOf(attributes, "shape");
+      refuse(sizeOf(shape) !== sizeOf(x.shape), `cannot reshape [${x.shape.join(",")}] to [${shape.join(",")}]`);
+      return moved(x, shape);
+    },
+    demand: sameRing,
+    alias: true,
+  },
+  view: {
+    doc: "A strided copy of the flat argument: transpose, broadcast, slice, reverse. Strides and offset in elements.",
+    arity: [1, 1],
+    attributes: { shape: "integers", strides: "integers", offset: "integer" },
+    infer: ([x], attributes) => {
+      const shape = shapeOf(attributes, "shape");
+      const strides = integersOf(attributes, "strides", -LARGEST, LARGEST);
+      refuse(strides.length !== shape.length, "view needs a stride for each axis");
+      const span = reach(shape, strides, integerOf(attributes, "offset", 0, LARGEST));
+      refuse(span !== undefined && (span[0] < 0 || span[1] >= sizeOf(x.shape)), "view reads outside its argument");
+      return moved(x, shape);
+    },
+    demand: sameRing,
+  },
+  concatenate: {
+    doc: "The arguments one after the other along an axis.",
+    arity: [1, 65536],
+    attributes: { axis: "integer" },
+    infer: (args, attributes) => {
+      const [first] = args;
+      const axis = integerOf(attributes, "axis", 0, first.shape.length - 1);
+      const without = (type: ShareType) => JSON.stringify({ ...type, ring: 0, shape: type.shape.toSpliced(axis, 1) });
+      const rings = args.map((type) => ("ring" in type ? type.ring : 0)).filter((ring) => ring !== 0);
+      refuse(
+        args.some((type) => without(type) !== without(first)),
+        "concatenate needs arguments of one type",
+      );
+      refuse(new Set(rings).size > 1, "concatenate needs arguments of one ring");
+      const length = args.reduce((sum, type) => sum + type.shape[axis], 0);
+      const result = moved(first, first.shape.with(axis, length));
+      return "ring" in result && rings.length < args.length ? { ...result, ring: 0 } : result;
+    },
+    demand: sameRing,
+  },
+  take: {
+    doc: "Elements of the flat argument by index, in a new shape; -1 is a share of zero.",
+    arity: [1, 1],
+    attributes: { indices: "integers", shape: "integers" },
+    infer: ([x], attributes) => {
+      const indices = integersOf(attributes, "indices", -1, sizeOf(x.shape) - 1);
+      const shape = shapeOf(attributes, "shape");
+      refuse(sizeOf(shape) !== indices.length, "take needs as many indices as its shape has elements");
+      return moved(x, shape);
+    },
+    demand: sameRing,
+  },
+} as const satisfies Record<string, OpSpecification>;
+
+export const LINEAR = { ...SOURCES, ...ARITHMETIC, ...MOVEMENTS } as const;

@@ -1,0 +1,65 @@
+/**
+ * The openings: the only messages between P1 and P2, one of each opening's kind per round, all openings of a round in
+ * one message each way. What is opened is always masked by a fresh draw of both k01 and k02.
+ */
+import { sizeOf } from "../tensor/value.js";
+import { additive, bitsOf, integerOf, masked, packedBytes, refuse, sameRing } from "./rules.js";
+import type { OpSpecification, WordType } from "./types.js";
+
+/** `widen`'s new high bits; 0 while rings are unplanned. */
+export function gainedBits(from: WordType, to: WordType): number {
+  return from.ring === 0 || to.ring === 0 ? 0 : to.ring - from.ring;
+}
+
+export const ROUNDS = {
+  remask: {
+    doc: "An additive value as a masked one with fresh masks: P1 and P2 exchange a_j + mask_j. One round.",
+    arity: [1, 1],
+    attributes: {},
+    infer: ([x]) => ({ ...additive(x), kind: "masked" }),
+    demand: sameRing,
+    cost: ([x]) => ({ online: packedBytes(sizeOf(x.shape), additive(x).ring), depth: 1 }),
+    draws: ([x]) => [
+      { pair: "01", bytes: 8 * sizeOf(x.shape) },
+      { pair: "02", bytes: 8 * sizeOf(x.shape) },
+    ],
+  },
+  remaskBits: {
+    doc: "XOR-shared bits as masked bits with fresh masks. One round, one bit each way.",
+    arity: [1, 1],
+    attributes: {},
+    infer: ([x]) => ({ kind: "maskedBits", shape: bitsOf(x, "bits").shape }),
+    demand: () => [0],
+    cost: ([x]) => ({ online: packedBytes(sizeOf(x.shape), 1), depth: 1 }),
+    draws: ([x]) => [
+      { pair: "01", bytes: packedBytes(sizeOf(x.shape), 1) },
+      { pair: "02", bytes: packedBytes(sizeOf(x.shape), 1) },
+    ],
+  },
+  widen: {
+    doc: "The same value in a larger ring, for |x| < 2^(k-2) as an integer: opens only the new high bits. One round. (PROTOCOL.md, widen.)",
+    arity: [1, 1],
+    attributes: { ring: "integer" },
+    infer: ([x], attributes) => {
+      const ring = integerOf(attributes, "ring", 1, 64);
+      const from = masked(x).ring;
+      refuse(from !== 0 && (ring <= from || from < 2), `widen from ring ${from} to ${ring}`);
+      return { ...masked(x), ring };
+    },
+    demand: ([x]) => [masked(x).ring],
+    needsRange: true,
+    cost: ([x], _attributes, type) => {
+      const section = packedBytes(sizeOf(x.shape), gainedBits(masked(x), masked(type)));
+      return { offline: 2 * section, online: section, depth: 1 };
+    },
+    draws: ([x]) => {
+      const bytes = 8 * sizeOf(x.shape);
+      return [
+        { pair: "01", bytes },
+        { pair: "01", bytes },
+        { pair: "01", bytes },
+        { pair: "02", bytes },
+      ];
+    },
+  },
+} as const satisfies Record<string, OpSpecification>;

@@ -1,0 +1,151 @@
+/**
+ * Helpers of the share level's type and cost rules. The rules are strict, because a plan from a file is checked with
+ * them: what they accept, the interpreter may run without looking again.
+ */
+import type { Attributes } from "../graph.js";
+import { sizeOf, type TensorValue } from "../tensor/value.js";
+import { type BitType, type HotType, MAXIMUM_HOT_WIDTH, type ShareType, type WordType } from "./types.js";
+
+/** An error of the rules: the compiler's fault, or a malformed plan (its checker says so). */
+export function refuse(condition: boolean, message: string): void {
+  if (condition) {
+    throw new Error(message);
+  }
+}
+
+export function integerOf(attributes: Attributes, name: string, least: number, most: number): number {
+  const value = attributes[name];
+  if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > most) {
+    throw new Error(`attribute ${name} must be an integer from ${least} to ${most}, not ${String(value)}`);
+  }
+  return value;
+}
+
+export function integersOf(attributes: Attributes, name: string, least: number, most: number): readonly number[] {
+  const value = attributes[name];
+  const good = (each: unknown) => Number.isInteger(each) && (each as number) >= least && (each as number) <= most;
+  if (!Array.isArray(value) || !value.every(good)) {
+    throw new Error(`attribute ${name} must be integers from ${least} to ${most}`);
+  }
+  return value as readonly number[];
+}
+
+export function tensorOf(attributes: Attributes, name: string): TensorValue {
+  const value = attributes[name];
+  if (typeof value !== "object" || value === null || !("data" in value)) {
+    throw new Error(`attribute ${name} must be a tensor`);
+  }
+  refuse(value.data.length !== sizeOf(value.shape), `attribute ${name} has another length than its shape`);
+  refuse(!value.data.every(Number.isSafeInteger), `attribute ${name} must hold integers`);
+  return value;
+}
+
+export function stringOf(attributes: Attributes, name: string): string {
+  const value = attributes[name];
+  if (typeof value !== "string") {
+    throw new Error(`attribute ${name} must be a string`);
+  }
+  return value;
+}
+
+const LARGEST_SIZE = 2 ** 40;
+
+export function shapeOf(attributes: Attributes, name: string): readonly number[] {
+  const shape = integersOf(attributes, name, 0, LARGEST_SIZE);
+  refuse(sizeOf(shape) > LARGEST_SIZE, `${name} is too large`);
+  return shape;
+}
+
+export function words(type: ShareType): WordType {
+  if (type.kind !== "masked" && type.kind !== "additive") {
+    throw new Error(`expected masked or additive words, not ${type.kind}`);
+  }
+  return type;
+}
+
+export function masked(type: ShareType): WordType {
+  if (type.kind !== "masked") {
+    throw new Error(`expected a masked value, not ${type.kind}`);
+  }
+  return type;
+}
+
+export function additive(type: ShareType): WordType {
+  if (type.kind !== "additive") {
+    throw new Error(`expected an additive value, not ${type.kind}`);
+  }
+  return type;
+}
+
+export function bitsOf(type: ShareType, ...kinds: readonly BitType["kind"][]): BitType {
+  if ((type.kind !== "bits" && type.kind !== "maskedBits") || !kinds.includes(type.kind)) {
+    throw new Error(`expected ${kinds.join(" or ")}, not ${type.kind}`);
+  }
+  return type;
+}
+
+export function hotOf(type: ShareType): HotType {
+  if (type.kind !== "hot") {
+    throw new Error(`expected hot, not ${type.kind}`);
+  }
+  return type;
+}
+
+/** The ring of a result whose arguments have these rings: the smallest, unplanned if one is. */
+export function smallestRing(...rings: readonly number[]): number {
+  return Math.min(...rings);
+}
+
+export function ringOf(attributes: Attributes, name = "ring"): number {
+  return integerOf(attributes, name, 0, 64);
+}
+
+export function widthOf(attributes: Attributes): number {
+  return integerOf(attributes, "width", 1, MAXIMUM_HOT_WIDTH);
+}
+
+/** The shape of a numpy broadcast; throws where shapes do not fit. */
+export function broadcastShape(a: readonly number[], b: readonly number[]): readonly number[] {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, i) => {
+    const x = a[i - rank + a.length] ?? 1;
+    const y = b[i - rank + b.length] ?? 1;
+    refuse(x !== y && x !== 1 && y !== 1, `shapes [${a.join(",")}] and [${b.join(",")}] do not broadcast`);
+    return x === 1 ? y : x;
+  });
+}
+
+export function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((n, i) => n === b[i]);
+}
+
+/** Row-major strides of a shape, in elements. */
+export function stridesOf(shape: readonly number[]): number[] {
+  const strides = new Array<number>(shape.length);
+  for (let i = shape.length - 1, step = 1; i >= 0; step *= shape[i--]) {
+    strides[i] = step;
+  }
+  return strides;
+}
+
+/** Strides that read a tensor of shape `from` as if it had been broadcast to `to`: 0 along repeated axes. */
+export function broadcastStrides(from: readonly number[], to: readonly number[]): number[] {
+  const strides = stridesOf(from);
+  const missing = to.length - from.length;
+  return to.map((_, i) => (i < missing || from[i - missing] === 1 ? 0 : strides[i - missing]));
+}
+
+/** Bytes of `count` elements packed at `bits` bits each: every section of a message starts on a byte. */
+export function packedBytes(count: number, bits: number): number {
+  return Math.ceil((count * bits) / 8);
+}
+
+/** Bytes of a draw, rounded up to whole stream blocks. */
+export function wholeBlocks(bytes: number): number {
+  return Math.ceil(bytes / 16) * 16;
+}
+
+/** `demand` of ops for which every word argument needs the result's ring. */
+export function sameRing(args: readonly ShareType[], _attributes: Attributes, ring: number): readonly number[] {
+  return args.map((type) => (type.kind === "masked" || type.kind === "additive" ? ring : 0));
+}

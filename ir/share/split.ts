@@ -1,0 +1,177 @@
+/**
+ * Functions of x = m - mask that separate into a sum of products pub_r(m) * sec_r(mask): P0 deals sec_r, P1 and P2
+ * multiply by pub_r. No round. `pub_r` is computed with integers from tables in the plan, so that it is bit-identical
+ * on P1 and P2. (PROTOCOL.md, split.)
+ */
+import type { AttributeSignature, Attributes } from "../graph.js";
+import { sizeOf } from "../tensor/value.js";
+import {
+  integerOf,
+  integersOf,
+  masked,
+  packedBytes,
+  refuse,
+  ringOf,
+  sameShape,
+  wholeBlocks,
+  widthOf,
+} from "./rules.js";
+import { COEFFICIENT_FRACTION, TABLE_FRACTION } from "./tables.js";
+import type { OpSpecification, ShareCost, ShareType, WordType } from "./types.js";
+
+const SERIES = {
+  angle: "integer",
+  cosines: "integers",
+  sines: "integers",
+  constant: "integer",
+  coefficientFraction: "integer",
+  publicFraction: "integer",
+  secretFraction: "integer",
+  ring: "integer",
+} as const satisfies AttributeSignature;
+
+const LARGEST_ANGLE = 26;
+const LARGEST_HARMONICS = 64;
+
+/** Terms of a series: two for each harmonic. */
+export function termsOf(attributes: Attributes): number {
+  return 2 * (attributes.cosines as readonly number[]).length;
+}
+
+function checkSeries(x: WordType, attributes: Attributes): void {
+  const angle = integerOf(attributes, "angle", 3, LARGEST_ANGLE);
+  refuse(x.ring !== 0 && x.ring < angle, `a series of angle ${angle} needs that ring, not ${x.ring}`);
+  const cosines = integersOf(attributes, "cosines", -(2 ** 31), 2 ** 31 - 1);
+  const sines = integersOf(attributes, "sines", -(2 ** 31), 2 ** 31 - 1);
+  refuse(cosines.length !== sines.length, "a series has as many sines as cosines");
+  refuse(
+    cosines.length === 0 || cosines.length > LARGEST_HARMONICS,
+    `a series has 1 to ${LARGEST_HARMONICS} harmonics`,
+  );
+  integerOf(attributes, "constant", -(2 ** 52), 2 ** 52);
+  integerOf(attributes, "coefficientFraction", COEFFICIENT_FRACTION, COEFFICIENT_FRACTION);
+  integerOf(attributes, "publicFraction", 1, COEFFICIENT_FRACTION);
+  integerOf(attributes, "secretFraction", 1, TABLE_FRACTION);
+}
+
+function seriesFraction(attributes: Attributes): number {
+  return (attributes.publicFraction as number) + (attributes.secretFraction as number);
+}
+
+/** Errors of a series' tables: half a unit of each public and of each secret factor, per harmonic. */
+function seriesUlp(attributes: Attributes): number {
+  const cosines = attributes.cosines as readonly number[];
+  const sines = attributes.sines as readonly number[];
+  const [publicUnits, secretUnits] = [
+    2 ** (attributes.publicFraction as number),
+    2 ** (attributes.secretFraction as number),
+  ];
+  let ulp = 2;
+  cosines.forEach((c, i) => {
+    const largest = (Math.hypot(c, sines[i]) / 2 ** COEFFICIENT_FRACTION) * publicUnits;
+    ulp += 1.5 * (0.51 * secretUnits + 0.51 * largest + 1);
+  });
+  return ulp;
+}
+
+function dealtTerms(terms: number, type: ShareType, work: number): Partial<ShareCost> {
+  const n = sizeOf(type.shape);
+  const macs = { P0: n * terms, P1: n * work, P2: n * work };
+  return { offline: terms * packedBytes(n, (type as WordType).ring), macs };
+}
+
+function termDraw(terms: number, type: ShareType): { readonly pair: "01"; readonly bytes: number } {
+  return { pair: "01", bytes: terms * wholeBlocks(8 * sizeOf(type.shape)) };
+}
+
+/** Bytes of one dealt counter of `coarseCount` in the stream. */
+export function counterBytes(ring: number): number {
+  return ring <= 8 ? 1 : 2;
+}
+
+export const SPLIT = {
+  series: {
+    doc: "c_0 + sum of c_n cos(n t) + s_n sin(n t), t = 2 pi x / 2^angle, x's integer modulo 2^angle. Coefficients are integers at coefficientFraction bits; public factors are rounded to publicFraction, secret ones to secretFraction bits. The result may be in any ring.",
+    arity: [1, 1],
+    attributes: SERIES,
+    infer: ([x], attributes) => {
+      checkSeries(masked(x), attributes);
+      return { kind: "additive", ring: ringOf(attributes), fraction: seriesFraction(attributes), shape: x.shape };
+    },
+    demand: (_, attributes) => [attributes.angle as number],
+    cost: (_args, attributes, type) => dealtTerms(termsOf(attributes), type, termsOf(attributes)),
+    draws: (_args, attributes, type) => [termDraw(termsOf(attributes), type)],
+    ulp: (_args, attributes) => seriesUlp(attributes),
+  },
+  seriesTimes: {
+    doc: "series(x) * y for a masked y of x's shape: P0 deals every secret factor and its product with y's mask. The constant's part is local.",
+    arity: [2, 2],
+    attributes: SERIES,
+    infer: ([x, y], attributes) => {
+      checkSeries(masked(x), attributes);
+      refuse(!sameShape(x.shape, masked(y).shape), "seriesTimes needs arguments of one shape");
+      const ring = ringOf(attributes);
+      refuse(
+        masked(y).ring !== 0 && masked(y).ring < ring,
+        `seriesTimes in ring ${ring} of a factor in ${masked(y).ring}`,
+      );
+      const fraction = seriesFraction(attributes) + masked(y).fraction;
+      return { kind: "additive", ring, fraction, shape: x.shape };
+    },
+    demand: (_, attributes, ring) => [attributes.angle as number, ring],
+    cost: (_args, attributes, type) => dealtTerms(2 * termsOf(attributes), type, 2 * termsOf(attributes)),
+    draws: (_args, attributes, type) => [termDraw(termsOf(attributes), type), termDraw(termsOf(attributes), type)],
+    ulp: (_args, attributes) => seriesUlp(attributes),
+  },
+  exponential: {
+    doc: "2^-u * 2^v for u the low `cut` bits of m and v the low `cut` bits of the mask, both read at x's fraction: 2^-x up to whole powers of 2^-(2^(cut - fraction)), which a digit of the rest tells apart. (masked_rss.exp2_neg.)",
+    arity: [1, 1],
+    attributes: { cut: "integer", publicFraction: "integer", secretFraction: "integer", ring: "integer" },
+    infer: ([x], attributes) => {
+      const { ring, fraction } = masked(x);
+      refuse(fraction < 1 || fraction > 24, `exponential reads 1 to 24 fractional bits, not ${fraction}`);
+      const cut = integerOf(attributes, "cut", fraction, fraction + 5);
+      refuse(ring !== 0 && ring < cut, `exponential reads ${cut} bits of a ring of ${ring}`);
+      const fractions =
+        integerOf(attributes, "publicFraction", 1, TABLE_FRACTION) +
+        integerOf(attributes, "secretFraction", 1, TABLE_FRACTION);
+      return { kind: "additive", ring: ringOf(attributes), fraction: fractions, shape: x.shape };
+    },
+    demand: (_, attributes) => [attributes.cut as number],
+    cost: (_args, _attributes, type) => dealtTerms(1, type, 1),
+    draws: (_args, _attributes, type) => [{ pair: "01", bytes: 8 * sizeOf(type.shape) }],
+    ulp: ([x], attributes) => {
+      const whole = 2 ** ((attributes.cut as number) - masked(x).fraction);
+      const [publicUnits, secretUnits] = [
+        2 ** (attributes.publicFraction as number),
+        2 ** (attributes.secretFraction as number),
+      ];
+      return 2 + 0.51 * secretUnits * 2 ** whole + 0.51 * publicUnits;
+    },
+  },
+  coarseCount: {
+    doc: "For each row and each v in [0, 2^width): how many elements have q >= v, q = top digit of the biased m minus top digit of the mask, without the borrow. Rows are consecutive segments of the last axis; the result is [..., segments, 2^width], counters modulo 2^ring. (masked_rss.coarse_maximum.)",
+    arity: [1, 1],
+    attributes: { width: "integer", ring: "integer", segments: "integers" },
+    infer: ([x], attributes) => {
+      const width = widthOf(attributes);
+      const ring = integerOf(attributes, "ring", 1, 16);
+      refuse(masked(x).ring !== 0 && masked(x).ring < width, `ring ${masked(x).ring} has no digit of ${width} bits`);
+      refuse(x.shape.length === 0, "coarseCount needs an axis");
+      const segments = integersOf(attributes, "segments", 1, 2 ** ring - 1);
+      const length = segments.reduce((sum, n) => sum + n, 0);
+      refuse(length !== x.shape.at(-1), "coarseCount's segments do not fill the last axis");
+      return { kind: "additive", ring, fraction: 0, shape: [...x.shape.slice(0, -1), segments.length, 2 ** width] };
+    },
+    demand: ([x]) => [masked(x).ring],
+    needsRange: true,
+    cost: ([x], attributes) => {
+      const macs = sizeOf(x.shape) * 2 ** (attributes.width as number);
+      return { offline: packedBytes(macs, attributes.ring as number), macs: { P0: macs, P1: macs, P2: macs } };
+    },
+    draws: ([x], attributes) => {
+      const { width, ring } = attributes as { width: number; ring: number };
+      return [{ pair: "01", bytes: sizeOf(x.shape) * 2 ** width * counterBytes(ring) }];
+    },
+  },
+} as const satisfies Record<string, OpSpecification>;
