@@ -1,0 +1,119 @@
+/**
+ * How three parties find out, before any secret moves, that they are about to run the same thing. Each sends both peers
+ * the same hello: version, plan digest, the sharings of weights and inputs that it was offered, a fresh nonce and an
+ * ephemeral key. Whoever sees two different hellos about the same session stops with E0801, and since all three see
+ * all three hellos, all stop with the same code. The hash of the hellos, in the order of the parties, is the
+ * transcript: it salts every key of the session, and a confirmation under each pair's key proves that both saw it.
+ *
+ * Assumes links that already say truly who is at the other end (the process that made the sockets, or TLS).
+ */
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { type Diagnostic, fail } from "../ir/diagnostics.js";
+import type { Pair } from "../ir/share/types.js";
+import { decodeControl, encodeControl } from "./control.js";
+import { derivePairKeys, ephemeralKey, pairOf, type RandomSource, sha256 } from "./keys.js";
+import { PARTIES, type PartyName, type Transport } from "./transport.js";
+
+/** The wire's version: parties of different versions do not talk. */
+export const PROTOCOL_VERSION = 1;
+
+const NONCE_BYTES = 32;
+
+/** What must be equal at all parties before they start. */
+export interface Agreement {
+  readonly version: number;
+  /** Hexadecimal digest of the plan. */
+  readonly plan: string;
+  /** The identity of the sharing of the weights, drawn by their owner. */
+  readonly weights: string;
+  /** The identity of the sharing of the inputs, drawn by their owner. */
+  readonly inputs: string;
+}
+
+interface Hello extends Agreement {
+  readonly nonce: string;
+  readonly key: string;
+}
+
+/** The stream keys of a session that one party knows: two of the three pairs. */
+export type SessionKeys = ReadonlyMap<Pair, Uint8Array>;
+
+/**
+ * Runs the handshake with both peers and returns the stream keys. Rejects with E0801 naming what differs, E0901 where a
+ * peer sends something else than the handshake.
+ */
+export async function shakeHands(transport: Transport, own: Agreement, random: RandomSource): Promise<SessionKeys> {
+  const self = transport.self as PartyName;
+  const peers = PARTIES.filter((name) => name !== self);
+  const ephemeral = ephemeralKey(random);
+  const nonce = Buffer.from(random(NONCE_BYTES)).toString("hex");
+  const hello = encodeControl({ ...own, nonce, key: Buffer.from(ephemeral.publicKey).toString("hex") });
+
+  const hellos = new Map<PartyName, Uint8Array>([[self, hello]]);
+  await Promise.all(peers.map((peer) => transport.send(peer, hello)));
+  for (const peer of peers) {
+    hellos.set(peer, await transport.receive(peer));
+  }
+  const read = new Map(PARTIES.map((name) => [name, readHello(hellos.get(name)!, name)]));
+  checkAgreement(self, read);
+
+  const transcript = sha256(...PARTIES.map((name) => sha256(hellos.get(name)!)));
+  const keys = new Map<Pair, Uint8Array>();
+  for (const peer of peers) {
+    const pair = pairOf(self, peer);
+    const derived = deriveOrRefuse(peer, () =>
+      derivePairKeys(ephemeral, Buffer.from(read.get(peer)!.key, "hex"), transcript, pair),
+    );
+    keys.set(pair, derived.stream);
+    await transport.send(peer, confirmation(derived.confirmation, self));
+    const expected = confirmation(derived.confirmation, peer);
+    const received = await transport.receive(peer);
+    if (received.length !== expected.length || !timingSafeEqual(received, expected)) {
+      throw fail(disagreement("the parties did not see the same handshake", peer, "a hello was changed on its way"));
+    }
+  }
+  return keys;
+}
+
+function readHello(frame: Uint8Array, from: PartyName): Hello {
+  const hello = decodeControl(frame, from);
+  const texts = [hello.plan, hello.weights, hello.inputs, hello.nonce, hello.key];
+  const isHello = typeof hello.version === "number" && texts.every((text) => typeof text === "string");
+  if (!isHello || !/^[0-9a-f]{64}$/.test(String(hello.nonce)) || !/^[0-9a-f]{64}$/.test(String(hello.key))) {
+    throw fail({ code: "E0901", what: "a peer's first frame is not a hello", where: from });
+  }
+  return hello as unknown as Hello;
+}
+
+const SUBJECTS: readonly [keyof Agreement, string, string][] = [
+  ["version", "version of the protocol", "install the same version of pumac on every machine"],
+  ["plan", "plan", "give all parties and clients the same plan file: compare `pumac inspect PLAN` on each"],
+  ["weights", "sharing of the weights", "share the weights again, to all three parties"],
+  ["inputs", "sharing of the inputs", "share the inputs again, to all three parties"],
+];
+
+function checkAgreement(self: PartyName, hellos: ReadonlyMap<PartyName, Hello>): void {
+  for (const [field, subject, fix] of SUBJECTS) {
+    const values = PARTIES.map((name) => hellos.get(name)![field]);
+    if (new Set(values).size > 1) {
+      const held = PARTIES.map((name, i) => `${name} ${String(values[i]).slice(0, 12)}`).join(", ");
+      throw fail({ code: "E0801", what: `the parties do not hold the same ${subject}`, where: self, why: held, fix });
+    }
+  }
+}
+
+function deriveOrRefuse<T>(peer: PartyName, derive: () => T): T {
+  try {
+    return derive();
+  } catch {
+    throw fail({ code: "E0901", what: "a peer's ephemeral key is not a point of the curve", where: peer });
+  }
+}
+
+function disagreement(what: string, where: string, why: string): Diagnostic {
+  return { code: "E0801", what, where, why, fix: "start a new session" };
+}
+
+function confirmation(key: Uint8Array, sender: PartyName): Uint8Array {
+  return new Uint8Array(createHmac("sha256", key).update(`confirmed by ${sender}`).digest());
+}

@@ -1,0 +1,250 @@
+/**
+ * One connection to one peer, as frames. On the wire a frame is its payload's length (4 bytes, little-endian), its kind
+ * (1 byte) and the payload. Data frames carry the protocol; a goodbye says that the peer has sent its last frame; an
+ * abort says why it gives up, so that every party ends for the same stated cause.
+ *
+ * A declared length is checked before anything is allocated for it. Frames that nobody has asked for yet are held
+ * back up to a bound, then the socket is left unread and the sender waits.
+ */
+import type { Socket } from "node:net";
+import { CATALOGUE, type DiagnosticCode } from "../ir/catalogue.js";
+import { type Diagnostic, fail, PumacError } from "../ir/diagnostics.js";
+import { decodeControl, encodeControl } from "./control.js";
+import type { PeerName } from "./transport.js";
+
+const KIND = { data: 0, goodbye: 1, abort: 2 } as const;
+const HEADER_BYTES = 5;
+
+/** Frames are left on the socket once this many bytes (and at least one frame) wait to be asked for. */
+const MOST_HELD_BACK = 32 << 20;
+
+interface Waiter {
+  readonly resolve: (frame: Uint8Array) => void;
+  readonly reject: (error: Error) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+export interface LinkLimits {
+  /** The longest data frame that the peer may send, in bytes. */
+  maximumFrame: number;
+  /** How long a receive waits, in milliseconds. */
+  readonly timeout: number;
+}
+
+export class Link {
+  private readonly waiting: Uint8Array[] = [];
+  private heldBack = 0;
+  private waiter: Waiter | undefined;
+  private failure: Error | undefined;
+  private finished = false;
+
+  private readonly header = new Uint8Array(HEADER_BYTES);
+  private headerFilled = 0;
+  private kind = 0;
+  private payload: Uint8Array | undefined;
+  private payloadFilled = 0;
+
+  /** Takes over a connected socket. `onFailure` hears once why the link broke, unless both sides had finished. */
+  constructor(
+    readonly peer: PeerName,
+    private readonly socket: Socket,
+    private readonly limits: LinkLimits,
+    private readonly onFailure: (error: Error) => void,
+  ) {
+    socket.setNoDelay?.(true);
+    socket.on("data", (chunk: Uint8Array) => this.read(chunk));
+    socket.on("error", () => this.lost());
+    socket.on("close", () => this.lost());
+    socket.resume();
+  }
+
+  /** Sends a data frame; resolves when the socket has taken it. */
+  send(frame: Uint8Array): Promise<void> {
+    return this.write(KIND.data, frame);
+  }
+
+  /** The next data frame, in order; see `Transport.receive`. */
+  receive(): Promise<Uint8Array> {
+    const frame = this.waiting.shift();
+    if (frame !== undefined) {
+      this.heldBack -= frame.length;
+      this.socket.resume();
+      return Promise.resolve(frame);
+    }
+    if (this.failure !== undefined || this.finished) {
+      return Promise.reject(this.failure ?? unreachable(this.peer, "it had finished before this party had"));
+    }
+    if (this.waiter !== undefined) {
+      return Promise.reject(new Error(`two receives from ${this.peer} at once`));
+    }
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.fail(timedOut(this.peer, this.limits.timeout)), this.limits.timeout);
+      this.waiter = { resolve, reject, timer };
+    });
+  }
+
+  /** Says goodbye and closes this side; frames that were sent before still arrive. */
+  async finish(): Promise<void> {
+    if (this.failure === undefined && !this.socket.destroyed) {
+      await this.write(KIND.goodbye, new Uint8Array(0)).catch(() => undefined);
+      this.socket.end();
+    }
+    this.finished = true;
+  }
+
+  /** Tells the peer why, and closes. */
+  abort(reason: Diagnostic): void {
+    if (!this.socket.destroyed) {
+      this.write(KIND.abort, encodeControl(reason)).catch(() => undefined);
+      this.socket.destroySoon();
+    }
+    this.fail(fail(reason));
+  }
+
+  /** Ends every receive on this link with this error, from now on. */
+  fail(error: Error): void {
+    if (this.failure !== undefined) {
+      return;
+    }
+    this.failure = error;
+    this.waiting.length = 0;
+    if (this.waiter !== undefined) {
+      clearTimeout(this.waiter.timer);
+      this.waiter.reject(error);
+      this.waiter = undefined;
+    }
+    this.onFailure(error);
+  }
+
+  private write(kind: number, payload: Uint8Array): Promise<void> {
+    if (this.failure !== undefined) {
+      return Promise.reject(this.failure);
+    }
+    const header = new Uint8Array(HEADER_BYTES);
+    new DataView(header.buffer).setUint32(0, payload.length, true);
+    header[4] = kind;
+    return new Promise((resolve, reject) => {
+      const done = (error?: Error | null): void => {
+        if (error === undefined || error === null) {
+          resolve();
+        } else {
+          this.lost();
+          reject(this.failure ?? unreachable(this.peer, "the connection was closed"));
+        }
+      };
+      this.socket.cork();
+      if (payload.length === 0) {
+        this.socket.write(header, done);
+      } else {
+        this.socket.write(header);
+        this.socket.write(payload, done);
+      }
+      this.socket.uncork();
+    });
+  }
+
+  private lost(): void {
+    if (!this.finished) {
+      this.fail(unreachable(this.peer, "the connection was closed in the middle of the session"));
+    }
+  }
+
+  private read(chunk: Uint8Array): void {
+    try {
+      let at = 0;
+      while (at < chunk.length && this.failure === undefined) {
+        at += this.payload === undefined ? this.readHeader(chunk, at) : this.readPayload(chunk, at, this.payload);
+      }
+    } catch (error) {
+      const reason = error instanceof PumacError ? error : violation(this.peer, String(error));
+      this.fail(reason);
+      this.socket.destroy();
+    }
+  }
+
+  private readHeader(chunk: Uint8Array, at: number): number {
+    const taken = Math.min(HEADER_BYTES - this.headerFilled, chunk.length - at);
+    this.header.set(chunk.subarray(at, at + taken), this.headerFilled);
+    this.headerFilled += taken;
+    if (this.headerFilled === HEADER_BYTES) {
+      const length = new DataView(this.header.buffer).getUint32(0, true);
+      if (length > this.limits.maximumFrame) {
+        throw violation(this.peer, `a frame of ${length} bytes, longer than the plan allows`);
+      }
+      this.kind = this.header[4];
+      this.headerFilled = 0;
+      this.payload = new Uint8Array(length);
+      this.payloadFilled = 0;
+      if (length === 0) {
+        this.complete(this.payload);
+      }
+    }
+    return taken;
+  }
+
+  private readPayload(chunk: Uint8Array, at: number, payload: Uint8Array): number {
+    const taken = Math.min(payload.length - this.payloadFilled, chunk.length - at);
+    payload.set(chunk.subarray(at, at + taken), this.payloadFilled);
+    this.payloadFilled += taken;
+    if (this.payloadFilled === payload.length) {
+      this.complete(payload);
+    }
+    return taken;
+  }
+
+  private complete(payload: Uint8Array): void {
+    this.payload = undefined;
+    if (this.kind === KIND.data) {
+      this.deliver(payload);
+    } else if (this.kind === KIND.goodbye) {
+      this.finished = true;
+      this.waiter?.reject(unreachable(this.peer, "it had finished before this party had"));
+    } else if (this.kind === KIND.abort) {
+      this.fail(fail(readReason(payload, this.peer)));
+    } else {
+      throw violation(this.peer, `a frame of unknown kind ${this.kind}`);
+    }
+  }
+
+  private deliver(frame: Uint8Array): void {
+    if (this.waiter !== undefined) {
+      clearTimeout(this.waiter.timer);
+      this.waiter.resolve(frame);
+      this.waiter = undefined;
+      return;
+    }
+    this.waiting.push(frame);
+    this.heldBack += frame.length;
+    if (this.heldBack > MOST_HELD_BACK) {
+      this.socket.pause();
+    }
+  }
+}
+
+/** The reason in an abort frame; what a peer says is taken as text only, under a known code. */
+function readReason(payload: Uint8Array, peer: PeerName): Diagnostic {
+  const { code, what, where, why, fix } = decodeControl(payload, peer);
+  if (typeof code !== "string" || !Object.hasOwn(CATALOGUE, code) || typeof what !== "string") {
+    throw violation(peer, "an abort without a reason");
+  }
+  return {
+    code: code as DiagnosticCode,
+    what,
+    where: typeof where === "string" ? where : peer,
+    ...(typeof why === "string" ? { why } : {}),
+    ...(typeof fix === "string" ? { fix } : {}),
+  };
+}
+
+function unreachable(peer: PeerName, why: string): PumacError {
+  return fail({ code: "E0601", what: `${peer} is gone`, where: peer, why, fix: "start a new session" });
+}
+
+function timedOut(peer: PeerName, timeout: number): PumacError {
+  const why = `nothing came for ${timeout / 1000} seconds`;
+  return fail({ code: "E0602", what: `${peer} did not answer in time`, where: peer, why, fix: "start a new session" });
+}
+
+function violation(peer: PeerName, what: string): PumacError {
+  return fail({ code: "E0901", what: `${peer} broke the protocol: ${what}`, where: peer });
+}

@@ -1,0 +1,68 @@
+/**
+ * What a party holds of an owner's values, the weights of a model or the inputs of a request: seeds and masked words.
+ * An owner draws two seeds, gives the first to P0 and P1 and the second to P0 and P2, and the words
+ * m = value + λ¹ + λ² to P1 and P2, packed to the bits of each ring. λ¹ and λ² are read from the seeds' AES-128-CTR
+ * streams where they are used: each input of the plan has its own place there, which follows from the plan alone.
+ */
+import type { Attributes } from "../ir/graph.js";
+import { sizeOf } from "../ir/tensor/value.js";
+
+export type Owner = "model" | "data";
+
+/** An owner's input as the plan declares it, and its place in the owner's streams. */
+export interface InputLayout {
+  readonly owner: Owner;
+  readonly name: string;
+  /** Bits of the ring, 1 to 64. */
+  readonly ring: number;
+  readonly fraction: number;
+  readonly shape: readonly number[];
+  readonly elements: number;
+  /** The 16-byte block of both seeds' streams at which its masks begin; 8 bytes an element, the low `ring` bits count. */
+  readonly block: number;
+  /** The length of its packed masked words. */
+  readonly packedBytes: number;
+}
+
+/** The bytes of `count` elements of so many bits, packed. */
+export function packedLength(count: number, bits: number): number {
+  return Math.ceil((count * bits) / 8);
+}
+
+/** The inputs of an owner in the order of the plan's steps; names are unique there. */
+export function inputLayouts(
+  steps: readonly { readonly op: string; readonly attributes: Attributes }[],
+  owner: Owner,
+): readonly InputLayout[] {
+  const layouts: InputLayout[] = [];
+  let block = 0;
+  for (const { op, attributes } of steps) {
+    if (op === "input" && attributes.owner === owner) {
+      const ring = attributes.ring as number;
+      const shape = attributes.shape as readonly number[];
+      const elements = sizeOf(shape);
+      const packedBytes = packedLength(elements, ring);
+      const fraction = attributes.fraction as number;
+      layouts.push({ owner, name: attributes.name as string, ring, fraction, shape, elements, block, packedBytes });
+      block += Math.ceil((elements * 8) / 16);
+    }
+  }
+  return layouts;
+}
+
+/** One party's part of one owner's sharing. */
+export interface OwnerShares {
+  /** The first seed (P0 and P1) and the second (P0 and P2): AES-128 keys, 16 bytes. */
+  readonly first: Uint8Array | undefined;
+  readonly second: Uint8Array | undefined;
+  /** Where an input's masks begin in the seeds' streams, in 16-byte blocks. */
+  block(name: string): number;
+  /** The packed masked words of an input, at P1 and P2. */
+  masked(name: string): Uint8Array;
+}
+
+/** The inputs of a session as one party holds them. */
+export interface InputShares {
+  readonly model: OwnerShares;
+  readonly data: OwnerShares;
+}
