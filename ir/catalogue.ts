@@ -1,7 +1,7 @@
 /**
  * Every diagnostic code, once: its exit status (CLI.md), its title and the page that `pumac explain CODE` prints.
  * The first two digits of a code are its exit status: E03xx bad file, E04xx unsupported, E05xx a gate failed,
- * E06xx a peer, E07xx identity, E08xx disagreement, E09xx protocol, E10xx resources, E02xx usage.
+ * E06xx a peer, E07xx identity, E08xx disagreement, E09xx protocol, E10xx resources, E02xx usage. Wxxxx are warnings: they never end a command, their status is unused.
  */
 export interface CatalogueEntry {
   readonly exit: 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10;
@@ -33,6 +33,10 @@ export const CATALOGUE = {
   E0801: entry(8, "parties disagree", "The parties do not hold the same plan, weights or version of pumac."),
   E0901: entry(9, "protocol violation", "A peer sent a frame that the plan does not foresee: wrong kind, length or order."),
   E1001: entry(10, "out of resources", "Memory, disk or processes are exhausted."),
+  W0301: entry(3, "model input is unused", "No node uses this input. The dynamo exporter merges inputs that were the same tensor object while tracing; then the model computes something else. Export again with distinct example tensors."),
+  W0302: entry(3, "shape annotation disagrees", "The model file says another shape for a value than its operators give. The operators are trusted."),
+  W0303: entry(3, "external data is missing", "The model's weights lie in a file that is absent. It can be compiled, because a compile needs shapes only, but not run."),
+  W0304: entry(3, "operator set is newer than known", "The model declares an operator set that is newer than this version of pumac. Compare an output with a reference."),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type DiagnosticCode = keyof typeof CATALOGUE;

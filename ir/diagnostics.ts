@@ -34,7 +34,8 @@ export function fail(...diagnostics: readonly Diagnostic[]): PumacError {
 
 /** The diagnostic as the command line shows it, without colour. */
 export function printDiagnostic(diagnostic: Diagnostic): string {
-  const lines = [`error[${diagnostic.code}]: ${diagnostic.what}`];
+  const kind = diagnostic.code.startsWith("W") ? "warning" : "error";
+  const lines = [`${kind}[${diagnostic.code}]: ${diagnostic.what}`];
   if (diagnostic.where !== undefined) {
     lines.push(`  at:  ${diagnostic.where}`);
   }
