@@ -1,0 +1,59 @@
+/** The handshake: equal keys on each pair, different in each session; any disagreement is E0801 at all three. */
+import { afterEach, describe, expect, it } from "vitest";
+import { type Agreement, shakeHands } from "../../runtime/handshake.js";
+import { seededRandom, systemRandom } from "../../runtime/keys.js";
+import { PARTIES, type PartyName } from "../../runtime/transport.js";
+import { connectMesh, type Mesh, rejection } from "./mesh.js";
+
+const AGREEMENT: Agreement = { version: 1, plan: "aa", weights: "bb", inputs: "cc" };
+
+let mesh: Mesh | undefined;
+afterEach(() => {
+  mesh?.close();
+  mesh = undefined;
+});
+
+/** Runs a handshake of three parties; gives all keys as text, `pair@party`. */
+async function keysOf(seeded: boolean): Promise<ReadonlyMap<string, string>> {
+  mesh = await connectMesh({ tls: false, timeout: 10_000 });
+  const of = mesh.of;
+  const shakes = PARTIES.map(async (name) => {
+    const keys = await shakeHands(of(name), AGREEMENT, seeded ? seededRandom(`seed ${name}`) : systemRandom);
+    return [...keys].map(([pair, key]) => [`${pair}@${name}`, Buffer.from(key).toString("hex")] as const);
+  });
+  const all = new Map((await Promise.all(shakes)).flat());
+  mesh.close();
+  return all;
+}
+
+describe("a handshake", () => {
+  it("gives each pair one key that the third party does not have, new in each session", async () => {
+    const first = await keysOf(false);
+    expect([...first.keys()].sort()).toEqual(["01@P0", "01@P1", "02@P0", "02@P2", "12@P1", "12@P2"]);
+    expect(first.get("01@P0")).toBe(first.get("01@P1"));
+    expect(first.get("02@P0")).toBe(first.get("02@P2"));
+    expect(first.get("12@P1")).toBe(first.get("12@P2"));
+    expect(new Set([...first.values(), ...(await keysOf(false)).values()]).size).toBe(6);
+  });
+
+  it("is reproducible from seeds, for simulation", async () => {
+    expect(await keysOf(true)).toEqual(await keysOf(true));
+  });
+
+  it.each(["version", "plan", "weights", "inputs"] as const)("stops all three when %s differs", async (field) => {
+    mesh = await connectMesh({ tls: false, timeout: 10_000 });
+    const of = mesh.of;
+    const offered = (name: PartyName): Agreement =>
+      name === "P1" ? { ...AGREEMENT, [field]: field === "version" ? 2 : "zz" } : AGREEMENT;
+    const errors = PARTIES.map((name) => rejection(shakeHands(of(name), offered(name), systemRandom)));
+    expect((await Promise.all(errors)).map(({ code }) => code)).toEqual(["E0801", "E0801", "E0801"]);
+  });
+
+  it("refuses something else than a hello", async () => {
+    mesh = await connectMesh({ tls: false, timeout: 10_000 });
+    const error = rejection(shakeHands(mesh.of("P0"), AGREEMENT, systemRandom));
+    await mesh.of("P1").send("P0", Uint8Array.of(0, 1, 2));
+    await mesh.of("P2").send("P0", Uint8Array.of(0, 1, 2));
+    expect(await error).toEqual({ code: "E0901", where: "P1" });
+  });
+});

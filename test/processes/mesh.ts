@@ -1,0 +1,59 @@
+/** Three parties and two clients connected by real sockets inside the test process. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Address, dial, listen } from "../../runtime/connect.js";
+import { createIdentities, type Identity } from "../../runtime/identity.js";
+import { SocketTransport } from "../../runtime/socket-transport.js";
+import { PARTIES, type PartyName, type PeerName } from "../../runtime/transport.js";
+
+export const PEERS: readonly PeerName[] = [...PARTIES, "model", "data"];
+
+export interface Mesh {
+  readonly of: (name: PeerName) => SocketTransport;
+  readonly close: () => void;
+}
+
+/** Connects everybody; `timeout` in milliseconds is how long a receive waits. */
+export async function connectMesh(options: { tls: boolean; timeout: number }): Promise<Mesh> {
+  const folder = mkdtempSync(join(tmpdir(), "pumac-test-"));
+  const identities = options.tls ? await createIdentities(PEERS, 1) : new Map<PeerName, Identity>();
+  const transports = new Map(PEERS.map((name) => [name, new SocketTransport(name, options.timeout)]));
+  const addresses = new Map<PartyName, Address>();
+  const listeners = [];
+  for (const name of PARTIES) {
+    const at = options.tls ? { host: "127.0.0.1", port: 0 } : { path: join(folder, `${name}.sock`) };
+    const listener = await listen(transports.get(name)!, at, identities.get(name));
+    listeners.push(listener);
+    addresses.set(name, listener.address);
+  }
+  const dials = PEERS.flatMap((name) =>
+    PARTIES.filter((party) => party < name || name === "model" || name === "data").map((party) =>
+      dial(transports.get(name)!, party, addresses.get(party)!, identities.get(name), 5000),
+    ),
+  );
+  await Promise.all([...dials, ...listeners.map((listener) => listener.complete)]);
+  const close = (): void => {
+    for (const listener of listeners) {
+      listener.close();
+    }
+    for (const transport of transports.values()) {
+      transport.abort(new Error("the test is over"));
+    }
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { of: (name) => transports.get(name)!, close };
+}
+
+/** The diagnostics of a promise that must be rejected with some. */
+export async function rejection(promise: Promise<unknown>): Promise<{ code: string; where: string | undefined }> {
+  const error = await promise.then(
+    () => new Error("not rejected"),
+    (reason: unknown) => reason,
+  );
+  const diagnostics = (error as { diagnostics?: { code: string; where?: string }[] }).diagnostics;
+  if (diagnostics === undefined) {
+    throw error;
+  }
+  return { code: diagnostics[0].code, where: diagnostics[0].where };
+}

@@ -1,0 +1,112 @@
+/** Frames over real sockets: whole, in order, bounded; and every way in which a peer can fail is a stated error. */
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+import { dial, listen } from "../../runtime/connect.js";
+import { createIdentities } from "../../runtime/identity.js";
+import { SocketTransport } from "../../runtime/socket-transport.js";
+import { connectMesh, type Mesh, rejection } from "./mesh.js";
+
+let mesh: Mesh | undefined;
+afterEach(() => {
+  mesh?.close();
+  mesh = undefined;
+});
+
+describe.each([{ tls: false }, { tls: true }])("a mesh with TLS $tls", ({ tls }) => {
+  it("delivers frames of any size whole and in order, both ways at once", async () => {
+    mesh = await connectMesh({ tls, timeout: 20_000 });
+    const [one, two] = [mesh.of("P1"), mesh.of("P2")];
+    one.allowFrames(4 << 20);
+    two.allowFrames(4 << 20);
+    const frames = [0, 1, 5, 4096, 70_001, 4 << 20].map((length) => new Uint8Array(randomBytes(length)));
+    const sendAll = async (from: SocketTransport, to: "P1" | "P2"): Promise<void> => {
+      for (const frame of frames) {
+        await from.send(to, frame);
+      }
+    };
+    const sent = [sendAll(one, "P2"), sendAll(two, "P1")];
+    for (const frame of frames) {
+      expect(Buffer.compare(await two.receive("P1"), frame)).toBe(0);
+      expect(Buffer.compare(await one.receive("P2"), frame)).toBe(0);
+    }
+    await Promise.all(sent);
+  });
+
+  it("ends every receive of every peer with the same cause when one gives up", async () => {
+    mesh = await connectMesh({ tls, timeout: 20_000 });
+    const waiting = [
+      rejection(mesh.of("P1").receive("P2")),
+      rejection(mesh.of("P2").receive("P0")),
+      rejection(mesh.of("data").receive("P2")),
+    ];
+    const { fail } = await import("../../ir/diagnostics.js");
+    mesh.of("P0").abort(fail({ code: "E0801", what: "the plans differ", where: "P0" }));
+    expect(await Promise.all(waiting)).toEqual(waiting.map(() => ({ code: "E0801", where: "P0" })));
+  });
+});
+
+describe("a link", () => {
+  it("refuses a frame longer than the plan foresees before it is read", async () => {
+    mesh = await connectMesh({ tls: false, timeout: 20_000 });
+    const received = rejection(mesh.of("P1").receive("P2"));
+    mesh
+      .of("P2")
+      .send("P1", new Uint8Array((1 << 20) + 1))
+      .catch(() => undefined);
+    expect(await received).toEqual({ code: "E0901", where: "P2" });
+  });
+
+  it("says who did not answer in time", async () => {
+    mesh = await connectMesh({ tls: false, timeout: 100 });
+    expect(await rejection(mesh.of("P1").receive("P0"))).toEqual({ code: "E0602", where: "P0" });
+  });
+
+  it("delivers what was sent before a goodbye, and is no failure after it", async () => {
+    mesh = await connectMesh({ tls: false, timeout: 20_000 });
+    await mesh.of("P0").send("P2", Uint8Array.of(1, 2, 3));
+    await mesh.of("P0").close();
+    await mesh.of("P1").send("P2", Uint8Array.of(4));
+    expect([...(await mesh.of("P2").receive("P1"))]).toEqual([4]);
+    expect([...(await mesh.of("P2").receive("P0"))]).toEqual([1, 2, 3]);
+    expect(await rejection(mesh.of("P2").receive("P0"))).toEqual({ code: "E0601", where: "P0" });
+  });
+
+  it("survives noise from a stranger: a frame of an unknown kind ends the session as a violation", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "pumac-test-"));
+    const path = join(folder, "P2.sock");
+    const transport = new SocketTransport("P2", 5000);
+    const listener = await listen(transport, { path }, undefined);
+    const stranger = connect(path);
+    stranger.end();
+    const noisy = connect(path);
+    noisy.write(Buffer.concat([Buffer.from("model   "), Buffer.from([1, 0, 0, 0, 77, 9])]));
+    const data = new SocketTransport("data", 5000);
+    await dial(data, "P2", { path }, undefined, 1000);
+    await listener.complete;
+    expect(await rejection(transport.receive("model"))).toEqual({ code: "E0901", where: "model" });
+    listener.close();
+    noisy.destroy();
+    rmSync(folder, { recursive: true });
+  });
+});
+
+describe("identity", () => {
+  it("refuses a peer whose certificate is pinned for another name, or not at all", async () => {
+    const identities = await createIdentities(["P2", "model", "data"], 1);
+    const strangers = await createIdentities(["P2", "model", "data"], 1);
+    for (const identity of [identities.get("data")!, strangers.get("model")!]) {
+      const transport = new SocketTransport("P2", 5000);
+      const listener = await listen(transport, { host: "127.0.0.1", port: 0 }, identities.get("P2"));
+      const complete = rejection(listener.complete);
+      const model = new SocketTransport("model", 5000);
+      await dial(model, "P2", listener.address, identity, 1000).catch(() => undefined);
+      expect((await complete).code).toBe("E0701");
+      model.abort(new Error("the test is over"));
+      listener.close();
+    }
+  });
+});
