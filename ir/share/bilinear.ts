@@ -4,7 +4,17 @@
  */
 import type { Attributes } from "../graph.js";
 import { sizeOf } from "../tensor/value.js";
-import { broadcastShape, integersOf, masked, packedBytes, refuse, sameRing, smallestRing } from "./rules.js";
+import {
+  additive,
+  broadcastShape,
+  integersOf,
+  masked,
+  packedBytes,
+  refuse,
+  sameRing,
+  sameShape,
+  smallestRing,
+} from "./rules.js";
 import type { Draw, OpSpecification, ShareCost, ShareType, WordType } from "./types.js";
 
 /** The dimensions of a batched matrix product: a is [batch…, rows, inner], b is [batch…, inner, columns]. */
@@ -47,6 +57,18 @@ export const BILINEAR = {
     demand: sameRing,
     cost: (_args, _attributes, type) => dealt(type, sizeOf(type.shape)),
     draws,
+  },
+  timesPublic: {
+    doc: "An additive value times a public input or constant (mask 0), broadcast to the first: local, every party's share times m. P0 has nothing to do. If the second argument were not public the result would be wrong, but nothing would leak.",
+    arity: [2, 2],
+    attributes: {},
+    infer: ([x, y]) => {
+      const ring = smallestRing(additive(x).ring, masked(y).ring);
+      const shape = broadcastShape(x.shape, y.shape);
+      refuse(!sameShape(shape, x.shape), "timesPublic's second argument does not broadcast to the first");
+      return { kind: "additive", ring, fraction: additive(x).fraction + masked(y).fraction, shape };
+    },
+    demand: sameRing,
   },
   matmul: {
     doc: "The batched matrix product, numpy's batch broadcast. `keep`, if not empty, lists the flat indices of one output matrix that are wanted: only they are dealt, and the result is [batch…, count].",

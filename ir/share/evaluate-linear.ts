@@ -143,6 +143,7 @@ const dotMeaning: Meaning = ([x, y], _attributes, type) => {
 
 export const BILINEAR_MEANING = {
   multiply: multiplyMeaning,
+  timesPublic: multiplyMeaning,
   matmul: matmulMeaning,
   dot: dotMeaning,
 } as const satisfies Record<string, Meaning>;

@@ -4,6 +4,7 @@
  */
 import { sizeOf } from "../tensor/value.js";
 import { type Meaning, make, openOf, signedOf } from "./meaning.js";
+import { broadcastStrides } from "./rules.js";
 import type { ShareType, WordType } from "./types.js";
 
 function toWord(real: number): bigint {
@@ -46,15 +47,18 @@ const seriesTimes: Meaning = ([x, y], attributes, type) => {
   );
 };
 
-const exponential: Meaning = ([x], attributes, type) => {
+const exponential: Meaning = ([x, ...bits], attributes, type) => {
   const cut = attributes.cut as number;
   const unit = 2 ** (x.type as WordType).fraction;
   const open = openOf(x);
   const real = (word: bigint) => Number(BigInt.asUintN(cut, word)) / unit;
   const scale = seriesUnit(attributes);
+  const step = 2 ** cut / unit;
+  const selected = (i: number) =>
+    bits.length === 0 ? 1 : bits.reduce((sum, bit, j) => sum + Number(bit.value[i]) * 2 ** (-step * j), 0);
   return make(
     type,
-    BigUint64Array.from(open, (word, i) => toWord(scale * 2 ** (real(x.mask![i]) - real(word)))),
+    BigUint64Array.from(open, (word, i) => toWord(selected(i) * scale * 2 ** (real(x.mask![i]) - real(word)))),
   );
 };
 
@@ -67,17 +71,30 @@ function buckets(open: BigUint64Array, mask: BigUint64Array, ring: number, width
   });
 }
 
-const coarseCount: Meaning = ([x], attributes, type: ShareType) => {
+/** Where a flat index of `shape` lies in a tensor read with `strides`. */
+function stridedIndex(flat: number, shape: readonly number[], strides: readonly number[]): number {
+  let rest = flat;
+  let index = 0;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    index += (rest % shape[axis]) * strides[axis];
+    rest = Math.floor(rest / shape[axis]);
+  }
+  return index;
+}
+
+const coarseCount: Meaning = ([x, keep], attributes, type: ShareType) => {
   const width = attributes.width as number;
   const segments = attributes.segments as readonly number[];
   const values = 2 ** width;
   const q = buckets(openOf(x), x.mask!, (x.type as WordType).ring, width);
+  const strides = keep === undefined ? undefined : broadcastStrides(keep.type.shape, x.type.shape);
+  const kept = (i: number) => strides === undefined || keep.value[stridedIndex(i, x.type.shape, strides)] === 1n;
   const counts = new BigUint64Array(sizeOf(type.shape));
   let at = 0;
   for (let row = 0; row * values < counts.length; row++) {
     const length = segments[row % segments.length];
     for (let v = 0; v < values; v++) {
-      counts[row * values + v] = BigInt(q.slice(at, at + length).filter((each) => each >= v).length);
+      counts[row * values + v] = BigInt(q.slice(at, at + length).filter((each, i) => each >= v && kept(at + i)).length);
     }
     at += length;
   }

@@ -6,6 +6,8 @@
 import type { AttributeSignature, Attributes } from "../graph.js";
 import { sizeOf } from "../tensor/value.js";
 import {
+  bitsOf,
+  broadcastShape,
   integerOf,
   integersOf,
   masked,
@@ -30,6 +32,8 @@ const SERIES = {
   ring: "integer",
 } as const satisfies AttributeSignature;
 
+/** Bits that select among powers in `exponential`. */
+const LARGEST_SELECTION = 8;
 const LARGEST_ANGLE = 26;
 const LARGEST_HARMONICS = 64;
 
@@ -124,11 +128,14 @@ export const SPLIT = {
     ulp: (_args, attributes) => seriesUlp(attributes),
   },
   exponential: {
-    doc: "2^-u * 2^v for u the low `cut` bits of m and v the low `cut` bits of the mask, both read at x's fraction: 2^-x up to whole powers of 2^-(2^(cut - fraction)), which a digit of the rest tells apart. (masked_rss.exp2_neg.)",
-    arity: [1, 1],
+    doc: "2^-u * 2^v for u the low `cut` bits of m and v the low `cut` bits of the mask, both read at x's fraction: 2^-x up to whole powers of 2^-(2^(cut - fraction)), which a digit of the rest tells apart (masked_rss.exp2_neg). With masked bits b_0, b_1, … as further arguments: sum of b_j * 2^-(2^(cut - fraction) j) times that, without a round: P0 deals 2^v and, for each bit, 2^v times the bit's mask; b = m_b + (1 - 2 m_b) mask_b.",
+    arity: [1, 1 + LARGEST_SELECTION],
     attributes: { cut: "integer", publicFraction: "integer", secretFraction: "integer", ring: "integer" },
-    infer: ([x], attributes) => {
+    infer: ([x, ...bits], attributes) => {
       const { ring, fraction } = masked(x);
+      for (const bit of bits) {
+        refuse(!sameShape(bitsOf(bit, "maskedBits").shape, x.shape), "exponential selects with bits of x's shape");
+      }
       refuse(fraction < 1 || fraction > 24, `exponential reads 1 to 24 fractional bits, not ${fraction}`);
       const cut = integerOf(attributes, "cut", fraction, fraction + 5);
       refuse(ring !== 0 && ring < cut, `exponential reads ${cut} bits of a ring of ${ring}`);
@@ -137,9 +144,9 @@ export const SPLIT = {
         integerOf(attributes, "secretFraction", 1, TABLE_FRACTION);
       return { kind: "additive", ring: ringOf(attributes), fraction: fractions, shape: x.shape };
     },
-    demand: (_, attributes) => [attributes.cut as number],
-    cost: (_args, _attributes, type) => dealtTerms(1, type, 1),
-    draws: (_args, _attributes, type) => [{ pair: "01", bytes: 8 * sizeOf(type.shape) }],
+    demand: (args, attributes) => args.map((_, i) => (i === 0 ? (attributes.cut as number) : 0)),
+    cost: (args, _attributes, type) => dealtTerms(args.length, type, args.length),
+    draws: (args, _attributes, type) => [termDraw(args.length, type)],
     ulp: ([x], attributes) => {
       const whole = 2 ** ((attributes.cut as number) - masked(x).fraction);
       const [publicUnits, secretUnits] = [
@@ -150,11 +157,15 @@ export const SPLIT = {
     },
   },
   coarseCount: {
-    doc: "For each row and each v in [0, 2^width): how many elements have q >= v, q = top digit of the biased m minus top digit of the mask, without the borrow. Rows are consecutive segments of the last axis; the result is [..., segments, 2^width], counters modulo 2^ring. (masked_rss.coarse_maximum.)",
-    arity: [1, 1],
+    doc: "For each row and each v in [0, 2^width): how many elements have q >= v, q = top digit of the biased m minus top digit of the mask, without the borrow. Rows are consecutive segments of the last axis; the result is [..., segments, 2^width], counters modulo 2^ring (masked_rss.coarse_maximum). A second argument, a public input of 0 and 1 that broadcasts to x's shape, says which elements count.",
+    arity: [1, 2],
     attributes: { width: "integer", ring: "integer", segments: "integers" },
-    infer: ([x], attributes) => {
+    infer: ([x, keep], attributes) => {
       const width = widthOf(attributes);
+      refuse(
+        keep !== undefined && !sameShape(broadcastShape(x.shape, masked(keep).shape), x.shape),
+        "coarseCount's second argument does not broadcast to the first",
+      );
       const ring = integerOf(attributes, "ring", 1, 16);
       refuse(masked(x).ring !== 0 && masked(x).ring < width, `ring ${masked(x).ring} has no digit of ${width} bits`);
       refuse(x.shape.length === 0, "coarseCount needs an axis");
@@ -163,7 +174,7 @@ export const SPLIT = {
       refuse(length !== x.shape.at(-1), "coarseCount's segments do not fill the last axis");
       return { kind: "additive", ring, fraction: 0, shape: [...x.shape.slice(0, -1), segments.length, 2 ** width] };
     },
-    demand: ([x]) => [masked(x).ring],
+    demand: (args, attributes) => [masked(args[0]).ring, attributes.ring as number].slice(0, args.length),
     needsRange: true,
     cost: ([x], attributes) => {
       const macs = sizeOf(x.shape) * 2 ** (attributes.width as number);

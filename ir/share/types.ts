@@ -108,7 +108,8 @@ export interface OpSpecification {
   readonly ulp?: ShareOp["ulp"];
 }
 
-export const MAXIMUM_HOT_WIDTH = 10;
+/** The widest digit: 2^13 bits, 1 KiB a value, for values of which there is one a row. */
+export const MAXIMUM_HOT_WIDTH = 13;
 
 /** Bytes that one element of a type takes in an arena, per component. */
 export function elementBytes(type: ShareType): number {

@@ -1,0 +1,163 @@
+/**
+ * Activation functions, profile `fourier` (NUMERICS.md): a cosine or sine series inside a window, the function's
+ * asymptote outside, and coarse bits that say where the value lies. All are one shape,
+ *
+ *     f(x) = inside·(slope·x + s(x)) + above·(a₁x + a₀) + below·(b₁x + b₀),
+ *
+ * two rounds: one opens s(x) beside the bits, one the sum. The borders of the window are right up to half a bucket
+ * only, so the series is fitted half a bucket wider and the asymptote must already hold half a bucket earlier.
+ */
+import { fail } from "../../ir/diagnostics.js";
+import { fractionOf, type Lowering, type ShareNode, type TensorNode } from "./context.js";
+import { coarseBetween, coarseDigit, isNegative, rangeExponentFor, sumAdditive } from "./digits.js";
+import type { Parity } from "./fourier.js";
+import { addReal } from "./linear.js";
+import { angleOf, fitSeries, seriesOf } from "./series.js";
+
+/** An activation function in the shape above. `series` is what the series must give: f(x) − slope·x. */
+export interface Piecewise {
+  readonly window: number;
+  readonly slope: 0 | 0.5;
+  readonly parity: Parity;
+  readonly series: (x: number) => number;
+  /** [a₁, a₀] and [b₁, b₀]; slopes 0 or 1. */
+  readonly above: readonly [0 | 1, number];
+  readonly below: readonly [0 | 1, number];
+  /** Bucket width is 2^bucketExponent. */
+  readonly bucketExponent: number;
+  readonly tolerance: number;
+  /** period / window of the fit. */
+  readonly periodRatio: number;
+}
+
+const TABLE_BITS = { publicFraction: 13, secretFraction: 13 };
+
+/** erf by its Taylor series, to 1e-8: enough for fits to 1e-5, and only fits use it. */
+export function erf(x: number): number {
+  const magnitude = Math.abs(x);
+  if (magnitude > 4.5) {
+    return Math.sign(x);
+  }
+  let term = magnitude;
+  let sum = magnitude;
+  for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum) && n < 400; n++) {
+    term *= (-magnitude * magnitude) / n;
+    sum += term / (2 * n + 1);
+  }
+  return (Math.sign(x) * 2 * sum) / Math.sqrt(Math.PI);
+}
+
+const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+const geluErf = (x: number) => (x / 2) * erf(x / Math.SQRT2);
+const geluTanh = (x: number) => (x / 2) * Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3));
+
+const GATE = { slope: 0.5, parity: "even", above: [1, 0], below: [0, 0] } as const;
+const STEP = { slope: 0, parity: "odd" } as const;
+
+/** The functions, their windows and asymptotes. Windows are where the asymptote is within the tolerance. */
+export const ACTIVATIONS: Readonly<Record<string, Piecewise>> = {
+  "gelu erf": { ...GATE, window: 4, series: geluErf, bucketExponent: -1, tolerance: 6e-4, periodRatio: 2.9 },
+  "gelu tanh": { ...GATE, window: 4, series: geluTanh, bucketExponent: -1, tolerance: 6e-4, periodRatio: 2.9 },
+  "gelu quick": {
+    ...GATE, window: 6, series: (x) => x * (sigmoid(1.702 * x) - 0.5), bucketExponent: -1, tolerance: 6e-4,
+    periodRatio: 2.7,
+  }, // biome-ignore format: a row
+  silu: {
+    ...GATE, window: 10, series: (x) => x * (sigmoid(x) - 0.5), bucketExponent: 0, tolerance: 1e-3, periodRatio: 2.5,
+  }, // biome-ignore format: a row
+  tangentHyperbolic: {
+    ...STEP, window: 4.5, series: Math.tanh, above: [0, 1], below: [0, -1], bucketExponent: -1, tolerance: 4e-4,
+    periodRatio: 2.7,
+  }, // biome-ignore format: a row
+  errorFunction: {
+    ...STEP, window: 3, series: erf, above: [0, 1], below: [0, -1], bucketExponent: -2, tolerance: 3e-4,
+    periodRatio: 2.7,
+  }, // biome-ignore format: a row
+  sigmoid: {
+    ...STEP, window: 9, series: (x) => sigmoid(x) - 0.5, above: [0, 1], below: [0, 0], bucketExponent: 0,
+    tolerance: 4e-4, periodRatio: 2.7,
+  }, // biome-ignore format: a row
+};
+
+export function lowerActivation(lowering: Lowering, node: TensorNode): ShareNode {
+  const name = node.op === "gelu" ? `gelu ${String(node.attributes.approximation)}` : node.op;
+  return piecewise(lowering, node, ACTIVATIONS[name]);
+}
+
+function piecewise(lowering: Lowering, node: TensorNode, f: Piecewise): ShareNode {
+  const [argument] = node.args;
+  const bound = lowering.boundOf(argument);
+  if (!(bound < 2 ** 20)) {
+    throw fail({ code: "E0404", what: `the argument of ${node.op} has no bound`, where: node.origin });
+  }
+  const x = lowering.masked(argument);
+  const slack = 2 ** f.bucketExponent / 2;
+  const reach = f.window + slack;
+  const fitted = fitSeries(f.series, [-reach, reach], f.window * f.periodRatio, f.parity, f.tolerance);
+  const offset = f.parity === "odd" && f.below[1] === 0 ? 0.5 : 0;
+  const s = addReal(lowering, seriesOf(lowering, angleOf(lowering, x, fitted.stretch), fitted, TABLE_BITS), offset);
+  const inner = lowering.bounded(lowering.atFraction(s, fractionOf(x) + (f.slope === 0 ? 0 : 1)), f.window + 2);
+  const inside = f.slope === 0 ? inner : insideGate(lowering, inner, x);
+  const rangeExponent = rangeExponentFor(Math.max(bound, reach), f.bucketExponent);
+  const digit = coarseDigit(lowering, x, rangeExponent, f.bucketExponent);
+  const middle = coarseBetween(lowering, digit, -f.window, f.window);
+  const above = coarseBetween(lowering, digit, f.window, Number.POSITIVE_INFINITY);
+  const terms = [lowering.emit("timesBit", [middle, inside])];
+  if (f.above[0] === 1) {
+    terms.push(lowering.additive(lowering.emit("timesBit", [above, x]), fractionOf(inside)));
+  }
+  const constants = steps(lowering, f, middle, above, fractionOf(inside));
+  return constants === undefined
+    ? sumAdditive(lowering, terms)
+    : addReal(lowering, sumAdditive(lowering, [...terms, constants]), f.below[1]);
+}
+
+/** x/2 + s at one fraction more: the half costs nothing. */
+function insideGate(lowering: Lowering, s: ShareNode, x: ShareNode): ShareNode {
+  return lowering.emit("add", [s, lowering.emit("relabel", [x], { fraction: fractionOf(s) })]);
+}
+
+/** above·a₀ + below·b₀ = above·(a₀ − b₀) − middle·b₀ + b₀, without the public last term. */
+function steps(
+  lowering: Lowering,
+  f: Piecewise,
+  middle: ShareNode,
+  above: ShareNode,
+  fraction: number,
+): ShareNode | undefined {
+  const parts: ShareNode[] = [];
+  const add = (bit: ShareNode, weight: number) => {
+    if (weight !== 0) {
+      const one = lowering.emit("toArithmetic", [bit], { ring: 0, fraction: 0 });
+      const value = { dtype: "i64", shape: [], data: Float64Array.of(Math.round(weight * 2 ** fraction)) } as const;
+      parts.push(lowering.emit("multiplyConstant", [one], { value, fraction }));
+    }
+  };
+  add(above, f.above[1] - f.below[1]);
+  add(middle, -f.below[1]);
+  return parts.length === 0 ? undefined : sumAdditive(lowering, parts);
+}
+
+/** Fractional bits at which signs are decided: values within 2^-SIGN_BITS of a border may fall on either side. */
+const SIGN_BITS = 9;
+
+/** Masked bits of [x ≥ 0]. */
+export function notNegative(lowering: Lowering, x: ShareNode, bound: number): ShareNode {
+  const range = rangeExponentFor(bound, -SIGN_BITS);
+  const negative = isNegative(lowering, x, range, SIGN_BITS);
+  return lowering.emit("remaskBits", [lowering.emit("complement", [negative])]);
+}
+
+export function lowerRelu(lowering: Lowering, node: TensorNode): ShareNode {
+  const x = lowering.masked(node.args[0]);
+  return lowering.emit("timesBit", [notNegative(lowering, x, lowering.boundOf(node.args[0])), x]);
+}
+
+/** |x| = 2·relu(x) − x. */
+export function lowerAbsolute(lowering: Lowering, node: TensorNode): ShareNode {
+  const x = lowering.masked(node.args[0]);
+  const positive = lowering.emit("timesBit", [notNegative(lowering, x, lowering.boundOf(node.args[0])), x]);
+  const twice = lowering.emit("relabel", [positive], { fraction: fractionOf(positive) - 1 });
+  const fraction = fractionOf(positive);
+  return lowering.emit("subtract", [lowering.additive(twice, fraction), lowering.additive(x, fraction)]);
+}

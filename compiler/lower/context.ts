@@ -1,0 +1,205 @@
+/**
+ * The state of one lowering: tensor nodes in, share nodes out. A tensor value is lowered to whatever form costs nothing
+ * (additive after a product, masked elsewhere); whoever needs another form asks for it here, and the change (`remask`,
+ * `rescale`, `shiftLeft`) is made once and remembered.
+ *
+ * Rings are left open (ring 0): the pass `levels` plans them over the whole program. Beside the program, the lowering
+ * says how large each value may become (`bounds`), because `widen` is only right for values within a quarter of the ring.
+ */
+import { Builder, type Graph, type Node } from "../../ir/graph.js";
+import { SHARE } from "../../ir/share/index.js";
+import type { ShareType } from "../../ir/share/types.js";
+import type { TensorType, TensorValue } from "../../ir/tensor/value.js";
+
+export type ShareNode = Node<ShareType>;
+export type TensorNode = Node<TensorType>;
+
+/** Fractional bits of the values between layers, and of weights (PUMA uses 18; NUMERICS.md: planned per value). */
+export interface Precision {
+  readonly activation: number;
+  readonly weight: number;
+}
+
+/** An input of the secret program: who gives it, and whether it is integral (one-hot rows, masks). */
+export interface SecretInput {
+  readonly owner: "model" | "data" | "public";
+  readonly integral: boolean;
+}
+
+/** Interval of each tensor value, from calibration or from structure, in reals. */
+export type Ranges = ReadonlyMap<TensorNode, readonly [number, number]>;
+
+export interface Lowered {
+  readonly graph: Graph<ShareType>;
+  /** The largest absolute real value of a share node, where it is known. */
+  readonly bounds: ReadonlyMap<ShareNode, number>;
+}
+
+export class Lowering {
+  readonly builder = new Builder(SHARE);
+  readonly bounds = new Map<ShareNode, number>();
+  private readonly values = new Map<TensorNode, ShareNode>();
+  private readonly conversions = new Map<ShareNode, Map<string, ShareNode>>();
+  private readonly inputs = new Map<string, ShareNode>();
+  private origin = "";
+
+  constructor(
+    readonly precision: Precision,
+    readonly ranges: Ranges,
+    readonly secretInputs: ReadonlyMap<string, SecretInput>,
+  ) {}
+
+  /** Says which tensor node the following share nodes compute. */
+  at(node: TensorNode): void {
+    this.origin = node.origin;
+  }
+
+  emit(op: string, args: readonly ShareNode[], attributes: Node<ShareType>["attributes"] = {}): ShareNode {
+    return this.builder.emit(op, args, attributes, this.origin);
+  }
+
+  /** Notes the largest absolute value of a share node. */
+  bounded(node: ShareNode, bound: number): ShareNode {
+    this.bounds.set(node, bound);
+    return node;
+  }
+
+  /** The largest absolute value of a tensor node. */
+  boundOf(node: TensorNode): number {
+    const range = this.ranges.get(node);
+    if (range === undefined) {
+      throw new Error(`no range for ${node.op} '${node.origin}'`);
+    }
+    return Math.max(Math.abs(range[0]), Math.abs(range[1]));
+  }
+
+  define(node: TensorNode, value: ShareNode): void {
+    this.values.set(node, value);
+    this.bounds.set(value, this.boundOf(node));
+  }
+
+  /** The lowered form of a tensor value, masked or additive, at whatever fraction it has. */
+  value(node: TensorNode, fraction = this.precision.activation): ShareNode {
+    const known = this.values.get(node);
+    if (known !== undefined) {
+      return known;
+    }
+    if (node.op === "input") {
+      return this.input(node, fraction);
+    }
+    if (node.op === "constant") {
+      return this.constant(node, fraction);
+    }
+    throw new Error(`${node.op} '${node.origin}' is used before it is lowered`);
+  }
+
+  /** The fraction that a value has, or that it may be given because nobody fixed it yet (inputs and constants). */
+  fractionOf(node: TensorNode): number | undefined {
+    return isSource(node) ? undefined : (this.value(node).type as { fraction: number }).fraction;
+  }
+
+  /** A masked form of a tensor value at the given fraction. */
+  masked(node: TensorNode, fraction = this.precision.activation): ShareNode {
+    return this.atFraction(this.value(node, fraction), fraction);
+  }
+
+  /** A masked share node at the given fraction: remasked if additive, then rescaled or shifted. */
+  atFraction(value: ShareNode, fraction: number): ShareNode {
+    const masked = this.remasked(value);
+    const has = fractionOf(masked);
+    if (has === fraction) {
+      return masked;
+    }
+    return has > fraction
+      ? this.converted(masked, "rescale", { bits: has - fraction })
+      : this.converted(masked, "shiftLeft", { bits: fraction - has });
+  }
+
+  remasked(value: ShareNode): ShareNode {
+    return value.type.kind === "additive" ? this.converted(value, "remask", {}) : value;
+  }
+
+  /** An additive form at exactly the given fraction, which must not be smaller than the value's own. */
+  additive(value: ShareNode, fraction: number): ShareNode {
+    const has = fractionOf(value);
+    if (has > fraction && value.type.kind === "additive") {
+      return this.converted(this.atFraction(value, fraction), "toAdditive", {});
+    }
+    const scaled = has === fraction ? value : this.atLeastFraction(value, fraction);
+    return scaled.type.kind === "additive" ? scaled : this.converted(scaled, "toAdditive", {});
+  }
+
+  private atLeastFraction(value: ShareNode, fraction: number): ShareNode {
+    const has = fractionOf(value);
+    return has < fraction
+      ? this.converted(value, "shiftLeft", { bits: fraction - has })
+      : this.converted(value, "rescale", { bits: has - fraction });
+  }
+
+  private converted(value: ShareNode, op: string, attributes: Record<string, number>): ShareNode {
+    const key = `${op} ${JSON.stringify(attributes)}`;
+    const known = this.conversions.get(value) ?? new Map<string, ShareNode>();
+    this.conversions.set(value, known);
+    const done = known.get(key) ?? this.emit(op, [value], attributes);
+    known.set(key, done);
+    const bound = this.bounds.get(value);
+    if (bound !== undefined) {
+      this.bounds.set(done, bound);
+    }
+    return done;
+  }
+
+  private input(node: TensorNode, fraction: number): ShareNode {
+    const name = node.attributes.name as string;
+    const source = this.secretInputs.get(name);
+    if (source === undefined) {
+      throw new Error(`the secret program reads '${name}', which no owner provides`);
+    }
+    const bits = source.integral ? 0 : fraction;
+    const key = `${name}@${bits}`;
+    const known = this.inputs.get(key);
+    if (known !== undefined) {
+      return known;
+    }
+    const made = this.emit("input", [], { owner: source.owner, name, ring: 0, fraction: bits, shape: node.type.shape });
+    this.inputs.set(key, made);
+    return this.bounded(made, this.boundOf(node));
+  }
+
+  private constant(node: TensorNode, fraction: number): ShareNode {
+    const value = encode(node.attributes.value as TensorValue, fraction);
+    return this.bounded(this.emit("constant", [], { value, ring: 0, fraction }), this.boundOf(node));
+  }
+}
+
+/** Whether nobody fixed the value's fraction yet. */
+export function isSource(node: TensorNode): boolean {
+  return node.op === "input" || node.op === "constant";
+}
+
+export function fractionOf(node: ShareNode): number {
+  if (node.type.kind !== "masked" && node.type.kind !== "additive") {
+    throw new Error(`${node.type.kind} values have no fraction`);
+  }
+  return node.type.fraction;
+}
+
+export function shapeOf(node: ShareNode): readonly number[] {
+  return node.type.shape;
+}
+
+/** Public reals as integers at a fraction. */
+export function encode(value: TensorValue, fraction: number): TensorValue {
+  const data = Float64Array.from(value.data, (x) => Math.round(x * 2 ** fraction));
+  return { dtype: "i64", shape: value.shape, data };
+}
+
+/** The integer attribute of a public scalar. */
+export function encodedScalar(value: number, fraction: number): TensorValue {
+  return { dtype: "i64", shape: [], data: Float64Array.of(Math.round(value * 2 ** fraction)) };
+}
+
+/** The constant value of a tensor node, if it is one. */
+export function constantOf(node: TensorNode): TensorValue | undefined {
+  return node.op === "constant" ? (node.attributes.value as TensorValue) : undefined;
+}

@@ -1,0 +1,123 @@
+/**
+ * Fourier extension: a smooth function on a window, fitted by a short cosine/sine series whose period is longer than
+ * the window (NUMERICS.md, profile `fourier`; Boyd 2002 for the method). Inside the protocol suite such a series of
+ * x = m − λ separates into public factors of m and dealt factors of λ, with no wrap, because the period divides the
+ * ring (PROTOCOL.md, "split, trigonometric").
+ *
+ * The fit is regularised least squares: large coefficients would eat the precision of the integer tables.
+ */
+export type Parity = "even" | "odd" | "none";
+
+export interface FourierSeries {
+  readonly period: number;
+  readonly constant: number;
+  /** Coefficients of cos(2πnx/period) and sin(2πnx/period), n = 1 … harmonics. */
+  readonly cosines: readonly number[];
+  readonly sines: readonly number[];
+  /** The largest difference from the function on the window, over a dense grid, in reals. */
+  readonly maxError: number;
+}
+
+const SAMPLES = 1601;
+
+/**
+ * Fits `harmonics` harmonics of `period` to a function on [low, high]. `ridge` bounds the coefficients; `weight` makes
+ * the fit (and `maxError`) relative.
+ */
+export function fitFourier(
+  compute: (x: number) => number,
+  window: readonly [number, number],
+  period: number,
+  harmonics: number,
+  parity: Parity = "none",
+  ridge = 1e-10,
+  weight: (x: number) => number = () => 1,
+): FourierSeries {
+  const basis = basisOf(period, harmonics, parity);
+  const [low, high] = window;
+  // Chebyshev points: dense at the ends, where least squares on a uniform grid is worst.
+  const points = Array.from(
+    { length: SAMPLES },
+    (_, i) => (low + high) / 2 - ((high - low) / 2) * Math.cos((Math.PI * i) / (SAMPLES - 1)),
+  );
+  const rows = points.map((x) => basis.map((f) => f(x) * weight(x)));
+  const targets = points.map((x) => compute(x) * weight(x));
+  const solution = regularisedLeastSquares(rows, targets, ridge * SAMPLES);
+  const value = (row: readonly number[]) => row.reduce((sum, f, i) => sum + f * solution[i], 0);
+  const maxError = Math.max(...rows.map((row, i) => Math.abs(value(row) - targets[i])));
+  return { period, maxError, ...unpack(solution, harmonics, parity) };
+}
+
+/** The series at x, in doubles. */
+export function evaluateFourier(series: FourierSeries, x: number): number {
+  const angle = (2 * Math.PI * x) / series.period;
+  let sum = series.constant;
+  series.cosines.forEach((c, i) => {
+    sum += c * Math.cos((i + 1) * angle) + series.sines[i] * Math.sin((i + 1) * angle);
+  });
+  return sum;
+}
+
+function basisOf(period: number, harmonics: number, parity: Parity): ((x: number) => number)[] {
+  const angle = (x: number, n: number) => (2 * Math.PI * n * x) / period;
+  const orders = Array.from({ length: harmonics }, (_, i) => i + 1);
+  const cosines = orders.map((n) => (x: number) => Math.cos(angle(x, n)));
+  const sines = orders.map((n) => (x: number) => Math.sin(angle(x, n)));
+  return [...(parity === "odd" ? [] : [() => 1, ...cosines]), ...(parity === "even" ? [] : sines)];
+}
+
+function unpack(solution: readonly number[], harmonics: number, parity: Parity) {
+  const zeros = new Array<number>(harmonics).fill(0);
+  const sinesAt = parity === "odd" ? 0 : harmonics + 1;
+  return {
+    constant: parity === "odd" ? 0 : solution[0],
+    cosines: parity === "odd" ? zeros : solution.slice(1, harmonics + 1),
+    sines: parity === "even" ? zeros : solution.slice(sinesAt, sinesAt + harmonics),
+  };
+}
+
+/** Solves min |A x − b|² + ridge |x|² by the normal equations and Cholesky's factorisation. */
+function regularisedLeastSquares(rows: readonly number[][], targets: readonly number[], ridge: number): number[] {
+  const n = rows[0].length;
+  const normal = Array.from({ length: n }, () => new Float64Array(n));
+  const right = new Float64Array(n);
+  rows.forEach((row, k) => {
+    for (let i = 0; i < n; i++) {
+      right[i] += row[i] * targets[k];
+      for (let j = 0; j <= i; j++) {
+        normal[i][j] += row[i] * row[j];
+      }
+    }
+  });
+  for (let i = 0; i < n; i++) {
+    normal[i][i] += ridge;
+  }
+  return solveCholesky(normal, right);
+}
+
+function solveCholesky(matrix: Float64Array[], right: Float64Array): number[] {
+  const n = right.length;
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) {
+      let sum = matrix[i][j];
+      for (let k = 0; k < j; k++) {
+        sum -= matrix[i][k] * matrix[j][k];
+      }
+      matrix[i][j] = i === j ? Math.sqrt(sum) : sum / matrix[j][j];
+    }
+  }
+  const x = Array.from(right);
+  for (let i = 0; i < n; i++) {
+    for (let k = 0; k < i; k++) {
+      x[i] -= matrix[i][k] * x[k];
+    }
+    x[i] /= matrix[i][i];
+  }
+  for (let i = n - 1; i >= 0; i--) {
+    for (let k = i + 1; k < n; k++) {
+      x[i] -= matrix[k][i] * x[k];
+    }
+    x[i] /= matrix[i][i];
+  }
+  return x;
+}

@@ -1,0 +1,118 @@
+/**
+ * Linear and bilinear tensor ops. Additions, public factors and movements are local on every form of a value, so a sum
+ * of products stays additive until somebody needs it masked: one opening for a product with its bias and residual.
+ */
+import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
+import {
+  constantOf, encode, encodedScalar, fractionOf, isSource, type Lowering, type ShareNode, type TensorNode,
+} from "./context.js"; // biome-ignore format: one import
+
+/** Bits of relative precision of a public factor. */
+const FACTOR_BITS = 12;
+
+export function lowerAdd(lowering: Lowering, node: TensorNode): ShareNode {
+  const [x, y] = node.args;
+  const constant = constantOf(y) ?? constantOf(x);
+  if (constant !== undefined) {
+    return addPublic(lowering, constantOf(y) === undefined ? y : x, constant);
+  }
+  return addSecret(lowering, x, y);
+}
+
+export function lowerSubtract(lowering: Lowering, node: TensorNode): ShareNode {
+  const [x, y] = node.args;
+  const subtrahend = constantOf(y);
+  if (subtrahend !== undefined) {
+    return addPublic(lowering, x, { ...subtrahend, data: Float64Array.from(subtrahend.data, (v) => -v) });
+  }
+  const minuend = constantOf(x);
+  if (minuend !== undefined) {
+    return addConstant(lowering, lowering.emit("negate", [lowering.value(y)]), minuend);
+  }
+  const [a, b] = aligned(lowering, x, y);
+  return lowering.emit("subtract", [a, b]);
+}
+
+export function lowerNegate(lowering: Lowering, node: TensorNode): ShareNode {
+  return lowering.emit("negate", [lowering.value(node.args[0])]);
+}
+
+function addPublic(lowering: Lowering, x: TensorNode, constant: TensorValue): ShareNode {
+  return addConstant(lowering, lowering.value(x), constant);
+}
+
+function addConstant(lowering: Lowering, x: ShareNode, constant: TensorValue): ShareNode {
+  return lowering.emit("addConstant", [x], { value: encode(constant, fractionOf(x)) });
+}
+
+function addSecret(lowering: Lowering, x: TensorNode, y: TensorNode): ShareNode {
+  const [a, b] = aligned(lowering, x, y);
+  return lowering.emit("add", [a, b]);
+}
+
+/** Two values in the same form and at the same fraction: the larger of the two, an input at the other's. */
+function aligned(lowering: Lowering, x: TensorNode, y: TensorNode): [ShareNode, ShareNode] {
+  const known = [x, y].filter((node) => !isSource(node)).map((node) => fractionOf(lowering.value(node)));
+  const fraction = known.length === 0 ? lowering.precision.activation : Math.max(...known);
+  const [a, b] = [lowering.value(x, fraction), lowering.value(y, fraction)];
+  if (a.type.kind === "additive" || b.type.kind === "additive") {
+    return [lowering.additive(a, fraction), lowering.additive(b, fraction)];
+  }
+  return [lowering.atFraction(a, fraction), lowering.atFraction(b, fraction)];
+}
+
+export function lowerMultiply(lowering: Lowering, node: TensorNode): ShareNode {
+  const [x, y] = node.args;
+  const factor = constantOf(y) ?? constantOf(x);
+  if (factor !== undefined) {
+    return timesPublic(lowering, lowering.value(constantOf(y) === undefined ? y : x), factor);
+  }
+  return lowering.emit("multiply", [lowering.masked(x), lowering.masked(y)]);
+}
+
+/** A value times public reals: a power of two only relabels; anything else is an integer factor, more fraction. */
+export function timesPublic(lowering: Lowering, x: ShareNode, factor: TensorValue): ShareNode {
+  const magnitude = largest(factor);
+  const exponent = Math.log2(magnitude);
+  if (sizeOf(factor.shape) === 1 && Number.isInteger(exponent) && factor.data[0] > 0 && factor.shape.length === 0) {
+    return lowering.emit("relabel", [x], { fraction: fractionOf(x) - exponent });
+  }
+  const integral = factor.data.every((value) => Number.isInteger(value)) && magnitude < 2 ** FACTOR_BITS;
+  const fraction = integral ? 0 : Math.max(0, FACTOR_BITS - Math.floor(exponent));
+  return lowering.emit("multiplyConstant", [x], { value: encode(factor, fraction), fraction });
+}
+
+function largest(tensor: TensorValue): number {
+  const magnitude = tensor.data.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  return magnitude === 0 ? 1 : magnitude;
+}
+
+export function lowerMatmul(lowering: Lowering, node: TensorNode): ShareNode {
+  const [a, b] = node.args.map((argument) =>
+    lowering.masked(argument, isSource(argument) ? lowering.precision.weight : lowering.precision.activation),
+  );
+  return lowering.emit("matmul", [a, b], { keep: [] });
+}
+
+/** Sum over axes; a mean is the sum with a public factor. */
+export function lowerReduceSum(lowering: Lowering, node: TensorNode): ShareNode {
+  return sumOver(lowering, lowering.value(node.args[0]), node);
+}
+
+export function lowerReduceMean(lowering: Lowering, node: TensorNode): ShareNode {
+  const shape = node.args[0].type.shape;
+  const count = (node.attributes.axes as readonly number[]).reduce((product, axis) => product * shape[axis], 1);
+  const sum = sumOver(lowering, lowering.value(node.args[0]), node);
+  return timesPublic(lowering, sum, { dtype: "f32", shape: [], data: Float64Array.of(1 / count) });
+}
+
+function sumOver(lowering: Lowering, x: ShareNode, node: TensorNode): ShareNode {
+  const axes = [...(node.attributes.axes as readonly number[])].sort((a, b) => b - a);
+  const sum = axes.reduce((value, axis) => lowering.emit("sum", [value], { axis }), x);
+  return node.attributes.keep === true ? lowering.emit("reshape", [sum], { shape: node.type.shape }) : sum;
+}
+
+/** x − c for a real c, on any form. */
+export function addReal(lowering: Lowering, x: ShareNode, value: number): ShareNode {
+  return lowering.emit("addConstant", [x], { value: encodedScalar(value, fractionOf(x)) });
+}

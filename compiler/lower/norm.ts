@@ -1,0 +1,65 @@
+/**
+ * LayerNorm and RMSNorm, profile `fourier`: the variance of x − μ in two passes (never E[x²] − E[x]²), one 1/√v per row,
+ * one product per element. Four rounds: v, then two for 1/√v, then the product.
+ *
+ * Instead of dividing by n the sum is relabelled by the next power of two 2^b; the factor κ = n/2^b stays in the value
+ * and cancels: (κ(x−μ)) / √(κ³ var) = (x−μ)/√var · κ^(−1/2), which goes into the series' scale.
+ */
+import { fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
+import { addReal } from "./linear.js";
+import { broadcastTo, reshapeTo } from "./movement.js";
+import { power } from "./power.js";
+
+/** Fractional bits of the value whose squares are summed, above what its smallest standard deviation needs. */
+const SQUARE_BITS = 6;
+/** Fractional bits of 1/√v, above what its smallest value needs. */
+const SCALE_BITS = 13;
+
+export interface VarianceRange {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** (x − μ)/√(var + ε) over the last axis, additive. `range` bounds the row variance (plus ε). */
+export function lowerLayerNorm(lowering: Lowering, node: TensorNode, range: VarianceRange): ShareNode {
+  const x = lowering.masked(node.args[0]);
+  const n = shapeOf(x).at(-1)!;
+  const bits = Math.ceil(Math.log2(n));
+  const axis = shapeOf(x).length - 1;
+  const sum = reshapeTo(lowering, lowering.emit("sum", [x], { axis }), [...shapeOf(x).slice(0, -1), 1]);
+  const factor = { dtype: "i64", shape: [], data: Float64Array.of(n) } as const;
+  const multiple = lowering.emit("multiplyConstant", [x], { value: factor, fraction: 0 });
+  const difference = lowering.emit("subtract", [multiple, broadcastTo(lowering, sum, shapeOf(x))]);
+  const centred = lowering.emit("relabel", [difference], { fraction: fractionOf(x) + bits });
+  lowering.bounded(centred, 2 * lowering.boundOf(node.args[0]));
+  const kappa = n / 2 ** bits;
+  return normalise(lowering, node, centred, { low: range.low, high: range.high }, kappa);
+}
+
+/** x/√(mean(x²) + ε) over the last axis, additive. `range` bounds mean(x²) + ε. */
+export function lowerRmsNorm(lowering: Lowering, node: TensorNode, range: VarianceRange): ShareNode {
+  return normalise(lowering, node, lowering.masked(node.args[0]), range, 1);
+}
+
+/** y / √(mean(y²)·…) for y = κ·(x − μ) (κ = 1 for RMSNorm): see the file comment. */
+function normalise(lowering: Lowering, node: TensorNode, y: ShareNode, range: VarianceRange, kappa: number): ShareNode {
+  const n = shapeOf(y).at(-1)!;
+  const bits = Math.ceil(Math.log2(n));
+  const meanFactor = n / 2 ** bits;
+  const square = kappa ** 2 * meanFactor;
+  const low = range.low * square;
+  const high = range.high * square;
+  const squareFraction = Math.max(4, Math.ceil(-Math.log2(Math.sqrt(low))) + SQUARE_BITS);
+  const small = lowering.atFraction(y, Math.min(fractionOf(y), squareFraction));
+  const dot = lowering.emit("dot", [small, small]);
+  const mean = lowering.emit("relabel", [dot], { fraction: fractionOf(dot) + bits });
+  const variance = addReal(lowering, mean, (node.attributes.epsilon as number) * square);
+  const opened = lowering.bounded(lowering.remasked(variance), high);
+  const fraction = SCALE_BITS + Math.ceil(Math.log2(Math.sqrt(range.high)));
+  const scale = Math.sqrt(square) / kappa;
+  const inverse = power(lowering, opened, -0.5, { low, high }, Math.max(6, fraction), scale);
+  const column = reshapeTo(lowering, inverse, [...shapeOf(inverse), 1]);
+  const spread = Math.max(0, Math.ceil(-Math.log2(Math.sqrt(range.low))));
+  const numerator = lowering.atFraction(y, Math.min(fractionOf(y), lowering.precision.activation + spread));
+  return lowering.emit("multiply", [numerator, column]);
+}
