@@ -1,0 +1,177 @@
+/**
+ * Writes the tensor graph for the importer. Its one idea: a node whose arguments are all known at compile time is
+ * evaluated at once and becomes a constant. Thereby every shape computation of an export disappears while it is read,
+ * and what depends on it (Reshape, Slice, Expand …) always finds its shape as a number.
+ *
+ * Movements that move nothing return their argument. Constants above a size stay nodes, so that a hostile or careless
+ * model cannot fill the memory.
+ */
+import { type Attributes, Builder, definitionOf, type Graph, type Node, type Output } from "../../ir/graph.js";
+import { TENSOR } from "../../ir/tensor/index.js";
+import { type DType, isFloat, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
+
+/** A value of the graph being written. */
+export type Value = Node<TensorType>;
+
+/** Constants up to this size are always folded: shapes, indices. */
+const SMALL = 4096;
+/** The largest constant that folding makes, and how many elements it may make in all. */
+const LARGEST_FOLD = 2 ** 24;
+const MOST_FOLDED = 2 ** 26;
+
+/** The value of a node that is known at compile time. */
+export function knownValue(value: Value): TensorValue | undefined {
+  return value.op === "constant" ? (value.attributes.value as TensorValue) : undefined;
+}
+
+export class Emitter {
+  private readonly builder = new Builder<TensorType>(TENSOR);
+  private folded = 0;
+  /** The name of the source node that is being translated. */
+  origin = "";
+
+  /** A node, or its value where all arguments are known. */
+  emit(op: string, args: readonly Value[], attributes: Attributes = {}): Value {
+    const node = this.builder.emit(op, args, attributes, this.origin);
+    if (args.length === 0 || !this.mayFold(sizeOf(node.type.shape))) {
+      return node;
+    }
+    const values: TensorValue[] = [];
+    for (const argument of args) {
+      const value = knownValue(argument);
+      if (value === undefined) {
+        return node;
+      }
+      values.push(value);
+    }
+    const result = definitionOf(TENSOR, op).evaluate(values, attributes, node.type);
+    this.folded += result.data.length > SMALL ? result.data.length : 0;
+    return this.constant(result);
+  }
+
+  private mayFold(count: number): boolean {
+    return count <= SMALL || (count <= LARGEST_FOLD && this.folded + count <= MOST_FOLDED);
+  }
+
+  constant(value: TensorValue): Value {
+    return this.builder.emit("constant", [], { value }, this.origin);
+  }
+
+  /** A rank-0 constant. */
+  scalar(value: number, dtype: DType): Value {
+    return this.constant({ dtype, shape: [], data: Float64Array.of(value) });
+  }
+
+  /** A constant of whole numbers with the given shape (a vector by default). */
+  integers(values: readonly number[], shape: readonly number[] = [values.length], dtype: DType = "i64"): Value {
+    return this.constant({ dtype, shape, data: Float64Array.from(values) });
+  }
+
+  /** A tensor of one value; above the folding size it stays a broadcast. */
+  filled(value: number, shape: readonly number[], dtype: DType): Value {
+    return this.broadcast(this.scalar(value, dtype), shape);
+  }
+
+  input(name: string, dtype: DType, shape: readonly number[]): Value {
+    return this.builder.emit("input", [], { name, dtype, shape }, name);
+  }
+
+  parameter(name: string, dtype: DType, shape: readonly number[]): Value {
+    return this.builder.emit("parameter", [], { name, dtype, shape }, name);
+  }
+
+  finish(outputs: readonly Output<TensorType>[]): Graph<TensorType> {
+    return this.builder.finish(outputs);
+  }
+
+  add(x: Value, y: Value): Value {
+    return this.emit("add", [x, y]);
+  }
+
+  subtract(x: Value, y: Value): Value {
+    return this.emit("subtract", [x, y]);
+  }
+
+  multiply(x: Value, y: Value): Value {
+    return this.emit("multiply", [x, y]);
+  }
+
+  divide(x: Value, y: Value): Value {
+    return this.emit("divide", [x, y]);
+  }
+
+  /** x times a number; x itself for one. */
+  scale(x: Value, factor: number): Value {
+    return factor === 1 ? x : this.multiply(x, this.scalar(factor, x.type.dtype));
+  }
+
+  /** x plus a number. */
+  offset(x: Value, term: number): Value {
+    return this.add(x, this.scalar(term, x.type.dtype));
+  }
+
+  matmul(x: Value, y: Value): Value {
+    return this.emit("matmul", [x, y]);
+  }
+
+  cast(x: Value, dtype: DType): Value {
+    return x.type.dtype === dtype ? x : this.emit("cast", [x], { dtype });
+  }
+
+  reshape(x: Value, shape: readonly number[]): Value {
+    return sameNumbers(x.type.shape, shape) ? x : this.emit("reshape", [x], { shape });
+  }
+
+  transpose(x: Value, permutation: readonly number[]): Value {
+    return permutation.every((axis, i) => axis === i) ? x : this.emit("transpose", [x], { permutation });
+  }
+
+  /** Exchanges the last two axes. */
+  transposeLast(x: Value): Value {
+    const rank = x.type.shape.length;
+    const axes = [...Array(rank).keys()];
+    return this.transpose(x, [...axes.slice(0, -2), rank - 1, rank - 2]);
+  }
+
+  broadcast(x: Value, shape: readonly number[]): Value {
+    return sameNumbers(x.type.shape, shape) ? x : this.emit("broadcast", [x], { shape });
+  }
+
+  concatenate(parts: readonly Value[], axis: number): Value {
+    return parts.length === 1 ? parts[0] : this.emit("concatenate", parts, { axis });
+  }
+
+  /** The part [start, end) of one axis, by `step` (positive). */
+  sliceAxis(x: Value, axis: number, start: number, end: number, step = 1): Value {
+    const shape = x.type.shape;
+    if (start === 0 && end === shape[axis] && step === 1) {
+      return x;
+    }
+    return this.emit("slice", [x], {
+      starts: shape.map((_, i) => (i === axis ? start : 0)),
+      ends: shape.map((n, i) => (i === axis ? end : n)),
+      steps: shape.map((_, i) => (i === axis ? step : 1)),
+    });
+  }
+
+  select(condition: Value, x: Value, y: Value): Value {
+    return this.emit("select", [condition, x, y]);
+  }
+
+  reduce(op: string, x: Value, axes: readonly number[], keep: boolean): Value {
+    return axes.length === 0 ? x : this.emit(op, [x], { axes, keep });
+  }
+
+  /** Rows of a table, or any gather: an embedding is a float matrix that is looked up by values not known here. */
+  gather(x: Value, indices: Value, axis: number): Value {
+    const lookUp = axis === 0 && x.type.shape.length === 2 && isFloat(x.type.dtype);
+    if (lookUp && knownValue(x) === undefined && knownValue(indices) === undefined) {
+      return this.emit("embedding", [x, indices]);
+    }
+    return this.emit("gather", [x, indices], { axis });
+  }
+}
+
+export function sameNumbers(x: readonly number[], y: readonly number[]): boolean {
+  return x.length === y.length && x.every((n, i) => n === y[i]);
+}

@@ -1,0 +1,240 @@
+/**
+ * The ONNX front end: a model file in, a tensor graph of fixed shapes and a store of its weights out. What is wrong is
+ * told all at once; what is merely suspicious is a warning.
+ */
+import { basename } from "node:path";
+import type { Diagnostic } from "../../ir/diagnostics.js";
+import { fail } from "../../ir/diagnostics.js";
+import type { Graph } from "../../ir/graph.js";
+import type { WeightStore } from "../../ir/tensor/index.js";
+import type { DType, TensorType, TensorValue } from "../../ir/tensor/value.js";
+import { type Bindings, bindShapes, dimensionValue, type Symbols } from "./dimensions.js";
+import type { Value } from "./emitter.js";
+import { functionKey, normalDomain, type OnnxModel, readModel } from "./model.js";
+import { findRule } from "./registry.js";
+import type { NodeProto, ValueInfo } from "./schema.js";
+import { usesOf } from "./structure.js";
+import { dtypeOf, type StoredTensor } from "./tensor-proto.js";
+import { Translation, unsupported } from "./translate.js";
+
+export interface ImportOptions extends Bindings {
+  /** Inputs whose value is known and public: they become constants, and everything that follows from them folds. */
+  readonly values?: Readonly<Record<string, TensorValue>>;
+}
+
+export interface ImportedModel {
+  readonly graph: Graph<TensorType>;
+  readonly weights: WeightStore;
+  readonly warnings: readonly Diagnostic[];
+  /** The file's name without its ending. */
+  readonly name: string;
+  /** The model's inputs with their bound shapes, in the file's order, without those given as `values`. */
+  readonly inputs: readonly { readonly name: string; readonly dtype: DType; readonly shape: readonly number[] }[];
+}
+
+/** The oldest operator set whose rules are known, and the newest that this version was written against. */
+const OLDEST_OPSET = 7;
+const NEWEST_OPSET = 28;
+
+/**
+ * Imports an ONNX model at fixed shapes (`dims` by symbol, `shapes` by input; integers ≥ 0).
+ * E0203: dimensions not bound, all of them. E0401: unsupported operators, all of them with their nodes. E0402: operators
+ * known, but not like this. E0301, E0302, E0304: the file.
+ */
+export function importOnnx(path: string, options: ImportOptions = {}): ImportedModel {
+  const model = readModel(path);
+  const warnings: Diagnostic[] = [];
+  checkOpsets(model, warnings);
+  checkOperators(model);
+  const signature = model.graph.input.filter((input) => !model.initializers.has(input.name));
+  const dtypes = new Map(signature.map((input) => [input.name, inputType(input)]));
+  const given = givenValues(options.values ?? {}, dtypes);
+  const shapes = { ...options.shapes, ...Object.fromEntries([...given].map(([name, value]) => [name, value.shape])) };
+  const bound = bindShapes(signature, { ...options, shapes });
+  const observe = valueChecker(model, bound.symbols, warnings);
+  const translation = new Translation(model, observe);
+  const inputs: { name: string; dtype: DType; shape: readonly number[] }[] = [];
+  for (const { name } of signature) {
+    const value = given.get(name);
+    if (value !== undefined) {
+      translation.bindInput(name, translation.emitter.constant(value));
+      continue;
+    }
+    const input = { name, dtype: dtypes.get(name) as DType, shape: bound.shapes.get(name) ?? [] };
+    inputs.push(input);
+    translation.bindInput(name, translation.emitter.input(name, input.dtype, input.shape));
+  }
+  warnUnused(model, inputs, warnings);
+  const outputs = translation.run();
+  warnAbsent(translation.weights, path, warnings);
+  return {
+    graph: translation.emitter.finish(outputs),
+    weights: weightStore(translation.weights),
+    warnings,
+    name: basename(path).replace(/\.onnx$/, ""),
+    inputs,
+  };
+}
+
+/** Weights by parameter name, read from disk when asked, each time anew. */
+function weightStore(weights: ReadonlyMap<string, StoredTensor>): WeightStore {
+  return {
+    read(name: string): TensorValue {
+      const tensor = weights.get(name);
+      if (tensor === undefined) {
+        throw new Error(`no weight '${name}'`);
+      }
+      return { dtype: tensor.dtype, shape: tensor.shape, data: tensor.read() };
+    },
+  };
+}
+
+function checkOpsets(model: OnnxModel, warnings: Diagnostic[]): void {
+  const version = model.opsets.get("");
+  const usesOnnx = model.graph.node.some((node) => normalDomain(node.domain) === "");
+  if (version === undefined ? usesOnnx : version < OLDEST_OPSET) {
+    throw fail({
+      code: "E0402",
+      what: version === undefined ? "the model names no operator set" : `operator set ${version} is too old`,
+      where: model.path,
+      why: `the rules of operator sets ${OLDEST_OPSET} to ${NEWEST_OPSET} are known`,
+      fix: "export the model again with opset 14 or later",
+    });
+  }
+  if (version !== undefined && version > NEWEST_OPSET) {
+    warnings.push({
+      code: "W0304",
+      what: `operator set ${version} is newer than the newest known one, ${NEWEST_OPSET}`,
+      where: model.path,
+      why: "an operator may have changed its meaning",
+      fix: "compare an output with a reference, or export with an older opset",
+    });
+  }
+}
+
+/** Finds every unsupported operator before anything is translated. */
+function checkOperators(model: OnnxModel): void {
+  const groups = new Map<string, { domain: string; opset: number; nodes: NodeProto[] }>();
+  const seen = new Set<string>();
+  const visit = (nodes: readonly NodeProto[], opsets: ReadonlyMap<string, number>): void => {
+    for (const node of nodes) {
+      const domain = normalDomain(node.domain);
+      if (findRule(domain, node.opType) !== undefined) {
+        continue;
+      }
+      const key = functionKey(domain, node.opType, node.overload);
+      const body = model.functions.get(key);
+      if (body === undefined) {
+        const group = groups.get(key) ?? { domain, opset: opsets.get(domain) ?? 1, nodes: [] };
+        group.nodes.push(node);
+        groups.set(key, group);
+      } else if (!seen.has(key)) {
+        seen.add(key);
+        const own = new Map(body.opsetImport.map((each) => [normalDomain(each.domain), each.version]));
+        visit(body.node, own.size === 0 ? opsets : own);
+      }
+    }
+  };
+  visit(model.graph.node, model.opsets);
+  if (groups.size > 0) {
+    throw fail(...[...groups.values()].map(({ domain, opset, nodes }) => unsupported(nodes, domain, opset)));
+  }
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  sequenceType: "sequence",
+  mapType: "map",
+  optionalType: "optional",
+  sparseTensorType: "sparse tensor",
+};
+
+function inputType(input: ValueInfo): DType {
+  const where = `input '${input.name}'`;
+  const tensor = input.type?.tensorType;
+  if (tensor === undefined || tensor === null) {
+    const kind = KINDS[input.type?.value ?? ""];
+    throw fail({
+      code: kind === undefined ? "E0302" : "E0402",
+      what: kind === undefined ? `${where} has no type` : `${where} is of type ${kind}, which is not supported`,
+      where,
+      why: "a plan's values are tensors of fixed shape",
+      fix: "export the model with tensor inputs only",
+    });
+  }
+  return dtypeOf(tensor.elemType, where);
+}
+
+function givenValues(
+  values: Readonly<Record<string, TensorValue>>,
+  dtypes: ReadonlyMap<string, DType>,
+): ReadonlyMap<string, TensorValue> {
+  const given = new Map(Object.entries(values));
+  for (const [name, value] of given) {
+    const dtype = dtypes.get(name);
+    if (dtype !== value.dtype) {
+      throw fail({
+        code: "E0202",
+        what:
+          dtype === undefined ? `the model has no input '${name}'` : `input '${name}' is ${dtype}, not ${value.dtype}`,
+        fix: "give values for the model's own inputs, in their types",
+      });
+    }
+  }
+  return given;
+}
+
+/** Exporters merge inputs that were the same tensor object when traced: one of them is then unused. */
+function warnUnused(model: OnnxModel, inputs: readonly { readonly name: string }[], warnings: Diagnostic[]): void {
+  const uses = usesOf(model.graph);
+  for (const { name } of inputs) {
+    if (!uses.users.has(name) && !uses.captured.has(name) && !uses.outputs.has(name)) {
+      warnings.push({
+        code: "W0301",
+        what: `input '${name}' is used by no node`,
+        where: model.path,
+        why: "the dynamo exporter merges inputs that are the same tensor object while tracing, and the result is wrong",
+        fix: "export again with distinct tensors as example inputs, or ignore this if the model does not need the input",
+      });
+    }
+  }
+}
+
+function warnAbsent(weights: ReadonlyMap<string, StoredTensor>, path: string, warnings: Diagnostic[]): void {
+  const count = [...weights.values()].filter((tensor) => tensor.absent).length;
+  if (count > 0) {
+    warnings.push({
+      code: "W0303",
+      what: `the external data of ${count} weights is missing`,
+      where: path,
+      why: "a compile needs shapes only; a run needs the values",
+      fix: "copy the external data file beside the model before running it",
+    });
+  }
+}
+
+/** Compares each value's type with what the file says about it. Zeros are passed over: dynamo writes wrong ones. */
+function valueChecker(
+  model: OnnxModel,
+  symbols: Symbols,
+  warnings: Diagnostic[],
+): (name: string, value: Value) => void {
+  const declared = new Map([...model.graph.valueInfo, ...model.graph.output].map((info) => [info.name, info]));
+  return (name, value) => {
+    const dims = declared.get(name)?.type?.tensorType?.shape?.dim;
+    if (dims === undefined) {
+      return;
+    }
+    const said = dims.map((dimension) => dimensionValue(dimension, symbols));
+    const { shape } = value.type;
+    const differs = said.some((n, i) => n !== undefined && n !== 0 && n !== shape[i]);
+    if (said.length !== shape.length || differs) {
+      warnings.push({
+        code: "W0302",
+        what: `'${name}' has shape [${shape.join(", ")}], but the file says [${said.map((n) => n ?? "?").join(", ")}]`,
+        where: name,
+        why: "the file's own shape annotation disagrees with its operators",
+        fix: "trust the operators, or export again without stale annotations",
+      });
+    }
+  };
+}

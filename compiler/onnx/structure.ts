@@ -1,0 +1,153 @@
+/**
+ * Which float tensors of a model are public structure rather than its owner's weights. A plan may hold no weight, and a
+ * mask or a table of rotary frequencies is not one: its values follow from the architecture, and the compiler must see
+ * them to fold masks and positions.
+ *
+ * Public are: scalars; masks, that is tensors whose values are all 0 or a large negative number or -inf, with at least
+ * one negative; matrices of zeros and ones that are a lower or upper triangle; and tensors whose every use ends in a
+ * sine or cosine (the inverse frequencies), or in the caches of a rotary embedding.
+ */
+import { isFloat, sizeOf } from "../../ir/tensor/value.js";
+import type { GraphProto, NodeProto } from "./schema.js";
+import type { StoredTensor } from "./tensor-proto.js";
+
+/** The least that is surely a mask: exporters use -1e4, -65504, -3.4e38 and -inf. */
+const MASKED = -1e4;
+const PIECE = 1 << 16;
+
+/** True where all values are 0 or at most -1e4, and one is negative. Reads until the first other value. */
+export function isMaskLike(tensor: StoredTensor): boolean {
+  return (
+    !tensor.absent &&
+    scan(
+      tensor,
+      (value) => value === 0 || value <= MASKED,
+      (value) => value < 0,
+    )
+  );
+}
+
+/** True where the tensor is a stack of triangles of ones: a causal mask written as numbers. */
+export function isTriangle(tensor: StoredTensor): boolean {
+  const [rows, columns] = tensor.shape.slice(-2);
+  if (tensor.absent || tensor.shape.length < 2 || rows < 2 || columns < 2) {
+    return false;
+  }
+  const lower = (value: number, flat: number): boolean =>
+    value === (flat % columns <= Math.floor(flat / columns) % rows ? 1 : 0);
+  const upper = (value: number, flat: number): boolean =>
+    value === (flat % columns >= Math.floor(flat / columns) % rows ? 1 : 0);
+  const one = (value: number): boolean => value === 1;
+  return scan(tensor, lower, one) || scan(tensor, upper, one);
+}
+
+/** True where every value passes `all` and at least one passes `some`; in pieces, so that a weight is never held. */
+function scan(
+  tensor: StoredTensor,
+  all: (value: number, flat: number) => boolean,
+  some: (value: number) => boolean,
+): boolean {
+  const count = sizeOf(tensor.shape);
+  let found = false;
+  for (let first = 0; first < count; first += PIECE) {
+    const piece = tensor.read(first, Math.min(PIECE, count - first));
+    for (let i = 0; i < piece.length; i++) {
+      if (!all(piece[i], first + i)) {
+        return false;
+      }
+      found ||= some(piece[i]);
+    }
+  }
+  return found;
+}
+
+/** True where an initialiser's values may be in the plan. */
+export function isPublicTensor(tensor: StoredTensor, uses: Uses): boolean {
+  if (!isFloat(tensor.dtype) || tensor.shape.length === 0) {
+    return true;
+  }
+  return onlyPositions(tensor.name, uses) || isMaskLike(tensor) || isTriangle(tensor);
+}
+
+/** Who uses each value of a graph, and whether it is an output. */
+export interface Uses {
+  readonly users: ReadonlyMap<string, readonly { readonly node: NodeProto; readonly index: number }[]>;
+  readonly outputs: ReadonlySet<string>;
+  /** Names that sub-graphs use; nothing is concluded about them. */
+  readonly captured: ReadonlySet<string>;
+  /** Answers of `onlyPositions`. */
+  readonly memo: Map<string, boolean>;
+}
+
+export function usesOf(graph: GraphProto): Uses {
+  const users = new Map<string, { node: NodeProto; index: number }[]>();
+  const captured = new Set<string>();
+  for (const node of graph.node) {
+    node.input.forEach((name, index) => {
+      const list = users.get(name) ?? [];
+      list.push({ node, index });
+      users.set(name, list);
+    });
+    for (const inner of subgraphsOf(node)) {
+      collectNames(inner, captured);
+    }
+  }
+  return { users, outputs: new Set(graph.output.map((output) => output.name)), captured, memo: new Map() };
+}
+
+export function subgraphsOf(node: NodeProto): readonly GraphProto[] {
+  return node.attribute.flatMap((attribute) => [...(attribute.g === null ? [] : [attribute.g]), ...attribute.graphs]);
+}
+
+function collectNames(graph: GraphProto, into: Set<string>): void {
+  for (const node of graph.node) {
+    for (const name of node.input) {
+      into.add(name);
+    }
+    for (const inner of subgraphsOf(node)) {
+      collectNames(inner, into);
+    }
+  }
+  for (const output of graph.output) {
+    into.add(output.name);
+  }
+}
+
+/** Where each rotary operator takes its cosine and sine tables. */
+const ROTARY_TABLES: Readonly<Record<string, readonly number[]>> = { GroupQueryAttention: [7, 8] };
+
+function isRotaryTable(node: NodeProto, index: number): boolean {
+  if (node.opType === "RotaryEmbedding") {
+    return node.domain === "com.microsoft" ? index === 2 || index === 3 : index === 1 || index === 2;
+  }
+  return ROTARY_TABLES[node.opType]?.includes(index) ?? false;
+}
+
+/**
+ * True where every path from the value ends in a sine, a cosine or a rotary table. Explicit stack: a chain of nodes
+ * may be longer than the call stack is deep.
+ */
+export function onlyPositions(name: string, uses: Uses): boolean {
+  const stack = [name];
+  const visited = new Set<string>();
+  while (stack.length > 0) {
+    const current = stack.pop() ?? "";
+    if (visited.has(current) || uses.memo.get(current) === true) {
+      continue;
+    }
+    visited.add(current);
+    const users = uses.users.get(current) ?? [];
+    const open = uses.outputs.has(current) || uses.captured.has(current) || uses.memo.get(current) === false;
+    if (open || users.length === 0) {
+      uses.memo.set(name, false);
+      return false;
+    }
+    for (const { node, index } of users) {
+      if (node.opType !== "Sin" && node.opType !== "Cos" && node.opType !== "Shape" && !isRotaryTable(node, index)) {
+        stack.push(...node.output.filter((output) => output !== ""));
+      }
+    }
+  }
+  uses.memo.set(name, true);
+  return true;
+}
