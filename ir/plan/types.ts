@@ -1,0 +1,87 @@
+/**
+ * The plan: the one artefact that the compiler writes and all parties read. It holds the share program as a list of
+ * steps in the order in which every party runs them, with everything decided: rounds, stream positions, places in the
+ * arena, the owners' programs, what is revealed. It holds no weight and no secret (ARCHITECTURE.md, law 10).
+ */
+import type { Attributes, Graph } from "../graph.js";
+import type { Pair, ShareType } from "../share/types.js";
+import type { TensorType } from "../tensor/value.js";
+
+export const PLAN_VERSION = 1;
+
+/** The start of a draw: a 16-byte block of a pair's stream. An owner's input uses the owner's own streams. */
+export interface DrawPosition {
+  readonly pair: Pair;
+  readonly block: number;
+}
+
+/** Byte offsets of a value in the arena of P0 and of P1 and P2 (who share a layout); -1 where a party holds nothing. */
+export interface Places {
+  readonly P0: number;
+  readonly P12: number;
+}
+
+export interface Step {
+  readonly op: string;
+  /** Indices of earlier steps. */
+  readonly args: readonly number[];
+  readonly attributes: Attributes;
+  readonly type: ShareType;
+  /** Index into `Plan.origins`. */
+  readonly origin: number;
+  /**
+   * The round after which the value is there: the longest chain of openings before and including it. An opening of
+   * round r is sent in the r-th message (from 1); a local step of round r runs after it.
+   */
+  readonly round: number;
+  /** In the order of the op's `draws`. */
+  readonly draws: readonly DrawPosition[];
+  readonly places: Places;
+}
+
+/** Which output of which owner's program an input of the share program is. */
+export interface Binding {
+  readonly input: string;
+  readonly owner: "model" | "data" | "public";
+  readonly output: string;
+}
+
+export interface Reveal {
+  readonly name: string;
+  readonly to: "data owner";
+  readonly shape: readonly number[];
+}
+
+export interface PlanTables {
+  /** By angle: cos(2π i / 2^angle) · 2^30 for i = 0 … 2^angle / 4, both ends included. */
+  readonly cosines: ReadonlyMap<number, Int32Array>;
+  /** By fraction f: 2^(−i / 2^f) · 2^30 for i = 0 … 2^f − 1. */
+  readonly exponentials: ReadonlyMap<number, Int32Array>;
+}
+
+/** An approximation that the plan uses, for the report. */
+export interface Formula {
+  readonly function: string;
+  readonly window: string;
+  readonly maxError: number;
+}
+
+export interface Plan {
+  readonly version: number;
+  readonly name: string;
+  readonly profile: "fourier" | "puma";
+  /** SHA-256 of the model file's program (not of its weights). */
+  readonly modelDigest: string;
+  /** Shapes of the model's inputs. */
+  readonly shapes: Readonly<Record<string, readonly number[]>>;
+  readonly rounds: number;
+  readonly steps: readonly Step[];
+  readonly origins: readonly string[];
+  /** The programs that the owners run in the clear before sharing. */
+  readonly owners: { readonly model: Graph<TensorType>; readonly data: Graph<TensorType> };
+  readonly bindings: readonly Binding[];
+  readonly reveals: readonly Reveal[];
+  readonly formulas: readonly Formula[];
+  readonly tables: PlanTables;
+  readonly arena: { readonly P0: number; readonly P12: number };
+}
