@@ -1,0 +1,58 @@
+/**
+ * How the process ends: every error becomes its documented exit status here, and nowhere else. Signals end with
+ * 128 + their number after what was opened is cleaned up.
+ */
+import { CommanderError } from "commander";
+import { PumacError } from "../ir/diagnostics.js";
+import { printNote, printProblem } from "./terminal.js";
+
+const BUG = 1;
+const USAGE = 2;
+const RESOURCES = 10;
+
+/** Prints an error for people and returns the exit status of CLI.md. */
+export function reportError(error: unknown): number {
+  if (error instanceof PumacError) {
+    for (const diagnostic of error.diagnostics) {
+      printProblem(diagnostic);
+    }
+    printNote(`\nmore: pumac explain ${error.diagnostics[0].code}`);
+    return error.exitCode;
+  }
+  if (error instanceof CommanderError) {
+    return error.exitCode === 0 ? 0 : USAGE;
+  }
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "ENOSPC" || code === "ENOMEM" || code === "EMFILE" || code === "ERR_OUT_OF_MEMORY") {
+    printProblem({ code: "E1001", what: message });
+    return RESOURCES;
+  }
+  printNote(`bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  printNote("This is a mistake in pumac, not in your model. Please report it with the command that you ran.");
+  return BUG;
+}
+
+const cleanups = new Set<() => void>();
+
+/** Has `cleanup` run if a signal ends the process; returns what takes that back. */
+export function onInterrupt(cleanup: () => void): () => void {
+  cleanups.add(cleanup);
+  return () => {
+    cleanups.delete(cleanup);
+  };
+}
+
+/** From now on SIGINT and SIGTERM clean up and end with 130 and 143. */
+export function handleSignals(): void {
+  for (const [signal, status] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const) {
+    process.once(signal, () => {
+      for (const cleanup of cleanups) {
+        cleanup();
+      }
+      process.exit(status);
+    });
+  }
+}

@@ -1,0 +1,44 @@
+/** `pumac explain CODE`: the page of the error catalogue about one code. */
+import type { Command } from "commander";
+import { CATALOGUE, type DiagnosticCode } from "../ir/catalogue.js";
+import { fail } from "../ir/diagnostics.js";
+import { printJson, printResult } from "./terminal.js";
+
+export function addExplain(program: Command): void {
+  program
+    .command("explain")
+    .description("explain an error code")
+    .argument("<code>", "for example E0203")
+    .option("--json", "print one JSON document")
+    .action((code: string, options: { json?: boolean }) => explain(code.toUpperCase(), options.json === true));
+}
+
+function explain(code: string, json: boolean): void {
+  if (!Object.hasOwn(CATALOGUE, code)) {
+    const fix = `the codes are ${Object.keys(CATALOGUE).join(", ")}`;
+    throw fail({ code: "E0201", what: `there is no code '${code}'`, fix });
+  }
+  const { exit, title, explain: page } = CATALOGUE[code as DiagnosticCode];
+  if (json) {
+    printJson({ schema: "pumac.explain/1", code, exit, title, explain: page });
+  } else {
+    printResult(`${code}: ${title} (exit status ${exit})\n\n${page}`);
+  }
+}
+
+/** docs/errors.md: the catalogue as a page. A test keeps the file equal to this. */
+export function catalogueMarkdown(): string {
+  const head = [
+    "# Errors",
+    "",
+    "Made from `ir/catalogue.ts`; `pumac explain CODE` prints the same. The first two digits of a code are its exit status.",
+    "Other exit statuses: 0 ok, 1 a bug in pumac, 130 and 143 ended by a signal.",
+    "",
+    "| code | exit | what | explanation |",
+    "|---|---|---|---|",
+  ];
+  const rows = Object.entries(CATALOGUE).map(
+    ([code, { exit, title, explain: page }]) => `| ${code} | ${exit} | ${title} | ${page.replaceAll("|", "\\|")} |`,
+  );
+  return `${[...head, ...rows].join("\n")}\n`;
+}

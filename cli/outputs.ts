@@ -1,0 +1,85 @@
+/**
+ * The outputs of a run: written to files, compared with expected ones, and put into the JSON document. A comparison
+ * that fails is a gate (E0502): it names the first bad element, and the exit status says so to scripts.
+ */
+import { type Diagnostic, fail } from "../ir/diagnostics.js";
+import type { TensorValue } from "../ir/tensor/value.js";
+import { readTensor, writeTensor } from "./tensor-files.js";
+
+export interface OutputOptions {
+  /** Each `--output name=@file`. */
+  readonly output: readonly string[];
+  /** Each `--expect name=@file`. */
+  readonly expect: readonly string[];
+  readonly tolerance: number;
+}
+
+/** Checks that every `name=@file` names an output of the plan; to be called before anything is run. */
+export function checkOutputOptions(options: OutputOptions, names: readonly string[]): void {
+  for (const specification of [...options.output, ...options.expect]) {
+    const { name } = parseSpecification(specification);
+    if (!names.includes(name)) {
+      const fix = `its outputs are ${names.join(", ")}`;
+      throw fail({ code: "E0202", what: `the plan has no output '${name}'`, fix });
+    }
+  }
+}
+
+/** Writes the outputs that were asked for, then compares; throws E0502 with every output that is outside. */
+export function handleOutputs(options: OutputOptions, outputs: ReadonlyMap<string, TensorValue>): void {
+  for (const specification of options.output) {
+    const { name, path } = parseSpecification(specification);
+    writeTensor(path, outputs.get(name)!);
+  }
+  const problems = options.expect.flatMap((specification) => {
+    const { name, path } = parseSpecification(specification);
+    return compare(name, outputs.get(name)!, path, options.tolerance);
+  });
+  if (problems.length > 0) {
+    throw fail(...problems);
+  }
+}
+
+function compare(name: string, output: TensorValue, path: string, tolerance: number): readonly Diagnostic[] {
+  const expected = readTensor(path);
+  if (expected.shape.join() !== output.shape.join()) {
+    return [
+      { code: "E0502", what: `the output has shape [${output.shape}], expected is [${expected.shape}]`, where: name },
+    ];
+  }
+  const isOutside = (at: number): boolean => !(Math.abs(output.data[at] - expected.data[at]) <= tolerance);
+  const bad = [...output.data.keys()].filter(isOutside);
+  if (bad.length === 0) {
+    return [];
+  }
+  const first = bad[0];
+  const differences = bad.map((at) => Math.abs(output.data[at] - expected.data[at]));
+  const worst = differences.reduce((most, each) => Math.max(most, each), 0);
+  return [
+    {
+      code: "E0502",
+      what: `${bad.length} of ${output.data.length} elements are outside the tolerance ${tolerance}`,
+      where: `${name}[${indexOf(first, output.shape)}]`,
+      why: `it is ${output.data[first]}, expected is ${expected.data[first]}; the largest difference is ${worst}`,
+    },
+  ];
+}
+
+/** The index along each axis of a flat position. */
+function indexOf(flat: number, shape: readonly number[]): string {
+  const index: number[] = [];
+  let rest = flat;
+  for (const size of [...shape].reverse()) {
+    index.unshift(rest % size);
+    rest = Math.floor(rest / size);
+  }
+  return index.join(", ");
+}
+
+function parseSpecification(specification: string): { readonly name: string; readonly path: string } {
+  const match = /^([^=]+)=@(.+)$/s.exec(specification);
+  if (match === null) {
+    throw fail({ code: "E0201", what: `'${specification}' does not say where`, fix: "write name=@file.npy" });
+  }
+  return { name: match[1], path: match[2] };
+}

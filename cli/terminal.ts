@@ -1,0 +1,89 @@
+/**
+ * The only door to the terminal: results to stdout, everything for people to stderr, colour only where a person looks
+ * on, progress bars only there too. With --json stdout gets exactly one document.
+ */
+import { writeSync } from "node:fs";
+import { Chalk, type ChalkInstance } from "chalk";
+import { SingleBar } from "cli-progress";
+import { type Diagnostic, printDiagnostic } from "../ir/diagnostics.js";
+
+/** Colours for stderr: none where it is not a terminal, or NO_COLOR is set. */
+export const colours: ChalkInstance = new Chalk({
+  level: process.stderr.isTTY && process.env.NO_COLOR === undefined ? 1 : 0,
+});
+
+/** Prints a result to stdout. Synchronous: what is printed before an exit is not lost in a pipe. */
+export function printResult(text: string): void {
+  writeAll(1, `${text}\n`);
+}
+
+/** Prints a line for people to stderr. */
+export function printNote(text: string): void {
+  writeAll(2, `${text}\n`);
+}
+
+/** Prints the one document of --json. */
+export function printJson(document: object): void {
+  printResult(JSON.stringify(document, undefined, 2));
+}
+
+/** Prints a diagnostic in colour, as an error or as a warning. */
+export function printProblem(diagnostic: Diagnostic, kind: "error" | "warning" = "error"): void {
+  const [head, ...rest] = printDiagnostic(diagnostic)
+    .replace(/^error/, kind)
+    .split("\n");
+  const paint = kind === "error" ? colours.red.bold : colours.yellow.bold;
+  const title = head.replace(/^\w+\[E\d+\]/, (code) => paint(code));
+  printNote([title, ...rest.map((line) => line.replace(/^ {2}\w+:/, (label) => colours.cyan(label)))].join("\n"));
+}
+
+function writeAll(descriptor: number, text: string): void {
+  const bytes = Buffer.from(text);
+  let at = 0;
+  while (at < bytes.length) {
+    try {
+      at += writeSync(descriptor, bytes, at);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "EPIPE") {
+        return;
+      }
+      if (code !== "EAGAIN") {
+        throw error;
+      }
+    }
+  }
+}
+
+export interface Progress {
+  update(done: number, all: number): void;
+  stop(): void;
+}
+
+/** A progress bar on stderr, or nothing where stderr is not a terminal. */
+export function startProgress(label: string): Progress {
+  if (!process.stderr.isTTY) {
+    return { update: () => undefined, stop: () => undefined };
+  }
+  const bar = new SingleBar({ format: `${label} {bar} {percentage}%`, clearOnComplete: true, stream: process.stderr });
+  bar.start(1, 0);
+  return {
+    update: (done, all) => {
+      bar.setTotal(Math.max(all, 1));
+      bar.update(done);
+    },
+    stop: () => bar.stop(),
+  };
+}
+
+/** Bytes as people read them, in powers of 1000. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const step = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(bytes, 1)) / 3)));
+  return step === 0 ? `${bytes} B` : `${(bytes / 1000 ** step).toFixed(2)} ${units[step]}`;
+}
+
+/** Seconds as people read them. */
+export function formatSeconds(seconds: number): string {
+  return seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(2)} s`;
+}

@@ -1,0 +1,133 @@
+/**
+ * One party's session from the first frame to the last: the owners' offers, the handshake, the shares of weights and
+ * inputs, the plan itself, the report. Nothing of it is kept: keys, shares and stream positions end with the session,
+ * and a session that fails is never resumed.
+ */
+import { fail } from "../ir/diagnostics.js";
+import { decodeControl, encodeControl } from "./control.js";
+import { PROTOCOL_VERSION, type SessionKeys, shakeHands } from "./handshake.js";
+import type { RandomSource } from "./keys.js";
+import { MeteredTransport, type PartyReport } from "./measurement.js";
+import type { PartyName, Transport } from "./transport.js";
+import type { InputLayout, InputShares, Owner, OwnerShares } from "./weight-store.js";
+
+export interface PartyOptions {
+  /** Hexadecimal digest of the plan that this party holds. */
+  readonly plan: string;
+  readonly layouts: Readonly<Record<Owner, readonly InputLayout[]>>;
+  readonly random: RandomSource;
+  /** Interprets the plan in this party's role, over the given transport; see `interpreter.ts`. */
+  readonly interpret: (transport: Transport, keys: SessionKeys, shares: InputShares) => Promise<void>;
+  /** Processor seconds and peak memory (bytes) of this party alone, where it has a process of its own. */
+  readonly usage?: () => { readonly cpu: number; readonly memory: number };
+  /** Seconds from a fixed moment; the caller's clock. */
+  readonly clock: () => number;
+}
+
+const OWNERS = ["model", "data"] as const;
+
+/** Runs the session of the party that `transport.self` names, and sends its report to the data owner. */
+export async function runParty(inner: Transport, options: PartyOptions): Promise<PartyReport> {
+  const transport = new MeteredTransport(inner);
+  const self = inner.self as PartyName;
+  const times = [options.clock()];
+  const sharings = await receiveOffers(transport, options.plan);
+  const agreement = {
+    version: PROTOCOL_VERSION,
+    plan: options.plan,
+    weights: sharings.model,
+    inputs: sharings.data,
+  };
+  const keys = await shakeHands(transport, agreement, options.random);
+  await Promise.all(OWNERS.map((owner) => transport.send(owner, encodeControl({ accepted: true }))));
+  times.push(options.clock());
+  const model = await receiveShares(transport, "model", options.layouts.model);
+  times.push(options.clock());
+  const data = await receiveShares(transport, "data", options.layouts.data);
+  times.push(options.clock());
+
+  transport.phase = "run";
+  await options.interpret(transport, keys, { model, data });
+  transport.phase = "control";
+  times.push(options.clock());
+
+  const [setup, weights, input, run] = times.slice(1).map((time, i) => time - times[i]);
+  const receivers = ["P0", "P1", "P2", "data"] as const;
+  const usage = options.usage?.();
+  const report: PartyReport = {
+    party: self,
+    sent: Object.fromEntries(receivers.map((peer) => [peer, transport.bytes("run", peer)])),
+    rounds: self === "P0" ? 0 : transport.frames("run", self === "P1" ? "P2" : "P1"),
+    seconds: { setup, weights, input, run },
+    cpu: usage?.cpu ?? null,
+    memory: usage?.memory ?? null,
+  };
+  await transport.send("data", encodeControl(report));
+  return report;
+}
+
+/** Both owners' offers; E0801 where one offers another plan or speaks another version. */
+async function receiveOffers(transport: Transport, plan: string): Promise<Readonly<Record<Owner, string>>> {
+  const sharings: Record<Owner, string> = { model: "", data: "" };
+  for (const owner of OWNERS) {
+    const offer = decodeControl(await transport.receive(owner), owner);
+    if (offer.version !== PROTOCOL_VERSION) {
+      const why = `it speaks version ${String(offer.version)}, this party ${PROTOCOL_VERSION}`;
+      throw fail({ code: "E0801", what: `the owner of the ${nounOf(owner)} has another version`, where: owner, why });
+    }
+    if (offer.plan !== plan) {
+      const what = `the owner of the ${nounOf(owner)} holds another plan`;
+      throw fail({ code: "E0801", what, where: owner, fix: "give all parties and clients the same plan file" });
+    }
+    if (typeof offer.sharing !== "string") {
+      throw fail({ code: "E0901", what: "an offer without a sharing", where: owner });
+    }
+    sharings[owner] = offer.sharing;
+  }
+  return sharings;
+}
+
+function nounOf(owner: Owner): string {
+  return owner === "model" ? "weights" : "inputs";
+}
+
+const SEED_BYTES = 16;
+
+/** This party's part of an owner's sharing; E0901 where a frame's length is not the plan's. */
+async function receiveShares(
+  transport: Transport,
+  owner: Owner,
+  layouts: readonly InputLayout[],
+): Promise<OwnerShares> {
+  const self = transport.self;
+  const blocks = new Map(layouts.map(({ name, block }) => [name, block]));
+  const masked = new Map<string, Uint8Array>();
+  let seeds: Uint8Array = new Uint8Array(0);
+  if (layouts.length > 0) {
+    seeds = await receiveExactly(transport, owner, self === "P0" ? 2 * SEED_BYTES : SEED_BYTES, "seeds");
+    for (const { name, packedBytes } of self === "P0" ? [] : layouts) {
+      masked.set(name, await receiveExactly(transport, owner, packedBytes, name));
+    }
+  }
+  return {
+    first: self === "P2" || seeds.length === 0 ? undefined : seeds.subarray(0, SEED_BYTES),
+    second: self === "P1" || seeds.length === 0 ? undefined : seeds.subarray(seeds.length - SEED_BYTES),
+    block: (name) => known(blocks.get(name), name),
+    masked: (name) => known(masked.get(name), name),
+  };
+}
+
+async function receiveExactly(transport: Transport, from: Owner, length: number, what: string): Promise<Uint8Array> {
+  const frame = await transport.receive(from);
+  if (frame.length !== length) {
+    throw fail({ code: "E0901", what: `'${what}' came in ${frame.length} bytes instead of ${length}`, where: from });
+  }
+  return frame;
+}
+
+function known<T>(value: T | undefined, name: string): T {
+  if (value === undefined) {
+    throw new Error(`this party holds no share of '${name}'`);
+  }
+  return value;
+}
