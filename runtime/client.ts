@@ -27,7 +27,9 @@ export interface ClientOptions {
   /** Hexadecimal digest of the plan. */
   readonly plan: string;
   readonly layouts: readonly InputLayout[];
-  /** The owner's values by share input name; asked for once each, in the order of the layouts. */
+  /** The public inputs, which the data owner sends; none at the model's owner. */
+  readonly publicLayouts: readonly InputLayout[];
+  /** The values by share input name; asked for once each, in the order of the layouts, public ones last. */
   readonly values: (name: string) => TensorValue;
   readonly sharer: Sharer;
   readonly random: RandomSource;
@@ -54,16 +56,17 @@ export async function shareInputs(transport: MeteredTransport, options: ClientOp
 }
 
 async function sendShares(transport: Transport, options: ClientOptions, seeds: Seeds): Promise<void> {
-  if (options.layouts.length === 0) {
-    return;
+  if (options.layouts.length > 0) {
+    await transport.send("P0", Buffer.concat([seeds.first, seeds.second]));
+    await transport.send("P1", seeds.first);
+    await transport.send("P2", seeds.second);
   }
-  await transport.send("P0", Buffer.concat([seeds.first, seeds.second]));
-  await transport.send("P1", seeds.first);
-  await transport.send("P2", seeds.second);
-  for (const [i, layout] of options.layouts.entries()) {
-    const masked = await options.sharer.mask(layout, options.values(layout.name), seeds);
-    await Promise.all([transport.send("P1", masked), transport.send("P2", masked)]);
-    options.onProgress?.(i + 1, options.layouts.length);
+  const layouts = [...options.layouts, ...options.publicLayouts];
+  for (const [i, layout] of layouts.entries()) {
+    const known = layout.owner === "public" ? undefined : seeds;
+    const words = await options.sharer.mask(layout, options.values(layout.name), known);
+    await Promise.all([transport.send("P1", words), transport.send("P2", words)]);
+    options.onProgress?.(i + 1, layouts.length);
   }
 }
 

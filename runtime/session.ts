@@ -14,7 +14,7 @@ import type { InputLayout, InputShares, Owner, OwnerShares } from "./weight-stor
 export interface PartyOptions {
   /** Hexadecimal digest of the plan that this party holds. */
   readonly plan: string;
-  readonly layouts: Readonly<Record<Owner, readonly InputLayout[]>>;
+  readonly layouts: Readonly<Record<Source, readonly InputLayout[]>>;
   readonly random: RandomSource;
   /** Interprets the plan in this party's role, over the given transport; see `interpreter.ts`. */
   readonly interpret: (transport: Transport, keys: SessionKeys, shares: InputShares) => Promise<void>;
@@ -44,10 +44,11 @@ export async function runParty(inner: Transport, options: PartyOptions): Promise
   const model = await receiveShares(transport, "model", options.layouts.model);
   times.push(options.clock());
   const data = await receiveShares(transport, "data", options.layouts.data);
+  const open = await receiveWords(transport, "data", options.layouts.public);
   times.push(options.clock());
 
   transport.phase = "run";
-  await options.interpret(transport, keys, { model, data });
+  await options.interpret(transport, keys, { model, data, public: (name) => known(open.get(name), name) });
   transport.phase = "control";
   times.push(options.clock());
 
@@ -101,20 +102,30 @@ async function receiveShares(
 ): Promise<OwnerShares> {
   const self = transport.self;
   const blocks = new Map(layouts.map(({ name, block }) => [name, block]));
-  const masked = new Map<string, Uint8Array>();
   let seeds: Uint8Array = new Uint8Array(0);
   if (layouts.length > 0) {
     seeds = await receiveExactly(transport, owner, self === "P0" ? 2 * SEED_BYTES : SEED_BYTES, "seeds");
-    for (const { name, packedBytes } of self === "P0" ? [] : layouts) {
-      masked.set(name, await receiveExactly(transport, owner, packedBytes, name));
-    }
   }
+  const masked = await receiveWords(transport, owner, layouts);
   return {
     first: self === "P2" || seeds.length === 0 ? undefined : seeds.subarray(0, SEED_BYTES),
     second: self === "P1" || seeds.length === 0 ? undefined : seeds.subarray(seeds.length - SEED_BYTES),
     block: (name) => known(blocks.get(name), name),
     masked: (name) => known(masked.get(name), name),
   };
+}
+
+/** The packed words of inputs, which only P1 and P2 get. */
+async function receiveWords(
+  transport: Transport,
+  from: Owner,
+  layouts: readonly InputLayout[],
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const words = new Map<string, Uint8Array>();
+  for (const { name, packedBytes } of transport.self === "P0" ? [] : layouts) {
+    words.set(name, await receiveExactly(transport, from, packedBytes, name));
+  }
+  return words;
 }
 
 async function receiveExactly(transport: Transport, from: Owner, length: number, what: string): Promise<Uint8Array> {

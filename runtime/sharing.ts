@@ -38,17 +38,21 @@ export class Sharer {
     this.kernels = factory(ARENA_BYTES);
   }
 
-  /** The packed masked words of an input. `value` has the layout's shape; numbers must be in the ring's range. */
-  async mask(layout: InputLayout, value: TensorValue, seeds: Seeds): Promise<Uint8Array> {
+  /**
+   * The packed masked words of an input, or its words in the clear where there are no seeds. `value` has the layout's
+   * shape; its numbers must be in the ring's range.
+   */
+  async mask(layout: InputLayout, value: TensorValue, seeds: Seeds | undefined): Promise<Uint8Array> {
     const { kernels } = this;
-    const [first, second] = this.handlesOf(seeds);
+    const handles = seeds === undefined ? [] : this.handlesOf(seeds);
     const packed = new Uint8Array(layout.packedBytes);
     for (let start = 0; start < layout.elements; start += CHUNK) {
       const count = Math.min(CHUNK, layout.elements - start);
       const block = layout.block + start / 2;
       this.encode(layout, value, start, count);
-      await kernels.addStream(first, block, 0, count);
-      await kernels.addStream(second, block, 0, count);
+      for (const handle of handles) {
+        await kernels.addStream(handle, block, 0, count);
+      }
       await kernels.packWords(0, count, layout.ring, PACKED_AT);
       const bytes = new Uint8Array(kernels.arena, PACKED_AT, packedLength(count, layout.ring));
       packed.set(bytes, (start * layout.ring) / 8);

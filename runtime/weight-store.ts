@@ -9,9 +9,12 @@ import { sizeOf } from "../ir/tensor/value.js";
 
 export type Owner = "model" | "data";
 
-/** An owner's input as the plan declares it, and its place in the owner's streams. */
+/** Where an input comes from: an owner, who shares it, or in the clear from the data owner to P1 and P2. */
+export type Source = Owner | "public";
+
+/** An input as the plan declares it, and its place in its owner's streams (of no meaning for a public one). */
 export interface InputLayout {
-  readonly owner: Owner;
+  readonly owner: Source;
   readonly name: string;
   /** Bits of the ring, 1 to 64. */
   readonly ring: number;
@@ -29,10 +32,10 @@ export function packedLength(count: number, bits: number): number {
   return Math.ceil((count * bits) / 8);
 }
 
-/** The inputs of an owner in the order of the plan's steps; names are unique there. */
+/** The inputs of a source in the order of the plan's steps; names are unique there. */
 export function inputLayouts(
   steps: readonly { readonly op: string; readonly attributes: Attributes }[],
-  owner: Owner,
+  owner: Source,
 ): readonly InputLayout[] {
   const layouts: InputLayout[] = [];
   let block = 0;
@@ -65,4 +68,6 @@ export interface OwnerShares {
 export interface InputShares {
   readonly model: OwnerShares;
   readonly data: OwnerShares;
+  /** The packed words of a public input, at P1 and P2. */
+  public(name: string): Uint8Array;
 }
