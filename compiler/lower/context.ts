@@ -41,6 +41,7 @@ export class Lowering {
   private readonly values = new Map<TensorNode, ShareNode>();
   private readonly conversions = new Map<ShareNode, Map<string, ShareNode>>();
   private readonly inputs = new Map<string, ShareNode>();
+  private readonly deferred = new Map<TensorNode, () => ShareNode>();
   private origin = "";
 
   constructor(
@@ -73,6 +74,11 @@ export class Lowering {
     return Math.max(Math.abs(range[0]), Math.abs(range[1]));
   }
 
+  /** A value that is only computed if somebody asks for it. */
+  defer(node: TensorNode, compute: () => ShareNode): void {
+    this.deferred.set(node, compute);
+  }
+
   define(node: TensorNode, value: ShareNode): void {
     this.values.set(node, value);
     this.bounds.set(value, this.boundOf(node));
@@ -90,7 +96,13 @@ export class Lowering {
     if (node.op === "constant") {
       return this.constant(node, fraction);
     }
-    throw new Error(`${node.op} '${node.origin}' is used before it is lowered`);
+    const compute = this.deferred.get(node);
+    if (compute === undefined) {
+      throw new Error(`${node.op} '${node.origin}' is used before it is lowered`);
+    }
+    const value = compute();
+    this.define(node, value);
+    return value;
   }
 
   /** The fraction that a value has, or that it may be given because nobody fixed it yet (inputs and constants). */

@@ -83,7 +83,10 @@ export function timesPublic(lowering: Lowering, x: ShareNode, factor: TensorValu
 }
 
 function largest(tensor: TensorValue): number {
-  const magnitude = tensor.data.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  let magnitude = 0;
+  for (const value of tensor.data) {
+    magnitude = Math.max(magnitude, Math.abs(value));
+  }
   return magnitude === 0 ? 1 : magnitude;
 }
 

@@ -1,0 +1,142 @@
+/**
+ * Tensor graph → share program: one entry for each tensor op that a secret value may meet. What is not in this table has
+ * no secret meaning; all such nodes are reported at once, with their names.
+ */
+import { type Diagnostic, fail } from "../../ir/diagnostics.js";
+import type { Graph } from "../../ir/graph.js";
+import type { TensorType } from "../../ir/tensor/value.js";
+import { lowerAbsolute, lowerActivation, lowerRelu } from "./activation.js";
+import {
+  type Lowered,
+  Lowering,
+  type Precision,
+  type Ranges,
+  type SecretInput,
+  type ShareNode,
+  type TensorNode,
+} from "./context.js";
+import {
+  lowerAdd,
+  lowerMatmul,
+  lowerMultiply,
+  lowerNegate,
+  lowerReduceMean,
+  lowerReduceSum,
+  lowerSubtract,
+} from "./linear.js";
+import {
+  lowerBroadcast,
+  lowerConcatenate,
+  lowerGather,
+  lowerPad,
+  lowerReshape,
+  lowerReverse,
+  lowerSlice,
+  lowerTranspose,
+} from "./movement.js";
+import { lowerLayerNorm, lowerRmsNorm, type VarianceRange } from "./norm.js";
+import { lowerSoftmax, normalised, type Unnormalised } from "./softmax.js";
+
+export type { Lowered, Precision, Ranges, SecretInput } from "./context.js";
+
+export interface LoweringOptions {
+  readonly precision: Precision;
+  readonly ranges: Ranges;
+  /** The range of the row variances of every norm node. */
+  readonly variances: ReadonlyMap<TensorNode, VarianceRange>;
+  readonly inputs: ReadonlyMap<string, SecretInput>;
+}
+
+type Rule = (lowering: Lowering, node: TensorNode, options: LoweringOptions) => ShareNode;
+
+const RULES: Readonly<Record<string, Rule>> = {
+  add: lowerAdd,
+  subtract: lowerSubtract,
+  negate: lowerNegate,
+  multiply: lowerMultiply,
+  matmul: lowerMatmul,
+  reduceSum: lowerReduceSum,
+  reduceMean: lowerReduceMean,
+  reshape: lowerReshape,
+  broadcast: lowerBroadcast,
+  transpose: lowerTranspose,
+  slice: lowerSlice,
+  reverse: lowerReverse,
+  concatenate: lowerConcatenate,
+  pad: lowerPad,
+  gather: lowerGather,
+  cast: (lowering, node) => lowering.value(node.args[0]),
+  gelu: lowerActivation,
+  silu: lowerActivation,
+  tangentHyperbolic: lowerActivation,
+  errorFunction: lowerActivation,
+  sigmoid: lowerActivation,
+  relu: lowerRelu,
+  absolute: lowerAbsolute,
+  layerNorm: (lowering, node, { variances }) => lowerLayerNorm(lowering, node, varianceOf(node, variances)),
+  rmsNorm: (lowering, node, { variances }) => lowerRmsNorm(lowering, node, varianceOf(node, variances)),
+};
+
+function varianceOf(node: TensorNode, variances: LoweringOptions["variances"]): VarianceRange {
+  const range = variances.get(node);
+  if (range === undefined) {
+    throw new Error(`no variance range for ${node.origin}`);
+  }
+  return range;
+}
+
+/** Ops that a secret value may meet. */
+export function hasSecretMeaning(op: string): boolean {
+  return op in RULES || op === "softmaxBase2" || op === "input" || op === "constant";
+}
+
+/** Lowers the secret program; every output is revealed to the data owner. */
+export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lowered {
+  refuseUnknown(graph);
+  const lowering = new Lowering(options.precision, options.ranges, options.inputs);
+  const softmaxes = new Map<TensorNode, Unnormalised>();
+  for (const node of graph.nodes) {
+    lowering.at(node);
+    if (node.op === "softmaxBase2") {
+      const rows = lowerSoftmax(lowering, node);
+      softmaxes.set(node, rows);
+      lowering.defer(node, () => normalised(lowering, rows));
+    } else if (node.op === "matmul" && softmaxes.has(node.args[0])) {
+      lowering.define(node, weightedRows(lowering, node, softmaxes.get(node.args[0])!));
+    } else if (node.op !== "input" && node.op !== "constant") {
+      lowering.define(node, RULES[node.op](lowering, node, options));
+    }
+  }
+  const outputs = graph.outputs.map(({ name, node }) => {
+    lowering.at(node);
+    return { name, node: lowering.emit("reveal", [lowering.value(node)], { name }) };
+  });
+  return { graph: lowering.builder.finish(outputs), bounds: lowering.bounds };
+}
+
+/** softmax(s)·V: the unnormalised rows times V, then every row of the product by 1/Σ (LITERATURE.md, softmax order). */
+function weightedRows(lowering: Lowering, node: TensorNode, rows: Unnormalised): ShareNode {
+  const values = lowering.masked(node.args[1]);
+  const product = lowering.emit("matmul", [rows.numerators, values], { keep: [] });
+  const count = rows.numerators.type.shape.at(-1)!;
+  const bound = count * lowering.boundOf(node.args[1]);
+  const opened = lowering.atFraction(lowering.bounded(product, bound), lowering.precision.activation);
+  return lowering.emit("multiply", [lowering.bounded(opened, bound), rows.reciprocal]);
+}
+
+function refuseUnknown(graph: Graph<TensorType>): void {
+  const unknown = graph.nodes.filter((node) => !hasSecretMeaning(node.op));
+  if (unknown.length > 0) {
+    throw fail(
+      ...unknown.map(
+        (node): Diagnostic => ({
+          code: "E0403",
+          what: `'${node.op}' has no meaning on secret data`,
+          where: node.origin,
+          why: "the value depends on weights or on a secret input",
+          fix: "declare the input --public if it is no secret, or export the model without this operator",
+        }),
+      ),
+    );
+  }
+}

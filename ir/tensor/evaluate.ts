@@ -1,0 +1,71 @@
+/** Runs a tensor graph in the clear. Values are freed after their last use; weights are read when they are needed. */
+import type { Graph, Node } from "../graph.js";
+import { TENSOR_OPS } from "./index.js";
+import type { TensorOp } from "./types.js";
+import type { TensorType, TensorValue } from "./value.js";
+
+/** The weights of a model, by parameter name: read one at a time, never all in memory. */
+export interface WeightStore {
+  /** The value of a parameter; a diagnostic where it cannot be read. */
+  read(name: string): TensorValue;
+}
+
+export type InputLookup = ReadonlyMap<string, TensorValue> | ((name: string) => TensorValue | undefined);
+
+const NO_WEIGHTS: WeightStore = {
+  read: (name) => {
+    throw new Error(`no weights, but the graph reads '${name}'`);
+  },
+};
+
+/** The outputs by name. `observe` sees every node's value with its arguments, in order. */
+export function evaluateGraph(
+  graph: Graph<TensorType>,
+  inputs: InputLookup,
+  weights: WeightStore = NO_WEIGHTS,
+  observe?: (node: Node<TensorType>, value: TensorValue, args: readonly TensorValue[]) => void,
+): Map<string, TensorValue> {
+  const values = new Map<Node<TensorType>, TensorValue>();
+  const outputs = new Set(graph.outputs.map((output) => output.node));
+  const lastUse = lastUses(graph);
+  const table: Readonly<Record<string, TensorOp>> = TENSOR_OPS;
+  graph.nodes.forEach((node, i) => {
+    const args = node.args.map((argument) => values.get(argument)!);
+    const value = sourceOf(node, inputs, weights) ?? table[node.op].evaluate(args, node.attributes, node.type);
+    observe?.(node, value, args);
+    if (lastUse.has(node) || outputs.has(node)) {
+      values.set(node, value);
+    }
+    for (const argument of node.args) {
+      if (lastUse.get(argument) === i && !outputs.has(argument)) {
+        values.delete(argument);
+      }
+    }
+  });
+  return new Map(graph.outputs.map(({ name, node }) => [name, values.get(node)!]));
+}
+
+function sourceOf(node: Node<TensorType>, inputs: InputLookup, weights: WeightStore): TensorValue | undefined {
+  if (node.op === "parameter") {
+    return weights.read(node.attributes.name as string);
+  }
+  if (node.op !== "input") {
+    return undefined;
+  }
+  const name = node.attributes.name as string;
+  const value = typeof inputs === "function" ? inputs(name) : inputs.get(name);
+  if (value === undefined) {
+    throw new Error(`no value for input '${name}'`);
+  }
+  return value;
+}
+
+function lastUses(graph: Graph<TensorType>): Map<Node<TensorType>, number> {
+  const lastUse = new Map<Node<TensorType>, number>();
+  graph.nodes.forEach((node, i) => {
+    for (const argument of node.args) {
+      lastUse.set(argument, i);
+    }
+  });
+  return lastUse;
+}

@@ -1,0 +1,44 @@
+/**
+ * The tensor level: what a model says, over real numbers. The table has one family a file; everything that works on
+ * graphs (builder, printer, parser, verifier, evaluator, documentation, law tests) is a loop over it.
+ */
+import type { Level } from "../graph.js";
+import { ELEMENTWISE } from "./ops/elementwise.js";
+import { FUSED } from "./ops/fused.js";
+import { LINEAR } from "./ops/linear.js";
+import { MOVEMENT } from "./ops/movement.js";
+import { REDUCE } from "./ops/reduce.js";
+import { SCATTER } from "./ops/scatter.js";
+import { SIGNATURE } from "./ops/signature.js";
+import type { TensorOp } from "./types.js";
+import { DTYPES, type DType, type TensorType } from "./value.js";
+
+export const TENSOR_OPS = {
+  ...SIGNATURE,
+  ...ELEMENTWISE,
+  ...LINEAR,
+  ...MOVEMENT,
+  ...SCATTER,
+  ...REDUCE,
+  ...FUSED,
+} as const satisfies Record<string, TensorOp>;
+
+export type TensorOpName = keyof typeof TENSOR_OPS;
+
+const TYPE_TEXT = /^([a-z0-9]+)\[((?:\d+(?:,\d+)*)?)\]$/;
+
+export const TENSOR: Level<TensorType, TensorOp> = {
+  name: "tensor",
+  ops: TENSOR_OPS,
+  printType: ({ dtype, shape }) => `${dtype}[${shape.join(",")}]`,
+  parseType: (text) => {
+    const match = TYPE_TEXT.exec(text.replaceAll(" ", ""));
+    if (match === null || !DTYPES.includes(match[1] as DType)) {
+      throw new Error(`not a tensor type: '${text}'`);
+    }
+    return { dtype: match[1] as DType, shape: match[2] === "" ? [] : match[2].split(",").map(Number) };
+  },
+};
+
+export { evaluateGraph, type WeightStore } from "./evaluate.js";
+export type { TensorOp } from "./types.js";

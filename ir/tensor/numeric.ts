@@ -1,0 +1,108 @@
+/** Scalar functions that JavaScript lacks, and the rounding of casts. */
+import type { DType } from "./value.js";
+
+/** erf to about 1e-15: Taylor series near zero, continued fraction of erfc beyond. */
+export function errorFunction(x: number): number {
+  const magnitude = Math.abs(x);
+  if (Number.isNaN(x)) {
+    return x;
+  }
+  if (magnitude < 2) {
+    let term = magnitude;
+    let sum = magnitude;
+    for (let n = 1; Math.abs(term) > 1e-18; n++) {
+      term *= (-magnitude * magnitude) / n;
+      sum += term / (2 * n + 1);
+    }
+    return (Math.sign(x) * 2 * sum) / Math.sqrt(Math.PI);
+  }
+  return Math.sign(x) * (1 - complement(magnitude));
+}
+
+/** erfc(x) for x >= 2, by Lentz's evaluation of its continued fraction. */
+function complement(x: number): number {
+  if (x > 27) {
+    return 0;
+  }
+  let fraction = 0;
+  for (let n = 60; n >= 1; n--) {
+    fraction = n / 2 / (x + fraction);
+  }
+  return Math.exp(-x * x) / (Math.sqrt(Math.PI) * (x + fraction));
+}
+
+export function sigmoid(x: number): number {
+  return x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x));
+}
+
+export function softplus(x: number): number {
+  return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+}
+
+export function roundHalfEven(x: number): number {
+  const floor = Math.floor(x);
+  const rest = x - floor;
+  return rest < 0.5 || (rest === 0.5 && floor % 2 === 0) ? floor : floor + 1;
+}
+
+const GELU: Readonly<Record<string, (x: number) => number>> = {
+  erf: (x) => 0.5 * x * (1 + errorFunction(x / Math.SQRT2)),
+  tanh: (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
+  quick: (x) => x * sigmoid(1.702 * x),
+};
+
+export function gelu(approximation: string): (x: number) => number {
+  const compute = GELU[approximation];
+  if (compute === undefined) {
+    throw new Error(`no gelu approximation '${approximation}'`);
+  }
+  return compute;
+}
+
+const INTEGER_BITS: Readonly<Record<string, number>> = {
+  i64: 64,
+  i32: 32,
+  i16: 16,
+  i8: 8,
+  u64: 64,
+  u32: 32,
+  u16: 16,
+  u8: 8,
+};
+
+/** The number that a cast to `dtype` gives: truncation and wrap for integers, rounding for short floats. */
+export function castNumber(x: number, dtype: DType): number {
+  switch (dtype) {
+    case "f64":
+      return x;
+    case "f32":
+      return Math.fround(x);
+    case "bool":
+      return x !== 0 ? 1 : 0;
+    case "f16":
+      return roundToMantissa(x, 10, -14, 65504);
+    case "bf16":
+      return roundToMantissa(x, 7, -126, 3.3895313892515355e38);
+    default:
+      return wrap(Math.trunc(Number.isNaN(x) ? 0 : x), INTEGER_BITS[dtype], dtype.startsWith("i"));
+  }
+}
+
+function wrap(x: number, bits: number, signed: boolean): number {
+  if (bits === 64) {
+    return signed ? Math.max(-(2 ** 63), Math.min(2 ** 63, x)) : Math.max(0, Math.min(2 ** 64, x));
+  }
+  const modulus = 2 ** bits;
+  const low = ((x % modulus) + modulus) % modulus;
+  return signed && low >= modulus / 2 ? low - modulus : low;
+}
+
+function roundToMantissa(x: number, mantissa: number, leastExponent: number, largest: number): number {
+  if (!Number.isFinite(x) || x === 0) {
+    return x;
+  }
+  const exponent = Math.max(leastExponent, Math.floor(Math.log2(Math.abs(x))));
+  const unit = 2 ** (exponent - mantissa);
+  const rounded = roundHalfEven(x / unit) * unit;
+  return Math.abs(rounded) > largest ? Math.sign(x) * Number.POSITIVE_INFINITY : rounded;
+}

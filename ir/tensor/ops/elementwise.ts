@@ -1,0 +1,178 @@
+/** Element-wise ops: one rule of shape (numpy's broadcast) and one scalar function each. */
+import type { Attributes } from "../../graph.js";
+import { castNumber, errorFunction, gelu, roundHalfEven, sigmoid, softplus } from "../numeric.js";
+import { broadcastData, broadcastShapes, isInteger, refuse, type TensorOp, tensorOf } from "../types.js";
+import { DTYPES, type DType, type TensorType } from "../value.js";
+
+type Scalar = (x: number) => number;
+type Pairwise = (x: number, y: number, dtype: DType) => number;
+
+function map(doc: string, compute: Scalar, result?: DType): TensorOp {
+  return mapWith(doc, {}, () => compute, result);
+}
+
+/** A scalar function that depends on attributes. */
+function mapWith(
+  doc: string,
+  attributes: TensorOp["attributes"],
+  computeOf: (attributes: Attributes) => Scalar,
+  result?: DType,
+): TensorOp {
+  return {
+    doc,
+    arity: [1, 1],
+    attributes,
+    infer: ([x]) => ({ dtype: result ?? x.dtype, shape: x.shape }),
+    evaluate: ([x], given, type) => {
+      const compute = computeOf(given);
+      return tensorOf(
+        type,
+        Float64Array.from(x.data, (value) => compute(value)),
+      );
+    },
+  };
+}
+
+function pair(doc: string, compute: Pairwise, result?: DType): TensorOp {
+  return {
+    doc,
+    arity: [2, 2],
+    attributes: {},
+    infer: ([x, y]) => ({ dtype: result ?? promote(x, y), shape: broadcastShapes(x.shape, y.shape) }),
+    evaluate: ([x, y], _, type) => {
+      const [a, b] = [broadcastData(x, type.shape), broadcastData(y, type.shape)];
+      const data = new Float64Array(a.length);
+      for (let i = 0; i < data.length; i++) {
+        data[i] = compute(a[i], b[i], type.dtype);
+      }
+      return tensorOf(type, data);
+    },
+  };
+}
+
+/** Types that meet must be equal; a boolean meets anything. */
+function promote(x: TensorType, y: TensorType): DType {
+  refuse(x.dtype !== y.dtype && x.dtype !== "bool" && y.dtype !== "bool", `types ${x.dtype} and ${y.dtype} differ`);
+  return x.dtype === "bool" ? y.dtype : x.dtype;
+}
+
+const truth = (condition: boolean) => (condition ? 1 : 0);
+
+function exactPower(x: number, y: number, dtype: DType): number {
+  const power = x ** y;
+  return isInteger(dtype) ? Math.trunc(power) : power;
+}
+
+export const UNARY = {
+  negate: map("-x.", (x) => 0 - x),
+  absolute: map("|x|.", Math.abs),
+  sign: map("-1, 0 or 1.", Math.sign),
+  reciprocal: map("1/x.", (x) => 1 / x),
+  squareRoot: map("√x.", Math.sqrt),
+  reciprocalSquareRoot: map("1/√x.", (x) => 1 / Math.sqrt(x)),
+  cubeRoot: map("∛x.", Math.cbrt),
+  exponential: map("e^x.", Math.exp),
+  exponential2: map("2^x.", (x) => 2 ** x),
+  exponentialMinusOne: map("e^x - 1.", Math.expm1),
+  logarithm: map("ln x.", Math.log),
+  logarithmPlusOne: map("ln(1 + x).", Math.log1p),
+  sine: map("sin x.", Math.sin),
+  cosine: map("cos x.", Math.cos),
+  tangent: map("tan x.", Math.tan),
+  arcSine: map("arcsin x.", Math.asin),
+  arcCosine: map("arccos x.", Math.acos),
+  arcTangent: map("arctan x.", Math.atan),
+  hyperbolicSine: map("sinh x.", Math.sinh),
+  hyperbolicCosine: map("cosh x.", Math.cosh),
+  arcHyperbolicSine: map("arsinh x.", Math.asinh),
+  arcHyperbolicCosine: map("arcosh x.", Math.acosh),
+  arcHyperbolicTangent: map("artanh x.", Math.atanh),
+  tangentHyperbolic: map("tanh x.", Math.tanh),
+  errorFunction: map("erf x.", errorFunction),
+  sigmoid: map("1/(1 + e^-x).", sigmoid),
+  relu: map("max(x, 0).", (x) => (x > 0 ? x : Number.isNaN(x) ? x : 0)),
+  silu: map("x·sigmoid(x) (Elfwing et al. 2018).", (x) => x * sigmoid(x)),
+  softplus: map("ln(1 + e^x).", softplus),
+  gelu: mapWith(
+    "x·Φ(x) (Hendrycks & Gimpel 2016): exact by erf, by tanh, or quick, x·sigmoid(1.702 x).",
+    { approximation: "string" },
+    (attributes) => gelu(attributes.approximation as string),
+  ),
+  floor: map("The largest integer not above x.", Math.floor),
+  ceiling: map("The smallest integer not below x.", Math.ceil),
+  round: map("The nearest integer, halves to even.", roundHalfEven),
+  isNaN: map("Whether x is not a number.", (x) => truth(Number.isNaN(x)), "bool"),
+  isInfinite: map("Whether x is infinite.", (x) => truth(Math.abs(x) === Number.POSITIVE_INFINITY), "bool"),
+  not: map("1 - x of booleans.", (x) => truth(x === 0), "bool"),
+  clamp: mapWith(
+    "x, but not below `low` and not above `high`.",
+    { low: "number", high: "number" },
+    ({ low, high }) =>
+      (x) =>
+        Math.min(Math.max(x, low as number), high as number),
+  ),
+} as const satisfies Record<string, TensorOp>;
+
+const cast: TensorOp = {
+  doc: "The same number in another type: integers truncate and wrap, short floats round.",
+  arity: [1, 1],
+  attributes: { dtype: "string" },
+  infer: ([x], attributes) => {
+    const dtype = attributes.dtype as DType;
+    refuse(!DTYPES.includes(dtype), `no type '${String(dtype)}'`);
+    return { dtype, shape: x.shape };
+  },
+  evaluate: ([x], _, type) =>
+    tensorOf(
+      type,
+      Float64Array.from(x.data, (value) => castNumber(value, type.dtype)),
+    ),
+};
+
+export const BINARY = {
+  add: pair("x + y.", (x, y) => x + y),
+  subtract: pair("x - y.", (x, y) => x - y),
+  multiply: pair("x·y.", (x, y) => x * y),
+  divide: pair("x/y; integers truncate toward zero.", (x, y, dtype) => (isInteger(dtype) ? Math.trunc(x / y) : x / y)),
+  power: pair("x^y.", exactPower),
+  maximum: pair("The larger of x and y.", (x, y) => Math.max(x, y)),
+  minimum: pair("The smaller of x and y.", (x, y) => Math.min(x, y)),
+  equal: pair("x = y.", (x, y) => truth(x === y), "bool"),
+  less: pair("x < y.", (x, y) => truth(x < y), "bool"),
+  lessOrEqual: pair("x ≤ y.", (x, y) => truth(x <= y), "bool"),
+  greater: pair("x > y.", (x, y) => truth(x > y), "bool"),
+  greaterOrEqual: pair("x ≥ y.", (x, y) => truth(x >= y), "bool"),
+  and: pair("Both.", (x, y) => truth(x !== 0 && y !== 0), "bool"),
+  or: pair("At least one.", (x, y) => truth(x !== 0 || y !== 0), "bool"),
+  xor: pair("Exactly one.", (x, y) => truth((x !== 0) !== (y !== 0)), "bool"),
+} as const satisfies Record<string, TensorOp>;
+
+const modulo: TensorOp = {
+  ...pair("The remainder of x/y.", (x) => x),
+  doc: "The remainder of x/y: with the sign of x where `fmod`, with the sign of y otherwise.",
+  attributes: { fmod: "boolean" },
+  evaluate: ([x, y], attributes, type) => {
+    const [a, b] = [broadcastData(x, type.shape), broadcastData(y, type.shape)];
+    const floor = (p: number, q: number) => p - q * Math.floor(p / q);
+    return tensorOf(
+      type,
+      Float64Array.from(a, (p, i) => (attributes.fmod === true ? p % b[i] : floor(p, b[i]))),
+    );
+  },
+};
+
+const select: TensorOp = {
+  doc: "x where the condition holds, y elsewhere.",
+  arity: [3, 3],
+  attributes: {},
+  infer: ([condition, x, y]) => ({ dtype: promote(x, y), shape: broadcastShapes(condition.shape, x.shape, y.shape) }),
+  evaluate: (args, _, type) => {
+    const [condition, x, y] = args.map((value) => broadcastData(value, type.shape));
+    return tensorOf(
+      type,
+      Float64Array.from(condition, (c, i) => (c !== 0 ? x[i] : y[i])),
+    );
+  },
+};
+
+export const ELEMENTWISE = { ...UNARY, cast, ...BINARY, modulo, select } as const satisfies Record<string, TensorOp>;

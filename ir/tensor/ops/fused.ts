@@ -1,0 +1,136 @@
+/** The functions that transformers are made of, as one op each, so that passes and lowering can speak about them. */
+import {
+  around,
+  axisOf,
+  broadcastData,
+  broadcastShapes,
+  integer,
+  refuse,
+  sameShape,
+  type TensorOp,
+  tensorOf,
+} from "../types.js";
+import type { TensorType, TensorValue } from "../value.js";
+
+function checkKeep(x: TensorType, keep: TensorType | undefined): void {
+  refuse(
+    keep !== undefined && !sameShape(broadcastShapes(x.shape, keep.shape), x.shape),
+    "the mask does not broadcast to the scores",
+  );
+}
+
+/** base^x normalised along an axis over the kept elements; rows with none give 0. */
+function softmaxOf(x: TensorValue, keep: TensorValue | undefined, axis: number, base: number): Float64Array {
+  const { outer, length, inner } = around(x.shape, axis);
+  const kept = keep === undefined ? undefined : broadcastData(keep, x.shape);
+  const data = new Float64Array(x.data.length);
+  for (let o = 0; o < outer; o++) {
+    for (let i = 0; i < inner; i++) {
+      const at = (k: number) => (o * length + k) * inner + i;
+      let largest = Number.NEGATIVE_INFINITY;
+      for (let k = 0; k < length; k++) {
+        largest = kept === undefined || kept[at(k)] !== 0 ? Math.max(largest, x.data[at(k)]) : largest;
+      }
+      let sum = 0;
+      for (let k = 0; k < length; k++) {
+        const use = largest !== Number.NEGATIVE_INFINITY && (kept === undefined || kept[at(k)] !== 0);
+        data[at(k)] = use ? base ** (x.data[at(k)] - largest) : 0;
+        sum += data[at(k)];
+      }
+      for (let k = 0; k < length && sum > 0; k++) {
+        data[at(k)] /= sum;
+      }
+    }
+  }
+  return data;
+}
+
+const softmax: TensorOp = {
+  doc: "e^x normalised along an axis, over the elements that the boolean second argument keeps. Rows with nothing kept give 0.",
+  arity: [1, 2],
+  attributes: { axis: "integer" },
+  infer: ([x, keep], attributes) => {
+    axisOf(attributes, x.shape);
+    checkKeep(x, keep);
+    return x;
+  },
+  evaluate: ([x, keep], attributes, type) => tensorOf(type, softmaxOf(x, keep, integer(attributes, "axis"), Math.E)),
+};
+
+const softmaxBase2: TensorOp = {
+  doc: "2^x normalised along the last axis, as softmax: what the suite computes (NUMERICS.md, softmax).",
+  arity: [1, 2],
+  attributes: {},
+  infer: ([x, keep]) => {
+    refuse(x.shape.length === 0, "softmax of a scalar");
+    checkKeep(x, keep);
+    return x;
+  },
+  evaluate: ([x, keep], _, type) => tensorOf(type, softmaxOf(x, keep, x.shape.length - 1, 2)),
+};
+
+const logSoftmax: TensorOp = {
+  doc: "ln of softmax along an axis.",
+  arity: [1, 1],
+  attributes: { axis: "integer" },
+  infer: ([x], attributes) => {
+    axisOf(attributes, x.shape);
+    return x;
+  },
+  evaluate: ([x], attributes, type) => {
+    const { outer, length, inner } = around(x.shape, integer(attributes, "axis"));
+    const data = new Float64Array(x.data.length);
+    for (let line = 0; line < outer * inner; line++) {
+      const at = (k: number) => (Math.floor(line / inner) * length + k) * inner + (line % inner);
+      let largest = Number.NEGATIVE_INFINITY;
+      for (let k = 0; k < length; k++) {
+        largest = Math.max(largest, x.data[at(k)]);
+      }
+      let sum = 0;
+      for (let k = 0; k < length; k++) {
+        sum += Math.exp(x.data[at(k)] - largest);
+      }
+      for (let k = 0; k < length; k++) {
+        data[at(k)] = x.data[at(k)] - largest - Math.log(sum);
+      }
+    }
+    return tensorOf(type, data);
+  },
+};
+
+/** (x - mean) / √(mean((x - mean)²) + ε) of every row, with mean 0 where not centred. */
+function normaliseRows(x: TensorValue, epsilon: number, centred: boolean): Float64Array {
+  const n = x.shape.at(-1)!;
+  const data = Float64Array.from(x.data);
+  for (let start = 0; start < data.length; start += n) {
+    const row = data.subarray(start, start + n);
+    const mean = centred ? row.reduce((sum, value) => sum + value, 0) / n : 0;
+    const variance = row.reduce((sum, value) => sum + (value - mean) ** 2, 0) / n;
+    const scale = 1 / Math.sqrt(variance + epsilon);
+    for (let i = 0; i < n; i++) {
+      row[i] = (row[i] - mean) * scale;
+    }
+  }
+  return data;
+}
+
+function norm(doc: string, centred: boolean): TensorOp {
+  return {
+    doc,
+    arity: [1, 1],
+    attributes: { epsilon: "number" },
+    infer: ([x]) => {
+      refuse(x.shape.length === 0, "a norm needs an axis");
+      return x;
+    },
+    evaluate: ([x], attributes, type) => tensorOf(type, normaliseRows(x, attributes.epsilon as number, centred)),
+  };
+}
+
+export const FUSED = {
+  softmax,
+  softmaxBase2,
+  logSoftmax,
+  layerNorm: norm("(x - mean)/√(variance + ε) over the last axis, without γ and β (Ba et al. 2016).", true),
+  rmsNorm: norm("x/√(mean of squares + ε) over the last axis, without γ (Zhang & Sennrich 2019).", false),
+} as const satisfies Record<string, TensorOp>;

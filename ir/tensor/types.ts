@@ -1,0 +1,129 @@
+/**
+ * What an op of the tensor level has, and helpers of its rules. The level speaks about real numbers: shapes are static,
+ * types are labels, and `evaluate` computes in doubles, written to be read.
+ */
+import type { Attributes, OpDefinition } from "../graph.js";
+import { type DType, sizeOf, type TensorType, type TensorValue } from "./value.js";
+
+export interface TensorOp extends OpDefinition<TensorType> {
+  /** The meaning: the value of a node of this type. Never changes its arguments. */
+  readonly evaluate: (args: readonly TensorValue[], attributes: Attributes, type: TensorType) => TensorValue;
+}
+
+/** An error of the rules, without a place: the builder adds the node's name. */
+export function refuse(condition: boolean, message: string): void {
+  if (condition) {
+    throw new ShapeError(message);
+  }
+}
+
+/** Arguments that do not fit an op. Front ends turn it into a diagnostic with the node's name. */
+export class ShapeError extends Error {
+  override readonly name = "ShapeError";
+}
+
+export function integer(attributes: Attributes, name: string): number {
+  return attributes[name] as number;
+}
+
+export function integers(attributes: Attributes, name: string): readonly number[] {
+  return attributes[name] as readonly number[];
+}
+
+export function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((n, i) => n === b[i]);
+}
+
+/** Row-major strides in elements. */
+export function stridesOf(shape: readonly number[]): number[] {
+  const strides = new Array<number>(shape.length);
+  for (let i = shape.length - 1, step = 1; i >= 0; step *= shape[i--]) {
+    strides[i] = step;
+  }
+  return strides;
+}
+
+/** The shape of numpy's broadcast. */
+export function broadcastShapes(...shapes: readonly (readonly number[])[]): number[] {
+  const rank = Math.max(0, ...shapes.map((shape) => shape.length));
+  return Array.from({ length: rank }, (_, i) => {
+    let size = 1;
+    for (const shape of shapes) {
+      const n = shape[i - rank + shape.length] ?? 1;
+      refuse(
+        n !== 1 && size !== 1 && n !== size,
+        `shapes ${shapes.map((s) => `[${s.join(",")}]`).join(" and ")} do not broadcast`,
+      );
+      size = n === 1 ? size : n;
+    }
+    return size;
+  });
+}
+
+/** Strides that read a tensor of shape `from` as if broadcast to `to`. */
+export function broadcastStrides(from: readonly number[], to: readonly number[]): number[] {
+  const own = stridesOf(from);
+  const missing = to.length - from.length;
+  return to.map((_, i) => (i < missing || from[i - missing] === 1 ? 0 : own[i - missing]));
+}
+
+/** Calls `visit(flat, offset)` for every element of `shape`, offset by `strides` from `start`, row-major. */
+export function walk(
+  shape: readonly number[],
+  strides: readonly number[],
+  start: number,
+  visit: (flat: number, offset: number) => void,
+): void {
+  const count = sizeOf(shape);
+  const index = new Array<number>(shape.length).fill(0);
+  let offset = start;
+  for (let flat = 0; flat < count; flat++) {
+    visit(flat, offset);
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      offset += strides[axis];
+      if (++index[axis] < shape[axis]) {
+        break;
+      }
+      offset -= strides[axis] * shape[axis];
+      index[axis] = 0;
+    }
+  }
+}
+
+/** The elements of `x` seen through a strided view of another shape. */
+export function viewOf(
+  x: TensorValue,
+  shape: readonly number[],
+  strides: readonly number[],
+  start: number,
+): Float64Array {
+  const data = new Float64Array(sizeOf(shape));
+  walk(shape, strides, start, (flat, offset) => {
+    data[flat] = x.data[offset];
+  });
+  return data;
+}
+
+/** The elements of `x` broadcast to a shape; the tensor's own where it has that shape. */
+export function broadcastData(x: TensorValue, shape: readonly number[]): TensorValue["data"] {
+  return sameShape(x.shape, shape) ? x.data : viewOf(x, shape, broadcastStrides(x.shape, shape), 0);
+}
+
+export function tensorOf(type: TensorType, data: TensorValue["data"]): TensorValue {
+  return { dtype: type.dtype, shape: type.shape, data };
+}
+
+export function isInteger(dtype: DType): boolean {
+  return /^[iu]/.test(dtype);
+}
+
+export function axisOf(attributes: Attributes, shape: readonly number[], name = "axis"): number {
+  const axis = integer(attributes, name);
+  refuse(axis < 0 || axis >= Math.max(1, shape.length), `axis ${axis} of a tensor of rank ${shape.length}`);
+  return axis;
+}
+
+/** Sizes before, of and after an axis. */
+export function around(shape: readonly number[], axis: number): { outer: number; length: number; inner: number } {
+  return { outer: sizeOf(shape.slice(0, axis)), length: shape[axis] ?? 1, inner: sizeOf(shape.slice(axis + 1)) };
+}
