@@ -15,6 +15,8 @@ message StringStringEntryProto { string key = 1; string value = 2; }
 message OperatorSetIdProto { string domain = 1; int64 version = 2; }
 message TensorHeader { repeated int64 dims = 1; int32 data_type = 2; string name = 8;
   repeated StringStringEntryProto external_data = 13; int32 data_location = 14; }
+message TensorProto { repeated int64 dims = 1; int32 data_type = 2; string name = 8; bytes raw_data = 9;
+  repeated StringStringEntryProto external_data = 13; int32 data_location = 14; }
 message TensorShapeProto {
   message Dimension { oneof value { int64 dim_value = 1; string dim_param = 2; } }
   repeated Dimension dim = 1; }
@@ -120,6 +122,12 @@ interface Messages {
 }
 
 const ROOT = protobuf.parse(SCHEMA).root;
+
+/** Encodes one message; fields by their camel-case names. For the writer (write.ts). */
+export function encodeMessage(kind: "ModelProto" | "GraphProto" | "TensorProto", fields: object): Uint8Array {
+  const type = ROOT.lookupType(`onnx.${kind}`);
+  return type.encode(type.fromObject(fields as Record<string, unknown>)).finish();
+}
 
 /** Decodes the bytes of one message; E0301, naming `where`, if they are not one. */
 export function decodeMessage<K extends keyof Messages>(kind: K, bytes: Uint8Array, where: string): Messages[K] {

@@ -4,8 +4,9 @@
  * them to fold masks and positions.
  *
  * Public are: scalars; masks, that is tensors whose values are all 0 or a large negative number or -inf, with at least
- * one negative; matrices of zeros and ones that are a lower or upper triangle; and tensors whose every use ends in a
- * sine or cosine (the inverse frequencies), or in the caches of a rotary embedding.
+ * one negative; matrices of zeros and ones that are a lower or upper triangle; tables of cosines or sines of positions,
+ * that is, what an exporter folds a rotary embedding to; and tensors whose every use ends in a sine or cosine (the
+ * inverse frequencies), or in the caches of a rotary embedding.
  */
 import { isFloat, sizeOf } from "../../ir/tensor/value.js";
 import type { GraphProto, NodeProto } from "./schema.js";
@@ -41,6 +42,70 @@ export function isTriangle(tensor: StoredTensor): boolean {
   return scan(tensor, lower, one) || scan(tensor, upper, one);
 }
 
+/** The largest table of rotary angles that is looked for. */
+const LARGEST_TABLE = 2 ** 24;
+
+/**
+ * True where the tensor [1 …, S, d] holds cosines or sines of S successive positions: no value beyond 1, both halves of
+ * the features equal (or neighbours equal), and each column c obeys c[p+1] + c[p-1] = k c[p], as every sinusoid does.
+ */
+export function isRotaryTable(tensor: StoredTensor): boolean {
+  const [rows, width] = tensor.shape.slice(-2);
+  const count = sizeOf(tensor.shape);
+  if (tensor.absent || tensor.shape.length < 2 || rows < 5 || width < 2 || width % 2 === 1) {
+    return false;
+  }
+  if (count !== rows * width || count > LARGEST_TABLE) {
+    return false;
+  }
+  if (!repeatsFeatures(tensor.read(0, width)) || !repeatsFeatures(tensor.read(width, width))) {
+    return false;
+  }
+  const data = tensor.read();
+  for (let row = 0; row < rows; row++) {
+    if (!repeatsFeatures(data.subarray(row * width, (row + 1) * width))) {
+      return false;
+    }
+  }
+  let turns = false;
+  for (let column = 0; column < width; column++) {
+    if (!isSinusoid(data, column, rows, width)) {
+      return false;
+    }
+    turns ||= Math.abs(data[column] - data[2 * width + column]) > 0.1;
+  }
+  return turns;
+}
+
+function repeatsFeatures(row: ArrayLike<number>): boolean {
+  const half = row.length / 2;
+  let halves = true;
+  let neighbours = true;
+  for (let i = 0; i < half; i++) {
+    halves &&= row[i] === row[i + half];
+    neighbours &&= row[2 * i] === row[2 * i + 1];
+  }
+  return halves || neighbours;
+}
+
+/** The tolerance covers angles of thousands of radians that were rounded to float32. */
+function isSinusoid(data: ArrayLike<number>, column: number, rows: number, width: number): boolean {
+  const at = (row: number): number => data[row * width + column];
+  let top = 0;
+  let bottom = 0;
+  for (let row = 1; row + 1 < rows; row++) {
+    top += at(row) * (at(row + 1) + at(row - 1));
+    bottom += at(row) ** 2;
+  }
+  const factor = bottom === 0 ? 0 : top / bottom;
+  for (let row = 1; row + 1 < rows; row++) {
+    if (Math.abs(at(row + 1) + at(row - 1) - factor * at(row)) > 2e-3 || !(Math.abs(at(row)) <= 1.0001)) {
+      return false;
+    }
+  }
+  return Math.abs(factor) <= 2.001;
+}
+
 /** True where every value passes `all` and at least one passes `some`; in pieces, so that a weight is never held. */
 function scan(
   tensor: StoredTensor,
@@ -66,7 +131,12 @@ export function isPublicTensor(tensor: StoredTensor, uses: Uses): boolean {
   if (!isFloat(tensor.dtype) || tensor.shape.length === 0) {
     return true;
   }
-  return onlyPositions(tensor.name, uses) || isMaskLike(tensor) || isTriangle(tensor);
+  return onlyPositions(tensor.name, uses) || hasPublicValues(tensor);
+}
+
+/** True where a tensor's values show that it is structure. */
+export function hasPublicValues(tensor: StoredTensor): boolean {
+  return isMaskLike(tensor) || isTriangle(tensor) || isRotaryTable(tensor);
 }
 
 /** Who uses each value of a graph, and whether it is an output. */
@@ -116,7 +186,7 @@ function collectNames(graph: GraphProto, into: Set<string>): void {
 /** Where each rotary operator takes its cosine and sine tables. */
 const ROTARY_TABLES: Readonly<Record<string, readonly number[]>> = { GroupQueryAttention: [7, 8] };
 
-function isRotaryTable(node: NodeProto, index: number): boolean {
+function takesTable(node: NodeProto, index: number): boolean {
   if (node.opType === "RotaryEmbedding") {
     return node.domain === "com.microsoft" ? index === 2 || index === 3 : index === 1 || index === 2;
   }
@@ -143,7 +213,7 @@ export function onlyPositions(name: string, uses: Uses): boolean {
       return false;
     }
     for (const { node, index } of users) {
-      if (node.opType !== "Sin" && node.opType !== "Cos" && node.opType !== "Shape" && !isRotaryTable(node, index)) {
+      if (node.opType !== "Sin" && node.opType !== "Cos" && node.opType !== "Shape" && !takesTable(node, index)) {
         stack.push(...node.output.filter((output) => output !== ""));
       }
     }

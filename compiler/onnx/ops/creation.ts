@@ -4,7 +4,7 @@
 import { isFloat, sizeOf } from "../../../ir/tensor/value.js";
 import { type Call, type OperatorFamily, rule } from "../call.js";
 import type { Value } from "../emitter.js";
-import { isMaskLike, isTriangle } from "../structure.js";
+import { hasPublicValues } from "../structure.js";
 import { dtypeOf } from "../tensor-proto.js";
 
 /** The longest range that is written out. */
@@ -23,8 +23,7 @@ function constant(call: Call): readonly Value[] {
   if (tensor !== undefined) {
     const value = { dtype: tensor.dtype, shape: tensor.shape, data: tensor.read() };
     const large = isFloat(tensor.dtype) && sizeOf(tensor.shape) > LARGEST_CONSTANT;
-    const weight =
-      large && !isMaskLike(tensor) && !isTriangle(tensor) && !call.surroundings.isPublic(call.node.output[0]);
+    const weight = large && !hasPublicValues(tensor) && !call.surroundings.isPublic(call.node.output[0]);
     return [weight ? call.surroundings.weight(call.node.output[0], tensor) : emitter.constant(value)];
   }
   if (call.has("value_float")) {

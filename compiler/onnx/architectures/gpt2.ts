@@ -1,0 +1,57 @@
+/** GPT-2 with its language-model head, in the form of the dynamo exporter: Conv1D as Gemm, the tanh GELU spelt out. */
+import type { ModelSource, ValueSource } from "../write.js";
+import type { ArchitectureConfig } from "./config.js";
+import { GraphWriter } from "./writer.js";
+
+export function gpt2Model(config: ArchitectureConfig, length: number, seed: number): ModelSource {
+  const graph = new GraphWriter(seed);
+  const { hidden, vocabulary } = config;
+  const words = graph.weight("transformer.wte.weight", [vocabulary, hidden]);
+  const places = graph.weight("transformer.wpe.weight", [config.positions, hidden]);
+  const positions = graph.constant([...Array(length).keys()], [1, length], "i64");
+  const axis = { axis: { integer: 0 } };
+  let x = graph.node("Add", [
+    graph.node("Gather", [words, "input_ids"], axis),
+    graph.node("Gather", [places, positions], axis),
+  ]);
+  const mask = graph.mask(length, (query, key) => key <= query, length);
+  for (let layer = 0; layer < config.layers; layer++) {
+    x = decoderLayer(graph, config, length, x, mask, `transformer.h.${layer}`);
+  }
+  const normal = graph.layerNorm(x, "transformer.ln_f", hidden, config.epsilon);
+  const logits = graph.node("MatMul", [normal, graph.transpose(words, 1, 0)]);
+  const inputs = ["input_ids", "attention_mask"].map(
+    (id): ValueSource => ({ name: id, dtype: "i64", shape: [1, length] }),
+  );
+  return graph.finish(inputs, logits, "logits", [1, length, vocabulary]);
+}
+
+/** Conv1D: a Gemm on [S, in] with weights [in, out]. */
+function conv1d(graph: GraphWriter, x: string, name: string, length: number, from: number, to: number): string {
+  const flat = graph.reshape(x, -1, from);
+  const weights = [graph.weight(`${name}.weight`, [from, to]), graph.weight(`${name}.bias`, [to])];
+  return graph.reshape(graph.node("Gemm", [flat, ...weights]), 1, length, to);
+}
+
+function decoderLayer(
+  graph: GraphWriter,
+  config: ArchitectureConfig,
+  length: number,
+  x: string,
+  mask: string,
+  name: string,
+): string {
+  const { hidden, heads, intermediate, epsilon } = config;
+  const width = hidden / heads;
+  const before = graph.layerNorm(x, `${name}.ln_1`, hidden, epsilon);
+  const packed = conv1d(graph, before, `${name}.attn.c_attn`, length, hidden, 3 * hidden);
+  const parts = graph.split("Split", [packed], 3, { axis: { integer: 2 }, num_outputs: { integer: 3 } });
+  const [q, k, v] = parts.map((part) => graph.reshape(part, 1, length, -1, width));
+  const values = graph.transpose(v, 0, 2, 1, 3);
+  const attended = graph.attend(graph.transpose(q, 0, 2, 1, 3), graph.transpose(k, 0, 2, 3, 1), values, mask, width);
+  const merged = graph.reshape(graph.transpose(attended, 0, 2, 1, 3), 1, length, -1);
+  const middle = graph.node("Add", [conv1d(graph, merged, `${name}.attn.c_proj`, length, hidden, hidden), x]);
+  const after = graph.layerNorm(middle, `${name}.ln_2`, hidden, epsilon);
+  const wide = graph.geluTanh(conv1d(graph, after, `${name}.mlp.c_fc`, length, hidden, intermediate));
+  return graph.node("Add", [middle, conv1d(graph, wide, `${name}.mlp.c_proj`, length, intermediate, hidden)]);
+}
