@@ -11,7 +11,7 @@ import type { RandomSource } from "./keys.js";
 import type { MeteredTransport, OwnerReport, PartyReport } from "./measurement.js";
 import { drawSeeds, type Seeds, type Sharer } from "./sharing.js";
 import { PARTIES, type PartyName, type Transport } from "./transport.js";
-import { type InputLayout, type Owner, packedLength } from "./weight-store.js";
+import { type InputLayout, type Owner, packedLength, type Source } from "./weight-store.js";
 
 /** A revealed value as the plan declares it. */
 export interface RevealLayout {
@@ -30,7 +30,7 @@ export interface ClientOptions {
   /** The public inputs, which the data owner sends; none at the model's owner. */
   readonly publicLayouts: readonly InputLayout[];
   /** The values by share input name; asked for once each, in the order of the layouts, public ones last. */
-  readonly values: (name: string) => TensorValue;
+  readonly values: (name: string, source: Source) => TensorValue;
   readonly sharer: Sharer;
   readonly random: RandomSource;
   /** Hears how many of the owner's inputs are shared. */
@@ -64,7 +64,7 @@ async function sendShares(transport: Transport, options: ClientOptions, seeds: S
   const layouts = [...options.layouts, ...options.publicLayouts];
   for (const [i, layout] of layouts.entries()) {
     const known = layout.owner === "public" ? undefined : seeds;
-    const words = await options.sharer.mask(layout, options.values(layout.name), known);
+    const words = await options.sharer.mask(layout, options.values(layout.name, layout.owner), known);
     await Promise.all([transport.send("P1", words), transport.send("P2", words)]);
     options.onProgress?.(i + 1, layouts.length);
   }

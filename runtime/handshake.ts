@@ -36,7 +36,7 @@ interface Hello extends Agreement {
 }
 
 /** The stream keys of a session that one party knows: two of the three pairs. */
-export type SessionKeys = ReadonlyMap<Pair, Uint8Array>;
+export type SessionKeys = Readonly<Partial<Record<Pair, Uint8Array>>>;
 
 /**
  * Runs the handshake with both peers and returns the stream keys. Rejects with E0801 naming what differs, E0901 where a
@@ -58,13 +58,13 @@ export async function shakeHands(transport: Transport, own: Agreement, random: R
   checkAgreement(self, read);
 
   const transcript = sha256(...PARTIES.map((name) => sha256(hellos.get(name)!)));
-  const keys = new Map<Pair, Uint8Array>();
+  const keys: Partial<Record<Pair, Uint8Array>> = {};
   for (const peer of peers) {
     const pair = pairOf(self, peer);
     const derived = deriveOrRefuse(peer, () =>
       derivePairKeys(ephemeral, Buffer.from(read.get(peer)!.key, "hex"), transcript, pair),
     );
-    keys.set(pair, derived.stream);
+    keys[pair] = derived.stream;
     await transport.send(peer, confirmation(derived.confirmation, self));
     const expected = confirmation(derived.confirmation, peer);
     const received = await transport.receive(peer);

@@ -9,15 +9,24 @@ import { PROTOCOL_VERSION, type SessionKeys, shakeHands } from "./handshake.js";
 import type { RandomSource } from "./keys.js";
 import { MeteredTransport, type PartyReport } from "./measurement.js";
 import type { PartyName, Transport } from "./transport.js";
-import type { InputLayout, InputShares, Owner, OwnerShares } from "./weight-store.js";
+import type { InputLayout, InputShares, Owner, OwnerShares, Source } from "./weight-store.js";
 
-export interface PartyOptions {
+/** What the interpreter gets: peers that agree, fresh keys, and this party's shares. */
+export interface EstablishedSession {
+  readonly transport: Transport;
+  readonly keys: SessionKeys;
+  readonly inputs: InputShares;
+  /** The packed words of a public input, at P1 and P2. */
+  readonly publicInput: (name: string) => Uint8Array;
+}
+
+export interface SessionOptions {
   /** Hexadecimal digest of the plan that this party holds. */
   readonly plan: string;
   readonly layouts: Readonly<Record<Source, readonly InputLayout[]>>;
   readonly random: RandomSource;
-  /** Interprets the plan in this party's role, over the given transport; see `interpreter.ts`. */
-  readonly interpret: (transport: Transport, keys: SessionKeys, shares: InputShares) => Promise<void>;
+  /** Interprets the plan in this party's role; see `interpreter.ts`. */
+  readonly interpret: (session: EstablishedSession) => Promise<unknown>;
   /** Processor seconds and peak memory (bytes) of this party alone, where it has a process of its own. */
   readonly usage?: () => { readonly cpu: number; readonly memory: number };
   /** Seconds from a fixed moment; the caller's clock. */
@@ -27,7 +36,7 @@ export interface PartyOptions {
 const OWNERS = ["model", "data"] as const;
 
 /** Runs the session of the party that `transport.self` names, and sends its report to the data owner. */
-export async function runParty(inner: Transport, options: PartyOptions): Promise<PartyReport> {
+export async function runSession(inner: Transport, options: SessionOptions): Promise<PartyReport> {
   const transport = new MeteredTransport(inner);
   const self = inner.self as PartyName;
   const times = [options.clock()];
@@ -48,7 +57,8 @@ export async function runParty(inner: Transport, options: PartyOptions): Promise
   times.push(options.clock());
 
   transport.phase = "run";
-  await options.interpret(transport, keys, { model, data, public: (name) => known(open.get(name), name) });
+  const publicInput = (name: string): Uint8Array => known(open.get(name), name);
+  await options.interpret({ transport, keys, inputs: { model, data }, publicInput });
   transport.phase = "control";
   times.push(options.clock());
 

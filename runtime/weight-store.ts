@@ -68,6 +68,4 @@ export interface OwnerShares {
 export interface InputShares {
   readonly model: OwnerShares;
   readonly data: OwnerShares;
-  /** The packed words of a public input, at P1 and P2. */
-  public(name: string): Uint8Array;
 }

@@ -19,7 +19,7 @@ async function keysOf(seeded: boolean): Promise<ReadonlyMap<string, string>> {
   const of = mesh.of;
   const shakes = PARTIES.map(async (name) => {
     const keys = await shakeHands(of(name), AGREEMENT, seeded ? seededRandom(`seed ${name}`) : systemRandom);
-    return [...keys].map(([pair, key]) => [`${pair}@${name}`, Buffer.from(key).toString("hex")] as const);
+    return Object.entries(keys).map(([pair, key]) => [`${pair}@${name}`, Buffer.from(key).toString("hex")] as const);
   });
   const all = new Map((await Promise.all(shakes)).flat());
   mesh.close();

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Address, dial, listen } from "../../runtime/connect.js";
+import { type Address, dial, type Listener, listen } from "../../runtime/connect.js";
 import { createIdentities, type Identity } from "../../runtime/identity.js";
 import { SocketTransport } from "../../runtime/socket-transport.js";
 import { PARTIES, type PartyName, type PeerName } from "../../runtime/transport.js";
@@ -20,7 +20,7 @@ export async function connectMesh(options: { tls: boolean; timeout: number }): P
   const identities = options.tls ? await createIdentities(PEERS, 1) : new Map<PeerName, Identity>();
   const transports = new Map(PEERS.map((name) => [name, new SocketTransport(name, options.timeout)]));
   const addresses = new Map<PartyName, Address>();
-  const listeners = [];
+  const listeners: Listener[] = [];
   for (const name of PARTIES) {
     const at = options.tls ? { host: "127.0.0.1", port: 0 } : { path: join(folder, `${name}.sock`) };
     const listener = await listen(transports.get(name)!, at, identities.get(name));

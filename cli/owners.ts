@@ -1,0 +1,106 @@
+/**
+ * The two owners of a local session: their programs are run in the clear (weights folded, ids made one-hot), then both
+ * share what the plan binds, over their own links.
+ */
+import type { Plan } from "../ir/plan/types.js";
+import type { WordType } from "../ir/share/types.js";
+import { evaluateGraph, type WeightStore } from "../ir/tensor/index.js";
+import type { TensorType, TensorValue } from "../ir/tensor/value.js";
+import { sizeOf } from "../ir/tensor/value.js";
+import {
+  type ClientOptions,
+  type RevealLayout,
+  receiveOutputs,
+  receiveReports,
+  shareInputs,
+} from "../runtime/client.js";
+import { loadKernels } from "../runtime/kernels/load.js";
+import type { RandomSource } from "../runtime/keys.js";
+import { combineReports, type Measured, MeteredTransport } from "../runtime/measurement.js";
+import { Sharer } from "../runtime/sharing.js";
+import type { Transport } from "../runtime/transport.js";
+import { inputLayouts, type Source } from "../runtime/weight-store.js";
+import type { LoadedPlan } from "./plan-file.js";
+
+export interface OwnerValues {
+  /** The value of a share input of a source, by the input's name. */
+  value(source: Source, name: string): TensorValue;
+}
+
+/** The inputs that the plan's data owner gives, with their types. */
+export function dataInputs(plan: Plan): ReadonlyMap<string, TensorType> {
+  return new Map(
+    plan.owners.data.nodes
+      .filter(({ op }) => op === "input")
+      .map(({ attributes, type }) => [attributes.name as string, type] as const),
+  );
+}
+
+/** Runs both owners' programs in the clear. */
+export function runOwners(plan: Plan, inputs: ReadonlyMap<string, TensorValue>, weights: WeightStore): OwnerValues {
+  const model = evaluateGraph(plan.owners.model, new Map(), weights);
+  const data = evaluateGraph(plan.owners.data, inputs, weights);
+  return {
+    value: (source, name) => {
+      const binding = plan.bindings.find(({ input, owner }) => input === name && owner === source);
+      const value = binding && (source === "model" ? model.get(binding.output) : data.get(binding.output));
+      if (value === undefined) {
+        throw new Error(`the plan binds no value to the ${source} input '${name}'`);
+      }
+      return value;
+    },
+  };
+}
+
+/** What the plan reveals, in the order in which the evaluators send it. */
+function revealLayouts({ steps }: Plan): readonly RevealLayout[] {
+  return steps
+    .filter(({ op }) => op === "reveal")
+    .map(({ attributes, type }) => {
+      const { ring, fraction, shape } = type as WordType;
+      return { name: attributes.name as string, ring, fraction, shape, elements: sizeOf(shape) };
+    });
+}
+
+export interface LocalOwnersOptions extends LoadedPlan {
+  readonly values: OwnerValues;
+  readonly random: RandomSource;
+  readonly onProgress?: (done: number, all: number) => void;
+}
+
+export interface SessionResult {
+  readonly outputs: ReadonlyMap<string, TensorValue>;
+  readonly measured: Measured;
+}
+
+/** Both owners' parts of a session, to its end. The transports are the model owner's and the data owner's. */
+export async function runOwnerClients(
+  transports: { readonly model: Transport; readonly data: Transport },
+  options: LocalOwnersOptions,
+): Promise<SessionResult> {
+  const started = performance.now();
+  const { plan, digest, values, random } = options;
+  const sharer = new Sharer(loadKernels().create);
+  const clientOf = (owner: "model" | "data"): ClientOptions => ({
+    owner,
+    plan: digest,
+    layouts: inputLayouts(plan.steps, owner),
+    publicLayouts: owner === "data" ? inputLayouts(plan.steps, "public") : [],
+    values: (name, source) => values.value(source, name),
+    sharer,
+    random,
+    ...(owner === "model" && options.onProgress !== undefined ? { onProgress: options.onProgress } : {}),
+  });
+  try {
+    const data = new MeteredTransport(transports.data);
+    const owners = await Promise.all([
+      shareInputs(new MeteredTransport(transports.model), clientOf("model")),
+      shareInputs(data, clientOf("data")),
+    ]);
+    const outputs = await receiveOutputs(data, revealLayouts(plan), sharer);
+    const reports = await receiveReports(data);
+    return { outputs, measured: combineReports(reports, owners, (performance.now() - started) / 1000) };
+  } finally {
+    sharer.close();
+  }
+}
