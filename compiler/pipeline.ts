@@ -1,0 +1,59 @@
+/**
+ * Runs the passes over a model's tensor graph and cuts it into programs. The verifier runs on what the front end made
+ * and after every pass; a violation is a bug of that pass and says so. No files here: whoever wants the graphs gets
+ * the text of each that changed.
+ */
+import type { Graph } from "../ir/graph.js";
+import { TENSOR } from "../ir/tensor/index.js";
+import type { TensorType } from "../ir/tensor/value.js";
+import { print } from "../ir/text.js";
+import { verify } from "../ir/verify.js";
+import { TENSOR_PASSES } from "../passes/index.js";
+import { type Placed, place } from "../passes/place.js";
+
+export interface PipelineOptions {
+  /** Whether the model's input of this name may be known to all (default: masks, token types and positions). */
+  readonly isPublic?: (input: string) => boolean;
+  /** Called with the text of the graph after each pass that changed it, and of the programs that `place` makes. */
+  readonly dump?: (name: string, text: string) => void;
+  /** Called for each rule that looked at a node and refused it. */
+  readonly explain?: (pass: string, rule: string, where: string, why: string) => void;
+}
+
+/** Inputs that are public unless the user says otherwise: they tell lengths and layouts, not words. */
+export function isPublicByName(input: string): boolean {
+  return /mask|token_type|segment|position/i.test(input);
+}
+
+/** The secret program and the owners' programs of a model's graph. */
+export function compileTensors(graph: Graph<TensorType>, options: PipelineOptions = {}): Placed {
+  const { dump, explain } = options;
+  check(graph, "the front end");
+  dump?.("00-imported", print(graph, TENSOR));
+  let current = graph;
+  TENSOR_PASSES.forEach((pass, place) => {
+    const next = pass.run(
+      current,
+      explain === undefined ? {} : { explain: (rule, where, why) => explain(pass.name, rule, where, why) },
+    );
+    if (next !== current) {
+      check(next, `pass '${pass.name}'`);
+      dump?.(`${String(place + 1).padStart(2, "0")}-${pass.name}`, print(next, TENSOR));
+    }
+    current = next;
+  });
+  const placed = place(current, { isPublic: options.isPublic ?? isPublicByName });
+  const number = String(TENSOR_PASSES.length + 1).padStart(2, "0");
+  for (const [name, program] of Object.entries({ secret: placed.secret, model: placed.model, data: placed.data })) {
+    check(program, `pass 'place' (${name})`);
+    dump?.(`${number}-place-${name}`, print(program, TENSOR));
+  }
+  return placed;
+}
+
+function check(graph: Graph<TensorType>, who: string): void {
+  const violations = verify(graph, TENSOR);
+  if (violations.length > 0) {
+    throw new Error(`after ${who}:\n${violations.map(String).join("\n")}`);
+  }
+}

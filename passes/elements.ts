@@ -1,0 +1,147 @@
+/**
+ * What a mask is, element by element. Exporters write masks as hundreds of nodes of index arithmetic; all that
+ * matters is which element of the owner's mask decides each score. So the expression is evaluated on a domain where
+ * every element is a constant or a function of ONE element of one source that is 0 or 1: its values at 0 and at 1.
+ * Movement moves the elements, element-wise ops work on both values. Where two sources meet, there is no answer.
+ *
+ * Assumptions: the expression holds no weights; an input that is not used as an index is a mask of zeros and ones when it decides about scores.
+ */
+import { definitionOf } from "../ir/graph.js";
+import { TENSOR } from "../ir/tensor/index.js";
+import { sizeOf, type TensorValue } from "../ir/tensor/value.js";
+import type { TensorNode } from "./rewriter.js";
+import { BINARY, constantOf, UNARY } from "./rules/common.js";
+
+export interface Elements {
+  readonly shape: readonly number[];
+  /** For each element the variable that decides it, or −1 where it is known. */
+  readonly variable: TensorValue["data"];
+  readonly atZero: TensorValue["data"];
+  readonly atOne: TensorValue["data"];
+}
+
+export interface Source {
+  readonly node: TensorNode;
+  /** The number of the variable that is its first element. */
+  readonly first: number;
+}
+
+const ELEMENTWISE: ReadonlySet<string> = new Set([...UNARY, ...BINARY, "select"]);
+const MOVED: ReadonlySet<string> = new Set(["reshape", "transpose", "broadcast", "slice", "reverse", "concatenate"]);
+/** Movement whose arguments after the first say where to take, and must be known. */
+const TAKEN: ReadonlySet<string> = new Set(["gather", "gatherElements", "gatherND"]);
+const COMPARISONS: ReadonlySet<string> = new Set(["equal", "less", "lessOrEqual", "greater", "greaterOrEqual"]);
+const LARGEST = 1 << 24;
+
+/** One analysis: its sources share one numbering. */
+export class ElementAnalysis {
+  readonly sources: Source[] = [];
+  private readonly known = new Map<TensorNode, Elements | undefined>();
+  private variables = 0;
+
+  /** `isBinary` says of an input whether its elements may be taken for zeros and ones. */
+  constructor(private readonly isBinary: (input: TensorNode) => boolean) {}
+
+  /** The elements of the node, or undefined where they depend on anything but masks and constants. */
+  of(node: TensorNode): Elements | undefined {
+    if (this.known.has(node)) {
+      return this.known.get(node);
+    }
+    const elements = sizeOf(node.type.shape) > LARGEST ? undefined : this.compute(node);
+    this.known.set(node, elements);
+    return elements;
+  }
+
+  private compute(node: TensorNode): Elements | undefined {
+    const value = constantOf(node);
+    if (value !== undefined) {
+      const variable = new Float64Array(value.data.length).fill(-1);
+      return { shape: value.shape, variable, atZero: value.data, atOne: value.data };
+    }
+    if (node.op === "input") {
+      return this.isBinary(node) ? this.source(node) : undefined;
+    }
+    const args = node.args.map((argument) => this.of(argument));
+    const derived = args.every((each) => each !== undefined) ? derive(node, args as Elements[]) : undefined;
+    const opaque = derived === undefined && COMPARISONS.has(node.op);
+    return opaque ? this.source(node) : derived;
+  }
+
+  private source(node: TensorNode): Elements {
+    const size = sizeOf(node.type.shape);
+    const first = this.variables;
+    this.variables += size;
+    this.sources.push({ node, first });
+    return {
+      shape: node.type.shape,
+      variable: Float64Array.from({ length: size }, (_, i) => first + i),
+      atZero: new Float64Array(size),
+      atOne: new Float64Array(size).fill(1),
+    };
+  }
+}
+
+function derive(node: TensorNode, args: readonly Elements[]): Elements | undefined {
+  if (ELEMENTWISE.has(node.op)) {
+    return elementwise(node, args);
+  }
+  if (MOVED.has(node.op)) {
+    return moved(node, args, []);
+  }
+  const indices = args.slice(1);
+  const taken = TAKEN.has(node.op) && indices.every((each) => each.variable.every((variable) => variable < 0));
+  return taken ? moved(node, args.slice(0, 1), indices) : undefined;
+}
+
+function typed(node: TensorNode, data: TensorValue["data"], shape: readonly number[]): TensorValue {
+  return { dtype: node.type.dtype, shape, data };
+}
+
+function evaluate(node: TensorNode, args: readonly TensorValue[]): TensorValue["data"] {
+  return definitionOf(TENSOR, node.op).evaluate(args, node.attributes, node.type).data;
+}
+
+function elementwise(node: TensorNode, args: readonly Elements[]): Elements | undefined {
+  const at = (data: (each: Elements) => TensorValue["data"]) =>
+    evaluate(
+      node,
+      args.map((each, i) => typed(node.args[i], data(each), each.shape)),
+    );
+  const variable = Float64Array.from(spread(args[0], node.type.shape));
+  for (const each of args.slice(1)) {
+    const other = spread(each, node.type.shape);
+    for (let i = 0; i < variable.length; i++) {
+      variable[i] = variable[i] < 0 ? other[i] : other[i] < 0 || other[i] === variable[i] ? variable[i] : Number.NaN;
+    }
+  }
+  const [atZero, atOne] = [at((each) => each.atZero), at((each) => each.atOne)];
+  for (let i = 0; i < variable.length; i++) {
+    if (Number.isNaN(variable[i])) {
+      return undefined;
+    }
+    if (Object.is(atZero[i], atOne[i])) {
+      variable[i] = -1; // a known operand decides, as in `false and mask`
+    }
+  }
+  return { shape: node.type.shape, variable, atZero, atOne };
+}
+
+function spread(elements: Elements, shape: readonly number[]): TensorValue["data"] {
+  const value: TensorValue = { dtype: "f64", shape: elements.shape, data: elements.variable };
+  return definitionOf(TENSOR, "broadcast").evaluate([value], { shape }, { dtype: "f64", shape }).data;
+}
+
+function moved(node: TensorNode, args: readonly Elements[], indices: readonly Elements[]): Elements {
+  const places = indices.map((each, i) => typed(node.args[args.length + i], each.atZero, each.shape));
+  const along = (data: (each: Elements) => TensorValue["data"]): TensorValue["data"] => {
+    const values = args.map((each): TensorValue => ({ dtype: "f64", shape: each.shape, data: data(each) }));
+    const type = { dtype: "f64" as const, shape: node.type.shape };
+    return definitionOf(TENSOR, node.op).evaluate([...values, ...places], node.attributes, type).data;
+  };
+  return {
+    shape: node.type.shape,
+    variable: along((each) => each.variable),
+    atZero: along((each) => each.atZero),
+    atOne: along((each) => each.atOne),
+  };
+}

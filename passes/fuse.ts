@@ -1,0 +1,50 @@
+/**
+ * The pass `fuse`: idioms become the ops that the compiler knows well. Every idiom is a rule in `idioms/`, written
+ * against the normal form of `canonicalise`, whose rules run along so that the form is kept.
+ */
+import { CANONICAL } from "./canonicalise.js";
+import { ACTIVATIONS } from "./idioms/activations.js";
+import { CONVOLUTION } from "./idioms/convolution.js";
+import { EMBEDDING } from "./idioms/embedding.js";
+import { maskRules } from "./idioms/masking.js";
+import { NORMS } from "./idioms/norms.js";
+import { SOFTMAX } from "./idioms/softmax.js";
+import { type RewriteOptions, type Rule, rewriteWith, type TensorGraph, type TensorNode } from "./rewriter.js";
+
+export function fuse(graph: TensorGraph, options: RewriteOptions = {}): TensorGraph {
+  const indices = inputsUsedAsIndices(graph);
+  const masks = maskRules((name) => !indices.has(name));
+  return rewriteWith(graph, [...CANONICAL, ...idioms(), ...masks], options);
+}
+
+function idioms(): readonly Rule[] {
+  return [...NORMS, ...SOFTMAX, ...ACTIVATIONS, ...EMBEDDING, ...CONVOLUTION];
+}
+
+const INDEXED: ReadonlySet<string> = new Set(["gather", "embedding", "gatherElements", "gatherND", "oneHot"]);
+
+/** What comes out of these says nothing about how large the elements that went in are. */
+const CUTS: ReadonlySet<string> = new Set([
+  ...["cumulativeSum", "equal", "less", "lessOrEqual", "greater", "greaterOrEqual", "argmax", "argmin"],
+]);
+
+/** The inputs whose elements are indices: token ids, positions, types. They are not just zeros and ones. */
+function inputsUsedAsIndices(graph: TensorGraph): ReadonlySet<string> {
+  const inputs = new Map<TensorNode, ReadonlySet<string>>();
+  const names = new Set<string>();
+  for (const node of graph.nodes) {
+    const cut = node.op !== "reshape" && (CUTS.has(node.op) || node.op.startsWith("reduce"));
+    const own = node.op === "input" ? [node.attributes.name as string] : [];
+    const from = new Set(cut ? [] : [...own, ...node.args.flatMap((argument) => [...inputs.get(argument)!])]);
+    inputs.set(node, from);
+    if (INDEXED.has(node.op)) {
+      const indices = node.op === "oneHot" ? node.args : node.args.slice(1);
+      for (const index of indices) {
+        for (const name of inputs.get(index)!) {
+          names.add(name);
+        }
+      }
+    }
+  }
+  return names;
+}

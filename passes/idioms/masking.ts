@@ -1,0 +1,244 @@
+/**
+ * Masks of attention. Whatever is added to scores before a softmax and is, element by element, either about zero or
+ * far below every score is no number but a choice: it becomes the boolean second argument of `softmax`. So neither
+ * −3.4·10³⁸ nor −∞ ever reaches fixed point. Equal choices get one spelling (see `elements.ts`), however written.
+ */
+import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
+import { ElementAnalysis, type Elements, type Source } from "../elements.js";
+import type { Rewriter, Rule, TensorNode } from "../rewriter.js";
+import { scalarOf } from "../rules/common.js";
+import { shrink } from "../rules/movement.js";
+import { termsOf } from "./chains.js";
+
+/** Scores are smaller than this; what is added to them and is below its negative says "not this one". */
+const FAR = 1000;
+const NEAR = 1e-6;
+
+/** The mask rules. `isBinary` says of an input whether it may be a mask of zeros and ones. */
+export function maskRules(isBinary: (name: string) => boolean): readonly Rule[] {
+  const analyse = () => new ElementAnalysis((input) => isBinary(input.attributes.name as string));
+  const apply = (node: TensorNode, rewriter: Rewriter): TensorNode | undefined => {
+    const { scores, keeps } = peel(node.args[0], rewriter, analyse);
+    if (keeps.length === 0 || scores.type.shape.join() !== node.type.shape.join()) {
+      return undefined;
+    }
+    const all = node.args.length > 1 ? [...keeps, node.args[1]] : keeps;
+    const keep = all.reduce((left, right) => rewriter.emit("and", [left, right], {}, node.origin));
+    const normal = keepOf(keep, rewriter, analyse()) ?? keep;
+    const idle = scalarOf(normal) === 1;
+    return rewriter.emit("softmax", idle ? [scores] : [scores, normal], node.attributes, node.origin);
+  };
+  return [{ name: "mask of a softmax", ops: ["softmax"], apply }];
+}
+
+interface Peeled {
+  readonly scores: TensorNode;
+  readonly keeps: readonly TensorNode[];
+}
+
+/** The scores without the masks around them, and the masks as booleans. */
+function peel(x: TensorNode, rewriter: Rewriter, analyse: () => ElementAnalysis): Peeled {
+  if (x.op === "select") {
+    return peelSelect(x, rewriter, analyse);
+  }
+  if (x.op !== "add" && x.op !== "subtract") {
+    return { scores: x, keeps: [] };
+  }
+  const keeps: TensorNode[] = [];
+  const terms: TensorNode[] = [];
+  for (const term of termsOf(rewriter, x)) {
+    const keep = rewriter.factsOf(term).parameter ? undefined : additiveKeep(term, rewriter, analyse());
+    (keep === undefined ? terms : keeps).push(keep ?? term);
+  }
+  if (keeps.length === 0 || terms.length === 0) {
+    return { scores: x, keeps: [] };
+  }
+  const sum = terms.reduce((left, right) => rewriter.emit("add", [left, right], {}, x.origin));
+  const inner = peel(unmultiply(sum, keeps, rewriter, analyse), rewriter, analyse);
+  return { scores: inner.scores, keeps: [...keeps, ...inner.keeps] };
+}
+
+/** select(c, scores, −∞) keeps where c; select(c, −∞, scores) where not. */
+function peelSelect(x: TensorNode, rewriter: Rewriter, analyse: () => ElementAnalysis): Peeled {
+  const [condition, yes, no] = x.args;
+  const far = (node: TensorNode) => (scalarOf(node) ?? 0) <= -FAR;
+  if (!far(yes) && !far(no)) {
+    return { scores: x, keeps: [] };
+  }
+  const keep = far(no) ? condition : rewriter.emit("not", [condition], {}, x.origin);
+  const inner = peel(far(no) ? yes : no, rewriter, analyse);
+  return { scores: inner.scores, keeps: [keep, ...inner.keeps] };
+}
+
+/** The boolean that says where an added term is about zero, if it is far below zero everywhere else. */
+function additiveKeep(term: TensorNode, rewriter: Rewriter, analysis: ElementAnalysis): TensorNode | undefined {
+  const elements = analysis.of(term);
+  if (elements !== undefined) {
+    const values = [...new Set(elements.atZero), ...new Set(elements.atOne)];
+    const fits =
+      values.every((value) => Math.abs(value) < NEAR || value <= -FAR) && values.some((value) => value <= -FAR);
+    const truth = (data: TensorValue["data"]) => Float64Array.from(data, (value) => (value <= -FAR ? 0 : 1));
+    return fits
+      ? emitKeep(
+          { ...elements, atZero: truth(elements.atZero), atOne: truth(elements.atOne) },
+          term,
+          rewriter,
+          analysis,
+        )
+      : undefined;
+  }
+  if (term.op === "select") {
+    const [condition, yes, no] = term.args;
+    const [near, far] = [
+      (node: TensorNode) => Math.abs(scalarOf(node) ?? FAR) < NEAR,
+      (node: TensorNode) => (scalarOf(node) ?? 0) <= -FAR,
+    ];
+    if (near(yes) && far(no)) {
+      return condition;
+    }
+    return far(yes) && near(no) ? rewriter.emit("not", [condition], {}, term.origin) : undefined;
+  }
+  return undefined;
+}
+
+/** scores · b where b is one wherever the masks keep: the scores. */
+function unmultiply(
+  sum: TensorNode,
+  keeps: readonly TensorNode[],
+  rewriter: Rewriter,
+  analyse: () => ElementAnalysis,
+): TensorNode {
+  if (sum.op !== "multiply") {
+    return sum;
+  }
+  for (const [scores, b] of [sum.args, [sum.args[1], sum.args[0]]]) {
+    const analysis = analyse();
+    const elements = rewriter.factsOf(b).parameter ? undefined : analysis.of(b);
+    const truth = elements === undefined ? undefined : emitKeep(elements, b, rewriter, analysis);
+    if (truth !== undefined && keeps.includes(truth) && scores.type.shape.join() === sum.type.shape.join()) {
+      return scores;
+    }
+  }
+  return sum;
+}
+
+/** The one spelling of a boolean expression, or undefined where it mixes several sources. */
+function keepOf(keep: TensorNode, rewriter: Rewriter, analysis: ElementAnalysis): TensorNode | undefined {
+  if (rewriter.factsOf(keep).parameter) {
+    return undefined;
+  }
+  const elements = analysis.of(keep);
+  const normal = elements === undefined ? undefined : emitKeep(elements, keep, rewriter, analysis);
+  if (normal !== undefined || keep.op !== "and") {
+    return normal;
+  }
+  const sides = keep.args.map((side) => keepOf(side, rewriter, analysis) ?? side);
+  return rewriter.emit("and", sides, {}, keep.origin);
+}
+
+/** Emits: known-keep and (known-true or literal), each part as small as broadcasting allows. */
+function emitKeep(
+  elements: Elements,
+  like: TensorNode,
+  rewriter: Rewriter,
+  analysis: ElementAnalysis,
+): TensorNode | undefined {
+  const { variable, atZero, atOne, shape } = elements;
+  const booleans = (truth: (i: number) => boolean) =>
+    rewriter.constant(
+      smallest({ dtype: "bool", shape, data: Float64Array.from(variable, (_, i) => (truth(i) ? 1 : 0)) }),
+    );
+  const literals = variable.some((each) => each >= 0);
+  if (!atZero.every((value, i) => isBit(value) && isBit(atOne[i]))) {
+    return undefined;
+  }
+  const possible = booleans((i) => variable[i] >= 0 || atOne[i] === 1);
+  if (!literals) {
+    return possible;
+  }
+  const certain = booleans((i) => variable[i] < 0 && atOne[i] === 1);
+  const literal = emitLiteral(elements, like, rewriter, analysis);
+  if (literal === undefined) {
+    return undefined;
+  }
+  const chosen = rewriter.emit("or", [literal, certain], {}, like.origin);
+  return rewriter.emit("and", [chosen, possible], {}, like.origin);
+}
+
+function isBit(value: number): boolean {
+  return value === 0 || value === 1;
+}
+
+function smallest(value: TensorValue): TensorValue {
+  return shrink(value) ?? value;
+}
+
+/** The source's element that decides each element, as a view of the source; elements without one do not matter. */
+function emitLiteral(
+  elements: Elements,
+  like: TensorNode,
+  rewriter: Rewriter,
+  analysis: ElementAnalysis,
+): TensorNode | undefined {
+  const { variable, atOne } = elements;
+  const source = sourceOf(variable, analysis.sources);
+  const polarities = new Set(
+    Array.from(variable, (each, i) => (each >= 0 ? atOne[i] : -1)).filter((each) => each >= 0),
+  );
+  if (source === undefined || polarities.size !== 1) {
+    return undefined;
+  }
+  const map = shrinkMap(
+    Array.from(variable, (each) => (each < 0 ? -1 : each - source.first)),
+    elements.shape,
+  );
+  const bits = rewriter.emit("cast", [source.node], { dtype: "bool" }, source.node.origin);
+  const positive = polarities.has(1) ? bits : rewriter.emit("not", [bits], {}, like.origin);
+  const size = sizeOf(source.node.type.shape);
+  if (map.places.length === size && map.places.every((place, i) => place === i || place < 0)) {
+    return rewriter.emit("reshape", [positive], { shape: map.shape }, like.origin);
+  }
+  const flat = rewriter.emit("reshape", [positive], { shape: [size] }, like.origin);
+  const data = Float64Array.from(map.places, (place) => Math.max(place, 0));
+  const indices = rewriter.constant({ dtype: "i64", shape: map.shape, data });
+  return rewriter.emit("gather", [flat, indices], { axis: 0 }, like.origin);
+}
+
+function sourceOf(variable: TensorValue["data"], sources: readonly Source[]): Source | undefined {
+  const owners = sources.filter(({ node, first }) => {
+    const end = first + sizeOf(node.type.shape);
+    return variable.some((each) => each >= first && each < end);
+  });
+  return owners.length === 1 ? owners[0] : undefined;
+}
+
+interface PlaceMap {
+  readonly places: readonly number[];
+  readonly shape: readonly number[];
+}
+
+/** Drops every axis along which the places agree wherever they matter (−1 does not). */
+function shrinkMap(places: readonly number[], shape: readonly number[]): PlaceMap {
+  let current: PlaceMap = { places, shape };
+  for (let axis = 0; axis < shape.length; axis++) {
+    current = shrinkAxis(current, axis) ?? current;
+  }
+  const lead = current.shape.findIndex((size) => size !== 1);
+  return { places: current.places, shape: lead < 0 ? [] : current.shape.slice(lead) };
+}
+
+function shrinkAxis({ places, shape }: PlaceMap, axis: number): PlaceMap | undefined {
+  const inner = sizeOf(shape.slice(axis + 1));
+  const size = shape[axis];
+  const merged: number[] = new Array((places.length / size) | 0).fill(-1);
+  for (let i = 0; i < places.length; i++) {
+    const at = Math.floor(i / (inner * size)) * inner + (i % inner);
+    if (places[i] >= 0) {
+      if (merged[at] >= 0 && merged[at] !== places[i]) {
+        return undefined;
+      }
+      merged[at] = places[i];
+    }
+  }
+  return { places: merged, shape: shape.map((each, i) => (i === axis ? 1 : each)) };
+}

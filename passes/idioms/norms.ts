@@ -1,0 +1,114 @@
+/**
+ * LayerNorm and RMSNorm written with means, roots and quotients. The order is: a fast variance E[x²] − E[x]² becomes
+ * the mean of (x − E[x])² (NUMERICS.md: the fast form loses its digits in fixed point); a value over the root of its
+ * mean square is `rmsNorm`; `rmsNorm` of a centred value is `layerNorm`. γ and β stay products and sums around them.
+ */
+import type { Rule, TensorNode } from "../rewriter.js";
+import { floats, reducesLastAxis, scalarOf } from "../rules/common.js";
+import { factorsOf, product, termsOf, without } from "./chains.js";
+
+/** The z of mean(z · z) over the last axis. */
+function meanSquare(node: TensorNode): TensorNode | undefined {
+  const [square] = node.args;
+  const squared = node.op === "reduceMean" && reducesLastAxis(node) && square.op === "multiply";
+  return squared && square.args[0] === square.args[1] ? square.args[0] : undefined;
+}
+
+/** The x of mean(x) over the last axis. */
+function meanOf(node: TensorNode): TensorNode | undefined {
+  return node.op === "reduceMean" && reducesLastAxis(node) ? node.args[0] : undefined;
+}
+
+/** mean(x²) − mean(x)² = mean((x − mean(x))²). */
+const fastVariance: Rule = {
+  name: "variance in two passes",
+  ops: ["subtract"],
+  apply(node, rewriter) {
+    const [square, mean] = [node.args[0], node.args[1].args[0]];
+    const x = meanSquare(square);
+    const same = node.args[1].op === "multiply" && node.args[1].args[0] === node.args[1].args[1];
+    if (x === undefined || !same || meanOf(mean) !== x) {
+      return undefined;
+    }
+    const centred = rewriter.emit("subtract", [x, mean], {}, node.origin);
+    const squared = rewriter.emit("multiply", [centred, centred], {}, node.origin);
+    return rewriter.emit("reduceMean", [squared], square.attributes, node.origin);
+  },
+};
+
+/** A mean of squares is not negative. */
+const idleRectifier: Rule = {
+  name: "rectifier of a mean square",
+  ops: ["relu", "absolute"],
+  apply: (node) => (meanSquare(node.args[0]) === undefined ? undefined : node.args[0]),
+};
+
+/** z / √(mean(z²) + ε). */
+const rmsNorm: Rule = {
+  name: "rms norm",
+  ops: ["multiply"],
+  apply(node, rewriter) {
+    const { scale, factors } = factorsOf(node);
+    const root = factors.find((factor) => factor.op === "reciprocalSquareRoot" && floats(factor));
+    if (root === undefined) {
+      return undefined;
+    }
+    const [inside] = root.args;
+    const epsilon = inside.op === "add" ? scalarOf(inside.args[1]) : 0;
+    const z = meanSquare(inside.op === "add" ? inside.args[0] : inside);
+    if (z === undefined || epsilon === undefined) {
+      return { why: "the root is not of a mean square over the last axis plus a constant" };
+    }
+    const rest = without(factors, [...factorsOf(z).factors, root]);
+    if (rest === undefined || factorsOf(z).scale !== 1) {
+      return { why: "the root does not divide the value whose mean square it is of" };
+    }
+    const value = rewriter.emit("rmsNorm", [z], { epsilon }, node.origin);
+    return product(rewriter, value, rest, scale, node.origin);
+  },
+};
+
+/** rmsNorm(x − mean(x)) = layerNorm(x). */
+const layerNorm: Rule = {
+  name: "layer norm",
+  ops: ["rmsNorm"],
+  apply(node, rewriter) {
+    const [centred] = node.args;
+    const centring = centred.op === "subtract" && meanOf(centred.args[1]) === centred.args[0];
+    return centring ? rewriter.emit("layerNorm", [centred.args[0]], node.attributes, node.origin) : undefined;
+  },
+};
+
+/** x · f − mean(x) · f = (x − mean(x)) · f, whatever stands between the two terms (TensorFlow's batch-norm form). */
+const gatheredCentre: Rule = {
+  name: "centre before factors",
+  ops: ["add", "subtract"],
+  apply(node, rewriter) {
+    const terms = termsOf(rewriter, node, 3).map((term) => ({ term, ...factorsOf(term) }));
+    for (const minus of terms) {
+      const mean = minus.scale === -1 ? minus.factors.find((factor) => meanOf(factor) !== undefined) : undefined;
+      if (mean === undefined) {
+        continue;
+      }
+      const others = without(minus.factors, [mean])!;
+      const x = meanOf(mean)!;
+      const plus = terms.find(
+        (each) =>
+          each !== minus &&
+          each.scale === 1 &&
+          others.length > 0 &&
+          without(each.factors, [x, ...others])?.length === 0,
+      );
+      if (plus === undefined) {
+        continue;
+      }
+      const centred = rewriter.emit("subtract", [x, mean], {}, node.origin);
+      const value = product(rewriter, centred, others, 1, node.origin);
+      const rest = terms.filter((each) => each !== plus && each !== minus).map((each) => each.term);
+      return rest.reduce((sum, each) => rewriter.emit("add", [sum, each], {}, node.origin), value);
+    }
+    return undefined;
+  },
+};
+
+export const NORMS: readonly Rule[] = [fastVariance, idleRectifier, rmsNorm, layerNorm, gatheredCentre];

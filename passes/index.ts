@@ -1,0 +1,53 @@
+/**
+ * The table of passes over the tensor graph: what runs, in which order, and why it stands there. `place` comes after
+ * them and cuts the graph (its result is not one graph). `compiler/pipeline.ts` runs the table, verifies after every
+ * pass, and hands out the text of every graph that changed.
+ */
+import { approximate } from "./approximate.js";
+import { canonicalise } from "./canonicalise.js";
+import { fuse } from "./fuse.js";
+import { narrow } from "./narrow.js";
+import type { RewriteOptions, TensorGraph } from "./rewriter.js";
+import { settle } from "./settle.js";
+
+export interface TensorPass {
+  readonly name: string;
+  /** Why it stands where it stands. */
+  readonly why: string;
+  /** The passes that must have run before. */
+  readonly after: readonly string[];
+  readonly run: (graph: TensorGraph, options: RewriteOptions) => TensorGraph;
+}
+
+export const TENSOR_PASSES: readonly TensorPass[] = [
+  {
+    name: "canonicalise",
+    why: "first: every later pass is written against the normal form only",
+    after: [],
+    run: canonicalise,
+  },
+  {
+    name: "fuse",
+    why: "before anything that moves factors or rows: idioms share values that such moves would tear apart",
+    after: ["canonicalise"],
+    run: fuse,
+  },
+  {
+    name: "narrow",
+    why: "after fuse, because rows pass through a norm or a softmax but not through its parts",
+    after: ["fuse"],
+    run: narrow,
+  },
+  {
+    name: "approximate",
+    why: "after fuse, which finds the softmaxes; before settle, which draws the factor log2(e) into the weights",
+    after: ["fuse"],
+    run: approximate,
+  },
+  {
+    name: "settle",
+    why: "last before place: what it draws into owners' values is owners' work",
+    after: ["approximate", "narrow"],
+    run: settle,
+  },
+];

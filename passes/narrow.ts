@@ -1,0 +1,211 @@
+/**
+ * The pass `narrow`: nothing is computed that no output needs. A classifier that reads the first token needs one row of
+ * the last layer, and what only that row needs. For every value the hull of what its users need is found, backwards,
+ * as one range per axis; then every op is built on its range. Ops that this pass does not know keep their full range.
+ */
+import { type Attributes, Builder } from "../ir/graph.js";
+import { TENSOR } from "../ir/tensor/index.js";
+import type { TensorType } from "../ir/tensor/value.js";
+import type { TensorGraph, TensorNode } from "./rewriter.js";
+import { BINARY, integersOf, REDUCTIONS, UNARY } from "./rules/common.js";
+import { reshapeGroups, type Shape } from "./shapes.js";
+
+/** Half-open, one per axis. */
+type Range = readonly [number, number];
+type Box = readonly Range[];
+
+interface Plan {
+  /** What the node computes, at least what was asked. */
+  readonly box: Box;
+  /** What it needs of each argument for that. */
+  readonly needs: readonly Box[];
+  /** Its attributes when it computes the box. */
+  readonly attributes: Attributes;
+}
+
+export function narrow(graph: TensorGraph): TensorGraph {
+  const asked = new Map<TensorNode, Box>();
+  const plans = new Map<TensorNode, Plan>();
+  for (const { node } of graph.outputs) {
+    asked.set(node, full(node.type.shape));
+  }
+  for (let i = graph.nodes.length - 1; i >= 0; i--) {
+    const node = graph.nodes[i];
+    const box = asked.get(node);
+    const plan = planOf(node, box ?? full(node.type.shape));
+    plans.set(node, plan);
+    node.args.forEach((argument, place) => {
+      const before = asked.get(argument);
+      asked.set(argument, before === undefined ? plan.needs[place] : hull(before, plan.needs[place]));
+    });
+  }
+  const narrowed = graph.nodes.some((node) => !isFull(plans.get(node)!.box, node.type.shape));
+  return narrowed ? rebuild(graph, plans) : graph;
+}
+
+function rebuild(graph: TensorGraph, plans: ReadonlyMap<TensorNode, Plan>): TensorGraph {
+  const builder = new Builder<TensorType>(TENSOR);
+  const made = new Map<TensorNode, TensorNode>();
+  for (const node of graph.nodes) {
+    const { needs, attributes } = plans.get(node)!;
+    const args = node.args.map((argument, place) =>
+      cut(builder, made.get(argument)!, plans.get(argument)!.box, needs[place]),
+    );
+    const kept = attributes === node.attributes && args.every((argument, place) => argument === node.args[place]);
+    made.set(node, kept ? builder.append(node) : builder.emit(node.op, args, attributes, node.origin));
+  }
+  return builder.finish(graph.outputs.map(({ name, node }) => ({ name, node: made.get(node)! })));
+}
+
+/** The part `wanted` of a value that was computed on `box`. */
+function cut(builder: Builder<TensorType>, value: TensorNode, box: Box, wanted: Box): TensorNode {
+  if (box.every(([start, end], axis) => start === wanted[axis][0] && end === wanted[axis][1])) {
+    return value;
+  }
+  const starts = wanted.map(([start], axis) => start - box[axis][0]);
+  const ends = wanted.map(([, end], axis) => end - box[axis][0]);
+  return builder.emit("slice", [value], { starts, ends, steps: starts.map(() => 1) }, value.origin);
+}
+
+function full(shape: Shape): Box {
+  return shape.map((size) => [0, size]);
+}
+
+function isFull(box: Box, shape: Shape): boolean {
+  return box.every(([start, end], axis) => start === 0 && end === shape[axis]);
+}
+
+function hull(a: Box, b: Box): Box {
+  return a.map(([start, end], axis) => [Math.min(start, b[axis][0]), Math.max(end, b[axis][1])]);
+}
+
+/** The box with these axes whole. */
+function widen(box: Box, shape: Shape, axes: readonly number[]): Box {
+  return box.map((range, axis) => (axes.includes(axis) ? [0, shape[axis]] : range));
+}
+
+function sizes(box: Box): number[] {
+  return box.map(([start, end]) => end - start);
+}
+
+const ELEMENTWISE: ReadonlySet<string> = new Set([...UNARY, ...BINARY, "select"]);
+const ROWWISE: ReadonlySet<string> = new Set(["softmax", "softmaxBase2", "logSoftmax", "layerNorm", "rmsNorm"]);
+const REDUCING: ReadonlySet<string> = new Set(REDUCTIONS);
+
+function planOf(node: TensorNode, box: Box): Plan {
+  const { attributes } = node;
+  const whole: Plan = {
+    box: full(node.type.shape),
+    needs: node.args.map((argument) => full(argument.type.shape)),
+    attributes,
+  };
+  if (isFull(box, node.type.shape) && node.op !== "slice") {
+    return whole;
+  }
+  if (ELEMENTWISE.has(node.op)) {
+    return { box, needs: node.args.map((argument) => operandBox(argument, box)), attributes };
+  }
+  if (ROWWISE.has(node.op)) {
+    const axis = (attributes.axis as number | undefined) ?? box.length - 1;
+    const rows = widen(box, node.type.shape, [axis]);
+    return { box: rows, needs: node.args.map((argument) => operandBox(argument, rows)), attributes };
+  }
+  if (REDUCING.has(node.op) && attributes.keep === true) {
+    return { box, needs: [widen(box, node.args[0].type.shape, integersOf(node, "axes"))], attributes };
+  }
+  return planMovement(node, box) ?? whole;
+}
+
+function planMovement(node: TensorNode, box: Box): Plan | undefined {
+  const [x] = node.args;
+  switch (node.op) {
+    case "matmul":
+      return planProduct(node, box);
+    case "transpose": {
+      const permutation = integersOf(node, "permutation");
+      const need: Range[] = [];
+      permutation.forEach((axis, place) => {
+        need[axis] = box[place];
+      });
+      return { box, needs: [need], attributes: node.attributes };
+    }
+    case "broadcast":
+      return { box, needs: [operandBox(x, box)], attributes: { shape: sizes(box) } };
+    case "slice":
+      return planSlice(node, box);
+    case "reshape":
+      return planReshape(node, box);
+    case "concatenate": {
+      const axis = node.attributes.axis as number;
+      const wide = widen(box, node.type.shape, [axis]);
+      const needs = node.args.map((part) => widen(wide, part.type.shape, [axis]));
+      return { box: wide, needs, attributes: node.attributes };
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** What an operand that broadcasts must give: nothing is asked along its axes of size one. */
+function operandBox(operand: TensorNode, box: Box): Box {
+  const shape = operand.type.shape;
+  const offset = box.length - shape.length;
+  return shape.map((size, axis) => (size === 1 ? [0, 1] : box[axis + offset]));
+}
+
+function planProduct(node: TensorNode, box: Box): Plan | undefined {
+  const [a, b] = node.args;
+  if (a.type.shape.length < 2 || b.type.shape.length < 2) {
+    return undefined;
+  }
+  const [batch, rows, columns] = [box.slice(0, -2), box[box.length - 2], box[box.length - 1]];
+  const inner: Range = [0, a.type.shape[a.type.shape.length - 1]];
+  const batchOf = (x: TensorNode): Box => {
+    const shape = x.type.shape.slice(0, -2);
+    return shape.map((size, axis) => (size === 1 ? [0, 1] : batch[axis + batch.length - shape.length]));
+  };
+  return {
+    box,
+    needs: [
+      [...batchOf(a), rows, inner],
+      [...batchOf(b), inner, columns],
+    ],
+    attributes: node.attributes,
+  };
+}
+
+function planSlice(node: TensorNode, box: Box): Plan | undefined {
+  const [starts, steps] = [integersOf(node, "starts"), integersOf(node, "steps")];
+  if (steps.some((step) => step < 1) || box.some(([start, end]) => start >= end)) {
+    return undefined;
+  }
+  const need = box.map(
+    ([start, end], axis): Range => [starts[axis] + start * steps[axis], starts[axis] + (end - 1) * steps[axis] + 1],
+  );
+  const attributes = { starts: need.map(() => 0), ends: need.map(([start, end]) => end - start), steps };
+  return { box, needs: [need], attributes };
+}
+
+/** Along a group of one axis on each side a range passes a reshape; other groups are taken whole. */
+function planReshape(node: TensorNode, box: Box): Plan | undefined {
+  const [source, target] = [node.args[0].type.shape, node.type.shape];
+  const groups = reshapeGroups(source, target);
+  if (groups === undefined) {
+    return undefined;
+  }
+  const wide: Range[] = [...box];
+  const need: Range[] = source.map((size) => [0, size]);
+  for (const { from, to } of groups) {
+    const real = (shape: Shape, [start, end]: Range) =>
+      shape.flatMap((size, axis) => (axis >= start && axis < end && size !== 1 ? [axis] : []));
+    const [before, after] = [real(source, from), real(target, to)];
+    if (before.length === 1 && after.length === 1) {
+      need[before[0]] = box[after[0]];
+    } else {
+      after.forEach((axis) => {
+        wide[axis] = [0, target[axis]];
+      });
+    }
+  }
+  return { box: wide, needs: [need], attributes: { shape: sizes(wide) } };
+}

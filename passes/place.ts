@@ -1,0 +1,257 @@
+/**
+ * The pass `place`: who knows what. Every value is known when the plan is made (constant), known to all who take part
+ * (public), known to the model's owner, known to the data's owner, or secret: made of what several owners know. The
+ * graph is cut where owners' work ends: each owner gets a program to run in the clear, and the secret program takes
+ * the results as inputs. Looking up a row of an owner's table by the data owner's index becomes a product with a
+ * one-hot row that the data owner makes.
+ */
+
+import { type Diagnostic, fail } from "../ir/diagnostics.js";
+import { Builder, type Node } from "../ir/graph.js";
+import { TENSOR } from "../ir/tensor/index.js";
+import { isFloat, type TensorType } from "../ir/tensor/value.js";
+import { canonicalOrder } from "./order.js";
+import type { TensorGraph, TensorNode } from "./rewriter.js";
+
+export type Owner = "model" | "data" | "public";
+export type Knowledge = "constant" | Owner | "secret";
+
+/** An input of the secret program: the output of that name of an owner's program. Public ones are the data owner's. */
+export interface Binding {
+  readonly input: string;
+  readonly owner: Owner;
+  readonly output: string;
+}
+
+export interface Placed {
+  readonly secret: TensorGraph;
+  readonly model: TensorGraph;
+  readonly data: TensorGraph;
+  readonly bindings: readonly Binding[];
+}
+
+export interface PlaceOptions {
+  /** Whether the model's input of this name may be known to all. */
+  readonly isPublic?: (input: string) => boolean;
+}
+
+/** Cuts the graph into the owners' programs and the secret one. Throws E0403 for every op without a secret meaning. */
+export function place(graph: TensorGraph, options: PlaceOptions = {}): Placed {
+  const isPublic = options.isPublic ?? (() => false);
+  const looked = oneHotRows(graph, isPublic);
+  const knowledge = classify(looked, isPublic);
+  checkSecretOps(looked, knowledge);
+  return new Cut(looked, knowledge).run();
+}
+
+/** What each node's value is known to. */
+export function classify(graph: TensorGraph, isPublic: (input: string) => boolean): ReadonlyMap<TensorNode, Knowledge> {
+  const knowledge = new Map<TensorNode, Knowledge>();
+  for (const node of graph.nodes) {
+    const own: Knowledge =
+      node.op === "parameter"
+        ? "model"
+        : node.op !== "input"
+          ? "constant"
+          : isPublic(node.attributes.name as string)
+            ? "public"
+            : "data";
+    knowledge.set(node, node.args.map((argument) => knowledge.get(argument)!).reduce(join, own));
+  }
+  return knowledge;
+}
+
+/** Who knows what is made of two values. The model's owner does not see even public inputs: it shares before them. */
+function join(a: Knowledge, b: Knowledge): Knowledge {
+  if (a === b || b === "constant") {
+    return a;
+  }
+  if (a === "constant") {
+    return b;
+  }
+  return a === "model" || b === "model" || a === "secret" || b === "secret" ? "secret" : "data";
+}
+
+/** embedding(table, ids) = oneHot(ids) · table, where the table is the model's and the ids are the data owner's. */
+function oneHotRows(graph: TensorGraph, isPublic: (input: string) => boolean): TensorGraph {
+  const knowledge = classify(graph, isPublic);
+  const builder = new Builder<TensorType>(TENSOR);
+  const made = new Map<TensorNode, TensorNode>();
+  for (const node of graph.nodes) {
+    const args = node.args.map((argument) => made.get(argument)!);
+    const [table, ids] = node.args.map((argument) => knowledge.get(argument)!);
+    const split = node.op === "embedding" && table === "model" && (ids === "data" || ids === "public");
+    if (split) {
+      const depth = node.args[0].type.shape[0];
+      const rows = builder.emit("oneHot", [args[1]], { depth }, node.origin);
+      made.set(node, builder.emit("matmul", [rows, args[0]], {}, node.origin));
+    } else {
+      made.set(node, builder.emit(node.op, args, node.attributes, node.origin));
+    }
+  }
+  return builder.finish(graph.outputs.map(({ name, node }) => ({ name, node: made.get(node)! })));
+}
+
+/** Ops that make a secret of secrets. Whether they fit fixed point is for `range` and the lowering to say. */
+export const SECRET_OPS: ReadonlySet<string> = new Set([
+  ...["matmul", "add", "subtract", "multiply", "negate", "absolute", "sign", "reciprocal", "squareRoot"],
+  ...["reciprocalSquareRoot", "exponential", "exponential2", "logarithm", "sine", "cosine", "tangentHyperbolic"],
+  ...["errorFunction", "sigmoid", "relu", "gelu", "silu", "softplus", "maximum", "minimum", "clamp", "power", "divide"],
+  ...["softmax", "softmaxBase2", "logSoftmax", "layerNorm", "rmsNorm", "convolution", "select"],
+  ...["reshape", "transpose", "broadcast", "concatenate", "slice", "pad", "reverse", "gather", "triangular"],
+  ...["gatherElements", "gatherND", "scatterND", "scatterElements", "cumulativeSum"],
+  ...["reduceSum", "reduceMean", "reduceMaximum", "reduceMinimum"],
+  ...["equal", "less", "lessOrEqual", "greater", "greaterOrEqual", "and", "or", "xor", "not", "argmax", "cast"],
+]);
+
+/** Arguments that must be known in the clear even where the op has a secret meaning: indices and exponents. */
+const CLEAR_ARGUMENTS: Readonly<Record<string, readonly number[]>> = {
+  ...{ gather: [1], gatherElements: [1], gatherND: [1], scatterND: [1], scatterElements: [1], power: [1] },
+};
+
+function checkSecretOps(graph: TensorGraph, knowledge: ReadonlyMap<TensorNode, Knowledge>): void {
+  const diagnostics: Diagnostic[] = [];
+  for (const node of graph.nodes) {
+    const why = knowledge.get(node) === "secret" ? refusal(node, knowledge) : undefined;
+    if (why !== undefined) {
+      const secrets = node.args.flatMap((argument) => (knowledge.get(argument) === "secret" ? [argument.origin] : []));
+      const from = secrets.length > 0 ? ` (secret: ${secrets.join(", ")})` : "";
+      const fix = "make the inputs it depends on public, or export the model without this op";
+      diagnostics.push({
+        code: "E0403",
+        what: `'${node.op}' has no meaning on secret data`,
+        where: node.origin,
+        why: why + from,
+        fix,
+      });
+    }
+  }
+  if (diagnostics.length > 0) {
+    throw fail(...diagnostics);
+  }
+}
+
+function refusal(node: TensorNode, knowledge: ReadonlyMap<TensorNode, Knowledge>): string | undefined {
+  if (!SECRET_OPS.has(node.op)) {
+    return "the operator is supported on public values and on one owner's values only";
+  }
+  const inClear = (place: number) => node.args[place] === undefined || knowledge.get(node.args[place]) !== "secret";
+  const places = CLEAR_ARGUMENTS[node.op] ?? [];
+  if (!places.every(inClear)) {
+    return "its index or exponent is secret";
+  }
+  const integer = !isFloat(node.type.dtype) && node.type.dtype !== "bool" && node.op !== "argmax";
+  return integer ? `its result is ${node.type.dtype}: secret values are floats` : undefined;
+}
+
+/** The cut itself: one walk from the outputs, operands first, so that the order follows the structure only. */
+class Cut {
+  private readonly builders = {
+    secret: new Builder<TensorType>(TENSOR),
+    model: new Builder<TensorType>(TENSOR),
+    data: new Builder<TensorType>(TENSOR),
+  };
+  private readonly made = {
+    secret: new Map<TensorNode, TensorNode>(),
+    model: new Map<TensorNode, TensorNode>(),
+    data: new Map<TensorNode, TensorNode>(),
+  };
+  private readonly results: Record<"model" | "data", { name: string; node: TensorNode }[]> = { model: [], data: [] };
+  private readonly bindings: Binding[] = [];
+  private readonly names = new Set<string>();
+  private readonly needed: ReadonlySet<TensorNode>;
+
+  constructor(
+    private readonly graph: TensorGraph,
+    private readonly knowledge: ReadonlyMap<TensorNode, Knowledge>,
+  ) {
+    const used = graph.nodes.flatMap((node) => (this.isSecret(node) ? node.args : []));
+    this.needed = new Set(used.filter((node) => !this.isSecret(node)));
+  }
+
+  run(): Placed {
+    const outputs = this.graph.outputs.map(({ name, node }) => ({ name, node: this.toSecret(node) }));
+    for (const node of this.graph.nodes) {
+      if (node.op === "input") {
+        this.copy("data", node);
+      }
+    }
+    return canonicalOrder({
+      secret: this.builders.secret.finish(outputs),
+      model: this.builders.model.finish(this.results.model),
+      data: this.builders.data.finish(this.results.data),
+      bindings: this.bindings,
+    });
+  }
+
+  private isSecret(node: TensorNode): boolean {
+    return this.knowledge.get(node) === "secret";
+  }
+
+  /** The node of the secret program for this value. */
+  private toSecret(node: TensorNode): TensorNode {
+    const known = this.made.secret.get(node);
+    if (known !== undefined) {
+      return known;
+    }
+    const inside = this.isSecret(node) || node.op === "constant" || this.isViewOfInput(node);
+    const result = inside ? this.emitSecret(node) : this.bind(node);
+    this.made.secret.set(node, result);
+    return result;
+  }
+
+  private emitSecret(node: TensorNode): TensorNode {
+    const args = node.args.map((argument) => this.toSecret(argument));
+    return this.builders.secret.emit(node.op, args, node.attributes, node.origin);
+  }
+
+  /** A transposed or reshaped copy of what the secret program takes anyway (tied embeddings) is not shared again. */
+  private isViewOfInput(node: TensorNode): boolean {
+    const view = node.op === "transpose" || node.op === "reshape";
+    return (
+      view && (this.needed.has(node.args[0]) || this.isViewOfInput(node.args[0])) && node.args[0].op !== "constant"
+    );
+  }
+
+  /** Makes the value an output of its owner's program and an input of the secret one. */
+  private bind(node: TensorNode): TensorNode {
+    const knowledge = this.knowledge.get(node)!;
+    const owner: Owner = knowledge === "model" || knowledge === "data" ? knowledge : "public";
+    const program = owner === "model" ? "model" : "data";
+    const name = this.unique(nameOf(node));
+    this.results[program].push({ name, node: this.copy(program, node) });
+    this.bindings.push({ input: name, owner, output: name });
+    const { dtype, shape } = node.type;
+    return this.builders.secret.emit("input", [], { name, dtype, shape }, node.origin);
+  }
+
+  private copy(program: "model" | "data", node: TensorNode): TensorNode {
+    const known = this.made[program].get(node);
+    if (known !== undefined) {
+      return known;
+    }
+    const args = node.args.map((argument) => this.copy(program, argument));
+    const result = this.builders[program].emit(node.op, args, node.attributes, node.origin);
+    this.made[program].set(node, result);
+    return result;
+  }
+
+  private unique(name: string): string {
+    let candidate = name;
+    for (let i = 2; this.names.has(candidate); i++) {
+      candidate = `${name}#${i}`;
+    }
+    this.names.add(candidate);
+    return candidate;
+  }
+}
+
+/** The name of the first weight or input that the value is made of, with the last op if there is one. */
+function nameOf(node: Node<TensorType>): string {
+  let source = node;
+  while (source.args.length > 0) {
+    source = source.args.find((argument) => argument.op !== "constant") ?? source.args[0];
+  }
+  const name = (source.attributes.name as string | undefined) ?? "constant";
+  return source === node ? name : `${name}.${node.op}`;
+}
