@@ -37,6 +37,7 @@ export const CATALOGUE = {
   W0302: entry(3, "shape annotation disagrees", "The model file says another shape for a value than its operators give. The operators are trusted."),
   W0303: entry(3, "external data is missing", "The model's weights lie in a file that is absent. It can be compiled, because a compile needs shapes only, but not run."),
   W0304: entry(3, "operator set is newer than known", "The model declares an operator set that is newer than this version of pumac. Compare an output with a reference."),
+  W0305: entry(3, "model exported in training mode", "Dropout nodes carry a training flag. Inference leaves them out; call model.eval() before exporting."),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type DiagnosticCode = keyof typeof CATALOGUE;
