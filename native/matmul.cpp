@@ -17,40 +17,70 @@ constexpr size_t PANEL = 16;         // columns of B packed at once (32 KiB); a 
 constexpr size_t STREAM_ROWS = 3;    // up to here B is streamed instead of packed
 constexpr size_t LARGEST_TILE = 8 * 16;
 
-// Packs rows [row, row + rows) × steps [step, step + depth) of A: tile after tile, within a tile step after step,
-// padded with zero rows.
-void pack_a(const Matrix& a, size_t row, size_t rows, size_t step, size_t depth, size_t tile, uint64_t* out) {
-  for (size_t top = 0; top < rows; top += tile) {
-    const size_t used = std::min(tile, rows - top);
-    for (size_t i = 0; i < tile; i++) {
-      uint64_t* to = out + i;
-      if (i >= used) {
-        for (size_t p = 0; p < depth; p++) to[p * tile] = 0;
-        continue;
-      }
-      const uint64_t* from = a.data + (row + top + i) * a.row + step * a.column;
-      for (size_t p = 0; p < depth; p++) to[p * tile] = from[p * a.column];
-    }
-    out += tile * depth;
+// `count` words of an operand from word `from` on, combined if need be.
+void read_words(const Operand& operand, size_t from, size_t count, uint64_t* out) {
+  const uint64_t* x = operand.at + from;
+  if (operand.sign == 0) {
+    std::memcpy(out, x, count * sizeof(uint64_t));
+    return;
   }
+  const uint64_t* y = operand.other + from;
+  if (operand.sign > 0) {
+    for (size_t i = 0; i < count; i++) out[i] = x[i] + y[i];
+  } else {
+    for (size_t i = 0; i < count; i++) out[i] = x[i] - y[i];
+  }
+}
+
+// Packs rows [row, row + rows) × steps [step, step + depth) of A, depth ≤ DEPTH_BLOCK: tile after tile, within a tile
+// step after step, padded with zero rows.
+void pack_a(const Operand& a, size_t row, size_t rows, size_t step, size_t depth, size_t tile, uint64_t* out) {
+  uint64_t line[DEPTH_BLOCK];
+  for (size_t top = 0; top < rows; top += tile, out += tile * depth) {
+    for (size_t i = 0; i < tile; i++) {
+      if (top + i < rows) {
+        read_words(a, (row + top + i) * a.row + step, depth, line);
+      } else {
+        std::memset(line, 0, depth * sizeof(uint64_t));
+      }
+      for (size_t p = 0; p < depth; p++) out[p * tile + i] = line[p];
+    }
+  }
+}
+
+// A whole panel, its width, the tile's and the sign known to the compiler: each row of B is read once.
+template <size_t TILE, int SIGN>
+void pack_panel(const uint64_t* from, const uint64_t* other, size_t row, size_t depth, uint64_t* out) {
+  for (size_t p = 0; p < depth; p++, from += row, other += row) {
+    uint64_t line[PANEL];
+    for (size_t j = 0; j < PANEL; j++) {
+      line[j] = SIGN == 0 ? from[j] : SIGN > 0 ? from[j] + other[j] : from[j] - other[j];
+    }
+    for (size_t left = 0; left < PANEL; left += TILE) {
+      std::memcpy(out + left * depth + p * TILE, line + left, TILE * sizeof(uint64_t));
+    }
+  }
+}
+
+template <size_t TILE>
+void pack_signed_panel(const Operand& b, size_t at, size_t depth, uint64_t* out) {
+  if (b.sign == 0) return pack_panel<TILE, 0>(b.at + at, b.at + at, b.row, depth, out);
+  if (b.sign > 0) return pack_panel<TILE, 1>(b.at + at, b.other + at, b.row, depth, out);
+  return pack_panel<TILE, -1>(b.at + at, b.other + at, b.row, depth, out);
 }
 
 // Packs steps [step, step + depth) × columns [column, column + columns) of B, columns ≤ PANEL: one sub-panel a tile's
 // width after another, padded with zero columns.
-void pack_b(const Matrix& b, size_t step, size_t depth, size_t column, size_t columns, size_t tile, uint64_t* out) {
-  for (size_t left = 0; left < columns; left += tile) {
-    const size_t used = std::min(tile, columns - left);
-    uint64_t* to = out + left * depth;
-    const uint64_t* from = b.data + step * b.row + (column + left) * b.column;
-    if (used < tile) std::memset(to, 0, tile * depth * sizeof(uint64_t));
-    if (b.column == 1) {
-      for (size_t p = 0; p < depth; p++) {
-        std::memcpy(to + p * tile, from + p * b.row, used * sizeof(uint64_t));
-      }
-    } else {
-      for (size_t j = 0; j < used; j++) {
-        for (size_t p = 0; p < depth; p++) to[p * tile + j] = from[p * b.row + j * b.column];
-      }
+void pack_b(const Operand& b, size_t step, size_t depth, size_t column, size_t columns, size_t tile, uint64_t* out) {
+  const size_t at = step * b.row + column;
+  if (columns == PANEL) {
+    return tile == 4 ? pack_signed_panel<4>(b, at, depth, out) : pack_signed_panel<16>(b, at, depth, out);
+  }
+  for (size_t p = 0; p < depth; p++) {
+    uint64_t line[PANEL] = {};
+    read_words(b, at + p * b.row, columns, line);
+    for (size_t left = 0; left < columns; left += tile) {
+      std::memcpy(out + left * depth + p * tile, line + left, tile * sizeof(uint64_t));
     }
   }
 }
@@ -93,7 +123,7 @@ void multiply_block(const Tile& tile, const ProductShape& shape, const Product& 
       for (size_t top = 0; top < rows; top += tile.rows) {
         for (size_t left = 0; left < columns; left += tile.columns) {
           tile.run(depth, space.a + top * depth, space.b + left * depth, sums);
-          merge(sums, tile.columns, product.c + (row + top) * product.c_row + column + left, product.c_row,
+          merge(sums, tile.columns, product.c + (row + top) * shape.columns + column + left, shape.columns,
                 std::min(tile.rows, rows - top), std::min(tile.columns, columns - left), shape.negate, accumulate);
         }
       }
@@ -101,9 +131,24 @@ void multiply_block(const Tile& tile, const ProductShape& shape, const Product& 
   }
 }
 
-void clear(const ProductShape& shape, const Product& product) {
+// All rows × columns [begin, end) of one product, row by row, B unpacked. A sum in B is two products: A·B ± A·other.
+void stream_rows(RowStream stream, const ProductShape& shape, const Product& product, size_t begin, size_t end) {
+  uint64_t scales[DEPTH_BLOCK], others[DEPTH_BLOCK];
   for (size_t i = 0; i < shape.rows; i++) {
-    std::memset(product.c + i * product.c_row, 0, shape.columns * sizeof(uint64_t));
+    uint64_t* c = product.c + i * shape.columns + begin;
+    if (!shape.accumulate) std::memset(c, 0, (end - begin) * sizeof(uint64_t));
+    for (size_t step = 0; step < shape.depth; step += DEPTH_BLOCK) {
+      const size_t depth = std::min(DEPTH_BLOCK, shape.depth - step), at = step * product.b.row + begin;
+      read_words(product.a, i * product.a.row + step, depth, scales);
+      const uint64_t sign = shape.negate ? ~0ull : 1;
+      const uint64_t other = sign * static_cast<uint64_t>(static_cast<int64_t>(product.b.sign));
+      for (size_t p = 0; p < depth; p++) {
+        others[p] = other * scales[p];
+        scales[p] *= sign;
+      }
+      stream(scales, product.b.at + at, product.b.row, depth, end - begin, c);
+      if (product.b.sign != 0) stream(others, product.b.other + at, product.b.row, depth, end - begin, c);
+    }
   }
 }
 
@@ -122,10 +167,11 @@ size_t column_share(size_t columns, size_t tasks, size_t work) {
 void multiply_matrices(Tier tier, const ProductShape& shape, const Product* products, size_t count) {
   if (shape.rows == 0 || shape.columns == 0 || count == 0) return;
   if (shape.depth == 0) {
-    for (size_t i = 0; i < count && !shape.accumulate; i++) clear(shape, products[i]);
+    const size_t bytes = shape.rows * shape.columns * sizeof(uint64_t);
+    for (size_t i = 0; i < count && !shape.accumulate; i++) std::memset(products[i].c, 0, bytes);
     return;
   }
-  const bool streamed = shape.rows <= STREAM_ROWS && products[0].b.column == 1;
+  const bool streamed = shape.rows <= STREAM_ROWS;
   const Tile& tile = tile_of(tier);
   const RowStream stream = row_stream_of(tier);
   const size_t row_blocks = streamed ? 1 : (shape.rows + ROW_BLOCK - 1) / ROW_BLOCK;
@@ -138,7 +184,7 @@ void multiply_matrices(Tier tier, const ProductShape& shape, const Product* prod
     const size_t row = index / shares % row_blocks * ROW_BLOCK;
     const Product& product = products[index / shares / row_blocks];
     if (streamed) {
-      stream(shape, product, begin, end);
+      stream_rows(stream, shape, product, begin, end);
     } else {
       multiply_block(tile, shape, product, row, std::min(ROW_BLOCK, shape.rows - row), begin, end);
     }

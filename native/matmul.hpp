@@ -1,4 +1,4 @@
-// Matrix products over Z_2^64: C ±= A·B for many matrices at once, with strides.
+// Matrix products over Z_2^64: C ±= A·B for many matrices at once.
 //
 // The method is the usual one of fast matrix libraries (Goto and van de Geijn, "Anatomy of high-performance matrix
 // multiplication", 2008): a block of A is packed into the second-level cache, a panel of B is packed into the first just
@@ -12,29 +12,30 @@
 
 namespace pumac {
 
-// A read-only matrix of 64-bit words; strides count words and may be 0 (a repeated row or column).
-struct Matrix {
-  const uint64_t* data;
+// A read-only matrix of 64-bit words, columns adjacent: `at` (sign 0), or `at` plus (1) or minus (−1) `other`, which
+// has the same layout.
+struct Operand {
+  const uint64_t* at;
+  const uint64_t* other;
+  int sign;
   size_t row;
-  size_t column;
 };
 
-// One product: C (rows × columns, row stride `c_row`, columns adjacent) = or += ±A·B mod 2^64. C overlaps neither A
-// nor B.
+// One product: C (rows × columns, both adjacent) = or += ±A·B mod 2^64. C overlaps neither A nor B.
 struct Product {
-  Matrix a;
-  Matrix b;
+  Operand a;
+  Operand b;
   uint64_t* c;
-  size_t c_row;
 };
 
-// What all products of a batch share.
+// What all products of a batch share. Only the low `ring` bits of the result matter.
 struct ProductShape {
   size_t rows;
   size_t depth;
   size_t columns;
   bool negate;
   bool accumulate;
+  int ring;
 };
 
 // A micro-kernel: out[i·columns + j] = Σ_p a[p·rows + i]·b[p·columns + j] for a whole tile, operands packed.
@@ -50,9 +51,9 @@ const Tile& tile_of(Tier tier);
 // Computes `count` products on the thread pool.
 void multiply_matrices(Tier tier, const ProductShape& shape, const Product* products, size_t count);
 
-// The same without packing, for products of few rows with adjacent columns in B (a vector times a matrix): B is read
-// once, in order. Chosen by `multiply_matrices`.
-using RowStream = void (*)(const ProductShape& shape, const Product& product, size_t begin, size_t end);
+// c[j] += scales[0]·b[0][j] + … + scales[depth − 1]·b[depth − 1][j] for `count` adjacent j; `row` words from one row of
+// b to the next. For products of few rows: B is read once, in order, without packing.
+using RowStream = void (*)(const uint64_t* scales, const uint64_t* b, size_t row, size_t depth, size_t count, uint64_t* c);
 RowStream row_stream_of(Tier tier);
 
 }  // namespace pumac

@@ -105,46 +105,36 @@ constexpr Tile AVX512{8, 16, tile_avx512};
 
 #endif
 
-// c[j] ±= Σ_p a_p·b[p][j] for j in [begin, end), four rows of B at a time so that c is read and written a quarter as
-// often. Written once and compiled for each tier; compilers turn it into vector code.
-#define ROW_STREAM_BODY                                                                              \
-  const Matrix& a = product.a;                                                                       \
-  const Matrix& b = product.b;                                                                       \
-  const uint64_t sign = shape.negate ? ~0ull : 1ull;                                                 \
-  for (size_t i = 0; i < shape.rows; i++) {                                                          \
-    uint64_t* __restrict c = product.c + i * product.c_row;                                          \
-    const uint64_t* scale = a.data + i * a.row;                                                      \
-    if (!shape.accumulate) {                                                                         \
-      for (size_t j = begin; j < end; j++) c[j] = 0;                                                 \
-    }                                                                                                \
-    size_t p = 0;                                                                                    \
-    for (; p + 4 <= shape.depth; p += 4) {                                                           \
-      const uint64_t s0 = sign * scale[p * a.column], s1 = sign * scale[(p + 1) * a.column];         \
-      const uint64_t s2 = sign * scale[(p + 2) * a.column], s3 = sign * scale[(p + 3) * a.column];   \
-      const uint64_t* b0 = b.data + p * b.row;                                                       \
-      const uint64_t *b1 = b0 + b.row, *b2 = b1 + b.row, *b3 = b2 + b.row;                           \
-      for (size_t j = begin; j < end; j++) c[j] += s0 * b0[j] + s1 * b1[j] + s2 * b2[j] + s3 * b3[j]; \
-    }                                                                                                \
-    for (; p < shape.depth; p++) {                                                                   \
-      const uint64_t s0 = sign * scale[p * a.column];                                                \
-      const uint64_t* b0 = b.data + p * b.row;                                                       \
-      for (size_t j = begin; j < end; j++) c[j] += s0 * b0[j];                                       \
-    }                                                                                                \
+// Four rows of B at a time, so that c is read and written a quarter as often. Written once and compiled for each tier;
+// compilers turn it into vector code.
+#define ROW_STREAM_BODY                                                                                \
+  uint64_t* __restrict out = c;                                                                        \
+  size_t p = 0;                                                                                        \
+  for (; p + 4 <= depth; p += 4) {                                                                     \
+    const uint64_t s0 = scales[p], s1 = scales[p + 1], s2 = scales[p + 2], s3 = scales[p + 3];         \
+    const uint64_t *b0 = b + p * row, *b1 = b0 + row, *b2 = b1 + row, *b3 = b2 + row;                  \
+    for (size_t j = 0; j < count; j++) out[j] += s0 * b0[j] + s1 * b1[j] + s2 * b2[j] + s3 * b3[j];    \
+  }                                                                                                    \
+  for (; p < depth; p++) {                                                                             \
+    const uint64_t s0 = scales[p];                                                                     \
+    const uint64_t* b0 = b + p * row;                                                                  \
+    for (size_t j = 0; j < count; j++) out[j] += s0 * b0[j];                                           \
   }
 
-void row_stream_portable(const ProductShape& shape, const Product& product, size_t begin, size_t end) {
+void row_stream_portable(const uint64_t* scales, const uint64_t* b, size_t row, size_t depth, size_t count,
+                         uint64_t* c) {
   ROW_STREAM_BODY
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) void row_stream_avx2(const ProductShape& shape, const Product& product, size_t begin,
-                                                     size_t end) {
+__attribute__((target("avx2"))) void row_stream_avx2(const uint64_t* scales, const uint64_t* b, size_t row,
+                                                     size_t depth, size_t count, uint64_t* c) {
   ROW_STREAM_BODY
 }
 
-__attribute__((target("avx512f,avx512dq,avx512vl"))) void row_stream_avx512(const ProductShape& shape,
-                                                                           const Product& product, size_t begin,
-                                                                           size_t end) {
+__attribute__((target("avx512f,avx512dq,avx512vl"))) void row_stream_avx512(const uint64_t* scales, const uint64_t* b,
+                                                                           size_t row, size_t depth, size_t count,
+                                                                           uint64_t* c) {
   ROW_STREAM_BODY
 }
 #endif

@@ -1,10 +1,14 @@
-// The loops for processors with AVX2: loops_body.hpp compiled with those instructions.
+// The kernels for processors with AVX2: body.hpp compiled with those instructions.
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <stdexcept>
 #include <utility>
+#include <vector>
 
-#include "loops.hpp"
+#include "binding.hpp"
+#include "matmul.hpp"
+#include "pool.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -22,12 +26,12 @@ namespace pumac {
 namespace {
 namespace avx2 {
 
-#include "loops_body.hpp"
+#include "body.hpp"
 
 }  // namespace avx2
 }  // namespace
 
-const Loops LOOPS_AVX2 = avx2::TABLE;
+KernelTable kernels_avx2() { return {avx2::TABLE, std::size(avx2::TABLE)}; }
 
 }  // namespace pumac
 

@@ -1,5 +1,5 @@
 // k-bit packing, 1 ≤ k ≤ 64: what the wire carries. Element i occupies bits [i·k, (i + 1)·k), little-endian.
-// Included by loops_body.hpp, once for each tier.
+// Included by body.hpp, once for each tier.
 //
 // Eight elements are k whole bytes, so every k has its own straight-line code for a group of eight.
 
@@ -58,18 +58,8 @@ void unpack_all(const uint8_t* in, size_t count, uint64_t* out) {
   }
 }
 
-template <size_t... I>
-constexpr std::array<PackWords, 64> packers(std::index_sequence<I...>) {
-  return {pack_all<static_cast<int>(I) + 1>...};
-}
-
-template <size_t... I>
-constexpr std::array<UnpackWords, 64> unpackers(std::index_sequence<I...>) {
-  return {unpack_all<static_cast<int>(I) + 1>...};
-}
-
 // Bits, one a byte, to eight a byte. Bits above the lowest of each byte are ignored.
-void pack_bits(const uint8_t* in, size_t count, uint8_t* out) {
+void gather_bits(const uint8_t* in, size_t count, uint8_t* out) {
   size_t i = 0;
 #if PUMAC_AVX2
   for (; i + 32 <= count; i += 32) {
@@ -89,7 +79,7 @@ void pack_bits(const uint8_t* in, size_t count, uint8_t* out) {
   out[i / 8] = last;
 }
 
-void unpack_bits(const uint8_t* in, size_t count, uint8_t* out) {
+void scatter_bits(const uint8_t* in, size_t count, uint8_t* out) {
   size_t i = 0;
 #if PUMAC_AVX2
   const __m256i spread = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
@@ -105,3 +95,20 @@ void unpack_bits(const uint8_t* in, size_t count, uint8_t* out) {
 #endif
   for (; i < count; i++) out[i] = (in[i / 8] >> (i % 8)) & 1;
 }
+
+using PackWords = void (*)(const uint64_t* in, size_t count, uint8_t* out);
+using UnpackWords = void (*)(const uint8_t* in, size_t count, uint64_t* out);
+
+template <size_t... I>
+constexpr std::array<PackWords, 64> packers(std::index_sequence<I...>) {
+  return {pack_all<static_cast<int>(I) + 1>...};
+}
+
+template <size_t... I>
+constexpr std::array<UnpackWords, 64> unpackers(std::index_sequence<I...>) {
+  return {unpack_all<static_cast<int>(I) + 1>...};
+}
+
+// Entry k − 1 packs words to k bits each, or back. `count` elements, of which the first starts on a byte.
+constexpr auto PACK = packers(std::make_index_sequence<64>());
+constexpr auto UNPACK = unpackers(std::make_index_sequence<64>());

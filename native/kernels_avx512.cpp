@@ -1,10 +1,14 @@
-// The loops for processors with AVX-512: loops_body.hpp compiled with those instructions.
+// The kernels for processors with AVX-512: body.hpp compiled with those instructions.
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <stdexcept>
 #include <utility>
+#include <vector>
 
-#include "loops.hpp"
+#include "binding.hpp"
+#include "matmul.hpp"
+#include "pool.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -22,12 +26,12 @@ namespace pumac {
 namespace {
 namespace avx512 {
 
-#include "loops_body.hpp"
+#include "body.hpp"
 
 }  // namespace avx512
 }  // namespace
 
-const Loops LOOPS_AVX512 = avx512::TABLE;
+KernelTable kernels_avx512() { return {avx512::TABLE, std::size(avx512::TABLE)}; }
 
 }  // namespace pumac
 

@@ -1,0 +1,325 @@
+// The N-API door: `createArena`, then every kernel twice, as `now.NAME(arena, …)` on this thread and as
+// `later.NAME(arena, …)`, which works on another thread and returns a promise, so that sockets keep moving.
+//
+// An arena is registered once; a call then passes offsets as numbers, which is several times cheaper than passing typed
+// arrays. Only plain node_api.h is used, so the addon fits every Node that has N-API version 8.
+#define NAPI_VERSION 8
+#include <node_api.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "binding.hpp"
+#include "pages.hpp"
+#include "pool.hpp"
+
+namespace pumac {
+
+namespace {
+
+// Thrown where N-API reports a failure: JavaScript has, or gets, an exception.
+struct NodeFailure {};
+
+void check(napi_status status) {
+  if (status != napi_ok) throw NodeFailure{};
+}
+
+std::vector<int32_t> read_list(napi_env env, napi_value value) {
+  napi_typedarray_type type;
+  size_t length = 0;
+  void* data = nullptr;
+  check(napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr));
+  if (type != napi_int32_array) throw std::out_of_range("a list is not an Int32Array");
+  const int32_t* first = static_cast<const int32_t*>(data);
+  return std::vector<int32_t>(first, first + length);
+}
+
+// Reads the arguments that `kernel` declares into `call`; the first one, the arena, too.
+void read_call(napi_env env, const Kernel& kernel, size_t count, const napi_value* values, Call& call) {
+  const size_t wanted = std::strlen(kernel.signature) + 1;
+  if (count != wanted || count > MOST_ARGUMENTS) throw std::out_of_range("wrong number of arguments");
+  void* arena = nullptr;
+  check(napi_get_value_external(env, values[0], &arena));
+  call.arena = static_cast<const Arena*>(arena);
+  size_t numbers = 0;
+  for (size_t i = 1; i < wanted; i++) {
+    if (kernel.signature[i - 1] == 'l') {
+      call.lists.push_back(read_list(env, values[i]));
+    } else if (kernel.signature[i - 1] == 'w') {
+      bool lossless = false;  // a negative word wraps, as it should
+      check(napi_get_value_bigint_uint64(env, values[i], &call.raw[numbers++], &lossless));
+    } else {
+      check(napi_get_value_double(env, values[i], &call.numbers[numbers++]));
+    }
+  }
+}
+
+// Runs the kernel of this name for the arena's tier; `kernel` is the portable table's entry.
+void run_kernel(const Kernel& kernel, const Call& call) {
+  const size_t index = static_cast<size_t>(&kernel - kernels_portable().first);
+  kernels_of(call.arena->tier).first[index].run(call);
+}
+
+// Turns the current C++ exception into JavaScript's.
+void rethrow(napi_env env, const char* name) {
+  std::string text(name);
+  try {
+    throw;
+  } catch (const std::out_of_range& error) {
+    napi_throw_range_error(env, nullptr, (text + ": " + error.what()).c_str());
+  } catch (const std::exception& error) {
+    napi_throw_error(env, nullptr, (text + ": " + error.what()).c_str());
+  } catch (const NodeFailure&) {
+    bool pending = false;
+    napi_is_exception_pending(env, &pending);
+    if (!pending) napi_throw_type_error(env, nullptr, (text + ": an argument is of the wrong type").c_str());
+  }
+}
+
+napi_value run_now(napi_env env, napi_callback_info info) {
+  napi_value values[MOST_ARGUMENTS];
+  size_t count = MOST_ARGUMENTS;
+  void* data = nullptr;
+  const char* name = "kernel";
+  try {
+    check(napi_get_cb_info(env, info, &count, values, nullptr, &data));
+    const Kernel& kernel = *static_cast<const Kernel*>(data);
+    name = kernel.name;
+    Call call;
+    read_call(env, kernel, count, values, call);
+    run_kernel(kernel, call);
+  } catch (...) {
+    rethrow(env, name);
+  }
+  return nullptr;
+}
+
+// A kernel at work on another thread. The reference keeps the arena's memory alive until it is done.
+struct Pending {
+  const Kernel* kernel;
+  Call call;
+  napi_ref arena = nullptr;
+  napi_deferred promise = nullptr;
+  napi_async_work work = nullptr;
+  std::string failure;
+};
+
+void execute(napi_env, void* data) {
+  Pending& pending = *static_cast<Pending*>(data);
+  try {
+    run_kernel(*pending.kernel, pending.call);
+  } catch (const std::exception& error) {
+    pending.failure = std::string(pending.kernel->name) + ": " + error.what();
+  }
+}
+
+void complete(napi_env env, napi_status, void* data) {
+  const std::unique_ptr<Pending> pending(static_cast<Pending*>(data));
+  napi_value result = nullptr;
+  if (pending->failure.empty()) {
+    napi_get_undefined(env, &result);
+    napi_resolve_deferred(env, pending->promise, result);
+  } else {
+    napi_value text = nullptr;
+    napi_create_string_utf8(env, pending->failure.c_str(), pending->failure.size(), &text);
+    napi_create_range_error(env, nullptr, text, &result);
+    napi_reject_deferred(env, pending->promise, result);
+  }
+  napi_delete_reference(env, pending->arena);
+  napi_delete_async_work(env, pending->work);
+}
+
+napi_value run_later(napi_env env, napi_callback_info info) {
+  napi_value values[MOST_ARGUMENTS];
+  size_t count = MOST_ARGUMENTS;
+  void* data = nullptr;
+  const char* name = "kernel";
+  try {
+    check(napi_get_cb_info(env, info, &count, values, nullptr, &data));
+    auto pending = std::make_unique<Pending>();
+    pending->kernel = static_cast<const Kernel*>(data);
+    name = pending->kernel->name;
+    read_call(env, *pending->kernel, count, values, pending->call);
+    napi_value promise, label;
+    check(napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &label));
+    check(napi_create_reference(env, values[0], 1, &pending->arena));
+    check(napi_create_promise(env, &pending->promise, &promise));
+    check(napi_create_async_work(env, nullptr, label, execute, complete, pending.get(), &pending->work));
+    check(napi_queue_async_work(env, pending->work));
+    pending.release();
+    return promise;
+  } catch (...) {
+    rethrow(env, name);
+  }
+  return nullptr;
+}
+
+// An arena and its JavaScript buffer. The handle keeps the buffer alive, and the buffer the memory.
+struct ArenaHandle {
+  Arena arena;  // first, so that a handle's address is its arena's
+  napi_ref buffer = nullptr;
+};
+
+// Forgets keys and memory: from here on no offset lies inside the arena.
+void empty_arena(napi_env env, ArenaHandle& handle) {
+  for (RoundKeys& keys : handle.arena.keys) wipe(keys.bytes, sizeof keys.bytes);
+  handle.arena.keys.clear();
+  handle.arena.bytes = nullptr;
+  handle.arena.length = 0;
+  if (handle.buffer != nullptr) napi_delete_reference(env, handle.buffer);
+  handle.buffer = nullptr;
+}
+
+void drop_arena(napi_env env, void* data, void*) {
+  ArenaHandle* handle = static_cast<ArenaHandle*>(data);
+  empty_arena(env, *handle);
+  delete handle;
+}
+
+void drop_memory(napi_env, void* bytes, void* length) { release_pages(bytes, reinterpret_cast<size_t>(length)); }
+
+// createArena(bytes: number, tier: number, streamTier: number): { handle, buffer }, the buffer zeroed.
+napi_value create_arena(napi_env env, napi_callback_info info) {
+  napi_value values[3], result = nullptr;
+  size_t count = 3;
+  try {
+    check(napi_get_cb_info(env, info, &count, values, nullptr, nullptr));
+    if (count != 3) throw std::out_of_range("wrong number of arguments");
+    double wanted = 0;
+    int32_t tier = 0, stream = 0;
+    check(napi_get_value_double(env, values[0], &wanted));
+    check(napi_get_value_int32(env, values[1], &tier));
+    check(napi_get_value_int32(env, values[2], &stream));
+    if (!(wanted >= 0 && wanted <= 1e15)) throw std::out_of_range("not a length");
+    const bool known = tier >= 0 && tier <= static_cast<int>(best_tier()) && stream >= 0 &&
+                       stream <= static_cast<int>(best_stream_tier());
+    if (!known) throw std::out_of_range("this processor lacks the tier");
+    const size_t length = std::max<size_t>(64, (static_cast<size_t>(wanted) + 63) / 64 * 64);
+    void* bytes = reserve_pages(length);
+    if (bytes == nullptr) throw std::runtime_error("not enough memory for the arena");
+    auto handle = std::make_unique<ArenaHandle>();
+    handle->arena.bytes = static_cast<uint8_t*>(bytes);
+    handle->arena.length = length;
+    handle->arena.tier = static_cast<Tier>(tier);
+    handle->arena.stream = static_cast<StreamTier>(stream);
+    napi_value buffer, external;
+    if (napi_create_external_arraybuffer(env, bytes, length, drop_memory, reinterpret_cast<void*>(length), &buffer) !=
+        napi_ok) {
+      release_pages(bytes, length);
+      throw NodeFailure{};
+    }
+    check(napi_create_reference(env, buffer, 1, &handle->buffer));
+    check(napi_create_external(env, handle.get(), drop_arena, nullptr, &external));
+    handle.release();
+    check(napi_create_object(env, &result));
+    check(napi_set_named_property(env, result, "handle", external));
+    check(napi_set_named_property(env, result, "buffer", buffer));
+  } catch (...) {
+    rethrow(env, "createArena");
+  }
+  return result;
+}
+
+// closeArena(handle, buffer): forgets the keys, detaches the buffer and gives its memory back.
+napi_value close_arena(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  size_t count = 2;
+  try {
+    check(napi_get_cb_info(env, info, &count, values, nullptr, nullptr));
+    if (count != 2) throw std::out_of_range("wrong number of arguments");
+    void* handle = nullptr;
+    check(napi_get_value_external(env, values[0], &handle));
+    empty_arena(env, *static_cast<ArenaHandle*>(handle));
+    bool detached = false;
+    check(napi_is_detached_arraybuffer(env, values[1], &detached));
+    if (!detached) check(napi_detach_arraybuffer(env, values[1]));
+  } catch (...) {
+    rethrow(env, "closeArena");
+  }
+  return nullptr;
+}
+
+// addKey(handle, key: Uint8Array of 16): the key's number in this arena.
+napi_value add_key(napi_env env, napi_callback_info info) {
+  napi_value values[2], result = nullptr;
+  size_t count = 2;
+  try {
+    check(napi_get_cb_info(env, info, &count, values, nullptr, nullptr));
+    if (count != 2) throw std::out_of_range("wrong number of arguments");
+    void *handle = nullptr, *bytes = nullptr;
+    size_t length = 0;
+    napi_typedarray_type type;
+    check(napi_get_value_external(env, values[0], &handle));
+    check(napi_get_typedarray_info(env, values[1], &type, &length, &bytes, nullptr, nullptr));
+    if (type != napi_uint8_array || length != 16) throw std::out_of_range("a key is 16 bytes");
+    Arena& arena = static_cast<ArenaHandle*>(handle)->arena;
+    arena.keys.emplace_back();
+    expand_key(static_cast<const uint8_t*>(bytes), arena.keys.back());
+    check(napi_create_uint32(env, static_cast<uint32_t>(arena.keys.size() - 1), &result));
+  } catch (...) {
+    rethrow(env, "addKey");
+  }
+  return result;
+}
+
+// threads(count?: number): sets the pool's threads if given; returns them.
+napi_value threads(napi_env env, napi_callback_info info) {
+  napi_value values[1], result = nullptr;
+  size_t count = 1;
+  try {
+    check(napi_get_cb_info(env, info, &count, values, nullptr, nullptr));
+    if (count == 1) {
+      uint32_t wanted = 0;
+      check(napi_get_value_uint32(env, values[0], &wanted));
+      set_pool_threads(wanted);
+    }
+    check(napi_create_uint32(env, static_cast<uint32_t>(pool_threads()), &result));
+  } catch (...) {
+    rethrow(env, "threads");
+  }
+  return result;
+}
+
+void set_number(napi_env env, napi_value object, const char* name, int value) {
+  napi_value number;
+  check(napi_create_int32(env, value, &number));
+  check(napi_set_named_property(env, object, name, number));
+}
+
+void set_function(napi_env env, napi_value object, const char* name, napi_callback run, const void* data) {
+  napi_value function;
+  check(napi_create_function(env, name, NAPI_AUTO_LENGTH, run, const_cast<void*>(data), &function));
+  check(napi_set_named_property(env, object, name, function));
+}
+
+napi_value initialise(napi_env env, napi_value exports) {
+  try {
+    napi_value now, later;
+    check(napi_create_object(env, &now));
+    check(napi_create_object(env, &later));
+    const KernelTable table = kernels_portable();
+    for (size_t i = 0; i < table.count; i++) {
+      set_function(env, now, table.first[i].name, run_now, table.first + i);
+      set_function(env, later, table.first[i].name, run_later, table.first + i);
+    }
+    check(napi_set_named_property(env, exports, "now", now));
+    check(napi_set_named_property(env, exports, "later", later));
+    set_function(env, exports, "createArena", create_arena, nullptr);
+    set_function(env, exports, "closeArena", close_arena, nullptr);
+    set_function(env, exports, "addKey", add_key, nullptr);
+    set_function(env, exports, "threads", threads, nullptr);
+    set_number(env, exports, "bestTier", static_cast<int>(best_tier()));
+    set_number(env, exports, "bestStreamTier", static_cast<int>(best_stream_tier()));
+  } catch (...) {
+    rethrow(env, "pumac");
+  }
+  return exports;
+}
+
+}  // namespace
+
+}  // namespace pumac
+
+NAPI_MODULE_INIT() { return pumac::initialise(env, exports); }

@@ -1,0 +1,82 @@
+// Every kernel, for one tier: plain C++ that three files compile for three instruction sets, each in a namespace and a
+// region of its own (kernels_portable.cpp, kernels_avx2.cpp, kernels_avx512.cpp). Includes no standard header, because
+// those must not be compiled within the region. PUMAC_AVX2 is 1 where AVX2 intrinsics may be used.
+//
+// A kernel reads its arguments, checks its places, and spreads its elements over the pool; the meaning of each is in
+// runtime/kernels/interface.ts.
+
+constexpr size_t CHUNK = 512;      // words handled at a time where a kernel needs scratch: 4 KiB
+constexpr size_t GRAIN = 1 << 19;  // bytes of memory traffic that are worth waking a thread for
+
+inline uint64_t low_bits(int bits) { return bits >= 64 ? ~0ull : (1ull << bits) - 1; }
+
+// Calls body(begin, end) over the pool for `count` elements that cost `cost` bytes of traffic each; ranges start at
+// multiples of 64 elements.
+template <class F>
+void spread(size_t count, size_t cost, F&& body) {
+  parallel_ranges(count, GRAIN / cost + 1, 64, body);
+}
+
+#include "body_packing.hpp"
+#include "body_words.hpp"
+#include "body_views.hpp"
+#include "body_bits.hpp"
+#include "body_wire.hpp"
+#include "body_streams.hpp"
+#include "body_fused.hpp"
+#include "body_series.hpp"
+#include "body_coarse.hpp"
+
+// The arguments are those of interface.ts in order, records flattened, the Int32Arrays last.
+constexpr Kernel TABLE[] = {
+    {"fillWords", "nnnn", fill_words},
+    {"addStream", "nnnn", add_stream},
+    {"fillBytes", "nnnn", fill_bytes},
+    {"fillBits", "nnnn", fill_bits},
+    {"fillHot", "nnnnn", fill_hot},
+    {"dealWords", "nnnnnn", deal_words},
+    {"dealBits", "nnnnn", deal_bits},
+    {"dealHot", "nnnnnnnn", deal_hot},
+    {"dealCoarse", "nnnnnnnnn", deal_coarse},
+    {"packWords", "nnnn", pack_words},
+    {"unpackWords", "nnnn", unpack_words},
+    {"unpackAdd", "nnnnn", unpack_add},
+    {"packBits", "nnn", pack_bits},
+    {"unpackBits", "nnn", unpack_bits},
+    {"unpackXor", "nnn", unpack_xor},
+    {"unpackHot", "nnnn", unpack_hot},
+    {"add", "nnnn", add},
+    {"subtract", "nnnn", subtract},
+    {"addWord", "nnwn", add_word},
+    {"multiplyWord", "nnwn", multiply_word},
+    {"shiftLeft", "nnnn", shift_left},
+    {"rescale", "nnnnnn", rescale},
+    {"multiply", "nnnnnnnnn", multiply},
+    {"dot", "nnnnnnnnnn", dot},
+    {"matmul", "nnnnnnnnnnnnnnn", matmul},
+    {"sumAxis", "nnnnn", sum_axis},
+    {"view", "nnnnll", view},
+    {"take", "nnnl", take},
+    {"copy", "nnn", copy},
+    {"zero", "nn", zero},
+    {"exclusiveOr", "nnnn", exclusive_or},
+    {"and", "nnnn", and_bits},
+    {"complement", "nnn", complement},
+    {"sumBit", "nnnnn", sum_bit},
+    {"wordBit", "nnnnn", word_bit},
+    {"bitWords", "nnnn", bit_words},
+    {"hotLess", "nnnnnnnn", hot_less},
+    {"hotWithin", "nnnnnnnnnn", hot_within},
+    {"widenSecrets", "nnnnnn", widen_secrets},
+    {"widenShare", "nnnnnnn", widen_share},
+    {"widenJoin", "nnnnnn", widen_join},
+    {"seriesSecrets", "nnnnnnnnnn", series_secrets},
+    {"seriesCombine", "nnnnnnnnnll", series_combine},
+    {"seriesTimes", "nnnnnnnnnnnll", series_times},
+    {"powerSecrets", "nnnnnnnnn", power_secrets},
+    {"powerCombine", "nnnnnnnnn", power_combine},
+    {"coarseAccumulate", "nnnnnnnnnl", coarse_accumulate},
+    {"suffixSum", "nnn", suffix_sum},
+    {"timesBit", "nnnnnnnn", times_bit},
+    {"toArithmetic", "nnnnn", to_arithmetic},
+};

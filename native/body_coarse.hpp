@@ -1,0 +1,83 @@
+// The counters of the coarse maximum. Included by body.hpp after body_packing.hpp.
+
+struct Coarse {
+  const uint64_t* m;
+  const uint8_t* fields;
+  size_t bits;
+  int ring;
+  int width;
+  size_t count;
+
+  // The public digit of element i.
+  size_t digit(size_t i) const {
+    return static_cast<size_t>(((m[i] + (1ull << (ring - 1))) & low_bits(ring)) >> (ring - width));
+  }
+};
+
+// sums[u] += fields[(digit + u) mod size].
+template <class T>
+void add_rotated(const T* fields, size_t digit, size_t size, uint64_t* sums) {
+  const size_t turn = size - digit;
+  for (size_t u = 0; u < turn; u++) sums[u] += fields[digit + u];
+  for (size_t u = turn; u < size; u++) sums[u] += fields[u - turn];
+}
+
+// Adds elements [from, until) to one row's counters. `space` holds the fields of eight elements and the sums.
+void add_row(const Coarse& coarse, size_t from, size_t until, uint64_t* to, uint64_t* space) {
+  const size_t size = size_t{1} << coarse.width;
+  uint64_t *sums = space, *fields = space + size;
+  std::fill_n(sums, size, 0);
+  if (coarse.bits == 8) {
+    for (size_t i = from; i < until; i++) add_rotated(coarse.fields + i * size, coarse.digit(i), size, sums);
+  } else {
+    for (size_t group = from / 8 * 8; group < until; group += 8) {
+      const size_t elements = std::min<size_t>(8, coarse.count - group);
+      UNPACK[coarse.bits - 1](coarse.fields + group / 8 * size * coarse.bits, elements * size, fields);
+      for (size_t i = std::max(from, group); i < std::min(until, group + 8); i++) {
+        add_rotated(fields + (i - group) * size, coarse.digit(i), size, sums);
+      }
+    }
+  }
+  for (size_t v = 0; v < size; v++) to[v] += sums[(size - v) & (size - 1)];
+}
+
+// The row of the last element, for the bounds check.
+size_t last_row(size_t last, const std::vector<int32_t>& segments, size_t length) {
+  size_t row = last / length * segments.size(), rest = last % length;
+  for (const int32_t segment : segments) {
+    if (rest < static_cast<size_t>(segment)) break;
+    rest -= static_cast<size_t>(segment);
+    row++;
+  }
+  return row;
+}
+
+void coarse_accumulate(const Call& call) {
+  const size_t first = call.size(7), count = call.size(8);
+  const int ring = call.small(4, 1, 64), width = call.small(5, 1, std::min(10, ring));
+  const size_t bits = static_cast<size_t>(call.small(3, 1, 64)), size = size_t{1} << width;
+  const std::vector<int32_t>& segments = call.lists[0];
+  size_t length = 0;
+  for (const int32_t segment : segments) {
+    if (segment < 0) throw std::out_of_range("a segment is negative");
+    length += static_cast<size_t>(segment);
+  }
+  if (length == 0 || first + count > static_cast<size_t>(Call::LARGEST)) throw std::out_of_range("no rows to count in");
+  if (count == 0) return;
+  const Coarse coarse{call.words(1, count), call.bytes(2, packed_bytes(product_of(count, size), bits)), bits, ring, width,
+                      count};
+  uint64_t* to = call.words(0, product_of(last_row(first + count - 1, segments, length) + 1, size));
+  const size_t cycle = first / length, cycles = (first + count - 1) / length + 1 - cycle;
+  parallel_ranges(cycles, GRAIN / (length * size * 4) + 1, 1, [&](size_t begin, size_t end) {
+    std::vector<uint64_t> space(9 * size);
+    for (size_t c = cycle + begin; c < cycle + end; c++) {
+      size_t at = c * length;
+      for (size_t row = 0; row < segments.size(); at += static_cast<size_t>(segments[row++])) {
+        const size_t from = std::max(at, first), until = std::min(at + static_cast<size_t>(segments[row]), first + count);
+        if (from < until) {
+          add_row(coarse, from - first, until - first, to + (c * segments.size() + row) * size, space.data());
+        }
+      }
+    }
+  });
+}

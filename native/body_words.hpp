@@ -1,0 +1,199 @@
+// Word kernels: element-wise arithmetic modulo 2^64, sums, products, strided copies. Included by body.hpp.
+
+void add(const Call& call) {
+  const size_t count = call.size(3);
+  uint64_t* to = call.words(0, count);
+  const uint64_t *a = call.words(1, count), *b = call.words(2, count);
+  spread(count, 24, [=](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; i++) to[i] = a[i] + b[i];
+  });
+}
+
+void subtract(const Call& call) {
+  const size_t count = call.size(3);
+  uint64_t* to = call.words(0, count);
+  const uint64_t *a = call.words(1, count), *b = call.words(2, count);
+  spread(count, 24, [=](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; i++) to[i] = a[i] - b[i];
+  });
+}
+
+void add_word(const Call& call) {
+  const size_t count = call.size(3);
+  uint64_t* to = call.words(0, count);
+  const uint64_t* a = call.words(1, count);
+  const uint64_t word = call.raw[2];
+  spread(count, 16, [=](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; i++) to[i] = a[i] + word;
+  });
+}
+
+void multiply_word(const Call& call) {
+  const size_t count = call.size(3);
+  uint64_t* to = call.words(0, count);
+  const uint64_t* a = call.words(1, count);
+  const uint64_t word = call.raw[2];
+  spread(count, 16, [=](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; i++) to[i] = a[i] * word;
+  });
+}
+
+void shift_left(const Call& call) {
+  const size_t count = call.size(3);
+  uint64_t* to = call.words(0, count);
+  const uint64_t* a = call.words(1, count);
+  const int bits = call.small(2, 0, 63);
+  spread(count, 16, [=](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; i++) to[i] = a[i] << bits;
+  });
+}
+
+void rescale(const Call& call) {
+  const size_t count = call.size(5);
+  uint64_t* to = call.words(0, count);
+  const uint64_t* a = call.words(1, count);
+  const int ring = call.small(2, 2, 64), bits = call.small(3, 1, ring - 1);
+  const uint64_t bias = call.small(4, 0, 1) != 0 ? 1ull << (bits - 1) : 0, low = low_bits(ring);
+  spread(count, 16, [=](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; i++) to[i] = ((a[i] - bias) & low) >> bits;
+  });
+}
+
+// A factor of a product: one place, or the sum or difference of two.
+struct Factor {
+  const uint64_t* at;
+  const uint64_t* other;
+  int sign;
+
+  // The words [from, from + count) as one array: in place where there is nothing to combine, else in `space`.
+  const uint64_t* read(size_t from, size_t count, uint64_t* space) const {
+    if (sign == 0) return at + from;
+    const uint64_t *x = at + from, *y = other + from;
+    if (sign > 0) {
+      for (size_t i = 0; i < count; i++) space[i] = x[i] + y[i];
+    } else {
+      for (size_t i = 0; i < count; i++) space[i] = x[i] - y[i];
+    }
+    return space;
+  }
+};
+
+// Reads the three numbers of a factor of `count` words.
+Factor factor_at(const Call& call, size_t index, size_t count) {
+  const int sign = call.small(index + 2, -1, 1);
+  return {call.words(index, count), sign == 0 ? nullptr : call.words(index + 1, count), sign};
+}
+
+void multiply(const Call& call) {
+  const size_t count = call.size(8);
+  uint64_t* to = call.words(0, count);
+  const int mode = call.small(1, -1, 1);
+  const Factor left = factor_at(call, 2, count), right = factor_at(call, 5, count);
+  spread(count, 40, [=](size_t begin, size_t end) {
+    uint64_t left_space[CHUNK], right_space[CHUNK];
+    for (size_t from = begin; from < end; from += CHUNK) {
+      const size_t size = std::min(CHUNK, end - from);
+      const uint64_t *a = left.read(from, size, left_space), *b = right.read(from, size, right_space);
+      uint64_t* out = to + from;
+      if (mode == 0) {
+        for (size_t i = 0; i < size; i++) out[i] = a[i] * b[i];
+      } else {
+        const uint64_t sign = static_cast<uint64_t>(static_cast<int64_t>(mode));
+        for (size_t i = 0; i < size; i++) out[i] += sign * (a[i] * b[i]);
+      }
+    }
+  });
+}
+
+void dot(const Call& call) {
+  const size_t rows = call.size(8), length = call.size(9), count = product_of(rows, length);
+  uint64_t* to = call.words(0, rows);
+  const int mode = call.small(1, -1, 1);
+  const Factor left = factor_at(call, 2, count), right = factor_at(call, 5, count);
+  parallel_ranges(rows, GRAIN / (32 * std::max<size_t>(length, 1)) + 1, 8, [=](size_t begin, size_t end) {
+    uint64_t left_space[CHUNK], right_space[CHUNK];
+    for (size_t row = begin; row < end; row++) {
+      uint64_t sum = 0;
+      for (size_t from = 0; from < length; from += CHUNK) {
+        const size_t size = std::min(CHUNK, length - from), at = row * length + from;
+        const uint64_t *a = left.read(at, size, left_space), *b = right.read(at, size, right_space);
+        for (size_t i = 0; i < size; i++) sum += a[i] * b[i];
+      }
+      to[row] = mode == 0 ? sum : mode > 0 ? to[row] + sum : to[row] - sum;
+    }
+  });
+}
+
+// The words that a batch of matrices spans.
+size_t span_of(size_t batch, size_t stride, size_t words) {
+  return batch == 0 ? 0 : product_of(batch - 1, stride) + words;
+}
+
+void matmul(const Call& call) {
+  const int mode = call.small(1, -1, 1);
+  size_t batch = call.size(8);
+  const size_t a_stride = call.size(9), b_stride = call.size(10);
+  size_t rows = call.size(11);
+  const size_t inner = call.size(12), columns = call.size(13);
+  const int ring = call.small(14, 1, 64);
+  const size_t a_words = product_of(rows, inner), b_words = product_of(inner, columns), c_words = product_of(rows, columns);
+  uint64_t* to = call.words(0, product_of(batch, c_words));
+  const Factor a = factor_at(call, 2, span_of(batch, a_stride, a_words));
+  const Factor b = factor_at(call, 5, span_of(batch, b_stride, b_words));
+  if (b_stride == 0 && a_stride == a_words && batch > 1) {  // one matrix B for the whole batch: stack the rows
+    rows *= batch;
+    batch = 1;
+  }
+  std::vector<Product> products;
+  products.reserve(batch);
+  for (size_t i = 0; i < batch; i++) {
+    const Operand left{a.at + i * a_stride, a.sign == 0 ? nullptr : a.other + i * a_stride, a.sign, inner};
+    const Operand right{b.at + i * b_stride, b.sign == 0 ? nullptr : b.other + i * b_stride, b.sign, columns};
+    products.push_back({left, right, to + i * c_words});
+  }
+  multiply_matrices(call.arena->tier, {rows, inner, columns, mode < 0, mode != 0, ring}, products.data(), batch);
+}
+
+void sum_axis(const Call& call) {
+  const size_t outer = call.size(2), length = call.size(3), inner = call.size(4);
+  uint64_t* to = call.words(0, product_of(outer, inner));
+  const uint64_t* from = call.words(1, product_of(product_of(outer, length), inner));
+  const size_t work = 8 * std::max<size_t>(product_of(length, inner), 1);
+  parallel_ranges(outer, GRAIN / work + 1, 8, [=](size_t begin, size_t end) {
+    for (size_t o = begin; o < end; o++) {
+      const uint64_t* slab = from + o * length * inner;
+      if (inner == 1) {
+        uint64_t sum = 0;
+        for (size_t j = 0; j < length; j++) sum += slab[j];
+        to[o] = sum;
+        continue;
+      }
+      uint64_t* row = to + o * inner;
+      for (size_t i = 0; i < inner; i++) row[i] = 0;
+      for (size_t j = 0; j < length; j++) {
+        for (size_t i = 0; i < inner; i++) row[i] += slab[j * inner + i];
+      }
+    }
+  });
+}
+
+void suffix_sum(const Call& call) {
+  const size_t rows = call.size(1), length = call.size(2);
+  uint64_t* to = call.words(0, product_of(rows, length));
+  spread(rows, 8 * std::max<size_t>(length, 1), [=](size_t begin, size_t end) {
+    for (size_t row = begin; row < end; row++) {
+      uint64_t sum = 0;
+      for (size_t v = length; v-- > 0;) to[row * length + v] = sum += to[row * length + v];
+    }
+  });
+}
+
+void copy(const Call& call) {
+  const size_t bytes = call.size(2);
+  if (bytes > 0) std::memmove(call.bytes(0, bytes), call.bytes(1, bytes), bytes);
+}
+
+void zero(const Call& call) {
+  const size_t bytes = call.size(1);
+  if (bytes > 0) std::memset(call.bytes(0, bytes), 0, bytes);
+}

@@ -1,0 +1,256 @@
+/**
+ * The native kernels: interface.ts on top of the C++ addon that `npm run build:native` makes. The arena lives outside
+ * the JavaScript heap and is registered once; a call passes offsets as numbers. Every range is checked against the arena
+ * in the addon: a wrong offset throws a RangeError, it never reaches memory.
+ *
+ * Kernels that would hold the event loop for longer than about a millisecond run on another thread and return a promise,
+ * so that sockets keep moving. Long ones of either kind use every thread of the pool (env PUMAC_THREADS, default: one
+ * for each core; waiting threads sleep, so several parties on one machine share its cores).
+ */
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type {
+  BitKernels,
+  CoarseShape,
+  DigitLookUp,
+  Factor,
+  FusedKernels,
+  Kernels,
+  PowerTable,
+  SeriesCombine,
+  StreamKernels,
+  WireKernels,
+  WordKernels,
+  Work,
+} from "./interface.js";
+
+/** Instruction sets of the loops and matrix products, slowest first, as the addon numbers them. */
+export const TIERS = ["scalar", "avx2", "avx512"] as const;
+/** Ways to compute AES, slowest first. */
+export const STREAM_TIERS = ["bitsliced", "aesni", "vaes256", "vaes512"] as const;
+export type Tier = (typeof TIERS)[number];
+export type StreamTier = (typeof STREAM_TIERS)[number];
+
+type Argument = number | bigint | Int32Array;
+type KernelName = Exclude<keyof Kernels, "name" | "arena" | "close" | "key">;
+/** The addon's view of an arena; opaque here. */
+type ArenaHandle = { readonly opaque: unique symbol };
+
+interface Addon {
+  readonly now: Readonly<Record<KernelName, (arena: ArenaHandle, ...args: Argument[]) => undefined>>;
+  readonly later: Readonly<Record<KernelName, (arena: ArenaHandle, ...args: Argument[]) => Promise<void>>>;
+  readonly bestTier: number;
+  readonly bestStreamTier: number;
+  createArena(bytes: number, tier: number, streamTier: number): { handle: ArenaHandle; buffer: ArrayBuffer };
+  closeArena(handle: ArenaHandle, buffer: ArrayBuffer): void;
+  addKey(handle: ArenaHandle, key: Uint8Array): number;
+  threads(count?: number): number;
+}
+
+export interface NativeOptions {
+  /** Slower tiers than the processor's best, for tests and measurements. A tier it lacks throws a RangeError. */
+  readonly tier?: Tier;
+  readonly streamTier?: StreamTier;
+}
+
+/** The loaded addon and what the processor offers. */
+export interface NativeModule {
+  readonly tiers: readonly Tier[];
+  readonly streamTiers: readonly StreamTier[];
+  /** Sets the number of threads of the process's pool, if given; returns it. */
+  threads(count?: number): number;
+  create(arenaBytes: number, options?: NativeOptions): Kernels;
+}
+
+/** Starts a kernel: its name, its estimated time on one core in nanoseconds, its arguments. */
+type Run = (name: KernelName, nanoseconds: number, ...args: Argument[]) => Work;
+
+/** From here on a kernel works on another thread: well above the cost of a promise. */
+const LONG = 1_000_000;
+
+/** Where the addon is, seen from this module or from its translation in dist/. */
+function findAddon(): string | undefined {
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    const path = join(folder, "native", "build", "pumac.node");
+    if (existsSync(path)) {
+      return path;
+    }
+    if (folder === dirname(folder)) {
+      return undefined;
+    }
+  }
+}
+
+/** The native kernels of this installation, or the reason why there are none. */
+export function openNative(): NativeModule | string {
+  const path = findAddon();
+  if (path === undefined) {
+    return "the native addon is not built (npm run build:native)";
+  }
+  try {
+    return moduleOf(createRequire(import.meta.url)(path) as Addon);
+  } catch (error) {
+    return `the native addon does not load: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+function moduleOf(addon: Addon): NativeModule {
+  return {
+    tiers: TIERS.slice(0, addon.bestTier + 1),
+    streamTiers: STREAM_TIERS.slice(0, addon.bestStreamTier + 1),
+    threads: (count) => (count === undefined ? addon.threads() : addon.threads(count)),
+    create: (arenaBytes, options = {}) => createKernels(addon, arenaBytes, options),
+  };
+}
+
+function createKernels(addon: Addon, arenaBytes: number, options: NativeOptions): Kernels {
+  const tier = options.tier ?? TIERS[addon.bestTier];
+  const streamTier = options.streamTier ?? STREAM_TIERS[addon.bestStreamTier];
+  const { handle, buffer } = addon.createArena(arenaBytes, TIERS.indexOf(tier), STREAM_TIERS.indexOf(streamTier));
+  const run: Run = (name, nanoseconds, ...args) =>
+    nanoseconds < LONG ? addon.now[name](handle, ...args) : addon.later[name](handle, ...args);
+  return {
+    name: `native ${tier} ${streamTier}`,
+    arena: buffer,
+    ...streamKernels(run, (bytes) => addon.addKey(handle, bytes)),
+    ...wireKernels(run),
+    ...wordKernels(run),
+    ...bitKernels(run),
+    ...fusedKernels(run),
+    close: () => addon.closeArena(handle, buffer),
+  };
+}
+
+function streamKernels(run: Run, key: (bytes: Uint8Array) => number): StreamKernels {
+  return {
+    key,
+    fillWords: (key, block, to, count) => run("fillWords", count, key, block, to, count),
+    addStream: (key, block, to, count) => run("addStream", count, key, block, to, count),
+    fillBytes: (key, block, to, bytes) => run("fillBytes", bytes / 8, key, block, to, bytes),
+    fillBits: (key, block, to, count) => run("fillBits", count / 8, key, block, to, count),
+    fillHot: (key, block, to, count, width) => run("fillHot", count * 2 ** (width - 6), key, block, to, count, width),
+    dealWords: (key, block, from, count, bits, to) => run("dealWords", 2 * count, key, block, from, count, bits, to),
+    dealBits: (key, block, from, count, to) => run("dealBits", count / 4, key, block, from, count, to),
+    dealHot: (key, block, mask1, mask2, count, at, width, to) =>
+      run("dealHot", 2 * count + count * 2 ** (width - 6), key, block, mask1, mask2, count, at, width, to),
+    dealCoarse: (key, block, mask1, mask2, count, { ring, width, counter }, to) =>
+      run("dealCoarse", count * 2 ** width, key, block, mask1, mask2, count, ring, width, counter, to),
+  };
+}
+
+function wireKernels(run: Run): WireKernels {
+  return {
+    packWords: (from, count, bits, to) => run("packWords", count, from, count, bits, to),
+    unpackWords: (from, count, bits, to) => run("unpackWords", count, from, count, bits, to),
+    unpackAdd: (from, count, bits, to, shift) => run("unpackAdd", count, from, count, bits, to, shift),
+    packBits: (from, count, to) => run("packBits", count / 8, from, count, to),
+    unpackBits: (from, count, to) => run("unpackBits", count / 8, from, count, to),
+    unpackXor: (from, count, to) => run("unpackXor", count / 8, from, count, to),
+    unpackHot: (from, count, width, to) => run("unpackHot", count * 2 ** (width - 6), from, count, width, to),
+  };
+}
+
+function factor({ at, other, sign }: Factor): [number, number, number] {
+  return [at, other, sign];
+}
+
+/** Sizes or strides as the addon takes them. */
+function axes(values: readonly number[]): Int32Array {
+  const list = Int32Array.from(values);
+  if (!values.every((value, i) => value === list[i])) {
+    throw new RangeError("view: a size or stride is not a 32-bit integer");
+  }
+  return list;
+}
+
+function wordKernels(run: Run): WordKernels {
+  return {
+    add: (to, a, b, count) => run("add", count, to, a, b, count),
+    subtract: (to, a, b, count) => run("subtract", count, to, a, b, count),
+    addWord: (to, a, word, count) => run("addWord", count, to, a, word, count),
+    multiplyWord: (to, a, word, count) => run("multiplyWord", count, to, a, word, count),
+    shiftLeft: (to, a, bits, count) => run("shiftLeft", count, to, a, bits, count),
+    rescale: (to, a, ring, bits, half, count) => run("rescale", count, to, a, ring, bits, Number(half), count),
+    multiply: (to, mode, a, b, count) => run("multiply", 2 * count, to, mode, ...factor(a), ...factor(b), count),
+    dot: (to, mode, a, b, rows, length) =>
+      run("dot", 2 * rows * length, to, mode, ...factor(a), ...factor(b), rows, length),
+    matmul(to, { mode, a, b, batch, aStride, bStride, rows, inner, columns, ring }) {
+      const time = (batch * rows * inner * columns) / 8;
+      const sizes = [batch, aStride, bStride, rows, inner, columns, ring];
+      return run("matmul", time, to, mode, ...factor(a), ...factor(b), ...sizes);
+    },
+    sumAxis: (to, from, outer, length, inner) => run("sumAxis", outer * length * inner, to, from, outer, length, inner),
+    view(to, from, elementBytes, shape, strides, offset) {
+      const count = shape.reduce((product, size) => product * size, 1);
+      return run("view", 2 * count, to, from, elementBytes, offset, axes(shape), axes(strides));
+    },
+    take: (to, from, elementBytes, indices) => run("take", 2 * indices.length, to, from, elementBytes, indices),
+    copy: (to, from, bytes) => run("copy", bytes / 8, to, from, bytes),
+    zero: (to, bytes) => run("zero", bytes / 16, to, bytes),
+  };
+}
+
+function look({ ring, at, width, offset }: DigitLookUp): [number, number, number, number] {
+  return [ring, at, width, offset];
+}
+
+function bitKernels(run: Run): BitKernels {
+  return {
+    exclusiveOr: (to, a, b, count) => run("exclusiveOr", count / 8, to, a, b, count),
+    and: (to, a, b, count) => run("and", count / 8, to, a, b, count),
+    complement: (to, a, count) => run("complement", count / 8, to, a, count),
+    sumBit: (to, a, b, bit, count) => run("sumBit", count, to, a, b, bit, count),
+    wordBit: (to, from, offset, bit, count) => run("wordBit", count, to, from, offset, bit, count),
+    bitWords: (to, a, b, count) => run("bitWords", count, to, a, b, count),
+    hotLess: (to, hot, m, digit, count) => run("hotLess", 3 * count, to, hot, m, ...look(digit), count),
+    hotWithin: (to, hot, m, digit, from, span, count) =>
+      run("hotWithin", 3 * count, to, hot, m, ...look(digit), from, span, count),
+  };
+}
+
+function power({ table, tableFraction, fraction, cut, factorFraction }: PowerTable): number[] {
+  return [table, tableFraction, fraction, cut, factorFraction];
+}
+
+function series({ table, tableAngle, angle, fraction }: Omit<SeriesCombine, "cosines" | "sines">): number[] {
+  return [table, tableAngle, angle, fraction];
+}
+
+function coarse({ ring, width, counter }: CoarseShape): [number, number, number] {
+  return [ring, width, counter];
+}
+
+function fusedKernels(run: Run): FusedKernels {
+  return {
+    widenSecrets: (carry, top, mask1, mask2, ring, count) =>
+      run("widenSecrets", 2 * count, carry, top, mask1, mask2, ring, count),
+    widenShare: (to, m, carry, top, random, ring, count) =>
+      run("widenShare", 2 * count, to, m, carry, top, random, ring, count),
+    widenJoin: (to, a, high, ring, biased, count) => run("widenJoin", count, to, a, high, ring, Number(biased), count),
+    seriesSecrets(to, stride, mask1, mask2, { table, tableAngle, angle, harmonics, fraction }, count) {
+      const shape = [table, tableAngle, angle, harmonics, fraction];
+      return run("seriesSecrets", 6 * harmonics * count, to, stride, mask1, mask2, ...shape, count);
+    },
+    seriesCombine(to, m, shares, stride, { cosines, sines, ...angle }, count) {
+      const time = 10 * cosines.length * count;
+      return run("seriesCombine", time, to, m, shares, stride, ...series(angle), count, cosines, sines);
+    },
+    seriesTimes(to, m, factor, shares, products, stride, { cosines, sines, ...angle }, count) {
+      const places = [to, m, factor, shares, products, stride];
+      return run("seriesTimes", 12 * cosines.length * count, ...places, ...series(angle), count, cosines, sines);
+    },
+    powerSecrets: (to, mask1, mask2, table, count) =>
+      run("powerSecrets", 4 * count, to, mask1, mask2, ...power(table), count),
+    powerCombine: (to, m, share, table, count) => run("powerCombine", 4 * count, to, m, share, ...power(table), count),
+    coarseAccumulate(to, m, fields, bits, shape, first, segments, count) {
+      const time = count * 2 ** shape.width;
+      return run("coarseAccumulate", time, to, m, fields, bits, ...coarse(shape), first, count, segments);
+    },
+    suffixSum: (to, rows, length) => run("suffixSum", rows * length, to, rows, length),
+    timesBit: (to, b, x, mask, share, product, first, count) =>
+      run("timesBit", 3 * count, to, b, x, mask, share, product, Number(first), count),
+    toArithmetic: (to, b, share, first, count) => run("toArithmetic", count, to, b, share, Number(first), count),
+  };
+}
