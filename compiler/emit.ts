@@ -1,0 +1,120 @@
+/**
+ * Share program → plan: order, stream positions, places, tables. Every draw gets the next free blocks of its stream, so
+ * that no position is used twice (PROTOCOL.md, "What the parties see"). An owner's inputs are masked by the owner's own
+ * two streams, at the same position in both.
+ */
+import type { Graph } from "../ir/graph.js";
+import type { Binding, DrawPosition, Formula, Plan, PlanTables, Step } from "../ir/plan/types.js";
+import { PLAN_VERSION } from "../ir/plan/types.js";
+import { type Pair, SHARE, type ShareType, type WordType } from "../ir/share/index.js";
+import { cosineQuarter, negativePowers } from "../ir/share/tables.js";
+import type { TensorType } from "../ir/tensor/value.js";
+import { planMemory } from "./memory.js";
+import { schedule } from "./schedule.js";
+
+/** Everything of a plan that the share program does not say. */
+export interface PlanHeader {
+  readonly name: string;
+  readonly profile: Plan["profile"];
+  readonly modelDigest: string;
+  readonly shapes: Plan["shapes"];
+  readonly owners: { readonly model: Graph<TensorType>; readonly data: Graph<TensorType> };
+  readonly bindings: readonly Binding[];
+  readonly formulas: readonly Formula[];
+}
+
+const BLOCK = 16;
+
+export function emit(graph: Graph<ShareType>, header: PlanHeader): Plan {
+  const { steps: scheduled, rounds } = schedule(graph);
+  const index = new Map(scheduled.map(({ node }, i) => [node, i]));
+  const args = scheduled.map(({ node }) => node.args.map((argument) => index.get(argument)!));
+  const { places, arena } = planMemory(scheduled, args);
+  const streams = new Streams();
+  const origins = new Interner();
+  const steps = scheduled.map(({ node, round }, i): Step => {
+    const { op, attributes, type } = node;
+    return {
+      op,
+      args: args[i],
+      attributes,
+      type,
+      origin: origins.indexOf(node.origin),
+      round,
+      draws: streams.draw(node),
+      places: places[i],
+    };
+  });
+  const reveals = scheduled
+    .filter(({ node }) => node.op === "reveal")
+    .map(({ node }) => ({
+      name: node.attributes.name as string,
+      to: "data owner" as const,
+      shape: node.type.shape,
+    }));
+  return {
+    version: PLAN_VERSION,
+    ...header,
+    rounds,
+    steps,
+    origins: origins.names,
+    reveals,
+    tables: tablesFor(steps),
+    arena,
+  };
+}
+
+/** Numbers names in the order in which they come. */
+class Interner {
+  readonly names: string[] = [];
+  private readonly known = new Map<string, number>();
+
+  indexOf(name: string): number {
+    const known = this.known.get(name);
+    if (known !== undefined) {
+      return known;
+    }
+    this.known.set(name, this.names.length);
+    return this.names.push(name) - 1;
+  }
+}
+
+/** The next free block of every stream: the three pairs', and each owner's. */
+class Streams {
+  private readonly next = new Map<string, number>();
+
+  draw(node: Graph<ShareType>["nodes"][number]): DrawPosition[] {
+    const types = node.args.map((argument) => argument.type);
+    const draws = SHARE.ops[node.op].draws(types, node.attributes, node.type);
+    if (node.op === "input") {
+      const stream = `owner ${String(node.attributes.owner)}`;
+      const block = draws.length === 0 ? 0 : this.take(stream, draws[0].bytes);
+      return draws.map(({ pair }) => ({ pair, block }));
+    }
+    return draws.map(({ pair, bytes }) => ({ pair, block: this.take(pair, bytes) }));
+  }
+
+  private take(stream: Pair | string, bytes: number): number {
+    const block = this.next.get(stream) ?? 0;
+    this.next.set(stream, block + Math.ceil(bytes / BLOCK));
+    return block;
+  }
+}
+
+/** The tables that the steps read, in ascending order. */
+function tablesFor(steps: readonly Step[]): PlanTables {
+  const angles = new Set<number>();
+  const fractions = new Set<number>();
+  for (const step of steps) {
+    if (step.op === "series" || step.op === "seriesTimes") {
+      angles.add(step.attributes.angle as number);
+    } else if (step.op === "exponential") {
+      fractions.add((steps[step.args[0]].type as WordType).fraction);
+    }
+  }
+  const ascending = (set: ReadonlySet<number>) => [...set].sort((a, b) => a - b);
+  return {
+    cosines: new Map(ascending(angles).map((angle) => [angle, cosineQuarter(angle)])),
+    exponentials: new Map(ascending(fractions).map((fraction) => [fraction, negativePowers(fraction)])),
+  };
+}

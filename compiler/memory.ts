@@ -1,0 +1,96 @@
+/**
+ * Places in the arena: first fit by lifetime, once for P0 and once for P1 and P2 (who hold the same kinds of shares).
+ * A value lives from its step to its last use. The openings of a round count as one moment, because all their messages
+ * are made before the first of them is complete. Steps whose words are their argument's words (`alias`) share its place:
+ * nothing ever writes into a value again.
+ */
+
+import type { Places } from "../ir/plan/types.js";
+import { placeBytes, SHARE } from "../ir/share/index.js";
+import type { Scheduled } from "./schedule.js";
+
+export interface MemoryPlan {
+  /** By step. */
+  readonly places: readonly Places[];
+  readonly arena: { readonly P0: number; readonly P12: number };
+}
+
+interface Life {
+  readonly owner: number;
+  bytes: number;
+  readonly from: number;
+  to: number;
+}
+
+export function planMemory(steps: readonly Scheduled[], args: readonly (readonly number[])[]): MemoryPlan {
+  const roots = aliasRoots(steps, args);
+  const moments = momentsOf(steps);
+  const P0 = placesFor(steps, args, roots, moments, "P0");
+  const P12 = placesFor(steps, args, roots, moments, "P12");
+  return {
+    places: steps.map((_, i) => ({ P0: P0.offsets[i], P12: P12.offsets[i] })),
+    arena: { P0: P0.size, P12: P12.size },
+  };
+}
+
+/** The step in whose place a step's value lies. */
+function aliasRoots(steps: readonly Scheduled[], args: readonly (readonly number[])[]): number[] {
+  const roots: number[] = [];
+  steps.forEach(({ node }, i) => {
+    roots.push(SHARE.ops[node.op].alias ? roots[args[i][0]] : i);
+  });
+  return roots;
+}
+
+/** A clock in which all openings of a round tick together. */
+function momentsOf(steps: readonly Scheduled[]): number[] {
+  const moments: number[] = [];
+  steps.forEach((step, i) => {
+    const joined = i > 0 && step.opening && steps[i - 1].opening && steps[i - 1].round === step.round;
+    moments.push(i === 0 ? 0 : moments[i - 1] + (joined ? 0 : 1));
+  });
+  return moments;
+}
+
+function placesFor(
+  steps: readonly Scheduled[],
+  args: readonly (readonly number[])[],
+  roots: readonly number[],
+  moments: readonly number[],
+  party: "P0" | "P12",
+): { offsets: number[]; size: number } {
+  const lives = new Map<number, Life>();
+  steps.forEach(({ node }, i) => {
+    const life = lives.get(roots[i]) ?? { owner: i, bytes: 0, from: moments[i], to: moments[i] };
+    life.bytes = Math.max(life.bytes, placeBytes(node.type, party));
+    life.to = Math.max(life.to, moments[i]);
+    lives.set(roots[i], life);
+    for (const argument of args[i]) {
+      const used = lives.get(roots[argument])!;
+      used.to = Math.max(used.to, moments[i]);
+    }
+  });
+  const placed = firstFit([...lives.values()].filter((life) => life.bytes > 0));
+  const offsets = roots.map((root) => placed.offsets.get(root) ?? -1);
+  return { offsets, size: placed.size };
+}
+
+/** Lives in order of their start, each at the lowest offset that is free for its whole life. */
+function firstFit(lives: readonly Life[]): { offsets: Map<number, number>; size: number } {
+  const offsets = new Map<number, number>();
+  let active: { at: number; end: number; to: number }[] = [];
+  let size = 0;
+  for (const life of lives) {
+    active = active.filter((other) => other.to >= life.from);
+    let at = 0;
+    let index = 0;
+    for (; index < active.length && at + life.bytes > active[index].at; index++) {
+      at = Math.max(at, active[index].end);
+    }
+    active.splice(index, 0, { at, end: at + life.bytes, to: life.to });
+    active.sort((a, b) => a.at - b.at);
+    offsets.set(life.owner, at);
+    size = Math.max(size, at + life.bytes);
+  }
+  return { offsets, size };
+}

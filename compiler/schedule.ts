@@ -1,0 +1,131 @@
+/**
+ * Puts a share program into the order in which every party runs it. A value's round is its longest chain of openings
+ * (ARCHITECTURE.md, law 6); all openings of a round travel in one message each way, so the number of rounds is the
+ * program's depth and no schedule can do better.
+ *
+ * Within a round the order follows a walk from the outputs, which does not depend on how the model file lists its
+ * nodes. Sources, and what is computed from sources alone (a reshaped weight), run just before their first use, so
+ * that a weight is in memory only where it is needed.
+ */
+import type { Graph, Node } from "../ir/graph.js";
+import { SHARE, type ShareType } from "../ir/share/index.js";
+
+type ShareNode = Node<ShareType>;
+
+export interface Scheduled {
+  readonly node: ShareNode;
+  /** An opening of round r is part of the r-th message, from 1; a local step of round r runs after it. */
+  readonly round: number;
+  readonly opening: boolean;
+}
+
+export interface Schedule {
+  readonly steps: readonly Scheduled[];
+  readonly rounds: number;
+}
+
+export function schedule(graph: Graph<ShareType>): Schedule {
+  const order = walkFromOutputs(graph);
+  const depth = new Map<ShareNode, number>();
+  const late = new Set<ShareNode>();
+  for (const node of order) {
+    depth.set(node, Math.max(0, ...node.args.map((argument) => depth.get(argument)!)) + (isOpening(node) ? 1 : 0));
+    if (!isOpening(node) && node.args.every((argument) => late.has(argument)) && !isDealing(node)) {
+      late.add(node);
+    }
+  }
+  const position = new Map(order.map((node, i): [ShareNode, number] => [node, i]));
+  const rank = (node: ShareNode) => depth.get(node)! * 2 - (isOpening(node) ? 1 : 0);
+  const working = order
+    .filter((node) => !late.has(node))
+    .sort((a, b) => rank(a) - rank(b) || position.get(a)! - position.get(b)!);
+  return { steps: withSources(working, late, depth), rounds: Math.max(0, ...depth.values()) };
+}
+
+/** Every working step, each preceded by the late steps that it is the first to need. */
+function withSources(
+  working: readonly ShareNode[],
+  late: ReadonlySet<ShareNode>,
+  depth: ReadonlyMap<ShareNode, number>,
+): Scheduled[] {
+  const steps: Scheduled[] = [];
+  const done = new Set<ShareNode>();
+  const groups = groupsOf(working, depth);
+  const place = (node: ShareNode, round: number): void => {
+    if (done.has(node)) {
+      return;
+    }
+    done.add(node);
+    for (const argument of node.args) {
+      place(argument, round);
+    }
+    steps.push({ node, round, opening: false });
+  };
+  for (const group of groups) {
+    for (const node of group) {
+      const round = depth.get(node)! - (isOpening(node) ? 1 : 0);
+      for (const argument of node.args.filter((each) => late.has(each))) {
+        place(argument, round);
+      }
+      if (!isOpening(node)) {
+        steps.push({ node, round, opening: false });
+      }
+    }
+    for (const node of group.filter(isOpening)) {
+      steps.push({ node, round: depth.get(node)!, opening: true });
+    }
+  }
+  return steps;
+}
+
+/** Consecutive openings of a round are one group; every other step is a group of its own. */
+function groupsOf(working: readonly ShareNode[], depth: ReadonlyMap<ShareNode, number>): ShareNode[][] {
+  const groups: ShareNode[][] = [];
+  for (const node of working) {
+    const last = groups.at(-1);
+    if (last !== undefined && isOpening(node) && isOpening(last[0]) && depth.get(last[0]) === depth.get(node)) {
+      last.push(node);
+    } else {
+      groups.push([node]);
+    }
+  }
+  return groups;
+}
+
+/** Post-order from the outputs: operands before users, in the order in which a reader of the outputs meets them. */
+function walkFromOutputs(graph: Graph<ShareType>): ShareNode[] {
+  const order: ShareNode[] = [];
+  const state = new Map<ShareNode, number>();
+  const stack: ShareNode[] = [];
+  for (const { node: output } of graph.outputs) {
+    stack.push(output);
+    while (stack.length > 0) {
+      const node = stack[stack.length - 1];
+      const next = state.get(node) ?? 0;
+      if (next < node.args.length) {
+        state.set(node, next + 1);
+        if (!state.has(node.args[next])) {
+          stack.push(node.args[next]);
+        }
+      } else {
+        stack.pop();
+        if (next === node.args.length) {
+          state.set(node, next + 1);
+          order.push(node);
+        }
+      }
+    }
+  }
+  return order;
+}
+
+/** Ops that add a round, by the declared cost's depth. */
+export function isOpening(node: { readonly op: string }): boolean {
+  return node.op === "remask" || node.op === "remaskBits" || node.op === "widen";
+}
+
+/** Whether P0 deals something for the op: such steps keep their place in P0's stream. */
+function isDealing(node: ShareNode): boolean {
+  const types = node.args.map((argument) => argument.type);
+  return SHARE.ops[node.op].draws(types, node.attributes, node.type).length > 0 && node.op !== "input";
+}
