@@ -2,7 +2,7 @@
  * One ONNX node as its converter sees it: inputs by position, attributes by name and type with defaults, the operator
  * set's version, and the two ways to refuse. Converters (ops/*.ts) are written against this alone.
  */
-import { fail, type PumacError } from "../../ir/diagnostics.js";
+import { type Diagnostic, fail, type PumacError } from "../../ir/diagnostics.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 import { type Emitter, knownValue, type Value } from "./emitter.js";
 import { tensorFromBytes } from "./model.js";
@@ -17,6 +17,8 @@ export interface Surroundings {
   readonly subgraph: (graph: GraphProto, bindings: readonly Value[]) => readonly Value[];
   /** A weight of the model's owner that is not an initialiser. */
   readonly weight: (name: string, tensor: StoredTensor) => Value;
+  /** Adds a warning, once for each kind. */
+  readonly warn: (warning: Diagnostic) => void;
   /** True where a value is used for positions alone (structure.ts). */
   readonly isPublic: (name: string) => boolean;
 }

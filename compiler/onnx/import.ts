@@ -52,7 +52,7 @@ export function importOnnx(path: string, options: ImportOptions = {}): ImportedM
   const shapes = { ...options.shapes, ...Object.fromEntries([...given].map(([name, value]) => [name, value.shape])) };
   const bound = bindShapes(signature, { ...options, shapes });
   const observe = valueChecker(model, bound.symbols, warnings);
-  const translation = new Translation(model, observe);
+  const translation = new Translation(model, warnings, observe);
   const inputs: { name: string; dtype: DType; shape: readonly number[] }[] = [];
   for (const { name } of signature) {
     const value = given.get(name);

@@ -38,9 +38,11 @@ export class Translation {
   readonly weights = new Map<string, StoredTensor>();
   private steps = 0;
   private readonly top: Scope;
+  private readonly warned = new Set<string>();
 
   constructor(
     private readonly model: OnnxModel,
+    private readonly warnings: Diagnostic[],
     /** Is told of every value of the main graph. */
     private readonly observe: (name: string, value: Value) => void,
   ) {
@@ -57,6 +59,13 @@ export class Translation {
 
   get uses(): Uses {
     return this.top.uses;
+  }
+
+  private warn(warning: Diagnostic): void {
+    if (!this.warned.has(warning.code + warning.what)) {
+      this.warned.add(warning.code + warning.what);
+      this.warnings.push(warning);
+    }
   }
 
   bindInput(name: string, value: Value): void {
@@ -187,6 +196,7 @@ export class Translation {
       modelPath: this.model.path,
       subgraph: (graph, bindings) => this.subgraph(graph, bindings, scope, label),
       weight: (name, tensor) => this.weight(name, tensor),
+      warn: (warning) => this.warn(warning),
       isPublic: (name) => onlyPositions(name, scope.uses),
     };
     return rule.convert(new Call(node, label, opset, inputs, attributes, surroundings));

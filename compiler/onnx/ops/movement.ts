@@ -221,6 +221,27 @@ function spaceToDepth(call: Call): readonly Value[] {
   return [emitter.reshape(moved, [n, channels * block ** 2, height / block, width / block])];
 }
 
+/**
+ * Inference: the identity, with a mask that keeps everything. A model that was exported in training mode says otherwise
+ * in an input; pumac infers, so that is a warning.
+ */
+function dropout(call: Call): readonly (Value | undefined)[] {
+  const x = call.input(0);
+  if (call.optional(2) !== undefined && call.known(2, "training mode").data[0] !== 0) {
+    call.surroundings.warn({
+      code: "W0305",
+      what: "the model was exported in training mode; its Dropout nodes are left out",
+      where: call.label,
+      why: "dropout draws random numbers in training and does nothing in inference",
+      fix: "call model.eval() before exporting",
+    });
+  }
+  const mask = call.wants(1)
+    ? call.emitter.filled(1, x.type.shape, call.opset < 10 ? x.type.dtype : "bool")
+    : undefined;
+  return [x, mask];
+}
+
 export const MOVEMENT: OperatorFamily = {
   Identity: rule(1, (call) => [call.input(0)]),
   Dropout: rule(1, dropout),
@@ -237,23 +258,3 @@ export const MOVEMENT: OperatorFamily = {
   DepthToSpace: rule(1, depthToSpace),
   SpaceToDepth: rule(1, spaceToDepth),
 };
-
-/** Inference: the identity, with a mask that keeps everything. */
-function dropout(call: Call): readonly (Value | undefined)[] {
-  const x = call.input(0);
-  const training = call.optional(2);
-  if (training !== undefined && call.known(2, "training mode").data[0] !== 0) {
-    const ratio = call.optional(1) === undefined ? 0.5 : call.known(1, "ratio").data[0];
-    if (ratio !== 0) {
-      throw call.refuse(
-        "training mode",
-        "it draws random numbers; pumac infers",
-        "export the model in evaluation mode",
-      );
-    }
-  }
-  const mask = call.wants(1)
-    ? call.emitter.filled(1, x.type.shape, call.opset < 10 ? x.type.dtype : "bool")
-    : undefined;
-  return [x, mask];
-}
