@@ -110,7 +110,7 @@ function createKernels(addon: Addon, arenaBytes: number, options: NativeOptions)
   const streamTier = options.streamTier ?? STREAM_TIERS[addon.bestStreamTier];
   const { handle, buffer } = addon.createArena(arenaBytes, TIERS.indexOf(tier), STREAM_TIERS.indexOf(streamTier));
   const run: Run = (name, nanoseconds, ...args) =>
-    nanoseconds < LONG ? addon.now[name](handle, ...args) : addon.later[name](handle, ...args);
+    nanoseconds > LONG ? addon.later[name](handle, ...args) : addon.now[name](handle, ...args);
   return {
     name: `native ${tier} ${streamTier}`,
     arena: buffer,
