@@ -14,30 +14,99 @@ function entry(exit: CatalogueEntry["exit"], title: string, explain: string): Ca
 }
 
 export const CATALOGUE = {
-  E0201: entry(2, "unknown option or argument", "The command line does not fit the command. `pumac COMMAND --help` shows what it takes."),
-  E0202: entry(2, "input does not fit the plan", "An input has another name, shape or type than the plan declares. `pumac inspect PLAN` lists the inputs."),
-  E0203: entry(2, "dimension not bound", "A model's symbolic dimension has no value. A plan has fixed shapes: bind it with --dim NAME=N or --shape INPUT=AxB."),
+  E0201: entry(
+    2,
+    "unknown option or argument",
+    "The command line does not fit the command. `pumac COMMAND --help` shows what it takes.",
+  ),
+  E0202: entry(
+    2,
+    "input does not fit the plan",
+    "An input has another name, shape or type than the plan declares. `pumac inspect PLAN` lists the inputs.",
+  ),
+  E0203: entry(
+    2,
+    "dimension not bound",
+    "A model's symbolic dimension has no value. A plan has fixed shapes: bind it with --dim NAME=N or --shape INPUT=AxB.",
+  ),
   E0301: entry(3, "file cannot be read", "The file is missing, truncated or not of the kind its name says."),
-  E0302: entry(3, "malformed model", "The model file decodes but contradicts itself: a missing value, a wrong shape, an attribute of the wrong type."),
-  E0303: entry(3, "malformed plan", "The plan file is of another version, truncated or was changed after it was written. Compile it again."),
-  E0304: entry(3, "external data outside the model's folder", "External tensor data must lie beside the model: no absolute path, no '..', no link that leads out."),
-  E0401: entry(4, "unsupported operator", "The model uses operators that pumac cannot run. All of them are listed; each with what to export instead."),
+  E0302: entry(
+    3,
+    "malformed model",
+    "The model file decodes but contradicts itself: a missing value, a wrong shape, an attribute of the wrong type.",
+  ),
+  E0303: entry(
+    3,
+    "malformed plan",
+    "The plan file is of another version, truncated or was changed after it was written. Compile it again.",
+  ),
+  E0304: entry(
+    3,
+    "external data outside the model's folder",
+    "External tensor data must lie beside the model: no absolute path, no '..', no link that leads out.",
+  ),
+  E0401: entry(
+    4,
+    "unsupported operator",
+    "The model uses operators that pumac cannot run. All of them are listed; each with what to export instead.",
+  ),
   E0402: entry(4, "unsupported shape or type", "The operator is known but not for these shapes or types."),
-  E0403: entry(4, "operator has no meaning on secret data", "The operator is supported on public values only, and one of its inputs is secret."),
-  E0404: entry(4, "value without bound", "A secret value may exceed what fixed point can hold. Calibrate with real inputs (--calibrate) or change the model."),
+  E0403: entry(
+    4,
+    "operator has no meaning on secret data",
+    "The operator is supported on public values only, and one of its inputs is secret.",
+  ),
+  E0404: entry(
+    4,
+    "value without bound",
+    "A secret value may exceed what fixed point can hold. Calibrate with real inputs (--calibrate) or change the model.",
+  ),
   E0501: entry(5, "budget exceeded", "The plan costs more than --budget allows."),
   E0502: entry(5, "output outside the tolerance", "An output differs from --expect by more than --tolerance."),
-  E0601: entry(6, "peer unreachable", "A party cannot be reached or closed its connection in the middle of a session. The session is over; start a new one."),
+  E0601: entry(
+    6,
+    "peer unreachable",
+    "A party cannot be reached or closed its connection in the middle of a session. The session is over; start a new one.",
+  ),
   E0602: entry(6, "peer timed out", "A party did not answer in time. The session is over; start a new one."),
   E0701: entry(7, "peer is not who it says", "A certificate does not belong to the party that the topology names."),
   E0801: entry(8, "parties disagree", "The parties do not hold the same plan, weights or version of pumac."),
-  E0901: entry(9, "protocol violation", "A peer sent a frame that the plan does not foresee: wrong kind, length or order."),
+  E0901: entry(
+    9,
+    "protocol violation",
+    "A peer sent a frame that the plan does not foresee: wrong kind, length or order.",
+  ),
   E1001: entry(10, "out of resources", "Memory, disk or processes are exhausted."),
-  W0301: entry(3, "model input is unused", "No node uses this input. The dynamo exporter merges inputs that were the same tensor object while tracing; then the model computes something else. Export again with distinct example tensors."),
-  W0302: entry(3, "shape annotation disagrees", "The model file says another shape for a value than its operators give. The operators are trusted."),
-  W0303: entry(3, "external data is missing", "The model's weights lie in a file that is absent. It can be compiled, because a compile needs shapes only, but not run."),
-  W0304: entry(3, "operator set is newer than known", "The model declares an operator set that is newer than this version of pumac. Compare an output with a reference."),
-  W0305: entry(3, "model exported in training mode", "Dropout nodes carry a training flag. Inference leaves them out; call model.eval() before exporting."),
+  W0301: entry(
+    3,
+    "model input is unused",
+    "No node uses this input. The dynamo exporter merges inputs that were the same tensor object while tracing; then the model computes something else. Export again with distinct example tensors.",
+  ),
+  W0302: entry(
+    3,
+    "shape annotation disagrees",
+    "The model file says another shape for a value than its operators give. The operators are trusted.",
+  ),
+  W0303: entry(
+    3,
+    "external data is missing",
+    "The model's weights lie in a file that is absent. It can be compiled, because a compile needs shapes only, but not run.",
+  ),
+  W0304: entry(
+    3,
+    "operator set is newer than known",
+    "The model declares an operator set that is newer than this version of pumac. Compare an output with a reference.",
+  ),
+  W0305: entry(
+    3,
+    "model exported in training mode",
+    "Dropout nodes carry a training flag. Inference leaves them out; call model.eval() before exporting.",
+  ),
+  W0306: entry(
+    3,
+    "arguments without names",
+    "The module does not say which of its arguments are weights, so they are all taken for data. Export with as_text(debug_info=True), or name them with --weights-args or a weights file.",
+  ),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type DiagnosticCode = keyof typeof CATALOGUE;
