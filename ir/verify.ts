@@ -1,121 +1,165 @@
 /**
- * What must hold of a graph at any level, checked after every pass and of every plan:
+ * Checks a graph against its level's op table, whatever the level. It runs after every pass and finds, in order:
  *
- *  1. every op is in the level's table, with a number of arguments that it takes;
- *  2. every argument and every output is a node of the graph, and stands before its user;
- *  3. no node stands twice;
- *  4. attributes are exactly those that the op declares, each of its kind;
- *  5. the node's type is the one that the op's rule infers;
- *  6. names of inputs and of outputs are unique.
+ *  - a node that is listed twice; an argument that is not listed before its user; an op that the level does not have;
+ *  - a number of arguments outside the op's arity;
+ *  - an attribute that is missing, unknown, or not of the declared kind (integers are whole and finite; a tensor has
+ *    as many elements as its shape says);
+ *  - a type that differs from what the op's own rule infers from the arguments, or arguments that the rule refuses;
+ *  - an input without a name, or two inputs of one name;
+ *  - an output whose node is not listed, an output without a name, two outputs of one name;
+ *  - a node, not an input, that no output needs.
  *
- * All violations are collected.
+ * All violations are collected. They are bugs of whoever made the graph, not errors of a user.
  */
-import type { AttributeKind, AttributeSignature, Attributes, Graph, Level, Node } from "./graph.js";
+import type { AttributeKind, AttributeValue, Graph, Level, Node, OpDefinition } from "./graph.js";
+import { DTYPES, sizeOf, type TensorValue } from "./tensor/value.js";
 
-export interface Violation {
-  /** The node's place in the list, its op and origin. */
-  readonly where: string;
-  readonly what: string;
+/** What is wrong, and at which node; `String(violation)` is a line for a log. */
+export class Violation {
+  constructor(
+    /** The node's place in the graph, as the printer numbers it; undefined for outputs. */
+    readonly place: number | undefined,
+    /** The op, or the output. */
+    readonly what: string,
+    readonly origin: string,
+    readonly message: string,
+  ) {}
+
+  toString(): string {
+    const number = this.place === undefined ? "" : `%${this.place} = `;
+    return `${number}${this.what}${this.origin === "" ? "" : ` @ ${JSON.stringify(this.origin)}`}: ${this.message}`;
+  }
 }
 
-export function verify<T>(graph: Graph<T>, level: Level<T>): Violation[] {
+/** Every violation of the graph's rules; an empty list for a graph that is right. */
+export function verify<T>(graph: Graph<T>, level: Level<T>): readonly Violation[] {
   const violations: Violation[] = [];
-  const seen = new Set<Node<T>>();
-  graph.nodes.forEach((node, i) => {
-    const where = `%${i} = ${node.op}${node.origin === "" ? "" : ` (${node.origin})`}`;
-    const report = (what: string) => violations.push({ where, what });
-    if (seen.has(node)) {
-      report("stands twice");
+  const listed = new Set<Node<T>>();
+  graph.nodes.forEach((node, place) => {
+    for (const message of nodeFaults(node, level, listed)) {
+      violations.push(new Violation(place, node.op, node.origin, message));
     }
-    node.args.forEach((argument, k) => {
-      if (!seen.has(argument)) {
-        report(`argument ${k} (${argument.op}) does not stand before it`);
-      }
-    });
-    checkNode(node, level, report);
-    seen.add(node);
+    listed.add(node);
   });
-  checkNames(graph, seen, violations);
+  violations.push(...inputFaults(graph), ...outputFaults(graph, listed), ...idleNodes(graph));
   return violations;
 }
 
-function checkNode<T>(node: Node<T>, level: Level<T>, report: (what: string) => void): void {
-  if (!Object.hasOwn(level.ops, node.op)) {
-    report(`no such op in the ${level.name} level`);
-    return;
+function nodeFaults<T>(node: Node<T>, level: Level<T>, listed: ReadonlySet<Node<T>>): string[] {
+  const faults: string[] = [];
+  if (listed.has(node)) {
+    faults.push("is listed twice");
   }
-  const { arity, attributes, infer } = level.ops[node.op];
-  if (node.args.length < arity[0] || node.args.length > arity[1]) {
-    report(`takes ${arity[0]} to ${arity[1]} arguments, not ${node.args.length}`);
-    return;
-  }
-  const before = checkAttributes(node.attributes, attributes, report);
-  if (!before) {
-    return;
-  }
-  try {
-    const inferred = level.printType(
-      infer(
-        node.args.map((argument) => argument.type),
-        node.attributes,
-      ),
-    );
-    if (inferred !== level.printType(node.type)) {
-      report(`has type ${level.printType(node.type)}, but its rule gives ${inferred}`);
+  node.args.forEach((argument, i) => {
+    if (!listed.has(argument)) {
+      faults.push(`argument ${i} (${argument.op} @ ${JSON.stringify(argument.origin)}) is not listed before it`);
     }
-  } catch (error) {
-    report(error instanceof Error ? error.message : String(error));
+  });
+  const definition = Object.hasOwn(level.ops, node.op) ? level.ops[node.op] : undefined;
+  if (definition === undefined) {
+    return [...faults, `is not an op of the ${level.name} level`];
   }
+  const [least, most] = definition.arity;
+  if (node.args.length < least || node.args.length > most) {
+    faults.push(`has ${node.args.length} arguments, not ${least === most ? least : `${least} to ${most}`}`);
+  }
+  faults.push(...attributeFaults(node, definition));
+  return faults.length > 0 ? faults : typeFaults(node, definition, level);
 }
 
-const KINDS: Readonly<Record<AttributeKind, (value: unknown) => boolean>> = {
-  integer: (value) => Number.isInteger(value),
-  integers: (value) => Array.isArray(value) && value.every(Number.isInteger),
-  number: (value) => typeof value === "number",
-  numbers: (value) => Array.isArray(value) && value.every((each) => typeof each === "number"),
+function attributeFaults<T>(node: Node<T>, definition: OpDefinition<T>): string[] {
+  const faults: string[] = [];
+  for (const [name, kind] of Object.entries(definition.attributes)) {
+    const value = node.attributes[name];
+    if (value === undefined) {
+      faults.push(`lacks the attribute '${name}'`);
+    } else if (!isOfKind[kind](value)) {
+      faults.push(`attribute '${name}' is not of kind ${kind}`);
+    }
+  }
+  for (const name of Object.keys(node.attributes)) {
+    if (!Object.hasOwn(definition.attributes, name)) {
+      faults.push(`has an unknown attribute '${name}'`);
+    }
+  }
+  return faults;
+}
+
+const isNumber = (value: unknown) => typeof value === "number";
+const listOf = (isElement: (value: unknown) => boolean) => (value: AttributeValue) =>
+  Array.isArray(value) && value.every(isElement);
+
+const isOfKind: { readonly [K in AttributeKind]: (value: AttributeValue) => boolean } = {
+  integer: Number.isInteger,
+  integers: listOf(Number.isInteger),
+  number: isNumber,
+  numbers: listOf(isNumber),
   string: (value) => typeof value === "string",
-  strings: (value) => Array.isArray(value) && value.every((each) => typeof each === "string"),
+  strings: listOf((value) => typeof value === "string"),
   boolean: (value) => typeof value === "boolean",
-  tensor: (value) => typeof value === "object" && value !== null && "dtype" in value && "data" in value,
+  tensor: (value) => typeof value === "object" && "data" in value && isTensor(value),
 };
 
-/** Whether the attributes are those of the signature. */
-function checkAttributes(given: Attributes, signature: AttributeSignature, report: (what: string) => void): boolean {
-  let good = true;
-  const complain = (what: string) => {
-    good = false;
-    report(what);
-  };
-  for (const [name, kind] of Object.entries(signature)) {
-    if (!Object.hasOwn(given, name)) {
-      complain(`lacks the attribute '${name}'`);
-    } else if (!KINDS[kind](given[name])) {
-      complain(`attribute '${name}' is not of kind ${kind}`);
-    }
-  }
-  for (const name of Object.keys(given).filter((each) => !Object.hasOwn(signature, each))) {
-    complain(`has no attribute '${name}'`);
-  }
-  return good;
+function isTensor(value: TensorValue): boolean {
+  return DTYPES.includes(value.dtype) && value.data.length === sizeOf(value.shape);
 }
 
-function checkNames<T>(graph: Graph<T>, seen: ReadonlySet<Node<T>>, violations: Violation[]): void {
-  const outputs = graph.outputs.map(({ name }) => name);
-  const inputs = graph.nodes.filter(({ op }) => op === "input").map(({ attributes }) => String(attributes.name));
-  for (const [kind, names] of Object.entries({ output: outputs, input: inputs })) {
-    const twice = names.filter((name, i) => names.indexOf(name) !== i);
-    for (const name of twice) {
-      violations.push({ where: `${kind} '${name}'`, what: "the name is used twice" });
-    }
+function typeFaults<T>(node: Node<T>, definition: OpDefinition<T>, level: Level<T>): string[] {
+  try {
+    const types = node.args.map((argument) => argument.type);
+    const inferred = level.printType(definition.infer(types, node.attributes));
+    const said = level.printType(node.type);
+    return inferred === said ? [] : [`is of type ${inferred}, not ${said}`];
+  } catch (error) {
+    return [error instanceof Error ? error.message : String(error)];
   }
+}
+
+function inputFaults<T>(graph: Graph<T>): Violation[] {
+  const names = new Set<unknown>();
+  const violations: Violation[] = [];
+  graph.nodes.forEach((node, place) => {
+    if (node.op !== "input") {
+      return;
+    }
+    const { name } = node.attributes;
+    if (name === "" || names.has(name)) {
+      const message = name === "" ? "has no name" : `is a second input '${String(name)}'`;
+      violations.push(new Violation(place, node.op, node.origin, message));
+    }
+    names.add(name);
+  });
+  return violations;
+}
+
+function outputFaults<T>(graph: Graph<T>, listed: ReadonlySet<Node<T>>): Violation[] {
+  const names = new Set<string>();
+  const violations: Violation[] = [];
   for (const { name, node } of graph.outputs) {
-    if (!seen.has(node)) {
-      violations.push({ where: `output '${name}'`, what: "is not a node of the graph" });
-    }
+    const faults = [
+      ...(name === "" ? ["has no name"] : []),
+      ...(names.has(name) ? ["is a second output of that name"] : []),
+      ...(listed.has(node) ? [] : [`its node (${node.op}) is not listed`]),
+    ];
+    names.add(name);
+    violations.push(...faults.map((each) => new Violation(undefined, `output ${JSON.stringify(name)}`, "", each)));
   }
+  return violations;
 }
 
-/** A violation on one line. */
-export function printViolation({ where, what }: Violation): string {
-  return `${where}: ${what}`;
+function idleNodes<T>(graph: Graph<T>): Violation[] {
+  const needed = new Set<Node<T>>(graph.outputs.map((output) => output.node));
+  const violations: Violation[] = [];
+  for (let place = graph.nodes.length - 1; place >= 0; place--) {
+    const node = graph.nodes[place];
+    if (needed.has(node)) {
+      for (const argument of node.args) {
+        needed.add(argument);
+      }
+    } else if (node.op !== "input") {
+      violations.push(new Violation(place, node.op, node.origin, "is needed by no output"));
+    }
+  }
+  return violations.reverse();
 }

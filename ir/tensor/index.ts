@@ -11,7 +11,7 @@ import { REDUCE } from "./ops/reduce.js";
 import { SCATTER } from "./ops/scatter.js";
 import { SIGNATURE } from "./ops/signature.js";
 import type { TensorOp } from "./types.js";
-import { DTYPES, type DType, type TensorType } from "./value.js";
+import { parseTensorType, printTensorType, type TensorType } from "./value.js";
 
 export const TENSOR_OPS = {
   ...SIGNATURE,
@@ -25,19 +25,11 @@ export const TENSOR_OPS = {
 
 export type TensorOpName = keyof typeof TENSOR_OPS;
 
-const TYPE_TEXT = /^([a-z0-9]+)\[((?:\d+(?:,\d+)*)?)\]$/;
-
 export const TENSOR: Level<TensorType, TensorOp> = {
   name: "tensor",
   ops: TENSOR_OPS,
-  printType: ({ dtype, shape }) => `${dtype}[${shape.join(",")}]`,
-  parseType: (text) => {
-    const match = TYPE_TEXT.exec(text.replaceAll(" ", ""));
-    if (match === null || !DTYPES.includes(match[1] as DType)) {
-      throw new Error(`not a tensor type: '${text}'`);
-    }
-    return { dtype: match[1] as DType, shape: match[2] === "" ? [] : match[2].split(",").map(Number) };
-  },
+  printType: printTensorType,
+  parseType: parseTensorType,
 };
 
 export { evaluateGraph, type WeightStore } from "./evaluate.js";

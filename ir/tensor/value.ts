@@ -17,6 +17,22 @@ export interface TensorValue extends TensorType {
   readonly data: Float64Array | Float32Array;
 }
 
+const TYPE_TEXT = /^([a-z0-9]+)\[((?:\d+(?:,\d+)*)?)\]$/;
+
+/** The text of a type: `f32[48,128]`, `bool[]` for a scalar. */
+export function printTensorType({ dtype, shape }: TensorType): string {
+  return `${dtype}[${shape.join(",")}]`;
+}
+
+/** The inverse of `printTensorType`; throws on other text. */
+export function parseTensorType(text: string): TensorType {
+  const match = TYPE_TEXT.exec(text.replaceAll(" ", ""));
+  if (match === null || !DTYPES.includes(match[1] as DType)) {
+    throw new Error(`not a tensor type: '${text}'`);
+  }
+  return { dtype: match[1] as DType, shape: match[2] === "" ? [] : match[2].split(",").map(Number) };
+}
+
 export function isFloat(dtype: DType): boolean {
   return dtype === "f64" || dtype === "f32" || dtype === "f16" || dtype === "bf16";
 }
