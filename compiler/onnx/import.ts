@@ -32,8 +32,7 @@ export interface ImportedModel {
   readonly inputs: readonly { readonly name: string; readonly dtype: DType; readonly shape: readonly number[] }[];
 }
 
-/** The oldest operator set whose rules are known, and the newest that this version was written against. */
-const OLDEST_OPSET = 7;
+/** The newest operator set that this version was written against. */
 const NEWEST_OPSET = 28;
 
 /**
@@ -92,12 +91,12 @@ function weightStore(weights: ReadonlyMap<string, StoredTensor>): WeightStore {
 function checkOpsets(model: OnnxModel, warnings: Diagnostic[]): void {
   const version = model.opsets.get("");
   const usesOnnx = model.graph.node.some((node) => normalDomain(node.domain) === "");
-  if (version === undefined ? usesOnnx : version < OLDEST_OPSET) {
+  if (version === undefined && usesOnnx) {
     throw fail({
-      code: "E0402",
-      what: version === undefined ? "the model names no operator set" : `operator set ${version} is too old`,
+      code: "E0302",
+      what: "the model names no operator set",
       where: model.path,
-      why: `the rules of operator sets ${OLDEST_OPSET} to ${NEWEST_OPSET} are known`,
+      why: "operators change their meaning between operator sets",
       fix: "export the model again with opset 14 or later",
     });
   }
@@ -114,18 +113,20 @@ function checkOpsets(model: OnnxModel, warnings: Diagnostic[]): void {
 
 /** Finds every unsupported operator before anything is translated. */
 function checkOperators(model: OnnxModel): void {
-  const groups = new Map<string, { domain: string; opset: number; nodes: NodeProto[] }>();
+  const groups = new Map<string, { domain: string; opset: number; since: number | undefined; nodes: NodeProto[] }>();
   const seen = new Set<string>();
   const visit = (nodes: readonly NodeProto[], opsets: ReadonlyMap<string, number>): void => {
     for (const node of nodes) {
       const domain = normalDomain(node.domain);
-      if (findRule(domain, node.opType) !== undefined) {
+      const rule = findRule(domain, node.opType);
+      const opset = opsets.get(domain) ?? 1;
+      if (rule !== undefined && opset >= rule.since) {
         continue;
       }
       const key = functionKey(domain, node.opType, node.overload);
       const body = model.functions.get(key);
-      if (body === undefined) {
-        const group = groups.get(key) ?? { domain, opset: opsets.get(domain) ?? 1, nodes: [] };
+      if (body === undefined || rule !== undefined) {
+        const group = groups.get(key) ?? { domain, opset, since: rule?.since, nodes: [] };
         group.nodes.push(node);
         groups.set(key, group);
       } else if (!seen.has(key)) {
@@ -137,7 +138,9 @@ function checkOperators(model: OnnxModel): void {
   };
   visit(model.graph.node, model.opsets);
   if (groups.size > 0) {
-    throw fail(...[...groups.values()].map(({ domain, opset, nodes }) => unsupported(nodes, domain, opset)));
+    throw fail(
+      ...[...groups.values()].map(({ domain, opset, since, nodes }) => unsupported(nodes, domain, opset, since)),
+    );
   }
 }
 

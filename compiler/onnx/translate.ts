@@ -302,7 +302,12 @@ function resolveAttributes(node: NodeProto, scope: Scope): ReadonlyMap<string, A
 }
 
 /** The diagnostic for nodes of one unsupported operator. */
-export function unsupported(nodes: readonly NodeProto[], domain: string, opset: number, since?: number): Diagnostic {
+export function unsupported(
+  nodes: readonly NodeProto[],
+  domain: string,
+  opset: number,
+  since?: number | undefined,
+): Diagnostic {
   const { opType } = nodes[0];
   const labels = nodes.map((node) => node.name || node.output[0] || opType);
   const shown = labels.slice(0, 4).join(", ") + (labels.length > 4 ? ` and ${labels.length - 4} more` : "");
@@ -313,7 +318,7 @@ export function unsupported(nodes: readonly NodeProto[], domain: string, opset: 
     code: "E0401",
     what: `unsupported operator ${name} (opset ${opset}), ${labels.length} node${labels.length === 1 ? "" : "s"}`,
     where: shown,
-    why: old ? `it exists since opset ${since}, and the model declares ${opset}` : advice.why,
+    why: old ? `its present rules hold since opset ${since}, and the model declares ${opset}` : advice.why,
     fix: old ? `export with opset ${since} or later` : advice.fix,
   };
 }

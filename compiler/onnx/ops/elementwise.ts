@@ -193,22 +193,23 @@ const BINARY_OPS = {
   Xor: "xor",
 } as const;
 
-function family(ops: Readonly<Record<string, string>>, make: (op: string) => Convert): OperatorFamily {
-  return Object.fromEntries(Object.entries(ops).map(([name, op]) => [name, rule(1, make(op))]));
+function family(ops: Readonly<Record<string, string>>, since: number, make: (op: string) => Convert): OperatorFamily {
+  return Object.fromEntries(Object.entries(ops).map(([name, op]) => [name, rule(since, make(op))]));
 }
 
 export const ELEMENTWISE: OperatorFamily = {
-  ...family(UNARY_OPS, unary),
-  ...family(BINARY_OPS, binary),
-  Max: rule(1, variadic("maximum")),
-  Min: rule(1, variadic("minimum")),
-  Sum: rule(1, variadic("add")),
-  Mean: rule(1, mean),
-  Pow: rule(1, power),
+  ...family(UNARY_OPS, 1, unary),
+  // Before operator set 7, broadcasting was an attribute with rules of its own.
+  ...family(BINARY_OPS, 7, binary),
+  Max: rule(7, variadic("maximum")),
+  Min: rule(7, variadic("minimum")),
+  Sum: rule(7, variadic("add")),
+  Mean: rule(7, mean),
+  Pow: rule(7, power),
   Mod: rule(10, modulo),
-  Cast: rule(1, cast),
+  Cast: rule(6, cast),
   CastLike: rule(15, castLike),
-  Clip: rule(1, clip),
+  Clip: rule(6, clip),
   IsInf: rule(10, isInfinite),
   Where: rule(9, (call) => [call.emitter.select(call.input(0), call.input(1), call.input(2))]),
   Gelu: rule(1, gelu),
@@ -228,7 +229,7 @@ export const ELEMENTWISE: OperatorFamily = {
     1,
     formula((x, emitter, call) => bySign(emitter, x, x, emitter.scale(x, call.number("alpha", 0.01)))),
   ),
-  PRelu: rule(1, parametricRelu),
+  PRelu: rule(7, parametricRelu),
   Elu: rule(
     1,
     formula((x, emitter, call) => bySign(emitter, x, x, exponentialTail(emitter, x, call.number("alpha", 1)))),

@@ -6,6 +6,15 @@ import { type Call, type OperatorFamily, rule } from "../call.js";
 import { knownValue, type Value } from "../emitter.js";
 import { numbersOf } from "./movement.js";
 
+/** What is looked up in a tensor of one value is that value, wherever it is looked up (RoBERTa's token types). */
+function uniform(call: Call, shape: readonly number[]): Value | undefined {
+  const known = knownValue(call.input(0));
+  const first = known?.data[0];
+  return known !== undefined && first !== undefined && known.data.every((value) => value === first)
+    ? call.emitter.filled(first, shape, known.dtype)
+    : undefined;
+}
+
 function gather(call: Call): readonly Value[] {
   const x = call.input(0);
   return [call.emitter.gather(x, call.input(1), call.axis(call.integer("axis", 0), x.type.shape.length))];
@@ -14,7 +23,7 @@ function gather(call: Call): readonly Value[] {
 function gatherElements(call: Call): readonly Value[] {
   const x = call.input(0);
   const axis = call.axis(call.integer("axis", 0), x.type.shape.length);
-  return [call.emitter.emit("gatherElements", [x, call.input(1)], { axis })];
+  return [uniform(call, call.input(1).type.shape) ?? call.emitter.emit("gatherElements", [x, call.input(1)], { axis })];
 }
 
 function gatherND(call: Call): readonly Value[] {
@@ -25,58 +34,69 @@ function gatherND(call: Call): readonly Value[] {
 const REDUCTIONS: Readonly<Record<string, string>> = { add: "add", mul: "multiply", max: "maximum", min: "minimum" };
 
 /**
- * The scatter of one op, and those with a reduction: where no index repeats, the old values are gathered, combined with
- * the updates and scattered back.
+ * Combines updates [count, …] with the slices of x that constant index rows [count, width] name. Rows that name the same
+ * slice go one after the other: in each round every slice is named at most once, gathered, combined and scattered back.
  */
-function scatter(
-  call: Call,
-  names: readonly [gather: string, scatter: string],
-  attributes: { readonly gather: Record<string, number>; readonly scatter: Record<string, number> },
-  positions: (indices: readonly number[]) => readonly string[],
-): readonly Value[] {
+function scatterReduce(call: Call, x: Value, indices: Value, updates: Value): Value {
   const { emitter } = call;
-  const [x, indices, updates] = [call.input(0), call.input(1), call.input(2)];
   const reduction = call.string("reduction", "none");
-  if (reduction === "none") {
-    return [emitter.emit(names[1], [x, indices, updates], attributes.scatter)];
-  }
   const op = REDUCTIONS[reduction];
-  const where = knownValue(indices);
-  if (op === undefined || where === undefined) {
+  const known = knownValue(indices);
+  if (op === undefined || known === undefined) {
     throw call.refuse(`reduction '${reduction}'`, "an index may repeat, unless the indices are known at compile time");
   }
-  const keys = positions(Array.from(where.data));
-  if (new Set(keys).size === keys.length) {
-    const old = emitter.emit(names[0], [x, indices], attributes.gather);
-    return [emitter.emit(names[1], [x, indices, emitter.emit(op, [old, updates])], attributes.scatter)];
+  const [count, width] = known.shape;
+  const rounds: number[][] = [];
+  const met = new Map<string, number>();
+  for (let row = 0; row < count; row++) {
+    const index = Array.from(known.data.subarray(row * width, (row + 1) * width));
+    const key = index.map((n, i) => (n < 0 ? n + x.type.shape[i] : n)).join();
+    const round = met.get(key) ?? 0;
+    met.set(key, round + 1);
+    rounds[round] = [...(rounds[round] ?? []), row];
   }
-  throw call.refuse(`reduction '${reduction}' with an index that repeats`, "only distinct indices are supported");
+  return rounds.reduce((value, rows) => {
+    const chosen = emitter.integers(rows);
+    const where = emitter.emit("gather", [indices, chosen], { axis: 0 });
+    const old = emitter.emit("gatherND", [value, where], { batch: 0 });
+    const next = emitter.emit(op, [old, emitter.emit("gather", [updates, chosen], { axis: 0 })]);
+    return emitter.emit("scatterND", [value, where, next]);
+  }, x);
 }
 
+/** With a reduction, elements are addressed in the flattened tensor. */
 function scatterElements(call: Call): readonly Value[] {
-  const { shape } = call.input(0).type;
+  const { emitter } = call;
+  const [x, indices, updates] = [call.input(0), call.input(1), call.input(2)];
+  const { shape } = x.type;
   const axis = call.axis(call.integer("axis", 0), shape.length);
-  const wide = call.input(1).type.shape;
-  const inner = sizeOf(wide.slice(axis + 1));
-  const positions = (indices: readonly number[]): readonly string[] =>
-    indices.map((index, flat) => {
-      const outer = Math.floor(flat / (inner * wide[axis]));
-      return `${outer},${index < 0 ? index + shape[axis] : index},${flat % inner}`;
-    });
-  return scatter(call, ["gatherElements", "scatterElements"], { gather: { axis }, scatter: { axis } }, positions);
+  if (call.string("reduction", "none") === "none") {
+    return [emitter.emit("scatterElements", [x, indices, updates], { axis })];
+  }
+  const wide = indices.type.shape;
+  const strides = shape.map((_, i) => sizeOf(shape.slice(i + 1)));
+  const count = sizeOf(wide);
+  const positions = Array.from(call.known(1, "indices").data, (index, flat) => {
+    const others = wide.map((n, i) => Math.floor(flat / sizeOf(wide.slice(i + 1))) % n);
+    others[axis] = index < 0 ? index + shape[axis] : index;
+    return others.reduce((sum, n, i) => sum + n * strides[i], 0);
+  });
+  const rows = emitter.integers(positions, [count, 1]);
+  const flat = scatterReduce(call, emitter.reshape(x, [sizeOf(shape)]), rows, emitter.reshape(updates, [count]));
+  return [emitter.reshape(flat, shape)];
 }
 
 function scatterND(call: Call): readonly Value[] {
-  const { shape } = call.input(0).type;
-  const width = call.input(1).type.shape.at(-1) ?? 1;
-  const positions = (indices: readonly number[]): readonly string[] =>
-    Array.from({ length: width === 0 ? 0 : indices.length / width }, (_, row) =>
-      indices
-        .slice(row * width, (row + 1) * width)
-        .map((index, i) => (index < 0 ? index + shape[i] : index))
-        .join(),
-    );
-  return scatter(call, ["gatherND", "scatterND"], { gather: { batch: 0 }, scatter: {} }, positions);
+  const { emitter } = call;
+  const [x, indices, updates] = [call.input(0), call.input(1), call.input(2)];
+  if (call.string("reduction", "none") === "none") {
+    return [emitter.emit("scatterND", [x, indices, updates])];
+  }
+  const outer = indices.type.shape.slice(0, -1);
+  const width = indices.type.shape[outer.length];
+  const rows = emitter.reshape(indices, [sizeOf(outer), width]);
+  const flat = emitter.reshape(updates, [sizeOf(outer), ...x.type.shape.slice(width)]);
+  return [scatterReduce(call, x, rows, flat)];
 }
 
 /** One-hot rows times (on − off) plus off; indices wrap once, those outside give a row of `off`. */

@@ -180,7 +180,7 @@ function resultLetters(operands: readonly Operand[], left: string, right: string
 
 export const LINEAR: OperatorFamily = {
   MatMul: rule(1, (call) => [call.emitter.matmul(call.input(0), call.input(1))]),
-  Gemm: rule(1, (call) => [gemm(call)]),
+  Gemm: rule(7, (call) => [gemm(call)]),
   Conv: rule(1, convolution),
   Einsum: rule(12, einsum),
 };

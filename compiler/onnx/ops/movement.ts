@@ -244,8 +244,8 @@ function dropout(call: Call): readonly (Value | undefined)[] {
 
 export const MOVEMENT: OperatorFamily = {
   Identity: rule(1, (call) => [call.input(0)]),
-  Dropout: rule(1, dropout),
-  Reshape: rule(1, reshape),
+  Dropout: rule(7, dropout),
+  Reshape: rule(5, reshape),
   Flatten: rule(1, flatten),
   Squeeze: rule(1, squeeze),
   Unsqueeze: rule(1, unsqueeze),
