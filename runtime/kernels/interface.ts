@@ -17,7 +17,6 @@
  * - `to` may be one of the inputs exactly, but not overlap one in another way.
  * - A call returns when the work is done, or a promise of that; the caller issues no other call before it resolves.
  */
-// biome-ignore lint/suspicious/noConfusingVoidType: a kernel that is done returns nothing
 export type Work = void | Promise<void>;
 
 /** What a product does to its destination: 0 overwrites it, 1 adds to it, -1 subtracts from it. */

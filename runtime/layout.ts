@@ -1,0 +1,188 @@
+/**
+ * The layout of a party's arena: the plan's values, the plan's tables, the round's two messages, a buffer for dealing,
+ * and scratch. The plan says where values lie; the rest is found by running the plan's steps once with kernels that do
+ * nothing and counting what they ask for, so that no size is declared twice.
+ */
+
+import { definitionOf } from "../ir/graph.js";
+import type { Plan } from "../ir/plan/types.js";
+import { SHARE } from "../ir/share/index.js";
+import type { Kernels } from "./kernels/interface.js";
+import { ROLES } from "./ops/index.js";
+import { isOpening, type RoleContext, type RoleStep, type Roles, type Tables } from "./ops/role.js";
+import { FRAME_BYTES } from "./streams.js";
+import type { PartyName } from "./transport.js";
+
+/** A step of a plan as one party runs it. */
+export interface PartyStep extends RoleStep {
+  readonly roles: Roles;
+  readonly round: number;
+  readonly origin: string;
+}
+
+/** Bytes that a plan's steps ask for at one party. */
+export interface Needs {
+  readonly scratch: number;
+  /** The largest message of a round, in one direction. */
+  readonly message: number;
+  /** The largest dealt section. */
+  readonly section: number;
+}
+
+export interface Layout {
+  readonly tables: Tables;
+  /** Tables to copy into the arena before the run. */
+  readonly contents: readonly { readonly place: number; readonly table: Int32Array }[];
+  readonly outgoing: number;
+  readonly incoming: number;
+  readonly dealing: number;
+  readonly scratch: number;
+  readonly bytes: number;
+}
+
+const ALIGNMENT = 64;
+
+export function aligned(bytes: number): number {
+  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+}
+
+/** The plan's steps with this party's places. */
+export function stepsOf(plan: Plan, party: PartyName): readonly PartyStep[] {
+  const steps: PartyStep[] = [];
+  for (const { op, args, attributes, type, origin, round, draws, places } of plan.steps) {
+    definitionOf(SHARE, op);
+    steps.push({
+      roles: ROLES[op as keyof typeof ROLES],
+      args: args.map((index) => steps[index]),
+      attributes,
+      type,
+      place: party === "P0" ? places.P0 : places.P12,
+      blocks: draws.map((draw) => draw.block),
+      round,
+      origin: plan.origins[origin],
+    });
+  }
+  return steps;
+}
+
+/** Kernels that do nothing, for counting. */
+function idleKernels(): Kernels {
+  return new Proxy({} as Kernels, { get: () => () => undefined });
+}
+
+/** A bump allocator in the scratch region. */
+export class ScratchSpace {
+  /** The most that was ever taken. */
+  most = 0;
+  private used = 0;
+
+  constructor(
+    private readonly start: number,
+    private readonly limit: number,
+  ) {}
+
+  take(bytes: number): number {
+    const place = this.start + this.used;
+    this.used += aligned(bytes);
+    this.most = Math.max(this.most, this.used);
+    if (this.used > this.limit) {
+      throw new Error("a step takes more scratch than it took when it was measured");
+    }
+    return place;
+  }
+
+  reset(): void {
+    this.used = 0;
+  }
+}
+
+/** Runs the steps with idle kernels and counts. */
+export async function measure(steps: readonly PartyStep[], party: PartyName): Promise<Needs> {
+  const scratch = new ScratchSpace(0, Number.POSITIVE_INFINITY);
+  const messages: number[] = [];
+  let section = 0;
+  const context: RoleContext = {
+    party,
+    kernels: idleKernels(),
+    scratch,
+    tables: {
+      cosine: (angle) => ({ table: 0, tableAngle: angle }),
+      power: (fraction) => ({ table: 0, tableFraction: fraction }),
+    },
+    inputs: { masks: () => ({ first: 0, second: 0, block: 0 }), open: () => new Uint8Array(0) },
+    dealing: {
+      write: async (bytes, write) => {
+        section = Math.max(section, bytes);
+        await write(0);
+      },
+      read: async (bytes) => {
+        section = Math.max(section, bytes);
+        return 0;
+      },
+    },
+    key: () => 0,
+    constant: (value) => scratch.take(8 * value.data.length),
+    load: () => undefined,
+    reveal: () => Promise.resolve(),
+  };
+  for (const step of steps) {
+    scratch.reset();
+    if (!isOpening(step.roles)) {
+      await step.roles[party]?.(context, step);
+    } else if (party === "P0") {
+      await step.roles.P0(context, step);
+    } else {
+      await step.roles[party].prepare(context, step, 0);
+      await step.roles[party].complete(context, step, 0);
+      messages[step.round] = (messages[step.round] ?? 0) + step.roles.section(step);
+    }
+  }
+  return { scratch: scratch.most, message: Math.max(0, ...messages.filter((bytes) => bytes !== undefined)), section };
+}
+
+/** The smallest table that is at least as fine as asked. */
+function finest(places: ReadonlyMap<number, number>, least: number, what: string): [place: number, size: number] {
+  const sizes = [...places.keys()].filter((size) => size >= least);
+  if (sizes.length === 0) {
+    throw new Error(`the plan has no ${what} table for ${least} bits`);
+  }
+  const size = Math.min(...sizes);
+  return [places.get(size)!, size];
+}
+
+export function layoutOf(plan: Plan, party: PartyName, needs: Needs): Layout {
+  const contents: { place: number; table: Int32Array }[] = [];
+  let at = aligned(party === "P0" ? plan.arena.P0 : plan.arena.P12);
+  const put = (bytes: number): number => {
+    const place = at;
+    at += aligned(bytes);
+    return place;
+  };
+  const place = (tables: ReadonlyMap<number, Int32Array>): Map<number, number> =>
+    new Map(
+      [...tables].map(([size, table]) => {
+        contents.push({ place: put(table.byteLength), table });
+        return [size, contents[contents.length - 1].place];
+      }),
+    );
+  const cosines = place(plan.tables.cosines);
+  const powers = place(plan.tables.exponentials);
+  return {
+    tables: {
+      cosine: (angle) => {
+        const [table, tableAngle] = finest(cosines, angle, "cosine");
+        return { table, tableAngle };
+      },
+      power: (fraction) => {
+        const [table, tableFraction] = finest(powers, fraction, "exponential");
+        return { table, tableFraction };
+      },
+    },
+    contents,
+    outgoing: put(needs.message),
+    incoming: put(needs.message),
+    dealing: put(party === "P0" ? FRAME_BYTES + needs.section : needs.section),
+    scratch: put(needs.scratch),
+    bytes: at,
+  };
+}

@@ -1,0 +1,174 @@
+/**
+ * Roles of the products of two masked values. With x = m_x - mask_x, P0 knows both masks in full and deals their
+ * product: P1 takes its half from the k01 stream, P2 receives the difference (ring bits per output element).
+ *   P1: m_x (m_y - mask1_y) - mask1_x m_y + half1        P2: -m_x mask2_y - mask2_x m_y + half2
+ * Safe: what P2 receives is masked by a stream that it does not have; P0 receives nothing. (PROTOCOL.md, bilinear.)
+ */
+import { matrixShape } from "../../ir/share/bilinear.js";
+import { broadcastShape, sameShape } from "../../ir/share/rules.js";
+import { sizeOf } from "../../ir/tensor/value.js";
+import type { Factor, ProductMode, Work } from "../kernels/interface.js";
+import {
+  addDealtWords,
+  countOf,
+  dealWords,
+  type LocalRoles,
+  type Phase,
+  type Placed,
+  type RoleContext,
+  type RoleStep,
+  ringOf,
+  second,
+  spread,
+} from "./role.js";
+
+/** An argument's two components, ready for the kernel. */
+interface Operand {
+  readonly first: number;
+  readonly second: number;
+}
+
+/** A bilinear op as the roles use it: its arguments made fit for the kernel, and the kernel. */
+interface Product {
+  /** Words of the product before a selection of outputs. */
+  readonly count: number;
+  readonly x: Operand;
+  readonly y: Operand;
+  readonly apply: (to: number, mode: ProductMode, a: Factor, b: Factor) => Work;
+}
+
+type Prepare = (context: RoleContext, step: RoleStep) => Promise<Product>;
+
+async function operand(context: RoleContext, value: Placed, shape: readonly number[]): Promise<Operand> {
+  return {
+    first: await spread(context, value.place, value.type.shape, shape, 8),
+    second: await spread(context, second(value), value.type.shape, shape, 8),
+  };
+}
+
+const multiply: Prepare = async (context, step) => ({
+  count: countOf(step),
+  x: await operand(context, step.args[0], step.type.shape),
+  y: await operand(context, step.args[1], step.type.shape),
+  apply: (to, mode, a, b) => context.kernels.multiply(to, mode, a, b, countOf(step)),
+});
+
+const dot: Prepare = async (context, step) => {
+  const shape = broadcastShape(step.args[0].type.shape, step.args[1].type.shape);
+  return {
+    count: countOf(step),
+    x: await operand(context, step.args[0], shape),
+    y: await operand(context, step.args[1], shape),
+    apply: (to, mode, a, b) => context.kernels.dot(to, mode, a, b, countOf(step), shape[shape.length - 1]),
+  };
+};
+
+/** The matrices of an argument: one for the whole batch, or one for each product, copied out if it must be. */
+async function matrices(context: RoleContext, value: Placed, batch: readonly number[]): Promise<Operand> {
+  const { shape } = value.type;
+  const single = sizeOf(shape.slice(0, -2)) === 1;
+  const target = single ? shape : [...batch, ...shape.slice(-2)];
+  const same = single || sameShape(shape.slice(0, -2), batch);
+  return operand(context, value, same ? shape : target);
+}
+
+const matmul: Prepare = async (context, step) => {
+  const [left, right] = step.args.map((value) => value.type.shape);
+  const { batch, rows, inner, columns } = matrixShape(left, right);
+  const count = sizeOf(batch);
+  const x = await matrices(context, step.args[0], batch);
+  const y = await matrices(context, step.args[1], batch);
+  const repeatsLeft = sizeOf(left.slice(0, -2)) === 1;
+  const repeatsRight = sizeOf(right.slice(0, -2)) === 1;
+  // One right matrix for all: the batch's rows are the rows of one product.
+  const merged = repeatsRight && !repeatsLeft;
+  const apply = (to: number, mode: ProductMode, a: Factor, b: Factor) =>
+    context.kernels.matmul(to, {
+      mode,
+      a,
+      b,
+      batch: merged ? 1 : count,
+      aStride: merged || repeatsLeft ? 0 : rows * inner,
+      bStride: repeatsRight ? 0 : inner * columns,
+      rows: merged ? count * rows : rows,
+      inner,
+      columns,
+      ring: ringOf(step),
+    });
+  return { count: count * rows * columns, x, y, apply };
+};
+
+function one(at: number): Factor {
+  return { at, other: 0, sign: 0 };
+}
+
+/** Runs `fill` on the result's place, or, where only some outputs are kept, on scratch and copies those. */
+async function selected(
+  { kernels, scratch }: RoleContext,
+  step: RoleStep,
+  product: Product,
+  to: number,
+  fill: (to: number) => Promise<void>,
+): Promise<void> {
+  const keep = (step.attributes.keep ?? []) as readonly number[];
+  if (keep.length === 0) {
+    return fill(to);
+  }
+  const [left, right] = step.args.map((value) => value.type.shape);
+  const size = left[left.length - 2] * right[right.length - 1];
+  const all = scratch.take(8 * product.count);
+  await fill(all);
+  const indices = new Int32Array(countOf(step));
+  for (let i = 0; i < indices.length; i++) {
+    indices[i] = Math.floor(i / keep.length) * size + keep[i % keep.length];
+  }
+  await kernels.take(to, all, 8, indices);
+}
+
+function bilinear(prepare: Prepare): LocalRoles {
+  return {
+    P0: async (context, step) => {
+      const product = await prepare(context, step);
+      const words = context.scratch.take(8 * countOf(step));
+      await selected(context, step, product, words, async (to) => {
+        const { x, y } = product;
+        const [a, b] = [x, y].map((each): Factor => ({ at: each.first, other: each.second, sign: 1 }));
+        await product.apply(to, 0, a, b);
+      });
+      await dealWords(context, step.blocks[0], words, countOf(step), ringOf(step));
+    },
+    P1: async (context, step) => {
+      const product = await prepare(context, step);
+      await selected(context, step, product, step.place, async (to) => {
+        const { x, y } = product;
+        await product.apply(to, 0, one(x.first), { at: y.first, other: y.second, sign: -1 });
+        await product.apply(to, -1, one(x.second), one(y.first));
+      });
+      await context.kernels.addStream(context.key("01"), step.blocks[0], step.place, countOf(step));
+    },
+    P2: async (context, step) => {
+      const product = await prepare(context, step);
+      await selected(context, step, product, step.place, async (to) => {
+        const { x, y } = product;
+        await context.kernels.zero(to, 8 * product.count);
+        await product.apply(to, -1, one(x.first), one(y.second));
+        await product.apply(to, -1, one(x.second), one(y.first));
+      });
+      await addDealtWords(context, step.place, countOf(step), ringOf(step));
+    },
+  };
+}
+
+/** Each evaluator multiplies its share by the public m. Local; P0 holds nothing of an additive value. */
+const timesPublic: Phase = async (context, step) => {
+  const [x, y] = step.args;
+  const factor = await spread(context, y.place, y.type.shape, step.type.shape, 8);
+  await context.kernels.multiply(step.place, 0, one(x.place), one(factor), countOf(step));
+};
+
+export const BILINEAR_ROLES = {
+  multiply: bilinear(multiply),
+  timesPublic: { P1: timesPublic, P2: timesPublic },
+  matmul: bilinear(matmul),
+  dot: bilinear(dot),
+} as const satisfies Record<string, LocalRoles>;

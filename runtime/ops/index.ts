@@ -1,0 +1,16 @@
+/** The roles of every share op; an op without roles does not compile. */
+import type { ShareOpName } from "../../ir/share/index.js";
+import { BILINEAR_ROLES } from "./bilinear.js";
+import { BIT_ROLES } from "./bits.js";
+import { LINEAR_ROLES } from "./linear.js";
+import type { Roles } from "./role.js";
+import { ROUND_ROLES } from "./rounds.js";
+import { SPLIT_ROLES } from "./split.js";
+
+export const ROLES: Readonly<Record<ShareOpName, Roles>> = {
+  ...LINEAR_ROLES,
+  ...BILINEAR_ROLES,
+  ...ROUND_ROLES,
+  ...SPLIT_ROLES,
+  ...BIT_ROLES,
+};

@@ -1,0 +1,261 @@
+/**
+ * Roles of the local ops: no message, so nothing to leak. A linear map with public integer coefficients acts on every
+ * component alike; a public constant is added to m (masked) or to P1's share (additive) alone.
+ */
+import { componentBytes, componentsOf, elementBytes } from "../../ir/share/index.js";
+import { packedBytes } from "../../ir/share/rules.js";
+import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
+import {
+  chunkOf,
+  countOf,
+  inChunks,
+  type LocalRoles,
+  type Phase,
+  type RoleContext,
+  type RoleStep,
+  ringOf,
+  second,
+  spread,
+} from "./role.js";
+
+type Component = (to: number, from: readonly number[]) => void | Promise<void>;
+
+/** Calls `work` for each component that this party holds: its place in the result and in the arguments. */
+async function eachComponent(context: RoleContext, step: RoleStep, work: Component): Promise<void> {
+  const count = componentsOf(step.type, context.party === "P0" ? "P0" : "P12");
+  for (let i = 0; i < count; i++) {
+    await work(
+      step.place + i * componentBytes(step.type),
+      step.args.map((value) => value.place + i * componentBytes(value.type)),
+    );
+  }
+}
+
+/** The same phase for the three parties. */
+function everyone(phase: Phase): LocalRoles {
+  return { P0: phase, P1: phase, P2: phase };
+}
+
+/** Element-wise on the components of two arguments, broadcast. */
+function pairwise(kernel: "add" | "subtract"): LocalRoles {
+  return everyone((context, step) =>
+    eachComponent(context, step, async (to, places) => {
+      const [a, b] = [0, 1].map((i) => spread(context, places[i], step.args[i].type.shape, step.type.shape, 8));
+      await context.kernels[kernel](to, await a, await b, countOf(step));
+    }),
+  );
+}
+
+/** A copy of every component, unless the plan gave the result its argument's place. */
+const copy = everyone((context, step) =>
+  eachComponent(context, step, (to, [from]) =>
+    to === from ? undefined : context.kernels.copy(to, from, countOf(step) * elementBytes(step.type)),
+  ),
+);
+
+/** Whether public constants are this party's to add: m at P1 and P2, the first additive share at P1. */
+function addsConstants({ party }: RoleContext, step: RoleStep): boolean {
+  return party === "P1" || (party === "P2" && step.type.kind === "masked");
+}
+
+/** A constant's words in the result's shape. */
+function constantWords(context: RoleContext, value: TensorValue, shape: readonly number[]): number | Promise<number> {
+  return spread(context, context.constant(value), value.shape, shape, 8);
+}
+
+const addConstant: Phase = async (context, step) => {
+  const value = step.attributes.value as TensorValue;
+  const { shape } = step.type;
+  let component = 0;
+  await eachComponent(context, step, async (to, [from]) => {
+    const source = await spread(context, from, step.args[0].type.shape, shape, 8);
+    if (component++ > 0 || !addsConstants(context, step)) {
+      await context.kernels.copy(to, source, 8 * countOf(step));
+    } else if (value.data.length === 1) {
+      await context.kernels.addWord(to, source, BigInt(value.data[0]), countOf(step));
+    } else {
+      await context.kernels.add(to, source, await constantWords(context, value, shape), countOf(step));
+    }
+  });
+};
+
+const multiplyConstant: Phase = async (context, step) => {
+  const value = step.attributes.value as TensorValue;
+  const { shape } = step.type;
+  const { kernels } = context;
+  const factor = value.data.length === 1 ? undefined : await constantWords(context, value, shape);
+  await eachComponent(context, step, async (to, [from]) => {
+    const source = await spread(context, from, step.args[0].type.shape, shape, 8);
+    if (factor === undefined) {
+      await kernels.multiplyWord(to, source, BigInt(value.data[0]), countOf(step));
+    } else {
+      const right = { at: factor, other: 0, sign: 0 } as const;
+      await kernels.multiply(to, 0, { at: source, other: 0, sign: 0 }, right, countOf(step));
+    }
+  });
+};
+
+/** P1, P2: (m - 2^(s-1)) >> s and mask >> s; P0: both masks >> s. */
+const rescale: Phase = async (context, step) => {
+  const bits = step.attributes.bits as number;
+  const ring = ringOf(step.args[0]);
+  let open = context.party !== "P0";
+  await eachComponent(context, step, async (to, [from]) => {
+    if (bits > 0) {
+      await context.kernels.rescale(to, from, ring, bits, open, countOf(step));
+    } else if (to !== from) {
+      await context.kernels.copy(to, from, 8 * countOf(step));
+    }
+    open = false;
+  });
+};
+
+const sum: Phase = (context, step) =>
+  eachComponent(context, step, (to, [from]) => {
+    const { shape } = step.args[0].type;
+    const axis = step.attributes.axis as number;
+    const [outer, inner] = [sizeOf(shape.slice(0, axis)), sizeOf(shape.slice(axis + 1))];
+    return context.kernels.sumAxis(to, from, outer, shape[axis], inner);
+  });
+
+function bytesOf(step: RoleStep): 1 | 8 {
+  return elementBytes(step.type) === 8 ? 8 : 1;
+}
+
+const view: Phase = (context, step) =>
+  eachComponent(context, step, (to, [from]) => {
+    const { shape, strides, offset } = step.attributes as { shape: number[]; strides: number[]; offset: number };
+    return context.kernels.view(to, from, bytesOf(step), shape, strides, offset);
+  });
+
+const take: Phase = (context, step) => {
+  const indices = Int32Array.from(step.attributes.indices as readonly number[]);
+  return eachComponent(context, step, (to, [from]) => context.kernels.take(to, from, bytesOf(step), indices));
+};
+
+/** The flat indices that bring the arguments, laid one after the other, into the order of their concatenation. */
+function interleave(lengths: readonly number[], outer: number): Int32Array {
+  const starts = lengths.map((_, i) => outer * lengths.slice(0, i).reduce((total, n) => total + n, 0));
+  const indices = new Int32Array(outer * lengths.reduce((total, n) => total + n, 0));
+  let at = 0;
+  for (let row = 0; row < outer; row++) {
+    for (const [i, length] of lengths.entries()) {
+      for (let j = 0; j < length; j++) {
+        indices[at++] = starts[i] + row * length + j;
+      }
+    }
+  }
+  return indices;
+}
+
+const concatenate: Phase = (context, step) => {
+  const { kernels, scratch } = context;
+  const axis = step.attributes.axis as number;
+  const outer = sizeOf(step.type.shape.slice(0, axis));
+  const lengths = step.args.map((value) => sizeOf(value.type.shape.slice(axis)));
+  const bytes = bytesOf(step);
+  return eachComponent(context, step, async (to, places) => {
+    const joined = outer === 1 ? to : scratch.take(countOf(step) * bytes);
+    let at = joined;
+    for (const [i, place] of places.entries()) {
+      await kernels.copy(at, place, outer * lengths[i] * bytes);
+      at += outer * lengths[i] * bytes;
+    }
+    if (outer === 1) {
+      return;
+    }
+    const [length, parts] = [lengths[0], lengths.length];
+    if (lengths.every((each) => each === length)) {
+      await kernels.view(to, joined, bytes, [outer, parts, length], [length, outer * length, 1], 0);
+    } else {
+      await kernels.take(to, joined, bytes, interleave(lengths, outer));
+    }
+  });
+};
+
+/** P1: m - mask1. P2: -mask2. P0 holds nothing of an additive value. */
+const toAdditive: LocalRoles = {
+  P1: ({ kernels }, step) => kernels.subtract(step.place, step.args[0].place, second(step.args[0]), countOf(step)),
+  P2: ({ kernels }, step) => kernels.multiplyWord(step.place, second(step.args[0]), -1n, countOf(step)),
+};
+
+/** Unpacks m of an owner's input, a chunk at a time. */
+async function loadOpen(context: RoleContext, step: RoleStep): Promise<void> {
+  const { kernels, scratch, inputs } = context;
+  const { owner, name, ring } = step.attributes as { owner: string; name: string; ring: number };
+  const packed = await inputs.open(owner, name, packedBytes(countOf(step), ring));
+  const chunk = chunkOf(8);
+  const buffer = scratch.take(packedBytes(chunk, ring));
+  await inChunks(countOf(step), chunk, async (from, some) => {
+    const start = (from * ring) / 8;
+    context.load(packed.subarray(start, start + packedBytes(some, ring)), buffer);
+    await kernels.unpackWords(buffer, some, ring, step.place + 8 * from);
+  });
+}
+
+/** A mask from an owner's seed, or 0 for a public input. */
+async function loadMask(context: RoleContext, step: RoleStep, which: "first" | "second", to: number): Promise<void> {
+  const { owner, name } = step.attributes as { owner: string; name: string };
+  if (owner === "public") {
+    await context.kernels.zero(to, 8 * countOf(step));
+    return;
+  }
+  const masks = context.inputs.masks(owner, name);
+  await context.kernels.fillWords(masks[which], masks.block, to, countOf(step));
+}
+
+/**
+ * The owner's message came before the run: m to P1 and P2, a seed for mask1 to P0 and P1, one for mask2 to P0 and P2.
+ * Masks are regenerated from the seeds where they are used; only m is stored. A party learns m = value + fresh masks.
+ */
+const input: LocalRoles = {
+  P0: async (context, step) => {
+    await loadMask(context, step, "first", step.place);
+    await loadMask(context, step, "second", second(step));
+  },
+  P1: async (context, step) => {
+    await loadOpen(context, step);
+    await loadMask(context, step, "first", second(step));
+  },
+  P2: async (context, step) => {
+    await loadOpen(context, step);
+    await loadMask(context, step, "second", second(step));
+  },
+};
+
+/** m is the public value, both masks are 0. */
+const constant: Phase = async (context, step) => {
+  const { kernels, party } = context;
+  await kernels.zero(second(step), 8 * countOf(step));
+  await (party === "P0"
+    ? kernels.zero(step.place, 8 * countOf(step))
+    : kernels.copy(step.place, context.constant(step.attributes.value as TensorValue), 8 * countOf(step)));
+};
+
+export const LINEAR_ROLES = {
+  input,
+  constant: everyone(constant),
+  add: pairwise("add"),
+  subtract: pairwise("subtract"),
+  negate: everyone((context, step) =>
+    eachComponent(context, step, (to, [from]) => context.kernels.multiplyWord(to, from, -1n, countOf(step))),
+  ),
+  sum: everyone(sum),
+  addConstant: everyone(addConstant),
+  multiplyConstant: everyone(multiplyConstant),
+  shiftLeft: everyone((context, step) =>
+    eachComponent(context, step, (to, [from]) =>
+      context.kernels.shiftLeft(to, from, step.attributes.bits as number, countOf(step)),
+    ),
+  ),
+  relabel: copy,
+  reduce: copy,
+  rescale: everyone(rescale),
+  toAdditive,
+  reshape: copy,
+  view: everyone(view),
+  concatenate: everyone(concatenate),
+  take: everyone(take),
+} as const satisfies Record<string, LocalRoles>;
+
+export { copy as COPY_ROLES };

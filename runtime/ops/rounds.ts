@@ -1,0 +1,138 @@
+/**
+ * Roles of the openings, the only messages between P1 and P2. Each sends its half plus its own fresh mask and both add
+ * the halves up. Safe: what P1 sends is masked by k01, which P2 has not; what P2 sends by k02, which P1 has not; their
+ * sum, the new m, is masked by both. P0 draws the same masks and receives nothing.
+ */
+import { gainedBits } from "../../ir/share/rounds.js";
+import { packedBytes } from "../../ir/share/rules.js";
+import type { WordType } from "../../ir/share/types.js";
+import {
+  chunkOf,
+  countOf,
+  dealWords,
+  inChunks,
+  type Opening,
+  type OpeningRoles,
+  type RoleContext,
+  type RoleStep,
+  readWords,
+  ringOf,
+  second,
+} from "./role.js";
+
+/** P1: a1 + mask1, P2: a2 + mask2, ring bits each; the party keeps its half where m will be. */
+function remaskHalf(pair: "01" | "02", draw: number): OpeningRoles["P1"] {
+  return {
+    prepare: async ({ kernels, key }, step, section) => {
+      const count = countOf(step);
+      await kernels.fillWords(key(pair), step.blocks[draw], second(step), count);
+      await kernels.add(step.place, step.args[0].place, second(step), count);
+      await kernels.packWords(step.place, count, ringOf(step), section);
+    },
+    complete: ({ kernels }, step, section) => kernels.unpackAdd(section, countOf(step), ringOf(step), step.place, 0),
+  };
+}
+
+const remask: OpeningRoles = {
+  section: (step) => packedBytes(countOf(step), ringOf(step)),
+  P0: async ({ kernels, key }, step) => {
+    await kernels.fillWords(key("01"), step.blocks[0], step.place, countOf(step));
+    await kernels.fillWords(key("02"), step.blocks[1], second(step), countOf(step));
+  },
+  P1: remaskHalf("01", 0),
+  P2: remaskHalf("02", 1),
+};
+
+/** P1: b1 XOR mask1, P2: b2 XOR mask2, a bit each. */
+function remaskBitsHalf(pair: "01" | "02", draw: number): OpeningRoles["P1"] {
+  return {
+    prepare: async ({ kernels, key }, step, section) => {
+      const count = countOf(step);
+      await kernels.fillBits(key(pair), step.blocks[draw], second(step), count);
+      await kernels.exclusiveOr(step.place, step.args[0].place, second(step), count);
+      await kernels.packBits(step.place, count, section);
+    },
+    complete: ({ kernels }, step, section) => kernels.unpackXor(section, countOf(step), step.place),
+  };
+}
+
+const remaskBits: OpeningRoles = {
+  section: (step) => packedBytes(countOf(step), 1),
+  P0: async ({ kernels, key }, step) => {
+    await kernels.fillBits(key("01"), step.blocks[0], step.place, countOf(step));
+    await kernels.fillBits(key("02"), step.blocks[1], second(step), countOf(step));
+  },
+  P1: remaskBitsHalf("01", 0),
+  P2: remaskBitsHalf("02", 1),
+};
+
+function gained(step: RoleStep): number {
+  return gainedBits(step.args[0].type as WordType, step.type as WordType);
+}
+
+/**
+ * From the halves of carry and top to the opening's half: high = carry + (1 - msb m') top + random goes out; the new
+ * mask is (mask mod 2^k) + random 2^k, and m so far is m plus this party's high part.
+ */
+async function widenHalf(
+  context: RoleContext,
+  step: RoleStep,
+  [carry, top, random]: readonly number[],
+  section: number,
+): Promise<void> {
+  const { kernels } = context;
+  const [x] = step.args;
+  const count = countOf(step);
+  await kernels.widenJoin(second(step), second(x), random, ringOf(x), false, count);
+  await kernels.widenShare(carry, x.place, carry, top, random, ringOf(x), count);
+  await kernels.packWords(carry, count, gained(step), section);
+  await kernels.widenJoin(step.place, x.place, carry, ringOf(x), true, count);
+}
+
+function widenComplete({ kernels }: RoleContext, step: RoleStep, section: number): void | Promise<void> {
+  return kernels.unpackAdd(section, countOf(step), gained(step), step.place, ringOf(step.args[0]));
+}
+
+const prepareWidenFirst: Opening = async (context, step, section) => {
+  const { kernels, scratch, key } = context;
+  const places = [0, 1, 2].map(() => scratch.take(8 * countOf(step)));
+  for (const [i, place] of places.entries()) {
+    await kernels.fillWords(key("01"), step.blocks[i], place, countOf(step));
+  }
+  await widenHalf(context, step, places, section);
+};
+
+const prepareWidenSecond: Opening = async (context, step, section) => {
+  const { kernels, scratch, key } = context;
+  const places = [0, 1, 2].map(() => scratch.take(8 * countOf(step)));
+  await readWords(context, places[0], countOf(step), gained(step));
+  await readWords(context, places[1], countOf(step), gained(step));
+  await kernels.fillWords(key("02"), step.blocks[3], places[2], countOf(step));
+  await widenHalf(context, step, places, section);
+};
+
+/** P0 deals the carry of mask1 + mask2 over 2^k and the top bit of the sum, each in K - k bits. */
+const widen: OpeningRoles = {
+  section: (step) => packedBytes(countOf(step), gained(step)),
+  P0: async (context, step) => {
+    const { kernels, scratch, key } = context;
+    const [x] = step.args;
+    const count = countOf(step);
+    const [carry, top] = [scratch.take(8 * count), scratch.take(8 * count)];
+    await kernels.widenSecrets(carry, top, x.place, second(x), ringOf(x), count);
+    await dealWords(context, step.blocks[0], carry, count, gained(step));
+    await dealWords(context, step.blocks[1], top, count, gained(step));
+    const random = scratch.take(8 * Math.min(count, chunkOf(8)));
+    for (const [i, pair] of (["01", "02"] as const).entries()) {
+      await inChunks(count, chunkOf(8), async (from, some) => {
+        await kernels.fillWords(key(pair), step.blocks[2 + i] + from / 2, random, some);
+        const [old, fresh] = i === 0 ? [x.place, step.place] : [second(x), second(step)];
+        await kernels.widenJoin(fresh + 8 * from, old + 8 * from, random, ringOf(x), false, some);
+      });
+    }
+  },
+  P1: { prepare: prepareWidenFirst, complete: widenComplete },
+  P2: { prepare: prepareWidenSecond, complete: widenComplete },
+};
+
+export const ROUND_ROLES = { remask, remaskBits, widen } as const satisfies Record<string, OpeningRoles>;

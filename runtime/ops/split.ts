@@ -1,0 +1,302 @@
+/**
+ * Roles of the split ops: sum over terms of pub(m) * sec(mask). P0 computes the secret factors from the full mask and
+ * deals them (P1's halves are the k01 stream, P2 receives the differences); P1 and P2 multiply by the public factors,
+ * integers that follow from m and the plan's tables alone, hence equal on both. P0 receives nothing; P2 receives what
+ * a stream that it has not masks.
+ */
+
+import { packedBytes } from "../../ir/share/rules.js";
+import { counterBytes, termsOf } from "../../ir/share/split.js";
+import { COEFFICIENT_FRACTION } from "../../ir/share/tables.js";
+import type { WordType } from "../../ir/share/types.js";
+import { sizeOf } from "../../ir/tensor/value.js";
+import type { CoarseShape, PowerTable, SeriesCombine, SeriesSecrets } from "../kernels/interface.js";
+import {
+  chunkOf,
+  countOf,
+  inChunks,
+  type LocalRoles,
+  type Phase,
+  type RoleContext,
+  type RoleStep,
+  ringOf,
+  second,
+} from "./role.js";
+
+function secretsOf({ tables }: RoleContext, { attributes }: RoleStep): SeriesSecrets {
+  return {
+    ...tables.cosine(attributes.angle as number),
+    angle: attributes.angle as number,
+    harmonics: termsOf(attributes) / 2,
+    fraction: attributes.secretFraction as number,
+  };
+}
+
+function combineOf({ tables }: RoleContext, { attributes }: RoleStep): SeriesCombine {
+  return {
+    ...tables.cosine(attributes.angle as number),
+    angle: attributes.angle as number,
+    cosines: Int32Array.from(attributes.cosines as readonly number[]),
+    sines: Int32Array.from(attributes.sines as readonly number[]),
+    fraction: attributes.publicFraction as number,
+  };
+}
+
+/** The constant term at the result's fraction, before seriesTimes' factor. */
+function constantTerm({ attributes }: RoleStep): bigint {
+  const shift = (attributes.publicFraction as number) + (attributes.secretFraction as number) - COEFFICIENT_FRACTION;
+  const constant = BigInt(attributes.constant as number);
+  return shift >= 0 ? constant << BigInt(shift) : (constant + (1n << BigInt(-shift - 1))) >> BigInt(-shift);
+}
+
+/** Blocks of the stream that one term of a draw takes. */
+function blocksPerTerm(step: RoleStep): number {
+  return Math.ceil(countOf(step) / 2);
+}
+
+/** The chunk of a step with `terms` dealt words per element, and a scratch place for a chunk of terms. */
+function termScratch({ scratch }: RoleContext, step: RoleStep, terms: number) {
+  const size = Math.min(chunkOf(8 * terms), Math.ceil(countOf(step) / 128) * 128);
+  return { size, place: scratch.take(8 * size * terms) };
+}
+
+/** P0 deals the terms of a chunk that lie in scratch. */
+async function dealTerms(
+  context: RoleContext,
+  step: RoleStep,
+  draw: number,
+  place: number,
+  size: number,
+  from: number,
+  some: number,
+) {
+  const { kernels, dealing, key } = context;
+  const ring = ringOf(step);
+  for (let term = 0; term < termsOf(step.attributes); term++) {
+    const block = step.blocks[draw] + term * blocksPerTerm(step) + from / 2;
+    await dealing.write(packedBytes(some, ring), (section) =>
+      kernels.dealWords(key("01"), block, place + 8 * size * term, some, ring, section),
+    );
+  }
+}
+
+/** The halves of a chunk's terms: P1 from the stream, P2 from the dealing. */
+async function takeTerms(
+  context: RoleContext,
+  step: RoleStep,
+  draw: number,
+  place: number,
+  size: number,
+  from: number,
+  some: number,
+) {
+  const { kernels, dealing, key, party } = context;
+  const ring = ringOf(step);
+  for (let term = 0; term < termsOf(step.attributes); term++) {
+    const to = place + 8 * size * term;
+    if (party === "P1") {
+      await kernels.fillWords(key("01"), step.blocks[draw] + term * blocksPerTerm(step) + from / 2, to, some);
+    } else {
+      await kernels.unpackWords(await dealing.read(packedBytes(some, ring)), some, ring, to);
+    }
+  }
+}
+
+async function combineSeries(context: RoleContext, step: RoleStep): Promise<void> {
+  const { kernels } = context;
+  const [x] = step.args;
+  const { size, place } = termScratch(context, step, termsOf(step.attributes));
+  const series = combineOf(context, step);
+  await inChunks(countOf(step), size, async (from, some) => {
+    await takeTerms(context, step, 0, place, size, from, some);
+    await kernels.seriesCombine(step.place + 8 * from, x.place + 8 * from, place, size, series, some);
+  });
+  if (context.party === "P1") {
+    await kernels.addWord(step.place, step.place, constantTerm(step), countOf(step));
+  }
+}
+
+/** Dealt: a word for each of the 2 * harmonics terms. P1 adds the constant term. */
+const series: LocalRoles = {
+  P0: async (context, step) => {
+    const [x] = step.args;
+    const { size, place } = termScratch(context, step, termsOf(step.attributes));
+    const secrets = secretsOf(context, step);
+    await inChunks(countOf(step), size, async (from, some) => {
+      await context.kernels.seriesSecrets(place, size, x.place + 8 * from, second(x) + 8 * from, secrets, some);
+      await dealTerms(context, step, 0, place, size, from, some);
+    });
+  },
+  P1: combineSeries,
+  P2: combineSeries,
+};
+
+/** The constant's part is c_0 y: P1 has c_0 (m_y - mask1), P2 has -c_0 mask2. */
+async function addConstantTimes(context: RoleContext, step: RoleStep, scratch: number, from: number, some: number) {
+  const { kernels, party } = context;
+  const y = step.args[1];
+  const [open, mask] = [y.place + 8 * from, second(y) + 8 * from];
+  const to = step.place + 8 * from;
+  if (party === "P1") {
+    await kernels.subtract(scratch, open, mask, some);
+    await kernels.multiplyWord(scratch, scratch, constantTerm(step), some);
+  } else {
+    await kernels.multiplyWord(scratch, mask, -constantTerm(step), some);
+  }
+  await kernels.add(to, to, scratch, some);
+}
+
+async function combineSeriesTimes(context: RoleContext, step: RoleStep): Promise<void> {
+  const { kernels } = context;
+  const [x, y] = step.args;
+  const terms = termsOf(step.attributes);
+  const { size, place } = termScratch(context, step, 2 * terms);
+  const products = place + 8 * size * terms;
+  const series = combineOf(context, step);
+  await inChunks(countOf(step), size, async (from, some) => {
+    await takeTerms(context, step, 0, place, size, from, some);
+    await takeTerms(context, step, 1, products, size, from, some);
+    const [to, m, factor] = [step.place, x.place, y.place].map((at) => at + 8 * from);
+    await kernels.seriesTimes(to, m, factor, place, products, size, series, some);
+    await addConstantTimes(context, step, place, from, some);
+  });
+}
+
+/** Dealt: every secret factor, and its product with y's mask. P1, P2: sum of pub_r * (m_y sec_r - (sec_r mask_y)). */
+const seriesTimes: LocalRoles = {
+  P0: async (context, step) => {
+    const { kernels } = context;
+    const [x, y] = step.args;
+    const terms = termsOf(step.attributes);
+    const { size, place } = termScratch(context, step, 2 * terms);
+    const secrets = secretsOf(context, step);
+    await inChunks(countOf(step), size, async (from, some) => {
+      await kernels.seriesSecrets(place, size, x.place + 8 * from, second(x) + 8 * from, secrets, some);
+      await dealTerms(context, step, 0, place, size, from, some);
+      const mask = { at: y.place + 8 * from, other: second(y) + 8 * from, sign: 1 } as const;
+      for (let term = 0; term < terms; term++) {
+        const at = place + 8 * size * term;
+        await kernels.multiply(at, 0, { at, other: 0, sign: 0 }, mask, some);
+      }
+      await dealTerms(context, step, 1, place, size, from, some);
+    });
+  },
+  P1: combineSeriesTimes,
+  P2: combineSeriesTimes,
+};
+
+function powerOf({ tables }: RoleContext, step: RoleStep, factorFraction: number): PowerTable {
+  const { fraction } = step.args[0].type as WordType;
+  return {
+    ...tables.power(fraction),
+    fraction,
+    cut: step.attributes.cut as number,
+    factorFraction,
+  };
+}
+
+async function combineExponential(context: RoleContext, step: RoleStep): Promise<void> {
+  const { kernels, dealing, key, party } = context;
+  const ring = ringOf(step);
+  const power = powerOf(context, step, step.attributes.publicFraction as number);
+  await inChunks(countOf(step), chunkOf(8), async (from, some) => {
+    const to = step.place + 8 * from;
+    if (party === "P1") {
+      await kernels.fillWords(key("01"), step.blocks[0] + from / 2, to, some);
+    } else {
+      await kernels.unpackWords(await dealing.read(packedBytes(some, ring)), some, ring, to);
+    }
+    await kernels.powerCombine(to, step.args[0].place + 8 * from, to, power, some);
+  });
+}
+
+/** Dealt: one word, 2^(low bits of the mask). P1, P2 multiply by 2^-(low bits of m). */
+const exponential: LocalRoles = {
+  P0: async (context, step) => {
+    const { kernels, scratch, dealing, key } = context;
+    const [x] = step.args;
+    const power = powerOf(context, step, step.attributes.secretFraction as number);
+    const words = scratch.take(8 * Math.min(countOf(step), chunkOf(8)));
+    await inChunks(countOf(step), chunkOf(8), async (from, some) => {
+      await kernels.powerSecrets(words, x.place + 8 * from, second(x) + 8 * from, power, some);
+      await dealing.write(packedBytes(some, ringOf(step)), (section) =>
+        kernels.dealWords(key("01"), step.blocks[0] + from / 2, words, some, ringOf(step), section),
+      );
+    });
+  },
+  P1: combineExponential,
+  P2: combineExponential,
+};
+
+/** What the chunks of a coarse count have in common. */
+function coarseOf(step: RoleStep) {
+  const [x] = step.args;
+  const { width, ring } = step.attributes as { width: number; ring: number };
+  const shape: CoarseShape = { ring: ringOf(x), width, counter: ring };
+  const streamBytes = 2 ** width * counterBytes(ring);
+  return { x, shape, streamBytes, size: chunkOf(streamBytes), count: sizeOf(x.type.shape) };
+}
+
+async function accumulate(
+  context: RoleContext,
+  step: RoleStep,
+  fields: number,
+  bits: number,
+  from: number,
+  some: number,
+) {
+  const { x, shape } = coarseOf(step);
+  const segments = Int32Array.from(step.attributes.segments as readonly number[]);
+  await context.kernels.coarseAccumulate(step.place, x.place + 8 * from, fields, bits, shape, from, segments, some);
+}
+
+/** A way to get at a chunk's fields, made once for the step. */
+type Fields = (context: RoleContext, step: RoleStep) => (from: number, some: number) => Promise<number>;
+
+function coarseCombine(fields: Fields): Phase {
+  return async (context, step) => {
+    const { kernels, party } = context;
+    const { shape, count, size } = coarseOf(step);
+    const bits = party === "P1" ? 8 * counterBytes(shape.counter) : shape.counter;
+    const next = fields(context, step);
+    await kernels.zero(step.place, 8 * countOf(step));
+    await inChunks(count, size, async (from, some) => {
+      await accumulate(context, step, await next(from, some), bits, from, some);
+    });
+    await kernels.suffixSum(step.place, countOf(step) / 2 ** shape.width, 2 ** shape.width);
+  };
+}
+
+/**
+ * Dealt: the one-hot vector of the mask's top digit as counters, 2^width fields of `ring` bits per element. P1 and P2
+ * add the vectors up, rotated by m's top digit, row by row.
+ */
+const coarseCount: LocalRoles = {
+  P0: async (context, step) => {
+    const { x, shape, streamBytes, size, count } = coarseOf(step);
+    const { kernels, dealing, key } = context;
+    await inChunks(count, size, (from, some) =>
+      dealing.write(packedBytes(some * 2 ** shape.width, shape.counter), (section) => {
+        const block = step.blocks[0] + (from * streamBytes) / 16;
+        return kernels.dealCoarse(key("01"), block, x.place + 8 * from, second(x) + 8 * from, some, shape, section);
+      }),
+    );
+  },
+  P1: coarseCombine(({ kernels, scratch, key }, step) => {
+    const { streamBytes, size, count } = coarseOf(step);
+    const place = scratch.take(Math.min(size, count) * streamBytes);
+    return async (from, some) => {
+      await kernels.fillBytes(key("01"), step.blocks[0] + (from * streamBytes) / 16, place, some * streamBytes);
+      return place;
+    };
+  }),
+  P2: coarseCombine(({ dealing }, step) => {
+    const { shape } = coarseOf(step);
+    return (_from, some) => dealing.read(packedBytes(some * 2 ** shape.width, shape.counter));
+  }),
+};
+
+export const SPLIT_ROLES = { series, seriesTimes, exponential, coarseCount } as const satisfies Record<
+  string,
+  LocalRoles
+>;

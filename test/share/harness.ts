@@ -1,0 +1,266 @@
+/**
+ * A share program run by the three roles in one process, without the compiler: steps in the order of their rounds,
+ * every value in a place of its own, stream positions one after the other. Used by the law tests.
+ */
+import { randomBytes } from "node:crypto";
+import { definitionOf, type Graph, type Node } from "../../ir/graph.js";
+import type { Plan, Step } from "../../ir/plan/types.js";
+import {
+  componentBytes,
+  elementBytes,
+  type HotType,
+  type Pair,
+  placeBytes,
+  SHARE,
+  type ShareType,
+  type ShareValue,
+  type WordType,
+} from "../../ir/share/index.js";
+import { packedBytes } from "../../ir/share/rules.js";
+import { cosineQuarter, negativePowers } from "../../ir/share/tables.js";
+import { sizeOf } from "../../ir/tensor/value.js";
+import { type RunReport, runParty } from "../../runtime/interpreter.js";
+import type { KernelsFactory } from "../../runtime/kernels/interface.js";
+import { packHalves } from "../../runtime/kernels/packing.js";
+import { createPortableKernels } from "../../runtime/kernels/portable.js";
+import { streamBytes } from "../../runtime/kernels/portable-stream.js";
+import { LocalNetwork, type LocalOptions } from "../../runtime/local-transport.js";
+import { PARTIES, type PartyName, type PeerName } from "../../runtime/transport.js";
+import { inputLayouts, type OwnerShares } from "../../runtime/weight-store.js";
+
+type ShareNode = Node<ShareType>;
+
+const EMPTY = { nodes: [], outputs: [] };
+
+/** How many openings lie on the longest chain up to each node. */
+export function depthsOf(graph: Graph<ShareType>): ReadonlyMap<ShareNode, number> {
+  const depths = new Map<ShareNode, number>();
+  for (const node of graph.nodes) {
+    const own = costOf(node).depth;
+    depths.set(node, own + Math.max(0, ...node.args.map((argument) => depths.get(argument)!)));
+  }
+  return depths;
+}
+
+export function costOf(node: ShareNode) {
+  const types = node.args.map((argument) => argument.type);
+  return definitionOf(SHARE, node.op).cost(types, node.attributes, node.type);
+}
+
+/** A plan for a share program: no place is used twice. */
+export function planOf(graph: Graph<ShareType>): Plan {
+  const depths = depthsOf(graph);
+  const when = (node: ShareNode) => depths.get(node)! - (costOf(node).depth === 1 ? 0.5 : 0);
+  const order = [...graph.nodes].sort((a, b) => when(a) - when(b));
+  const index = new Map(order.map((node, i) => [node, i]));
+  const next: Record<Pair, number> = { "01": 0, "02": 0, "12": 0 };
+  const arena = { P0: 0, P12: 0 };
+  const place = (party: "P0" | "P12", bytes: number) => {
+    arena[party] += bytes;
+    return bytes === 0 ? -1 : arena[party] - bytes;
+  };
+  const steps = order.map((node): Step => {
+    const draws = definitionOf(SHARE, node.op).draws(
+      node.args.map((argument) => argument.type),
+      node.attributes,
+      node.type,
+    );
+    const places = { P0: place("P0", placeBytes(node.type, "P0")), P12: place("P12", placeBytes(node.type, "P12")) };
+    return {
+      op: node.op,
+      args: node.args.map((argument) => index.get(argument)!),
+      attributes: node.attributes,
+      type: node.type,
+      origin: 0,
+      round: depths.get(node)!,
+      draws: draws.map(({ pair, bytes }) => {
+        const block = next[pair];
+        next[pair] += Math.ceil(bytes / 16);
+        return { pair, block };
+      }),
+      places,
+    };
+  });
+  return {
+    version: 1,
+    name: "law",
+    profile: "fourier",
+    modelDigest: "",
+    shapes: {},
+    rounds: Math.max(0, ...depths.values()),
+    steps,
+    origins: ["law"],
+    owners: { model: EMPTY, data: EMPTY },
+    bindings: [],
+    reveals: [],
+    formulas: [],
+    tables: tablesOf(order),
+    arena,
+  };
+}
+
+function tablesOf(nodes: readonly ShareNode[]): Plan["tables"] {
+  const angles = nodes.map((node) => node.attributes.angle).filter((angle) => typeof angle === "number");
+  const fractions = nodes
+    .filter((node) => node.op === "exponential")
+    .map((node) => (node.args[0].type as WordType).fraction);
+  return {
+    cosines: new Map(angles.map((angle) => [angle, cosineQuarter(angle)])),
+    exponentials: new Map(fractions.map((fraction) => [fraction, negativePowers(fraction)])),
+  };
+}
+
+/** Values of the inputs, by name, as words. */
+export type Values = (name: string, count: number) => BigUint64Array;
+
+/** One owner's sharing: seeds, and the packed masked words. */
+function shareOwner(
+  plan: Plan,
+  owner: "model" | "data",
+  values: Values,
+  seed: (label: string) => Uint8Array,
+): OwnerShares {
+  const [first, second] = [seed(`${owner} first`), seed(`${owner} second`)];
+  const layouts = new Map(inputLayouts(plan.steps, owner).map((layout) => [layout.name, layout]));
+  return {
+    first,
+    second,
+    block: (name) => layouts.get(name)!.block,
+    masked: (name) => {
+      const { elements, ring, block } = layouts.get(name)!;
+      const words = values(name, elements);
+      const masks = [first, second].map(
+        (key) => new BigUint64Array(streamBytes(key, block, 8 * elements).buffer, 0, elements),
+      );
+      return pack(
+        words.map((word, i) => BigInt.asUintN(64, word + masks[0][i] + masks[1][i])),
+        ring,
+      );
+    },
+  };
+}
+
+export function pack(words: BigUint64Array, bits: number): Uint8Array {
+  const packed = new Uint8Array(packedBytes(words.length, bits));
+  packHalves(new Uint32Array(words.buffer), 0, words.length, bits, packed, 0);
+  return packed;
+}
+
+export interface Outcome {
+  readonly reports: Readonly<Record<PartyName, RunReport>>;
+  /** The value of a step, put together from the parties' arenas. */
+  readonly valueOf: (step: number) => ShareValue;
+  readonly arenas: Readonly<Record<PartyName, ArrayBuffer>>;
+}
+
+export interface RunOptions extends LocalOptions {
+  readonly kernels?: KernelsFactory;
+  /** Key material by label; random without. */
+  readonly seed?: number;
+  readonly keyOf?: (label: string) => Uint8Array;
+}
+
+/** Runs a plan in the three roles and gives access to what they hold at the end. */
+export async function runPlan(plan: Plan, values: Values, options: RunOptions = {}): Promise<Outcome> {
+  const drawn = new Map<string, Uint8Array>();
+  const material = (label: string): Uint8Array => {
+    const key = drawn.get(label) ?? options.keyOf?.(label) ?? randomBytes(16);
+    drawn.set(label, key);
+    return key;
+  };
+  const network = new LocalNetwork(options);
+  const arenas = {} as Record<PartyName, ArrayBuffer>;
+  const inputs = {
+    model: shareOwner(plan, "model", values, material),
+    data: shareOwner(plan, "data", values, material),
+  };
+  const pairs = { P0: ["01", "02"], P1: ["01", "12"], P2: ["02", "12"] } as const;
+  const run = async (party: PartyName): Promise<RunReport> => {
+    try {
+      return await runParty({
+        plan,
+        party,
+        transport: network.transport(party),
+        kernels: (bytes) => {
+          const kernels = (options.kernels ?? createPortableKernels)(bytes);
+          arenas[party] = kernels.arena;
+          return kernels;
+        },
+        keys: Object.fromEntries(pairs[party].map((pair) => [pair, material(pair)])),
+        inputs,
+        publicInput: (name) => {
+          const step = plan.steps.find(({ attributes }) => attributes.name === name)!;
+          return pack(values(name, sizeOf(step.type.shape)), (step.type as WordType).ring);
+        },
+      });
+    } finally {
+      network.close(party);
+    }
+  };
+  const results = await Promise.allSettled(PARTIES.map(run));
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed !== undefined) {
+    throw failed.reason;
+  }
+  const [P0, P1, P2] = results.map((result) => (result as PromiseFulfilledResult<RunReport>).value);
+  return { reports: { P0, P1, P2 }, arenas, valueOf: (step) => reconstruct(plan.steps[step], arenas) };
+}
+
+/** The component of a value in a party's arena, an element a word (hot: the whole element as one number). */
+function component(step: Step, arena: ArrayBuffer, party: "P0" | "P12", which: number): bigint[] {
+  const count = sizeOf(step.type.shape);
+  const size = elementBytes(step.type);
+  const start = step.places[party] + which * componentBytes(step.type);
+  return Array.from({ length: count }, (_, i) => {
+    const bytes = new Uint8Array(arena, start + i * size, size);
+    return bytes.reduceRight((word, byte) => (word << 8n) | BigInt(byte), 0n);
+  });
+}
+
+/** Which bit is set in a one-hot vector; throws where it is not one-hot. */
+function hotDigit(vector: bigint, { width }: HotType): bigint {
+  for (let digit = 0n; digit < 2n ** BigInt(width); digit++) {
+    if (vector === 1n << digit) {
+      return digit;
+    }
+  }
+  throw new Error(`0x${vector.toString(16)} is not one-hot`);
+}
+
+/** Puts a value together, and checks that both evaluators hold the same m and P0 the same masks as they. */
+function reconstruct(step: Step, arenas: Record<PartyName, ArrayBuffer>): ShareValue {
+  const { type } = step;
+  const [one, two] = [component(step, arenas.P1, "P12", 0), component(step, arenas.P2, "P12", 0)];
+  const ring = "ring" in type ? type.ring : 1;
+  const low = (words: readonly bigint[]) => BigUint64Array.from(words, (word) => BigInt.asUintN(ring, word));
+  switch (type.kind) {
+    case "additive":
+      return { type, value: low(one.map((word, i) => word + two[i])) };
+    case "bits":
+      return { type, value: low(one.map((bit, i) => bit ^ two[i])) };
+    case "hot":
+      return { type, value: BigUint64Array.from(one, (vector, i) => hotDigit(vector ^ two[i], type)) };
+  }
+  const halves = [component(step, arenas.P1, "P12", 1), component(step, arenas.P2, "P12", 1)];
+  const dealt = [0, 1].map((which) => component(step, arenas.P0, "P0", which));
+  const same = (a: readonly bigint[], b: readonly bigint[]) => low(a).every((word, i) => word === low(b)[i]);
+  if (!same(one, two) || !same(halves[0], dealt[0]) || !same(halves[1], dealt[1])) {
+    throw new Error(`the parties hold different components of ${step.op}`);
+  }
+  const bits = type.kind === "maskedBits";
+  const mask = low(dealt[0].map((word, i) => (bits ? word ^ dealt[1][i] : word + dealt[1][i])));
+  return { type, mask, value: low(one.map((word, i) => (bits ? word ^ mask[i] : word - mask[i]))) };
+}
+
+/** Frames by link. */
+export function recorder(): {
+  readonly tap: NonNullable<LocalOptions["tap"]>;
+  readonly frames: Map<string, Uint8Array[]>;
+} {
+  const frames = new Map<string, Uint8Array[]>();
+  const tap = (from: PeerName, to: PeerName, frame: Uint8Array) => {
+    const key = `${from}>${to}`;
+    frames.set(key, [...(frames.get(key) ?? []), frame]);
+  };
+  return { tap, frames };
+}

@@ -1,0 +1,294 @@
+/**
+ * For every share op a small program that uses it, with random rings, shapes and attributes. The table is exhaustive:
+ * a new op without a program does not compile.
+ */
+import { Builder, type Graph, type Node } from "../../ir/graph.js";
+import { SHARE, type ShareOpName, type ShareType, type WordType } from "../../ir/share/index.js";
+import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
+
+type ShareNode = Node<ShareType>;
+
+/** Random choices, and the nodes that programs start from. */
+export class Maker {
+  readonly builder = new Builder(SHARE);
+  private names = 0;
+
+  constructor(readonly random: () => number) {}
+
+  /** An integer from least to most. */
+  pick(least: number, most: number): number {
+    return least + Math.floor(this.random() * (most - least + 1));
+  }
+
+  flip(): boolean {
+    return this.random() < 0.5;
+  }
+
+  shape(least = 0, most = 3): number[] {
+    return Array.from({ length: this.pick(least, most) }, () => this.pick(1, 7));
+  }
+
+  /** A shape that broadcasts to this one. */
+  under(shape: readonly number[]): number[] {
+    return shape.slice(this.pick(0, shape.length)).map((n) => (this.flip() ? n : 1));
+  }
+
+  emit(op: ShareOpName, args: readonly ShareNode[], attributes = {}): ShareNode {
+    return this.builder.emit(op, args, attributes, op);
+  }
+
+  masked(shape: readonly number[] = this.shape(), ring = this.pick(4, 64), fraction = this.pick(0, 12)): ShareNode {
+    const owner = this.flip() ? "model" : "data";
+    return this.emit("input", [], { owner, name: `x${this.names++}`, ring, fraction, shape: [...shape] });
+  }
+
+  /** An input whose values are small enough for widen: |x| < 2^(ring-2). */
+  narrow(shape: readonly number[], ring: number): ShareNode {
+    const name = `narrow${this.names++}`;
+    return this.emit("input", [], { owner: "data", name, ring, fraction: 3, shape: [...shape] });
+  }
+
+  /** A masked or an additive value, whose words are fresh. */
+  words(shape?: readonly number[], ring?: number, fraction?: number): ShareNode {
+    const x = this.masked(shape, ring, fraction);
+    return this.flip() ? x : this.emit("toAdditive", [x]);
+  }
+
+  bits(shape: readonly number[] = this.shape()): ShareNode {
+    return this.emit("topBit", [this.masked(shape)], { offset: this.pick(-9, 9) });
+  }
+
+  maskedBits(shape?: readonly number[]): ShareNode {
+    return this.emit("remaskBits", [this.bits(shape)]);
+  }
+
+  /** A value of any kind that moves. */
+  any(shape: readonly number[]): ShareNode {
+    const makers = [() => this.words(shape), () => this.bits(shape), () => this.maskedBits(shape)];
+    return makers[this.pick(0, 2)]();
+  }
+
+  integers(shape: readonly number[], magnitude: number): TensorValue {
+    const data = Float64Array.from({ length: sizeOf(shape) }, () => this.pick(-magnitude, magnitude));
+    return { dtype: "i64", shape, data };
+  }
+}
+
+function pairwise(op: "add" | "subtract") {
+  return (make: Maker) => {
+    const shape = make.shape();
+    const [ring, fraction] = [make.pick(4, 64), make.pick(0, 9)];
+    const additive = make.flip();
+    const value = (at: number[]) => {
+      const x = make.masked(at, ring, fraction);
+      return additive ? make.emit("toAdditive", [x]) : x;
+    };
+    const args = [value(shape), value(make.under(shape))];
+    return make.emit(op, make.flip() ? args : args.reverse());
+  };
+}
+
+function series(op: "series" | "seriesTimes") {
+  return (make: Maker) => {
+    const angle = make.pick(3, 14);
+    const harmonics = make.pick(1, 8);
+    const coefficient = () => make.pick(-(2 ** 26), 2 ** 26);
+    const ring = make.pick(36, 60);
+    const shape = make.shape();
+    const x = make.masked(shape, make.pick(angle, 64));
+    const args = op === "series" ? [x] : [x, make.masked(shape, make.pick(ring, 64), 10)];
+    return make.emit(op, args, {
+      angle,
+      cosines: Array.from({ length: harmonics }, coefficient),
+      sines: Array.from({ length: harmonics }, coefficient),
+      constant: coefficient(),
+      coefficientFraction: 24,
+      publicFraction: make.pick(10, 16),
+      secretFraction: make.pick(10, 16),
+      ring,
+    });
+  };
+}
+
+/** A value and a dealt digit of its mask. */
+function dealt(make: Maker): { hot: ShareNode; x: ShareNode; at: number; width: number; offset: number } {
+  const width = make.pick(1, 7);
+  const x = make.masked(make.shape(), make.pick(Math.max(4, width), 64));
+  const at = make.pick(0, (x.type as WordType).ring - width);
+  return { x, at, width, hot: make.emit("digits", [x], { at, width }), offset: make.pick(-(2 ** 40), 2 ** 40) };
+}
+
+/** A strided view inside a shape. */
+function view(make: Maker): ShareNode {
+  const shape = make.shape(1, 3);
+  const x = make.any(shape);
+  const strides: number[] = [];
+  let step = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    strides.unshift(step);
+    step *= shape[axis];
+  }
+  const order = shape.map((_, i) => i).sort(() => make.random() - 0.5);
+  const reversed = make.flip() ? order[0] : -1;
+  const offset = reversed === -1 ? 0 : (shape[reversed] - 1) * strides[reversed];
+  return make.emit("view", [x], {
+    shape: [2, ...order.map((axis) => shape[axis])],
+    strides: [0, ...order.map((axis) => (axis === reversed ? -strides[axis] : strides[axis]))],
+    offset,
+  });
+}
+
+function matmul(make: Maker): ShareNode {
+  const [rows, inner, columns] = [make.pick(1, 6), make.pick(1, 6), make.pick(1, 6)];
+  const batch = make.shape(0, 2);
+  const x = make.masked([...make.under(batch), rows, inner]);
+  const y = make.masked([...make.under(batch), inner, columns]);
+  const cells = Array.from({ length: rows * columns }, (_, i) => i).filter(() => make.flip());
+  return make.emit("matmul", make.flip() ? [x, y] : [make.masked([...batch, rows, inner]), y], {
+    keep: make.flip() ? cells : [],
+  });
+}
+
+function concatenate(make: Maker): ShareNode {
+  const shape = make.shape(1, 3);
+  const axis = make.pick(0, shape.length - 1);
+  const [ring, kind] = [make.pick(4, 64), make.pick(0, 2)];
+  const equal = make.flip();
+  const part = () => {
+    const own = equal ? shape : shape.with(axis, make.pick(1, 5));
+    return kind === 0 ? make.masked(own, ring, 3) : kind === 1 ? make.bits(own) : make.maskedBits(own);
+  };
+  return make.emit("concatenate", Array.from({ length: make.pick(1, 4) }, part), { axis });
+}
+
+export const PROGRAMS: Readonly<Record<ShareOpName, (make: Maker) => ShareNode>> = {
+  input: (make) =>
+    make.flip()
+      ? make.masked()
+      : make.emit("input", [], {
+          owner: "public",
+          name: "open",
+          ring: make.pick(1, 64),
+          fraction: 0,
+          shape: make.shape(),
+        }),
+  constant: (make) => make.emit("constant", [], { value: make.integers(make.shape(), 2 ** 50), ring: 52, fraction: 1 }),
+  add: pairwise("add"),
+  subtract: pairwise("subtract"),
+  negate: (make) => make.emit("negate", [make.words()]),
+  sum: (make) => {
+    const shape = make.shape(1, 3);
+    return make.emit("sum", [make.words(shape)], { axis: make.pick(0, shape.length - 1) });
+  },
+  addConstant: (make) => {
+    const shape = make.shape();
+    const value = make.integers(make.flip() ? make.under(shape) : [3, ...shape], 2 ** 45);
+    return make.emit("addConstant", [make.words(shape)], { value });
+  },
+  multiplyConstant: (make) => {
+    const shape = make.shape();
+    const value = make.integers(make.flip() ? make.under(shape) : [3, ...shape], 2 ** 20);
+    return make.emit("multiplyConstant", [make.words(shape)], { value, fraction: make.pick(0, 5) });
+  },
+  shiftLeft: (make) => make.emit("shiftLeft", [make.words()], { bits: make.pick(0, 20) }),
+  relabel: (make) => make.emit("relabel", [make.words()], { fraction: make.pick(-3, 9) }),
+  reduce: (make) => make.emit("reduce", [make.words([5], 40)], { ring: make.pick(1, 40) }),
+  rescale: (make) => {
+    const ring = make.pick(2, 64);
+    return make.emit("rescale", [make.masked(make.shape(), ring)], { bits: make.pick(0, ring - 1) });
+  },
+  toAdditive: (make) => make.emit("toAdditive", [make.masked()]),
+  reshape: (make) => {
+    const shape = make.shape(1, 3);
+    return make.emit("reshape", [make.any(shape)], { shape: [1, sizeOf(shape)] });
+  },
+  view,
+  concatenate,
+  take: (make) => {
+    const shape = make.shape();
+    const indices = Array.from({ length: make.pick(0, 9) }, () => make.pick(-1, sizeOf(shape) - 1));
+    return make.emit("take", [make.any(shape)], { indices, shape: [indices.length] });
+  },
+  multiply: (make) => {
+    const shape = make.shape();
+    return make.emit("multiply", [make.masked(shape), make.masked(make.under(shape))]);
+  },
+  timesPublic: (make) => {
+    const shape = make.shape();
+    const ring = make.pick(1, 64);
+    const open = make.emit("input", [], { owner: "public", name: "open", ring, fraction: 0, shape: make.under(shape) });
+    return make.emit("timesPublic", [make.emit("toAdditive", [make.masked(shape)]), open]);
+  },
+  matmul,
+  dot: (make) => {
+    const shape = make.shape(1, 3);
+    return make.emit("dot", [make.masked(shape), make.masked(make.under(shape))]);
+  },
+  remask: (make) => make.emit("remask", [make.emit("toAdditive", [make.masked(undefined, make.pick(1, 64))])]),
+  remaskBits: (make) => make.maskedBits(),
+  widen: (make) => {
+    const ring = make.pick(3, 63);
+    return make.emit("widen", [make.narrow(make.shape(), ring)], { ring: make.pick(ring + 1, 64) });
+  },
+  series: series("series"),
+  seriesTimes: series("seriesTimes"),
+  exponential: (make) => {
+    const fraction = make.pick(1, 12);
+    const cut = fraction + make.pick(0, 4);
+    const x = make.masked(make.shape(), make.pick(Math.max(4, cut), 64), fraction);
+    return make.emit("exponential", [x], {
+      cut,
+      publicFraction: make.pick(8, 20),
+      secretFraction: make.pick(8, 16),
+      ring: make.pick(44, 62),
+    });
+  },
+  coarseCount: (make) => {
+    const width = make.pick(1, 6);
+    const segments = Array.from({ length: make.pick(1, 3) }, () => make.pick(1, 9));
+    const length = segments.reduce((sum, n) => sum + n, 0);
+    const x = make.masked([...make.shape(0, 2), length], make.pick(Math.max(4, width), 64));
+    return make.emit("coarseCount", [x], { width, ring: make.pick(6, 12), segments });
+  },
+  digits: (make) => dealt(make).hot,
+  less: (make) => {
+    const { hot, x, at, offset } = dealt(make);
+    return make.emit("less", [hot, x], { at, offset });
+  },
+  equals: (make) => {
+    const { hot, x, at, offset } = dealt(make);
+    return make.emit("equals", [hot, x], { at, offset, difference: make.pick(-9, 9) });
+  },
+  within: (make) => {
+    const { hot, x, at, width, offset } = dealt(make);
+    return make.emit("within", [hot, x], { at, offset, from: make.pick(-9, 9), count: make.pick(0, 2 ** width) });
+  },
+  topBit: (make) => make.bits(),
+  conjunction: (make) => {
+    const shape = make.shape();
+    return make.emit(
+      "conjunction",
+      Array.from({ length: make.pick(2, 6) }, () => make.maskedBits(shape)),
+    );
+  },
+  exclusiveOr: (make) => {
+    const shape = make.shape();
+    const value = make.flip() ? () => make.bits(shape) : () => make.maskedBits(shape);
+    return make.emit("exclusiveOr", [value(), value()]);
+  },
+  complement: (make) => make.emit("complement", [make.flip() ? make.bits() : make.maskedBits()]),
+  timesBit: (make) => {
+    const shape = make.shape();
+    const [b, x] = make.flip() ? [shape, make.under(shape)] : [make.under(shape), shape];
+    return make.emit("timesBit", [make.maskedBits(b), make.masked(x)]);
+  },
+  toArithmetic: (make) => make.emit("toArithmetic", [make.maskedBits()], { ring: make.pick(1, 64), fraction: 0 }),
+  reveal: (make) => make.emit("reveal", [make.words()], { name: "y" }),
+};
+
+/** A random program that ends in the op. */
+export function programOf(op: ShareOpName, random: () => number): Graph<ShareType> {
+  const make = new Maker(random);
+  const node = PROGRAMS[op](make);
+  return make.builder.finish([{ name: "y", node }]);
+}
