@@ -9,6 +9,8 @@
 export interface Position {
   readonly line: number;
   readonly column: number;
+  /** What to call the place where the source has no lines. */
+  readonly label?: string;
 }
 
 export type Type =

@@ -1,0 +1,268 @@
+/**
+ * StableHLO's gather and scatter. A gather takes slices of `slice_sizes` at start positions read from the last axis
+ * (`index_vector_dim`) of an index tensor. Almost all that JAX writes is a lookup of whole rows, which becomes
+ * `embedding` or `gather`; the general case becomes `gatherND` over explicit positions.
+ */
+import { sizeOf } from "../../ir/tensor/value.js";
+import { axes, type Call, field, integers, malformed, type Rule, unsupported } from "./context.js";
+import { sliceValue } from "./ops-movement.js";
+import {
+  constantOf,
+  type Emitter,
+  fromNode,
+  isConstant,
+  range,
+  sameShape,
+  splatOf,
+  type TensorNode,
+  type Value,
+} from "./values.js";
+
+export const LOOKUP: Readonly<Record<string, Rule>> = {
+  "stablehlo.gather": gather,
+  "stablehlo.scatter": scatter,
+};
+
+interface GatherNumbers {
+  /** Axes of the result that come from the slice. */
+  readonly offset: readonly number[];
+  /** Operand axes of slice size 1 that the result does not have. */
+  readonly collapsed: readonly number[];
+  readonly operandBatch: readonly number[];
+  readonly indexBatch: readonly number[];
+  /** The operand axis that each component of an index vector is for. */
+  readonly start: readonly number[];
+  readonly vectorAxis: number;
+  readonly sizes: readonly number[];
+}
+
+function readNumbers(call: Call, x: Value, indices: Value): GatherNumbers {
+  const read = (name: string, rank: number): readonly number[] =>
+    axes(call, name, field(call, "dimension_numbers", name), rank);
+  const rank = x.shape.length;
+  const [vectorAxis = 0] = field(call, "dimension_numbers", "index_vector_dim");
+  const numbers: GatherNumbers = {
+    offset: field(call, "dimension_numbers", "offset_dims"),
+    collapsed: read("collapsed_slice_dims", rank),
+    operandBatch: read("operand_batching_dims", rank),
+    indexBatch: read("start_indices_batching_dims", indices.shape.length),
+    start: read("start_index_map", rank),
+    vectorAxis,
+    sizes: integers(call, "slice_sizes"),
+  };
+  const components = vectorAxis === indices.shape.length ? 1 : indices.shape[vectorAxis];
+  const gone = [...numbers.collapsed, ...numbers.operandBatch];
+  const good =
+    vectorAxis >= 0 &&
+    components === numbers.start.length &&
+    numbers.sizes.length === rank &&
+    numbers.sizes.every((size, i) => size >= 0 && size <= x.shape[i]) &&
+    new Set(gone).size === gone.length &&
+    gone.every((axis) => numbers.sizes[axis] === 1) &&
+    numbers.operandBatch.length === numbers.indexBatch.length &&
+    !numbers.indexBatch.includes(vectorAxis) &&
+    numbers.offset.length === rank - gone.length;
+  if (!good) {
+    throw malformed(call, "the dimension numbers contradict each other or the operands");
+  }
+  return numbers;
+}
+
+function gather(call: Call, [x, indices]: readonly Value[]): readonly Value[] {
+  const { emitter, exact } = call.context;
+  const numbers = readNumbers(call, x, indices);
+  const start = emitter.whole(
+    exact ? indices : { node: withoutWrap(emitter, indices.node, x, numbers), shape: indices.shape },
+  );
+  const vectorLast = moveLast(emitter, start, numbers.vectorAxis);
+  // Axes cut to a part without an index start at 0.
+  const cut = range(x.shape.length).map((axis) =>
+    numbers.start.includes(axis) || numbers.operandBatch.includes(axis) ? x.shape[axis] : numbers.sizes[axis],
+  );
+  const source = sliceValue(emitter, x, cut.map(() => 0), cut); // biome-ignore format: one line
+  const batch = vectorLast.type.shape.slice(0, -1);
+  const rankOut = batch.length + numbers.offset.length;
+  axes(call, "offset_dims", numbers.offset, rankOut);
+  const rows = wholeRows(call, source, vectorLast, numbers) ?? positions(call, source, vectorLast, numbers);
+  return [fromNode(placeOffsets(emitter, rows, batch.length, numbers.offset, rankOut))];
+}
+
+/** Undoes `select(i < 0, i + n, i)`, numpy's negative indices: the tensor graph's lookups wrap by themselves. */
+function withoutWrap(emitter: Emitter, node: TensorNode, x: Value, { start }: GatherNumbers): TensorNode {
+  let inner = node;
+  while (inner.op === "reshape") {
+    inner = inner.args[0];
+  }
+  if (inner.op !== "select" || start.length !== 1) {
+    return node;
+  }
+  const [condition, wrapped, index] = inner.args;
+  const isWrap =
+    condition.op === "less" &&
+    condition.args[0] === index &&
+    splatOf(condition.args[1]) === 0 &&
+    wrapped.op === "add" &&
+    wrapped.args[0] === index &&
+    splatOf(wrapped.args[1]) === x.shape[start[0]] &&
+    sameShape(inner.type.shape, index.type.shape);
+  return isWrap ? emitter.reshape(index, node.type.shape) : node;
+}
+
+/** The index tensor with its vectors along the last axis. */
+function moveLast(emitter: Emitter, node: TensorNode, axis: number): TensorNode {
+  const { shape } = node.type;
+  if (axis === shape.length) {
+    return emitter.reshape(node, [...shape, 1]);
+  }
+  return emitter.transpose(node, [...range(shape.length).filter((i) => i !== axis), axis]);
+}
+
+/** One index component for one collapsed axis and everything else whole: a lookup. The result is [batch…, slice…]. */
+function wholeRows(call: Call, x: Value, indices: TensorNode, numbers: GatherNumbers): TensorNode | undefined {
+  const [axis] = numbers.start;
+  const simple =
+    numbers.start.length === 1 && numbers.operandBatch.length === 0 && sameShape(numbers.collapsed, [axis]);
+  if (!simple || x.shape[axis] === 0) {
+    return undefined;
+  }
+  const { emitter } = call.context;
+  const flat = emitter.reshape(indices, indices.type.shape.slice(0, -1));
+  const index = clampStarts(call, flat, x.shape[axis] - 1);
+  const source = emitter.whole(x);
+  if (axis === 0) {
+    const isTable = x.shape.length === 2 && !isConstant(index) && !isConstant(source);
+    return isTable ? emitter.emit("embedding", [source, index]) : emitter.emit("gather", [source, index], { axis });
+  }
+  const node = emitter.emit("gather", [source, index], { axis });
+  const rank = index.type.shape.length;
+  const batch = range(rank).map((i) => axis + i);
+  const rest = range(node.type.shape.length).filter((i) => !batch.includes(i));
+  return emitter.transpose(node, [...batch, ...rest]);
+}
+
+/**
+ * Start indices within bounds. StableHLO clamps; for data we rely on JAX's own bounds check or on the caller, as every
+ * front end does, and clamp only constants and where exactness is asked for.
+ */
+function clampStarts(call: Call, node: TensorNode, high: number): TensorNode {
+  const { emitter, exact } = call.context;
+  if (!exact && !isConstant(node)) {
+    return node;
+  }
+  if (isConstant(node) && constantOf(node).data.every((i) => i >= 0 && i <= high)) {
+    return node;
+  }
+  return emitter.emit("clamp", [node], { low: 0, high });
+}
+
+/**
+ * The general case: the indexed axes go first, every element of a slice gets its full position along them, and
+ * `gatherND` takes the rest whole. The result is [batch…, slice axes in operand order…].
+ */
+function positions(call: Call, x: Value, indices: TensorNode, numbers: GatherNumbers): TensorNode {
+  const { emitter } = call.context;
+  const rank = x.shape.length;
+  const indexed = range(rank).filter((axis) => numbers.start.includes(axis) || numbers.operandBatch.includes(axis));
+  const rest = range(rank).filter((axis) => !indexed.includes(axis));
+  const batch = indices.type.shape.slice(0, -1);
+  const kept = indexed.filter((axis) => !numbers.collapsed.includes(axis) && !numbers.operandBatch.includes(axis));
+  const shape = [...batch, ...kept.map((axis) => numbers.sizes[axis])];
+  if (indexed.length === 0) {
+    const whole = emitter.whole(x);
+    return emitter.emit("broadcast", [whole], { shape: [...batch, ...x.shape] });
+  }
+  const components = indexed.map((axis) => {
+    const base = componentOf(call, x, indices, numbers, axis);
+    const spread = emitter.reshape(base, [...base.type.shape, ...kept.map(() => 1)]);
+    const at = kept.indexOf(axis);
+    const along = at === -1 ? spread : emitter.emit("add", [spread, steps(emitter, indices, numbers.sizes[axis], kept.length - at - 1)]); // biome-ignore format: one line
+    return emitter.reshape(emitter.whole({ node: along, shape }), [...shape, 1]);
+  });
+  const vectors =
+    components.length === 1 ? components[0] : emitter.emit("concatenate", components, { axis: shape.length });
+  const source = emitter.transpose(emitter.whole(x), [...indexed, ...rest]);
+  const node = emitter.emit("gatherND", [source, vectors], { batch: 0 });
+  // Slice axes in the operand's order.
+  const order = [...kept, ...rest];
+  const sorted = range(order.length).sort((a, b) => order[a] - order[b]);
+  return emitter.transpose(node, [...range(batch.length), ...sorted.map((i) => i + batch.length)]);
+}
+
+/** The start along one operand axis for each batch position. */
+function componentOf(call: Call, x: Value, indices: TensorNode, numbers: GatherNumbers, axis: number): TensorNode {
+  const { emitter } = call.context;
+  const { shape, dtype } = indices.type;
+  const batched = numbers.operandBatch.indexOf(axis);
+  if (batched !== -1) {
+    const own = numbers.indexBatch[batched];
+    const at = own > numbers.vectorAxis ? own - 1 : own;
+    const data = Float64Array.from(range(x.shape[axis]));
+    const tail = shape.slice(at + 1, -1).map(() => 1);
+    return emitter.constant({ dtype, shape: [x.shape[axis], ...tail], data });
+  }
+  const component = numbers.start.indexOf(axis);
+  const starts = shape.map((n, i) => (i === shape.length - 1 ? component : n && 0));
+  const ends = shape.map((n, i) => (i === shape.length - 1 ? component + 1 : n));
+  const part = sliceValue(emitter, fromNode(indices), starts, ends).node;
+  const node = emitter.reshape(part, shape.slice(0, -1));
+  return clampStarts(call, node, x.shape[axis] - numbers.sizes[axis]);
+}
+
+function steps(emitter: Emitter, like: TensorNode, count: number, trailing: number): TensorNode {
+  const shape = [count, ...Array.from({ length: trailing }, () => 1)];
+  return emitter.constant({ dtype: like.type.dtype, shape, data: Float64Array.from(range(count)) });
+}
+
+/** [batch…, slice…] with the slice axes where `offset` says. */
+function placeOffsets(
+  emitter: Emitter,
+  node: TensorNode,
+  batchRank: number,
+  offset: readonly number[],
+  rank: number,
+): TensorNode {
+  let batch = 0;
+  const order = range(rank).map((axis) => {
+    const at = offset.indexOf(axis);
+    return at === -1 ? batch++ : batchRank + at;
+  });
+  return emitter.transpose(node, order);
+}
+
+/** Only what `x.at[i].set(rows)` writes: whole rows replaced at positions along the leading axes. */
+function scatter(call: Call, operands: readonly Value[]): readonly Value[] {
+  const [x, indices, updates] = operands;
+  const { emitter } = call.context;
+  const read = (name: string): readonly number[] => field(call, "scatter_dimension_numbers", name);
+  const [vectorAxis = 0] = read("index_vector_dim");
+  const inserted = read("inserted_window_dims");
+  const window = read("update_window_dims");
+  const leading = range(inserted.length);
+  const last = updates?.shape.length ?? 0;
+  const trailing = range(window.length).map((i) => last - window.length + i);
+  const rows =
+    operands.length === 3 &&
+    sameShape(inserted, leading) &&
+    sameShape(read("scatter_dims_to_operand_dims"), leading) &&
+    sameShape(window, trailing) &&
+    read("input_batching_dims").length === 0 &&
+    trailing.every((axis, i) => updates.shape[axis] === x.shape[inserted.length + i]);
+  if (!rows || !replaces(call)) {
+    throw unsupported(call, "other than replacing whole rows", "build the array with jnp.where or jnp.concatenate");
+  }
+  if (vectorAxis < 0 || vectorAxis > indices.shape.length) {
+    throw malformed(call, "'index_vector_dim' is outside the indices");
+  }
+  if (sizeOf(updates.shape) === 0) {
+    return [x];
+  }
+  const vectors = moveLast(emitter, emitter.whole(indices), vectorAxis);
+  return [fromNode(emitter.emit("scatterND", [emitter.whole(x), vectors, emitter.whole(updates)]))];
+}
+
+/** Does the update computation return its second argument? */
+function replaces(call: Call): boolean {
+  const [region] = call.operation.regions;
+  const [only] = region?.operations ?? [];
+  return region?.args.length === 2 && region.operations.length === 1 && only.operands[0] === region.args[1].name;
+}
