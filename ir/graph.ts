@@ -108,7 +108,13 @@ export class Builder<T> {
   }
 }
 
-function inferAt<T>(definition: OpDefinition<T>, op: string, args: readonly Node<T>[], attributes: Attributes, origin: string): T {
+function inferAt<T>(
+  definition: OpDefinition<T>,
+  op: string,
+  args: readonly Node<T>[],
+  attributes: Attributes,
+  origin: string,
+): T {
   try {
     return definition.infer(
       args.map((argument) => argument.type),

@@ -9,6 +9,7 @@
  * does not tell whether a tensor was held in single or double precision: parsed ones are double.
  * `parse(print(g))` equals g, and what prints equal is equal.
  */
+import { fail } from "./diagnostics.js";
 import {
   type AttributeKind,
   type AttributeKinds,
@@ -91,7 +92,8 @@ function printTensor(value: TensorValue): string {
 
 /**
  * The graph that a text says; the inverse of `print`. Empty lines and lines that begin with `#` are passed over. Nodes
- * may have any names (`%q`), defined before they are used. Throws an error that names the line.
+ * may have any names (`%q`), defined before they are used. E0301, with the line, where it does not
+ * fit the language.
  */
 export function parse<T>(text: string, level: Level<T>): Graph<T> {
   const builder = new Builder(level);
@@ -109,7 +111,11 @@ export function parse<T>(text: string, level: Level<T>): Graph<T> {
         parseDefinition(scanner, builder, names);
       }
     } catch (error) {
-      throw new Error(`line ${i + 1}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      throw fail({
+        code: "E0301",
+        what: `line ${i + 1} of the ${level.name} program cannot be read`,
+        why: error instanceof Error ? error.message : String(error),
+      });
     }
   });
   return { nodes: builder.nodes, outputs };
