@@ -7,7 +7,7 @@ import type { Graph } from "../ir/graph.js";
 import { TENSOR } from "../ir/tensor/index.js";
 import type { TensorType } from "../ir/tensor/value.js";
 import { print } from "../ir/text.js";
-import { printViolation, verify } from "../ir/verify.js";
+import { verify } from "../ir/verify.js";
 import { TENSOR_PASSES } from "../passes/index.js";
 import { type Placed, place } from "../passes/place.js";
 
@@ -54,6 +54,6 @@ export function compileTensors(graph: Graph<TensorType>, options: PipelineOption
 function check(graph: Graph<TensorType>, who: string): void {
   const violations = verify(graph, TENSOR);
   if (violations.length > 0) {
-    throw new Error(`after ${who}:\n${violations.map(printViolation).join("\n")}`);
+    throw new Error(`after ${who}:\n${violations.map(String).join("\n")}`);
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Keys for attributes, so that equal nodes can be found: exact (tensors compared element by element, once), and a
- * structural hash that leaves the names of inputs and parameters out, so that two exports of one model order the
- * arguments of commutative ops alike.
+ * structural hash that leaves the names of inputs and parameters and the values of constants out (exporters round them
+ * differently), so that two exports of one model order the arguments of commutative ops alike.
  */
 import type { Attributes, Node } from "../ir/graph.js";
 import { sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
@@ -19,13 +19,13 @@ export class Interner {
     return names.map((name) => `{${name}:${this.keyOfValue(attributes[name])}}`).join("");
   }
 
-  /** A 32-bit hash of op, attributes (without names), type and the arguments' hashes. */
+  /** A 32-bit hash of op, attributes (without names and tensors), type and the arguments' hashes. */
   hashOf(node: Node<TensorType>, args: readonly number[]): number {
     let text = `${node.op}:${node.type.dtype}[${node.type.shape.join()}]`;
     for (const name of Object.keys(node.attributes).sort()) {
       const value = node.attributes[name];
       if (!NAMES.has(name)) {
-        text += isTensor(value) ? `;${hashTensor(value)}` : `;${name}=${String(value)}`;
+        text += isTensor(value) ? ";constant" : `;${name}=${String(value)}`;
       }
     }
     return args.reduce((hash, each) => mix(hash, each), hashText(text));

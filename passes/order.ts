@@ -21,7 +21,7 @@ const order: Rule = {
 };
 
 export function canonicalOrder(placed: Placed): Placed {
-  const secret = depthFirst(transfer(placed.secret, new Rewriter([order])));
+  const secret = depthFirst(transfer(placed.secret, new Rewriter([order])).next);
   const places = new Map(secret.nodes.flatMap((node, i) => (node.op === "input" ? [[node.attributes.name, i]] : [])));
   const bindings = [...placed.bindings].sort((a, b) => Number(places.get(a.input)) - Number(places.get(b.input)));
   return { ...placed, secret, bindings };

@@ -26,13 +26,13 @@ export interface Rule {
   readonly apply: (node: TensorNode, rewriter: Rewriter) => TensorNode | Refusal | undefined;
 }
 
-/** What a node's value depends on, and a hash of its structure that leaves names out. */
+/** What a node's value depends on, and a hash of its structure. */
 export interface Facts {
   /** It depends on a weight of the model's owner. */
   readonly parameter: boolean;
   /** It depends on an input. */
   readonly input: boolean;
-  /** Equal for nodes that differ only in the names of inputs and parameters. */
+  /** Equal for nodes that differ only in names of inputs and parameters and in values of constants. */
   readonly hash: number;
   /** The order of creation. */
   readonly id: number;
@@ -50,8 +50,6 @@ const DEEPEST = 400;
 
 export class Rewriter {
   readonly builder = new Builder<TensorType>(TENSOR);
-  /** How many rules have fired. */
-  fired = 0;
   private readonly made = new Map<string, TensorNode>();
   private readonly facts = new Map<TensorNode, Facts>();
   private readonly interner = new Interner();
@@ -126,6 +124,11 @@ export class Rewriter {
     return !this.factsOf(node).input;
   }
 
+  /** Whether the node is this op of these arguments. */
+  isExactly(node: TensorNode, op: string, args: readonly TensorNode[], attributes: Attributes): boolean {
+    return this.keyOf(node.op, node.args, node.attributes) === this.keyOf(op, args, attributes);
+  }
+
   private keyOf(op: string, args: readonly TensorNode[], attributes: Attributes): string {
     const ids = args.map((argument) => this.factsOf(argument).id);
     return `${op}(${ids.join()})${this.interner.keyOf(attributes)}`;
@@ -170,7 +173,6 @@ export class Rewriter {
         this.options.explain?.(rule.name, node.origin, outcome.why);
       } else if (outcome !== node) {
         checkType(rule, node, outcome);
-        this.fired += 1;
         return outcome;
       }
     }
@@ -190,23 +192,37 @@ function checkType(rule: Rule, from: TensorNode, to: TensorNode): void {
 export function rewriteWith(graph: TensorGraph, rules: readonly Rule[], options: RewriteOptions = {}): TensorGraph {
   const mostSweeps = 40;
   let current = graph;
+  let last = "";
   for (let sweep = 0; sweep < mostSweeps; sweep++) {
     const rewriter = new Rewriter(rules, options);
-    const next = transfer(current, rewriter);
-    if (rewriter.fired === 0) {
+    const { next, changed } = transfer(current, rewriter);
+    if (changed === undefined) {
       return next.nodes.length === graph.nodes.length && sweep === 0 ? graph : next;
     }
+    last = changed;
     current = next;
   }
-  throw new Error(`rules ${rules.map((rule) => rule.name).join(", ")} do not come to rest`);
+  throw new Error(`rules do not come to rest: ${last}`);
+}
+
+export interface Transfer {
+  readonly next: TensorGraph;
+  /** A node that came out different, in words. */
+  readonly changed?: string;
 }
 
 /** The graph as the rewriter makes it, node by node. */
-export function transfer(graph: TensorGraph, rewriter: Rewriter): TensorGraph {
+export function transfer(graph: TensorGraph, rewriter: Rewriter): Transfer {
   const made = new Map<TensorNode, TensorNode>();
+  let changed: string | undefined;
   for (const node of graph.nodes) {
     const args = node.args.map((argument) => made.get(argument)!);
-    made.set(node, rewriter.emit(node.op, args, node.attributes, node.origin));
+    const result = rewriter.emit(node.op, args, node.attributes, node.origin);
+    made.set(node, result);
+    if (changed === undefined && !rewriter.isExactly(result, node.op, args, node.attributes)) {
+      changed = `'${node.op}' at '${node.origin}' became '${result.op}'`;
+    }
   }
-  return rewriter.builder.finish(graph.outputs.map(({ name, node }) => ({ name, node: made.get(node)! })));
+  const next = rewriter.builder.finish(graph.outputs.map(({ name, node }) => ({ name, node: made.get(node)! })));
+  return changed === undefined ? { next } : { next, changed };
 }

@@ -19,14 +19,17 @@ export function maskRules(isBinary: (name: string) => boolean): readonly Rule[] 
   const analyse = () => new ElementAnalysis((input) => isBinary(input.attributes.name as string));
   const apply = (node: TensorNode, rewriter: Rewriter): TensorNode | undefined => {
     const { scores, keeps } = peel(node.args[0], rewriter, analyse);
-    if (keeps.length === 0 || scores.type.shape.join() !== node.type.shape.join()) {
+    const all = [...keeps, ...node.args.slice(1)];
+    if (all.length === 0 || scores.type.shape.join() !== node.type.shape.join()) {
       return undefined;
     }
-    const all = node.args.length > 1 ? [...keeps, node.args[1]] : keeps;
     const keep = all.reduce((left, right) => rewriter.emit("and", [left, right], {}, node.origin));
     const normal = keepOf(keep, rewriter, analyse()) ?? keep;
-    const idle = scalarOf(normal) === 1;
-    return rewriter.emit("softmax", idle ? [scores] : [scores, normal], node.attributes, node.origin);
+    if (keeps.length === 0 && normal === node.args[1]) {
+      return undefined;
+    }
+    const args = scalarOf(normal) === 1 ? [scores] : [scores, normal];
+    return rewriter.emit("softmax", args, node.attributes, node.origin);
   };
   return [{ name: "mask of a softmax", ops: ["softmax"], apply }];
 }

@@ -6,22 +6,37 @@
 import type { Rewriter, Rule, TensorNode } from "../rewriter.js";
 import { floats, scalarOf } from "./common.js";
 
+const VIEWS: ReadonlySet<string> = new Set(["reshape", "transpose", "broadcast"]);
+
+interface Split {
+  readonly x: TensorNode;
+  readonly c: TensorNode;
+}
+
+/** The scalar factor of a value, seen through movement, and the value without it. */
+function splitFactor(rewriter: Rewriter, node: TensorNode): Split | undefined {
+  if (node.op === "multiply" && scalarOf(node.args[1]) !== undefined) {
+    return { x: node.args[0], c: node.args[1] };
+  }
+  const inner = VIEWS.has(node.op) ? splitFactor(rewriter, node.args[0]) : undefined;
+  return inner === undefined
+    ? undefined
+    : { x: rewriter.emit(node.op, [inner.x], node.attributes, node.origin), c: inner.c };
+}
+
 /** (a · c) · b and a · (b · c) for a scalar c: on the weight, or else on the left. */
 const factorOfOperand: Rule = {
   name: "scalar factor of an operand",
   ops: ["matmul"],
   apply(node, rewriter) {
     const [a, b] = node.args;
-    const factor = (x: TensorNode) => (x.op === "multiply" ? scalarOf(x.args[1]) : undefined);
-    const [left, right] = [factor(a), factor(b)];
     const make = (op: string, ...args: TensorNode[]) => rewriter.emit(op, args, {}, node.origin);
-    if (left !== undefined && rewriter.isStatic(b) && !rewriter.isStatic(a)) {
-      return make("matmul", a.args[0], make("multiply", b, a.args[1]));
+    if (rewriter.isStatic(b)) {
+      const left = rewriter.isStatic(a) ? undefined : splitFactor(rewriter, a);
+      return left === undefined ? undefined : make("matmul", left.x, make("multiply", b, left.c));
     }
-    if (right !== undefined && !rewriter.isStatic(b)) {
-      return make("matmul", make("multiply", a, b.args[1]), b.args[0]);
-    }
-    return undefined;
+    const right = splitFactor(rewriter, b);
+    return right === undefined ? undefined : make("matmul", make("multiply", a, right.c), right.x);
   },
 };
 
@@ -88,10 +103,8 @@ const factorOfQuery: Rule = {
   ops: ["matmul"],
   apply(node, rewriter) {
     const [a, b] = node.args;
-    if (a.op !== "multiply" || scalarOf(a.args[1]) === undefined || rewriter.isStatic(b)) {
-      return undefined;
-    }
-    const drawn = absorb(rewriter, a.args[0], a.args[1]);
+    const split = rewriter.isStatic(b) ? undefined : splitFactor(rewriter, a);
+    const drawn = split === undefined ? undefined : absorb(rewriter, split.x, split.c);
     return drawn === undefined ? undefined : rewriter.emit("matmul", [drawn, b], {}, node.origin);
   },
 };

@@ -5,7 +5,7 @@
  */
 import { sizeOf } from "../../ir/tensor/value.js";
 import type { Rewriter, Rule, TensorNode } from "../rewriter.js";
-import { broadcastShapes, equalShapes } from "../shapes.js";
+import { broadcastShapes, equalShapes, reshapeGroups } from "../shapes.js";
 import { floats, integersOf, isClose, scalarOf } from "./common.js";
 import { emitSlice } from "./movement.js";
 
@@ -36,12 +36,49 @@ const rows: Rule = {
     if (view.op !== "reshape" || rankOne || weight.type.shape.length !== 2) {
       return undefined;
     }
-    const [x] = view.args;
-    if (x.type.shape.at(-1) !== view.type.shape.at(-1)) {
+    const x = unflattened(view, rewriter);
+    if (x === undefined) {
       return undefined;
     }
     const product = rewriter.emit("matmul", [x, weight], {}, node.origin);
     return rewriter.emit("reshape", [product], { shape: node.type.shape }, node.origin);
+  },
+};
+
+/** The reshape's argument with the same last axis and its own axes before it, where that is another shape. */
+function unflattened(view: TensorNode, rewriter: Rewriter): TensorNode | undefined {
+  const [x] = view.args;
+  const [source, target] = [x.type.shape, view.type.shape];
+  if (source.at(-1) === target.at(-1)) {
+    return x;
+  }
+  const last = reshapeGroups(source, target)?.at(-1);
+  const shape = last === undefined ? [] : [...source.slice(0, last.from[0]), target[target.length - 1]];
+  const merges = last !== undefined && last.to[0] === target.length - 1 && shape.length > 1;
+  return merges && !equalShapes(shape, target) ? rewriter.emit("reshape", [x], { shape }, view.origin) : undefined;
+}
+
+/** (x · W + y) + p = (x · W + p) + y for a vector p: a bias stands beside its product (but not the β of a norm). */
+const biasBesideProduct: Rule = {
+  name: "bias beside its product",
+  ops: ["add"],
+  apply(node, rewriter) {
+    const vector = (p: TensorNode) => rewriter.isStatic(p) && p.type.shape.length === 1;
+    const make = (...args: TensorNode[]) => rewriter.emit("add", args, {}, node.origin);
+    const linear = (x: TensorNode) => x.op === "matmul" && rewriter.isOwned(x.args[1]) && !rewriter.isStatic(x.args[0]);
+    for (const [inner, other] of [node.args, [node.args[1], node.args[0]]]) {
+      if (inner.op !== "add" || !floats(node)) {
+        continue;
+      }
+      const [a, b] = inner.args;
+      if (vector(other) && linear(a) !== linear(b)) {
+        return linear(a) ? make(make(a, other), b) : make(make(b, other), a);
+      }
+      if (linear(other) && vector(b) && !linear(a) && a.op !== "multiply") {
+        return make(make(other, b), a);
+      }
+    }
+    return undefined;
   },
 };
 
@@ -195,5 +232,5 @@ const mean: Rule = {
 };
 
 export const PRODUCTS: readonly Rule[] = [
-  ...[vectors, rows, batches, plainRight, weightRight, turnedProduct, sliceOfLinear, mean],
+  ...[vectors, rows, biasBesideProduct, batches, plainRight, weightRight, turnedProduct, sliceOfLinear, mean],
 ];
