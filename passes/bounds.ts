@@ -12,6 +12,7 @@ type Rule = (node: ShareNode, args: readonly number[]) => number;
 const first: Rule = (_, [x]) => x;
 
 const RULES: Readonly<Record<string, Rule>> = {
+  reveal: first,
   remask: first,
   rescale: first,
   shiftLeft: first,

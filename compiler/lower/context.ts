@@ -173,8 +173,10 @@ export class Lowering {
     if (known !== undefined) {
       return known;
     }
-    const made = this.emit("input", [], { owner: source.owner, name, ring: 0, fraction: bits, shape: node.type.shape });
-    this.inputs.set(key, made);
+    const unique = this.inputs.has(name) ? key : name;
+    const attributes = { owner: source.owner, name: unique, ring: 0, fraction: bits, shape: node.type.shape };
+    const made = this.emit("input", [], attributes);
+    this.inputs.set(key, made).set(unique, made);
     return this.bounded(made, this.boundOf(node));
   }
 

@@ -17,6 +17,8 @@ import { ANGLE_BITS, seriesAttributes } from "./series.js";
 const BASE = 4;
 const SECRET_FRACTION = 14;
 const HARMONICS = 7;
+/** Fractional bits of the finest public table. */
+const WIDEST_TABLE = 24;
 /** The widest digit that may be dealt: 2^13 bits per value. */
 const WIDEST_DIGIT = 13;
 
@@ -121,7 +123,12 @@ function bucketSeries(
     (t) => t ** -exponent,
   );
   const angle = lowering.atFraction(x, ANGLE_BITS - periodExponent);
-  const bits = { publicFraction: fraction + 2, secretFraction: SECRET_FRACTION };
-  const value = lowering.emit("series", [angle], seriesAttributes(series, bits, scale * start ** exponent));
+  // The tables hold numbers near 1; the power of two that makes them so goes into the label.
+  const magnitude = scale * start ** exponent;
+  const shift = Math.round(Math.log2(magnitude));
+  const publicFraction = Math.min(WIDEST_TABLE, Math.max(4, fraction + 2 + shift));
+  const bits = { publicFraction, secretFraction: SECRET_FRACTION };
+  const table = lowering.emit("series", [angle], seriesAttributes(series, bits, magnitude / 2 ** shift));
+  const value = lowering.emit("relabel", [table], { fraction: publicFraction + SECRET_FRACTION - shift });
   return lowering.atFraction(value, fraction);
 }

@@ -1,0 +1,135 @@
+/**
+ * A model file becomes a plan: front end → tensor passes → place → ranges → share program → rings → plan. Each step is
+ * one call; what a step decides is an argument of the next.
+ */
+import { createHash } from "node:crypto";
+import type { Diagnostic } from "../ir/diagnostics.js";
+import type { Graph } from "../ir/graph.js";
+import type { Binding, Plan } from "../ir/plan/types.js";
+import { SHARE, type ShareType } from "../ir/share/index.js";
+import type { WeightStore } from "../ir/tensor/index.js";
+import { TENSOR } from "../ir/tensor/index.js";
+import { isFloat, type TensorType } from "../ir/tensor/value.js";
+import { print } from "../ir/text.js";
+import { verify } from "../ir/verify.js";
+import { levels } from "../passes/levels.js";
+import type { Placed } from "../passes/place.js";
+import { type Calibration, calibrate, type ModelInputs, type SecretInputs } from "./calibrate.js";
+import { emit } from "./emit.js";
+import { importModel } from "./import.js";
+import { lower, type Precision } from "./lower/index.js";
+import { compileTensors, isPublicByName } from "./pipeline.js";
+
+export interface CompileOptions {
+  /** Values of symbolic dimensions, and whole shapes of inputs. */
+  readonly dims?: Readonly<Record<string, number>>;
+  readonly shapes?: Readonly<Record<string, readonly number[]>>;
+  readonly profile?: Plan["profile"];
+  /** Inputs that are secret or public against the default (masks, token types and positions are public). */
+  readonly secret?: readonly string[];
+  readonly public?: readonly string[];
+  /** Names of the outputs to reveal; all if absent. */
+  readonly reveal?: readonly string[];
+  /** Inputs to calibrate ranges with. */
+  readonly calibration?: readonly ModelInputs[];
+  readonly precision?: Precision;
+  /** False for cost questions: weights are never read. */
+  readonly weights?: boolean;
+  /** Called with the text of every graph on the way. */
+  readonly dump?: (name: string, text: string) => void;
+}
+
+export interface Compiled {
+  readonly plan: Plan;
+  readonly warnings: readonly Diagnostic[];
+  readonly weights: WeightStore;
+  readonly calibration: Calibration["method"];
+}
+
+export const DEFAULT_PRECISION: Precision = { activation: 12, weight: 12 };
+
+/** Compiles a model file. Throws diagnostics for what the model or the options lack. */
+export async function compileModel(path: string, options: CompileOptions = {}): Promise<Compiled> {
+  const model = await importModel(path, { dims: options.dims ?? {}, shapes: options.shapes ?? {} });
+  const isPublic = (input: string) =>
+    (options.public ?? []).includes(input) || (isPublicByName(input) && !(options.secret ?? []).includes(input));
+  const graph = withOutputs(model.graph, options.reveal);
+  const dump = options.dump === undefined ? {} : { dump: options.dump };
+  const placed = compileTensors(graph, { isPublic, ...dump });
+  const inputOf = secretInputs(placed);
+  const weights = options.weights === false ? undefined : model.weights;
+  const calibration = calibrate(placed, weights, options.calibration, inputOf);
+  const { share, bindings } = lowerPlaced(placed, calibration, inputOf, options);
+  const plan = emit(share, {
+    name: model.name,
+    profile: options.profile ?? "fourier",
+    modelDigest: digestOf(model.graph),
+    shapes: Object.fromEntries(model.inputs.map(({ name, shape }) => [name, shape])),
+    owners: { model: placed.model, data: placed.data },
+    bindings,
+    formulas: [],
+  });
+  return { plan, warnings: model.warnings, weights: model.weights, calibration: calibration.method };
+}
+
+function lowerPlaced(
+  placed: Placed,
+  calibration: Calibration,
+  inputOf: SecretInputs,
+  options: CompileOptions,
+): { share: Graph<ShareType>; bindings: Binding[] } {
+  const names = placed.bindings.map(({ input }) => input);
+  const lowered = lower(placed.secret, {
+    precision: options.precision ?? DEFAULT_PRECISION,
+    ranges: calibration.report.ranges,
+    variances: calibration.report.variances,
+    inputs: new Map(names.map((name) => [name, inputOf(name)])),
+  });
+  options.dump?.("50-lower", print(lowered.graph, SHARE));
+  const share = levels(lowered.graph, lowered.bounds);
+  options.dump?.("51-levels", print(share, SHARE));
+  const violations = verify(share, SHARE);
+  if (violations.length > 0) {
+    throw new Error(`after pass 'levels':\n${violations.map(String).join("\n")}`);
+  }
+  return { share, bindings: bindingsOf(share, placed) };
+}
+
+/** The share program's inputs; one that is read at several fractions has an input for each. */
+function bindingsOf(share: Graph<ShareType>, placed: Placed): Binding[] {
+  return share.nodes
+    .filter(({ op }) => op === "input")
+    .map(({ attributes }) => {
+      const input = attributes.name as string;
+      const bound = placed.bindings.find((binding) => binding.input === input.replace(/@\d+$/, ""));
+      const exact = placed.bindings.find((binding) => binding.input === input) ?? bound!;
+      return { ...exact, input };
+    });
+}
+
+function secretInputs(placed: Placed): SecretInputs {
+  const known = new Map(
+    placed.bindings.map(({ input, owner, output }) => {
+      const program = owner === "model" ? placed.model : placed.data;
+      const node = program.outputs.find(({ name }) => name === output)!.node;
+      return [input, { owner, integral: isIntegral(node) }] as const;
+    }),
+  );
+  return (name) => known.get(name)!;
+}
+
+/** Whether a value is 0 or 1 (or another small integer): one-hot rows, masks, and their movements. */
+function isIntegral(node: Placed["data"]["nodes"][number]): boolean {
+  const movement = ["reshape", "transpose", "broadcast", "slice", "concatenate", "gather", "cast"].includes(node.op);
+  return !isFloat(node.type.dtype) || node.op === "oneHot" || (movement && node.args.slice(0, 1).every(isIntegral));
+}
+
+function withOutputs(graph: Graph<TensorType>, reveal: readonly string[] | undefined): Graph<TensorType> {
+  return reveal === undefined
+    ? graph
+    : { ...graph, outputs: graph.outputs.filter(({ name }) => reveal.includes(name)) };
+}
+
+function digestOf(graph: Graph<TensorType>): string {
+  return createHash("sha256").update(print(graph, TENSOR)).digest("hex");
+}
