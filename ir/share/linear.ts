@@ -49,7 +49,7 @@ function declared(attributes: Attributes, shape: readonly number[]): WordType {
 
 const SOURCES = {
   input: {
-    doc: "A value of an owner, shared before the run: the owner gives one seed to P0 and P1, one to P0 and P2 (the masks), and m to P1 and P2. Its masks come from the owner's seeds, not from the session's streams. A public input has the mask 0.",
+    doc: "A value of an owner, shared before the run: the owner gives one seed to P0 and P1, one to P0 and P2 (the masks), and m to P1 and P2. Its draws are from the streams of the owner's own two seeds, at the same position in both, not from the session's. A public input has the mask 0.",
     arity: [0, 0],
     attributes: { owner: "string", name: "string", ring: "integer", fraction: "integer", shape: "integers" },
     infer: (_, attributes) => {
@@ -58,6 +58,15 @@ const SOURCES = {
       return declared(attributes, shapeOf(attributes, "shape"));
     },
     demand: () => [],
+    draws: (_, attributes, type) => {
+      const bytes = 8 * sizeOf(type.shape);
+      return attributes.owner === "public"
+        ? []
+        : [
+            { pair: "01", bytes },
+            { pair: "02", bytes },
+          ];
+    },
   },
   constant: {
     doc: "A public integer tensor as a masked value with mask 0.",

@@ -9,7 +9,6 @@ import {
   componentBytes,
   elementBytes,
   type HotType,
-  type Pair,
   placeBytes,
   SHARE,
   type ShareType,
@@ -20,7 +19,7 @@ import { packedBytes } from "../../ir/share/rules.js";
 import { cosineQuarter, negativePowers } from "../../ir/share/tables.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import { type RunReport, runParty } from "../../runtime/interpreter.js";
-import type { KernelsFactory } from "../../runtime/kernels/interface.js";
+import type { Kernels, KernelsFactory } from "../../runtime/kernels/interface.js";
 import { packHalves } from "../../runtime/kernels/packing.js";
 import { createPortableKernels } from "../../runtime/kernels/portable.js";
 import { streamBytes } from "../../runtime/kernels/portable-stream.js";
@@ -53,7 +52,12 @@ export function planOf(graph: Graph<ShareType>): Plan {
   const when = (node: ShareNode) => depths.get(node)! - (costOf(node).depth === 1 ? 0.5 : 0);
   const order = [...graph.nodes].sort((a, b) => when(a) - when(b));
   const index = new Map(order.map((node, i) => [node, i]));
-  const next: Record<Pair, number> = { "01": 0, "02": 0, "12": 0 };
+  const next = new Map<string, number>();
+  const take = (stream: string, bytes: number) => {
+    const block = next.get(stream) ?? 0;
+    next.set(stream, block + Math.ceil(bytes / 16));
+    return block;
+  };
   const arena = { P0: 0, P12: 0 };
   const place = (party: "P0" | "P12", bytes: number) => {
     arena[party] += bytes;
@@ -73,11 +77,10 @@ export function planOf(graph: Graph<ShareType>): Plan {
       type: node.type,
       origin: 0,
       round: depths.get(node)!,
-      draws: draws.map(({ pair, bytes }) => {
-        const block = next[pair];
-        next[pair] += Math.ceil(bytes / 16);
-        return { pair, block };
-      }),
+      draws: draws.map(({ pair, bytes }) => ({
+        pair,
+        block: node.op === "input" ? take(`${node.attributes.owner} ${pair}`, bytes) : take(pair, bytes),
+      })),
       places,
     };
   });
@@ -151,6 +154,8 @@ export interface Outcome {
   /** The value of a step, put together from the parties' arenas. */
   readonly valueOf: (step: number) => ShareValue;
   readonly arenas: Readonly<Record<PartyName, ArrayBuffer>>;
+  /** Frees the arenas. */
+  readonly close: () => void;
 }
 
 export interface RunOptions extends LocalOptions {
@@ -169,6 +174,7 @@ export async function runPlan(plan: Plan, values: Values, options: RunOptions = 
     return key;
   };
   const network = new LocalNetwork(options);
+  const open: Kernels[] = [];
   const arenas = {} as Record<PartyName, ArrayBuffer>;
   const inputs = {
     model: shareOwner(plan, "model", values, material),
@@ -184,7 +190,8 @@ export async function runPlan(plan: Plan, values: Values, options: RunOptions = 
         kernels: (bytes) => {
           const kernels = (options.kernels ?? createPortableKernels)(bytes);
           arenas[party] = kernels.arena;
-          return kernels;
+          open.push(kernels);
+          return { ...kernels, close: () => undefined };
         },
         keys: Object.fromEntries(pairs[party].map((pair) => [pair, material(pair)])),
         inputs,
@@ -203,7 +210,16 @@ export async function runPlan(plan: Plan, values: Values, options: RunOptions = 
     throw failed.reason;
   }
   const [P0, P1, P2] = results.map((result) => (result as PromiseFulfilledResult<RunReport>).value);
-  return { reports: { P0, P1, P2 }, arenas, valueOf: (step) => reconstruct(plan.steps[step], arenas) };
+  return {
+    reports: { P0, P1, P2 },
+    arenas,
+    valueOf: (step) => reconstruct(plan.steps[step], arenas),
+    close: () => {
+      for (const kernels of open) {
+        kernels.close();
+      }
+    },
+  };
 }
 
 /** The component of a value in a party's arena, an element a word (hot: the whole element as one number). */
