@@ -3,6 +3,8 @@ import type { ModelSource, ValueSource } from "../write.js";
 import type { ArchitectureConfig } from "./config.js";
 import { GraphWriter } from "./writer.js";
 
+const FIRST_AXIS = { axis: { integer: 0 } };
+
 /** Encoder, pooled first position, classifier. `roberta`: positions counted from the padding id, no token types. */
 export function encoderModel(config: ArchitectureConfig, length: number, seed: number, roberta: boolean): ModelSource {
   const graph = new GraphWriter(seed);
@@ -27,6 +29,7 @@ function gemm(graph: GraphWriter, x: string, name: string, from: number, to: num
   return graph.node("Gemm", inputs, { transB: { integer: 1 } });
 }
 
+/** The rows of the position table that a fixed length needs are folded by the exporter, unless they depend on the ids. */
 function embeddings(
   graph: GraphWriter,
   config: ArchitectureConfig,
@@ -37,15 +40,13 @@ function embeddings(
   const { hidden } = config;
   const table = (part: string, rows: number): string =>
     graph.weight(`${name}.embeddings.${part}_embeddings.weight`, [rows, hidden]);
-  const words = graph.node("Gather", [table("word", config.vocabulary), "input_ids"], { axis: { integer: 0 } });
+  const words = graph.node("Gather", [table("word", config.vocabulary), "input_ids"], FIRST_AXIS);
   const types = table("token_type", config.tokenTypes);
   const typeIds = roberta ? graph.constant(Array(length).fill(0), [1, length], "i64") : "token_type_ids";
-  const sum = graph.node("Add", [words, graph.node("Gather", [types, typeIds], { axis: { integer: 0 } })]);
-  const positions = table("position", config.positions);
-  const positionIds = roberta
-    ? countedPositions(graph, config.padding)
-    : graph.constant([...Array(length).keys()], [1, length], "i64");
-  const rows = graph.node("Gather", [positions, positionIds], { axis: { integer: 0 } });
+  const sum = graph.node("Add", [words, graph.node("Gather", [types, typeIds], FIRST_AXIS)]);
+  const rows = roberta
+    ? graph.node("Gather", [table("position", config.positions), countedPositions(graph, config.padding)], FIRST_AXIS)
+    : graph.weight("bert.embeddings.position_embeddings.rows", [1, length, hidden]);
   return graph.layerNorm(graph.node("Add", [sum, rows]), `${name}.embeddings.LayerNorm`, hidden, config.epsilon);
 }
 

@@ -7,26 +7,21 @@ export function gpt2Model(config: ArchitectureConfig, length: number, seed: numb
   const graph = new GraphWriter(seed);
   const { hidden, vocabulary } = config;
   const words = graph.weight("transformer.wte.weight", [vocabulary, hidden]);
-  const places = graph.weight("transformer.wpe.weight", [config.positions, hidden]);
-  const positions = graph.constant([...Array(length).keys()], [1, length], "i64");
-  const axis = { axis: { integer: 0 } };
-  let x = graph.node("Add", [
-    graph.node("Gather", [words, "input_ids"], axis),
-    graph.node("Gather", [places, positions], axis),
-  ]);
+  const places = graph.weight("transformer.wpe.rows", [1, length, hidden]);
+  let x = graph.node("Add", [graph.node("Gather", [words, "input_ids"], { axis: { integer: 0 } }), places]);
   const mask = graph.mask(length, (query, key) => key <= query, length);
   for (let layer = 0; layer < config.layers; layer++) {
     x = decoderLayer(graph, config, length, x, mask, `transformer.h.${layer}`);
   }
   const normal = graph.layerNorm(x, "transformer.ln_f", hidden, config.epsilon);
-  const logits = graph.node("MatMul", [normal, graph.transpose(words, 1, 0)]);
+  const logits = graph.linear(normal, "lm_head", hidden, vocabulary, false);
   const inputs = ["input_ids", "attention_mask"].map(
     (id): ValueSource => ({ name: id, dtype: "i64", shape: [1, length] }),
   );
   return graph.finish(inputs, logits, "logits", [1, length, vocabulary]);
 }
 
-/** Conv1D: a Gemm on [S, in] with weights [in, out]. */
+/** Conv1D: a Gemm on [S, in], to which x is reshaped, with weights [in, out]. */
 function conv1d(graph: GraphWriter, x: string, name: string, length: number, from: number, to: number): string {
   const flat = graph.reshape(x, -1, from);
   const weights = [graph.weight(`${name}.weight`, [from, to]), graph.weight(`${name}.bias`, [to])];
@@ -49,7 +44,7 @@ function decoderLayer(
   const [q, k, v] = parts.map((part) => graph.reshape(part, 1, length, -1, width));
   const values = graph.transpose(v, 0, 2, 1, 3);
   const attended = graph.attend(graph.transpose(q, 0, 2, 1, 3), graph.transpose(k, 0, 2, 3, 1), values, mask, width);
-  const merged = graph.reshape(graph.transpose(attended, 0, 2, 1, 3), 1, length, -1);
+  const merged = graph.transpose(attended, 0, 2, 1, 3);
   const middle = graph.node("Add", [conv1d(graph, merged, `${name}.attn.c_proj`, length, hidden, hidden), x]);
   const after = graph.layerNorm(middle, `${name}.ln_2`, hidden, epsilon);
   const wide = graph.geluTanh(conv1d(graph, after, `${name}.mlp.c_fc`, length, hidden, intermediate));
