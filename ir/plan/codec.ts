@@ -1,0 +1,309 @@
+/**
+ * Plans as files. A file is the magic, a version, the SHA-256 of the rest, and a protobuf message whose bytes are
+ * canonical: the same plan gives the same bytes, and their digest is the plan's name in handshakes and keys. Reading
+ * checks all of it, and then that the plan is sound (check.ts): a plan file is input like any other.
+ */
+import { createHash } from "node:crypto";
+import protobuf from "protobufjs";
+import { fail, PumacError } from "../diagnostics.js";
+import type { AttributeKind, Attributes, AttributeValue } from "../graph.js";
+import { parseShareType, printShareType, SHARE } from "../share/index.js";
+import type { Pair } from "../share/types.js";
+import { TENSOR } from "../tensor/index.js";
+import type { DType, TensorValue } from "../tensor/value.js";
+import { parse, print } from "../text.js";
+import { checkPlan } from "./check.js";
+import { PLAN_SCHEMA } from "./schema.js";
+import { type Binding, type Formula, PLAN_VERSION, type Plan, type Step } from "./types.js";
+
+const MAGIC = "PUMACPLN";
+const HEADER_BYTES = MAGIC.length + 4 + 32;
+const PAIRS: readonly Pair[] = ["01", "02", "12"];
+
+interface TensorMessage {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly data: Uint8Array;
+}
+interface AttributeMessage {
+  readonly name: number;
+  readonly numbers: readonly number[];
+  readonly texts: readonly string[];
+  readonly truth: boolean;
+  readonly tensor?: TensorMessage | null;
+}
+interface StepMessage {
+  readonly op: number;
+  readonly args: readonly number[];
+  readonly attributes: readonly AttributeMessage[];
+  readonly type: number;
+  readonly origin: number;
+  readonly round: number;
+  readonly draws: readonly { readonly pair: number; readonly block: number }[];
+  readonly place0: number;
+  readonly place12: number;
+}
+interface ShapeMessage {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+interface TableMessage {
+  readonly bits: number;
+  readonly data: Uint8Array;
+}
+interface PlanMessage {
+  readonly version: number;
+  readonly name: string;
+  readonly profile: string;
+  readonly modelDigest: string;
+  readonly shapes: readonly ShapeMessage[];
+  readonly rounds: number;
+  readonly words: readonly string[];
+  readonly steps: readonly StepMessage[];
+  readonly origins: readonly string[];
+  readonly modelProgram: string;
+  readonly dataProgram: string;
+  readonly bindings: readonly Binding[];
+  readonly reveals: readonly ShapeMessage[];
+  readonly formulas: readonly Formula[];
+  readonly cosines: readonly TableMessage[];
+  readonly exponentials: readonly TableMessage[];
+  readonly arena0: number;
+  readonly arena12: number;
+}
+
+const MESSAGE = protobuf.parse(PLAN_SCHEMA).root.lookupType("pumac.Plan");
+
+/** The plan's canonical bytes, without the file's header: what its digest is of. */
+function bodyOf(plan: Plan): Uint8Array {
+  return MESSAGE.encode(MESSAGE.fromObject(toMessage(plan))).finish();
+}
+
+/** Hexadecimal SHA-256 of the canonical bytes. */
+export function planDigest(plan: Plan): string {
+  return createHash("sha256").update(bodyOf(plan)).digest("hex");
+}
+
+export function encodePlan(plan: Plan): Uint8Array {
+  const body = bodyOf(plan);
+  const header = Buffer.alloc(HEADER_BYTES);
+  header.write(MAGIC, "latin1");
+  header.writeUInt32LE(plan.version, MAGIC.length);
+  createHash("sha256")
+    .update(body)
+    .digest()
+    .copy(header, MAGIC.length + 4);
+  return Buffer.concat([header, body]);
+}
+
+/** Reads and checks a plan. E0303 for anything that is not a sound plan of this version; `where` names the file. */
+export function decodePlan(bytes: Uint8Array, where = "plan"): Plan {
+  const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const refuse = (why: string) =>
+    fail({ code: "E0303", what: "the plan cannot be used", where, why, fix: "compile it again with this pumac" });
+  if (file.length < HEADER_BYTES || file.toString("latin1", 0, MAGIC.length) !== MAGIC) {
+    throw refuse("it is not a plan file, or its beginning is missing");
+  }
+  const version = file.readUInt32LE(MAGIC.length);
+  if (version !== PLAN_VERSION) {
+    throw refuse(`it has version ${version}, this pumac reads version ${PLAN_VERSION}`);
+  }
+  const body = file.subarray(HEADER_BYTES);
+  const digest = createHash("sha256").update(body).digest();
+  if (!digest.equals(file.subarray(MAGIC.length + 4, HEADER_BYTES))) {
+    throw refuse("its bytes are not those that were written: truncated, or changed since");
+  }
+  try {
+    const plan = fromMessage(
+      MESSAGE.toObject(MESSAGE.decode(body), { longs: Number, arrays: true, defaults: true }) as PlanMessage,
+    );
+    checkPlan(plan);
+    return plan;
+  } catch (error) {
+    if (error instanceof PumacError || error instanceof Error) {
+      throw refuse(error.message);
+    }
+    throw error;
+  }
+}
+
+/** Numbers words in the order in which they come. */
+class Words {
+  readonly list: string[] = [];
+  private readonly known = new Map<string, number>();
+
+  number(word: string): number {
+    const known = this.known.get(word) ?? this.list.push(word) - 1;
+    this.known.set(word, known);
+    return known;
+  }
+}
+
+function toMessage(plan: Plan): PlanMessage {
+  const words = new Words();
+  return {
+    version: plan.version,
+    name: plan.name,
+    profile: plan.profile,
+    modelDigest: plan.modelDigest,
+    shapes: Object.entries(plan.shapes).map(([name, shape]) => ({ name, shape })),
+    rounds: plan.rounds,
+    steps: plan.steps.map((step) => stepMessage(step, words)),
+    words: words.list,
+    origins: plan.origins,
+    modelProgram: print(plan.owners.model, TENSOR),
+    dataProgram: print(plan.owners.data, TENSOR),
+    bindings: plan.bindings,
+    reveals: plan.reveals.map(({ name, shape }) => ({ name, shape })),
+    formulas: plan.formulas,
+    cosines: [...plan.tables.cosines].map(tableMessage),
+    exponentials: [...plan.tables.exponentials].map(tableMessage),
+    arena0: plan.arena.P0,
+    arena12: plan.arena.P12,
+  };
+}
+
+function stepMessage(step: Step, words: Words): StepMessage {
+  const signature = SHARE.ops[step.op].attributes;
+  return {
+    op: words.number(step.op),
+    args: step.args,
+    attributes: Object.keys(signature).map((name) => ({
+      name: words.number(name),
+      ...attributeMessage(step.attributes[name], signature[name]),
+    })),
+    type: words.number(printShareType(step.type)),
+    origin: step.origin,
+    round: step.round,
+    draws: step.draws.map(({ pair, block }) => ({ pair: PAIRS.indexOf(pair), block })),
+    place0: step.places.P0,
+    place12: step.places.P12,
+  };
+}
+
+function attributeMessage(value: AttributeValue, kind: AttributeKind): Omit<AttributeMessage, "name"> {
+  const empty = { numbers: [], texts: [], truth: false };
+  switch (kind) {
+    case "integer":
+    case "number":
+      return { ...empty, numbers: [value as number] };
+    case "integers":
+    case "numbers":
+      return { ...empty, numbers: value as readonly number[] };
+    case "string":
+      return { ...empty, texts: [value as string] };
+    case "strings":
+      return { ...empty, texts: value as readonly string[] };
+    case "boolean":
+      return { ...empty, truth: value as boolean };
+    case "tensor":
+      return { ...empty, tensor: tensorMessage(value as TensorValue) };
+  }
+}
+
+function tensorMessage({ dtype, shape, data }: TensorValue): TensorMessage {
+  const bytes = Buffer.alloc(data.length * 8);
+  data.forEach((x, i) => {
+    bytes.writeDoubleLE(x, i * 8);
+  });
+  return { dtype, shape, data: bytes };
+}
+
+function tableMessage([bits, table]: readonly [number, Int32Array]): TableMessage {
+  const data = Buffer.alloc(table.length * 4);
+  table.forEach((x, i) => {
+    data.writeInt32LE(x, i * 4);
+  });
+  return { bits, data };
+}
+
+function fromMessage(message: PlanMessage): Plan {
+  if (message.profile !== "fourier" && message.profile !== "puma") {
+    throw new Error(`there is no profile '${message.profile}'`);
+  }
+  return {
+    version: message.version,
+    name: message.name,
+    profile: message.profile,
+    modelDigest: message.modelDigest,
+    shapes: Object.fromEntries(message.shapes.map(({ name, shape }) => [name, shape])),
+    rounds: message.rounds,
+    steps: message.steps.map((step) => stepOf(step, message.words)),
+    origins: message.origins,
+    owners: { model: parse(message.modelProgram, TENSOR), data: parse(message.dataProgram, TENSOR) },
+    bindings: message.bindings.map(({ input, owner, output }) => ({ input, owner, output })),
+    reveals: message.reveals.map(({ name, shape }) => ({ name, shape, to: "data owner" })),
+    formulas: message.formulas.map(({ function: of, window, maxError }) => ({ function: of, window, maxError })),
+    tables: { cosines: tablesOf(message.cosines), exponentials: tablesOf(message.exponentials) },
+    arena: { P0: message.arena0, P12: message.arena12 },
+  };
+}
+
+function stepOf(step: StepMessage, words: readonly string[]): Step {
+  const word = (i: number) => {
+    if (i >= words.length) {
+      throw new Error(`word ${i} of ${words.length}`);
+    }
+    return words[i];
+  };
+  const op = word(step.op);
+  if (!Object.hasOwn(SHARE.ops, op)) {
+    throw new Error(`there is no share op '${op}'`);
+  }
+  const signature = SHARE.ops[op].attributes;
+  const attributes: Record<string, AttributeValue> = {};
+  for (const each of step.attributes) {
+    const name = word(each.name);
+    if (!Object.hasOwn(signature, name)) {
+      throw new Error(`'${op}' has no attribute '${name}'`);
+    }
+    attributes[name] = attributeOf(each, signature[name]);
+  }
+  return {
+    op,
+    args: step.args,
+    attributes: attributes as Attributes,
+    type: parseShareType(word(step.type)),
+    origin: step.origin,
+    round: step.round,
+    draws: step.draws.map(({ pair, block }) => ({ pair: PAIRS[pair], block })),
+    places: { P0: step.place0, P12: step.place12 },
+  };
+}
+
+function attributeOf(message: AttributeMessage, kind: AttributeKind): AttributeValue {
+  switch (kind) {
+    case "integer":
+    case "number":
+      return message.numbers[0];
+    case "integers":
+    case "numbers":
+      return message.numbers;
+    case "string":
+      return message.texts[0];
+    case "strings":
+      return message.texts;
+    case "boolean":
+      return message.truth;
+    case "tensor":
+      return tensorOf(message.tensor);
+  }
+}
+
+function tensorOf(message: TensorMessage | null | undefined): TensorValue {
+  if (message === null || message === undefined) {
+    throw new Error("a tensor attribute is missing");
+  }
+  const bytes = Buffer.from(message.data);
+  const data = Float64Array.from({ length: bytes.length / 8 }, (_, i) => bytes.readDoubleLE(i * 8));
+  return { dtype: message.dtype as DType, shape: message.shape, data };
+}
+
+function tablesOf(tables: readonly TableMessage[]): ReadonlyMap<number, Int32Array> {
+  return new Map(
+    tables.map(({ bits, data }) => {
+      const bytes = Buffer.from(data);
+      return [bits, Int32Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readInt32LE(i * 4))] as const;
+    }),
+  );
+}

@@ -1,0 +1,52 @@
+/**
+ * The plan file's protobuf schema. Fields are only ever added; a change of meaning is a new PLAN_VERSION. Integers of
+ * attributes are doubles on file: exact to 2^53, which the rules check.
+ */
+export const PLAN_SCHEMA = `
+syntax = "proto3";
+package pumac;
+message Tensor { string dtype = 1; repeated uint64 shape = 2; bytes data = 3; }
+message Attribute {
+  uint32 name = 1;
+  repeated double numbers = 2;
+  repeated string texts = 3;
+  bool truth = 4;
+  Tensor tensor = 5;
+}
+message Draw { uint32 pair = 1; uint64 block = 2; }
+message Step {
+  uint32 op = 1;
+  repeated uint32 args = 2;
+  repeated Attribute attributes = 3;
+  uint32 type = 4;
+  uint32 origin = 5;
+  uint32 round = 6;
+  repeated Draw draws = 7;
+  sint64 place0 = 8;
+  sint64 place12 = 9;
+}
+message Binding { string input = 1; string owner = 2; string output = 3; }
+message Shape { string name = 1; repeated uint64 shape = 2; }
+message Formula { string function = 1; string window = 2; double max_error = 3; }
+message Table { uint32 bits = 1; bytes data = 2; }
+message Plan {
+  uint32 version = 1;
+  string name = 2;
+  string profile = 3;
+  string model_digest = 4;
+  repeated Shape shapes = 5;
+  uint32 rounds = 6;
+  repeated string words = 7;
+  repeated Step steps = 8;
+  repeated string origins = 9;
+  string model_program = 10;
+  string data_program = 11;
+  repeated Binding bindings = 12;
+  repeated Shape reveals = 13;
+  repeated Formula formulas = 14;
+  repeated Table cosines = 15;
+  repeated Table exponentials = 16;
+  uint64 arena0 = 17;
+  uint64 arena12 = 18;
+}
+`;
