@@ -38,19 +38,23 @@ interface Case {
 const folder = mkdtempSync(join(tmpdir(), "pumac-node-tests-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
+/** Cases whose data files hold sequences, not tensors. */
+const SEQUENCES = ["test_loop13_seq", "test_loop16_seq_none"];
+
 /** All cases but those with tensors of types that the tensor level lacks (8-bit floats, sub-byte integers, strings). */
 function readCases(): readonly Case[] {
   if (!present(ARCHIVE)) {
     return [];
   }
   execFileSync("tar", ["-xzf", ARCHIVE, "-C", folder]);
-  return readdirSync(folder).flatMap((name) => {
+  const names = readdirSync(folder).filter((name) => !SEQUENCES.includes(name));
+  return names.flatMap((name) => {
     const data = join(folder, name, "test_data_set_0");
     try {
       const [inputs, outputs] = [readTensors(data, "input"), readTensors(data, "output")];
       return [{ name, model: join(folder, name, "model.onnx"), inputs, outputs }];
     } catch (error) {
-      if (error instanceof PumacError && error.diagnostics[0].code.startsWith("E0")) {
+      if (error instanceof PumacError && error.diagnostics[0].code === "E0402") {
         return [];
       }
       throw error;
