@@ -56,7 +56,8 @@ export function stepsOf(plan: Plan, party: PartyName): readonly PartyStep[] {
       args: args.map((index) => steps[index]),
       attributes,
       type,
-      place: party === "P0" ? places.P0 : places.P12,
+      // A value without bytes at this party has no place: 0 is as good as any.
+      place: Math.max(0, party === "P0" ? places.P0 : places.P12),
       blocks: draws.map((draw) => draw.block),
       round,
       origin: plan.origins[origin],

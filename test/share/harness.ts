@@ -159,7 +159,8 @@ export interface Outcome {
 }
 
 export interface RunOptions extends LocalOptions {
-  readonly kernels?: KernelsFactory;
+  /** Default: portable. */
+  readonly kernels?: (party: PartyName) => KernelsFactory;
   /** Key material by label; random without. */
   readonly seed?: number;
   readonly keyOf?: (label: string) => Uint8Array;
@@ -188,7 +189,7 @@ export async function runPlan(plan: Plan, values: Values, options: RunOptions = 
         party,
         transport: network.transport(party),
         kernels: (bytes) => {
-          const kernels = (options.kernels ?? createPortableKernels)(bytes);
+          const kernels = (options.kernels?.(party) ?? createPortableKernels)(bytes);
           arenas[party] = kernels.arena;
           open.push(kernels);
           return { ...kernels, close: () => undefined };
