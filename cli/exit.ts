@@ -20,6 +20,9 @@ export function reportError(error: unknown): number {
     return error.exitCode;
   }
   if (error instanceof CommanderError) {
+    if (error.exitCode !== 0 && error.code !== "commander.help") {
+      printProblem({ code: "E0201", what: error.message.replace(/^error: /, ""), fix: "see pumac --help" });
+    }
     return error.exitCode === 0 ? 0 : USAGE;
   }
   const { code, message } = error as NodeJS.ErrnoException;

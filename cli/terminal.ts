@@ -5,7 +5,7 @@
 import { writeSync } from "node:fs";
 import { Chalk, type ChalkInstance } from "chalk";
 import { SingleBar } from "cli-progress";
-import { type Diagnostic, printDiagnostic } from "../ir/diagnostics.js";
+import { type Diagnostic, fail, printDiagnostic } from "../ir/diagnostics.js";
 
 /** Colours for stderr: none where it is not a terminal, or NO_COLOR is set. */
 export const colours: ChalkInstance = new Chalk({
@@ -86,4 +86,32 @@ export function formatBytes(bytes: number): string {
 /** Seconds as people read them. */
 export function formatSeconds(seconds: number): string {
   return seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(2)} s`;
+}
+
+function parseNumber(text: string, isValid: (value: number) => boolean, what: string): number {
+  const value = text.trim() === "" ? Number.NaN : Number(text);
+  if (!isValid(value)) {
+    throw fail({ code: "E0201", what: `'${text}' is not ${what}` });
+  }
+  return value;
+}
+
+/** A whole number from 0 on, as an option's value. */
+export function parseCount(text: string): number {
+  return parseNumber(text, (value) => Number.isSafeInteger(value) && value >= 0, "a whole number");
+}
+
+/** A number from 0 on. */
+export function parseTolerance(text: string): number {
+  return parseNumber(text, (value) => value >= 0 && Number.isFinite(value), "a number from 0 on");
+}
+
+/** A positive number of seconds, at most a day. */
+export function parseSeconds(text: string): number {
+  return parseNumber(text, (value) => value > 0 && value <= 86_400, "a number of seconds");
+}
+
+/** Collects an option that may be given several times. */
+export function collect(value: string, previous: readonly string[]): readonly string[] {
+  return [...previous, value];
 }

@@ -1,0 +1,117 @@
+/** `pumac compile`: a model file becomes a plan file. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { basename, extname, join } from "node:path";
+import type { Command } from "commander";
+import { type CompileOptions, compileModel } from "../compiler/compile.js";
+import { costReport } from "../compiler/report.js";
+import { fail } from "../ir/diagnostics.js";
+import { savePlan } from "./plan-file.js";
+import { collect, formatBytes, printJson, printNote, printProblem } from "./terminal.js";
+
+interface CompileFlags {
+  readonly output?: string;
+  readonly shape: readonly string[];
+  readonly dim: readonly string[];
+  readonly profile: string;
+  readonly secret: readonly string[];
+  readonly public: readonly string[];
+  readonly reveal: readonly string[];
+  readonly dump?: string;
+  readonly json?: boolean;
+}
+
+const PROFILES = ["fourier"] as const;
+
+export function addCompile(program: Command): void {
+  program
+    .command("compile")
+    .description("compile a model to a plan")
+    .argument("<model>", "an ONNX file; external data must lie beside it")
+    .option("-o, --output <plan>", "where to write the plan (default: the model's name with .pumac)")
+    .option("--shape <name=AxB>", "bind an input's shape, for example input_ids=1x128", collect, [])
+    .option("--dim <name=n>", "bind symbolic dimensions, for example batch=1,sequence=128", collect, [])
+    .option("--profile <name>", `the approximations: ${PROFILES.join(", ")}`, "fourier")
+    .option(
+      "--secret <name…>",
+      "inputs that only the data owner knows (default: ids and floating-point inputs)",
+      collect,
+      [],
+    )
+    .option("--public <name…>", "inputs that all may know (default: masks, token types, positions)", collect, [])
+    .option("--reveal <name…>", "outputs that the data owner learns (default: all)", collect, [])
+    .option("--dump <folder>", "write the graph after each pass that changed it")
+    .option("--json", "print one JSON document (pumac.compile/1)")
+    .action(compile);
+}
+
+async function compile(model: string, flags: CompileFlags): Promise<void> {
+  const { plan, warnings } = await compileModel(model, compileOptions(flags));
+  for (const warning of warnings) {
+    printProblem(warning, "warning");
+  }
+  const path = flags.output ?? `${basename(model, extname(model))}.pumac`;
+  const { digest } = savePlan(path, plan, model);
+  const { cost } = costReport(plan);
+  const { name, profile, shapes, reveals } = plan;
+  if (flags.json === true) {
+    const described = { path, digest, model: name, profile, shapes, reveals };
+    printJson({ schema: "pumac.compile/1", plan: described, cost, warnings });
+  } else {
+    printNote(`${path}: ${plan.steps.length} steps, ${cost.rounds} rounds, ${formatBytes(cost.bytes.total)} in all`);
+    printNote(`digest ${digest}`);
+  }
+}
+
+function compileOptions(flags: CompileFlags): CompileOptions {
+  const profile = PROFILES.find((name) => name === flags.profile);
+  if (profile === undefined) {
+    throw fail({
+      code: "E0201",
+      what: `there is no profile '${flags.profile}'`,
+      fix: `choose ${PROFILES.join(" or ")}`,
+    });
+  }
+  const { dump } = flags;
+  if (dump !== undefined) {
+    mkdirSync(dump, { recursive: true });
+  }
+  return {
+    shapes: parseShapes(flags.shape),
+    dims: parseDims(flags.dim),
+    profile,
+    secret: flags.secret.flatMap((names) => names.split(",")),
+    public: flags.public.flatMap((names) => names.split(",")),
+    ...(flags.reveal.length === 0 ? {} : { reveal: flags.reveal.flatMap((names) => names.split(",")) }),
+    ...(dump === undefined ? {} : { dump: (name, text) => writeFileSync(join(dump, `${name}.txt`), text) }),
+  };
+}
+
+/** `name=1x128`, each its own option or separated by commas. */
+export function parseShapes(specifications: readonly string[]): Readonly<Record<string, readonly number[]>> {
+  return Object.fromEntries(
+    specifications
+      .flatMap((text) => text.split(","))
+      .map((text) => {
+        const match = /^(.+)=(\d+(?:x\d+)*|)$/.exec(text);
+        if (match === null) {
+          throw fail({ code: "E0201", what: `'${text}' is no shape`, fix: "write --shape input_ids=1x128" });
+        }
+        return [match[1], match[2] === "" ? [] : match[2].split("x").map(Number)];
+      }),
+  );
+}
+
+/** `batch=1,sequence=128`. */
+export function parseDims(specifications: readonly string[]): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    specifications
+      .flatMap((text) => text.split(","))
+      .map((text) => {
+        const match = /^(.+)=(\d+)$/.exec(text);
+        if (match === null) {
+          throw fail({ code: "E0201", what: `'${text}' binds no dimension`, fix: "write --dim batch=1,sequence=128" });
+        }
+        return [match[1], Number(match[2])];
+      }),
+  );
+}

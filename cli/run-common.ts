@@ -1,0 +1,105 @@
+/**
+ * What `run` and `simulate` have in common: their options, everything that is checked before a party starts, and how
+ * the result is shown. Results go to stdout; what was measured goes beside what `inspect` predicts.
+ */
+import type { Command } from "commander";
+import { costReport } from "../compiler/report.js";
+import type { TensorValue } from "../ir/tensor/value.js";
+import { loadKernels } from "../runtime/kernels/load.js";
+import type { Measured } from "../runtime/measurement.js";
+import { readInputs } from "./inputs.js";
+import { checkOutputOptions, handleOutputs } from "./outputs.js";
+import { dataInputs, type OwnerValues, runOwners, type SessionResult } from "./owners.js";
+import { findModel, type LoadedPlan, loadPlan } from "./plan-file.js";
+import { collect, formatBytes, formatSeconds, parseTolerance, printJson, printNote, printResult } from "./terminal.js";
+import { openWeights } from "./weights.js";
+
+export interface RunFlags {
+  readonly input: readonly string[];
+  readonly inputs?: string;
+  readonly tokenizer?: string;
+  readonly output: readonly string[];
+  readonly expect: readonly string[];
+  readonly tolerance: number;
+  readonly weights?: string;
+  readonly json?: boolean;
+}
+
+/** Adds the plan argument and the common options to a command. */
+export function runOptions(command: Command): Command {
+  return command
+    .argument("<plan>", "the plan file that compile wrote")
+    .option("--input <name=value>", 'name=@file.npy, name=@file.json, name=2x3xi64=1,2,…, or text:"…"', collect, [])
+    .option("--inputs <folder>", "an ONNX test data folder: input_0.pb, input_1.pb, …")
+    .option("--tokenizer <file>", "the model's tokenizer.json, for text inputs")
+    .option("--weights <model>", "the model file with the weights (default: the one the plan was compiled from)")
+    .option("--output <name=@file>", "write an output to a .npy or .json file", collect, [])
+    .option("--expect <name=@file>", "compare an output with a file (exit 5 when outside the tolerance)", collect, [])
+    .option("--tolerance <number>", "largest difference that --expect allows", parseTolerance, 0.02)
+    .option("--json", "print one JSON document (pumac.run/1)");
+}
+
+export interface PreparedRun {
+  readonly loaded: LoadedPlan;
+  readonly values: OwnerValues;
+}
+
+/** Loads the plan, reads and checks all inputs, and runs the owners' programs in the clear. */
+export async function prepareRun(planPath: string, flags: RunFlags): Promise<PreparedRun> {
+  const loaded = loadPlan(planPath);
+  const { plan, digest } = loaded;
+  const names = plan.reveals.map(({ name }) => name);
+  checkOutputOptions(flags, names);
+  const inputs = readInputs(flags, dataInputs(plan));
+  const weights = await openWeights(findModel(planPath, digest, flags.weights), plan);
+  const { warning } = loadKernels();
+  if (warning !== undefined) {
+    printNote(`slow: ${warning}`);
+  }
+  return { loaded, values: runOwners(plan, inputs, weights) };
+}
+
+/** Prints the outputs and the measured cost beside the predicted one, then writes and compares the outputs. */
+export function presentRun({ loaded }: PreparedRun, { outputs, measured }: SessionResult, flags: RunFlags): void {
+  if (flags.json === true) {
+    printJson({
+      schema: "pumac.run/1",
+      plan: { digest: loaded.digest },
+      outputs: Object.fromEntries([...outputs].map(([name, { shape, data }]) => [name, { shape, data: [...data] }])),
+      measured,
+    });
+  } else {
+    for (const [name, value] of outputs) {
+      printResult(`${name} [${value.shape}]: ${describeValue(value)}`);
+    }
+    printCosts(loaded, measured);
+  }
+  handleOutputs(flags, outputs);
+}
+
+const MOST_SHOWN = 16;
+
+function describeValue({ data }: TensorValue): string {
+  const shown = [...data.subarray(0, MOST_SHOWN)].map((number) => number.toFixed(4));
+  return data.length > MOST_SHOWN ? `${shown.join(" ")} … (${data.length} numbers)` : shown.join(" ");
+}
+
+function printCosts({ plan }: LoadedPlan, measured: Measured): void {
+  const { cost } = costReport(plan);
+  const row = (what: string, is: string, predicted: string): string =>
+    `${what.padEnd(22)}${is.padStart(14)}${predicted.padStart(14)}`;
+  const bytes = (what: "online" | "offline" | "total" | "input"): string =>
+    row(`bytes ${what}`, formatBytes(measured.bytes[what]), formatBytes(cost.bytes[what]));
+  printNote(
+    [
+      row("(sum over parties)", "measured", "predicted"),
+      row("rounds", String(measured.rounds), String(cost.rounds)),
+      bytes("online"),
+      bytes("offline"),
+      bytes("total"),
+      bytes("input"),
+      row("seconds online", formatSeconds(measured.seconds.online), ""),
+      row("seconds total", formatSeconds(measured.seconds.total), ""),
+    ].join("\n"),
+  );
+}

@@ -1,0 +1,47 @@
+/**
+ * `pumac run`: three party processes on this machine, this process as both owners, then the answer. The real
+ * transport, the real handshake; no privacy, because all shares are on one machine, and it says so.
+ */
+import type { Command } from "commander";
+import { systemRandom } from "../runtime/keys.js";
+import { withLocalParties } from "./local-parties.js";
+import { runOwnerClients } from "./owners.js";
+import { prepareRun, presentRun, type RunFlags, runOptions } from "./run-common.js";
+import { parseSeconds, printNote, startProgress } from "./terminal.js";
+
+interface RealRunFlags extends RunFlags {
+  readonly tls?: boolean;
+  readonly timeout: number;
+}
+
+export function addRun(program: Command): void {
+  runOptions(program.command("run").description("run a plan with three party processes on this machine"))
+    .option("--tls", "connect over TLS 1.3 on the loopback interface instead of Unix sockets")
+    .option("--timeout <seconds>", "how long any side waits for another", parseSeconds, 120)
+    .action(async (planPath: string, flags: RealRunFlags) => {
+      const prepared = await prepareRun(planPath, flags);
+      printNote("All three parties run on this machine: this shows how it works, and gives no privacy.");
+      const progress = startProgress("sharing weights");
+      const options = {
+        planPath,
+        tls: flags.tls === true,
+        timeout: flags.timeout * 1000,
+        onStarted: (processes: object) => printNote(`parties: ${describe(processes)}`),
+      };
+      const session = withLocalParties(options, (transports) =>
+        runOwnerClients(transports, {
+          ...prepared.loaded,
+          values: prepared.values,
+          random: systemRandom,
+          onProgress: progress.update,
+        }),
+      );
+      presentRun(prepared, await session.finally(progress.stop), flags);
+    });
+}
+
+function describe(processes: object): string {
+  return Object.entries(processes)
+    .map(([party, id]) => `${party} is process ${id}`)
+    .join(", ");
+}

@@ -1,0 +1,28 @@
+/** The weights of a model file, for the owner's program of a plan. */
+import { importModel } from "../compiler/import.js";
+import { fail } from "../ir/diagnostics.js";
+import type { Plan } from "../ir/plan/types.js";
+import type { WeightStore } from "../ir/tensor/index.js";
+
+/**
+ * Opens the weights of the model that a plan was compiled from, at the plan's shapes. E0801 where the model lacks a
+ * weight that the plan's owner program reads, or has it in another shape: then it is another model.
+ */
+export async function openWeights(path: string, plan: Plan): Promise<WeightStore> {
+  const model = await importModel(path, { dims: {}, shapes: plan.shapes });
+  const shapes = new Map<string, string>();
+  for (const { op, attributes, type } of model.graph.nodes) {
+    if (op === "parameter") {
+      shapes.set(attributes.name as string, type.shape.join());
+    }
+  }
+  for (const { op, attributes, type } of plan.owners.model.nodes) {
+    const name = attributes.name as string;
+    if (op === "parameter" && shapes.get(name) !== type.shape.join()) {
+      const what = "the plan was not compiled from this model";
+      const why = `the plan reads the weight '${name}' of shape [${type.shape}], the model has [${shapes.get(name) ?? "none"}]`;
+      throw fail({ code: "E0801", what, where: path, why, fix: "give the model that the plan was compiled from" });
+    }
+  }
+  return model.weights;
+}
