@@ -17,6 +17,45 @@ void spread(size_t count, size_t cost, F&& body) {
   parallel_ranges(count, GRAIN / cost + 1, 64, body);
 }
 
+// The next loop carries nothing from one element to another: a result's place is an input's exactly or lies apart.
+#if defined(__clang__)
+#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
+// Calls element(i) for every element, over the pool. The copy of `element` keeps its pointers in registers; without it
+// compilers reload them after every store and make no vector code.
+template <class F>
+void each(size_t count, size_t cost, F element) {
+  spread(count, cost, [element](size_t begin, size_t end) {
+    const F local = element;
+    INDEPENDENT
+    for (size_t i = begin; i < end; i++) local(i);
+  });
+}
+
+// The inner loops of kernels that work in pieces, on pointers of their own for the same reason.
+void add_into(uint64_t* to, const uint64_t* term, size_t count) {
+  INDEPENDENT
+  for (size_t i = 0; i < count; i++) to[i] += term[i];
+}
+
+void add_shifted(uint64_t* to, const uint64_t* term, int shift, size_t count) {
+  INDEPENDENT
+  for (size_t i = 0; i < count; i++) to[i] += term[i] << shift;
+}
+
+void subtract_from(uint64_t* to, const uint64_t* from, size_t count) {
+  INDEPENDENT
+  for (size_t i = 0; i < count; i++) to[i] = from[i] - to[i];
+}
+
+void xor_into(uint8_t* to, const uint8_t* term, size_t count) {
+  INDEPENDENT
+  for (size_t i = 0; i < count; i++) to[i] ^= term[i];
+}
+
 #include "body_packing.hpp"
 #include "body_words.hpp"
 #include "body_views.hpp"

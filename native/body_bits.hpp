@@ -6,27 +6,21 @@ void exclusive_or(const Call& call) {
   const size_t count = call.size(3);
   uint8_t* to = call.bytes(0, count);
   const uint8_t *a = call.bytes(1, count), *b = call.bytes(2, count);
-  spread(count, 3, [=](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; i++) to[i] = a[i] ^ b[i];
-  });
+  each(count, 3, [=](size_t i) { to[i] = a[i] ^ b[i]; });
 }
 
 void and_bits(const Call& call) {
   const size_t count = call.size(3);
   uint8_t* to = call.bytes(0, count);
   const uint8_t *a = call.bytes(1, count), *b = call.bytes(2, count);
-  spread(count, 3, [=](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; i++) to[i] = a[i] & b[i];
-  });
+  each(count, 3, [=](size_t i) { to[i] = a[i] & b[i]; });
 }
 
 void complement(const Call& call) {
   const size_t count = call.size(2);
   uint8_t* to = call.bytes(0, count);
   const uint8_t* a = call.bytes(1, count);
-  spread(count, 2, [=](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; i++) to[i] = a[i] ^ 1;
-  });
+  each(count, 2, [=](size_t i) { to[i] = a[i] ^ 1; });
 }
 
 void sum_bit(const Call& call) {
@@ -34,9 +28,7 @@ void sum_bit(const Call& call) {
   uint8_t* to = call.bytes(0, count);
   const uint64_t *a = call.words(1, count), *b = call.words(2, count);
   const int bit = call.small(3, 0, 63);
-  spread(count, 17, [=](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; i++) to[i] = static_cast<uint8_t>(((a[i] + b[i]) >> bit) & 1);
-  });
+  each(count, 17, [=](size_t i) { to[i] = static_cast<uint8_t>(((a[i] + b[i]) >> bit) & 1); });
 }
 
 void word_bit(const Call& call) {
@@ -45,18 +37,14 @@ void word_bit(const Call& call) {
   const uint64_t* from = call.words(1, count);
   const uint64_t offset = call.signed_word(2);
   const int bit = call.small(3, 0, 63);
-  spread(count, 9, [=](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; i++) to[i] = static_cast<uint8_t>(((from[i] + offset) >> bit) & 1);
-  });
+  each(count, 9, [=](size_t i) { to[i] = static_cast<uint8_t>(((from[i] + offset) >> bit) & 1); });
 }
 
 void bit_words(const Call& call) {
   const size_t count = call.size(3);
   uint64_t* to = call.words(0, count);
   const uint8_t *a = call.bytes(1, count), *b = call.bytes(2, count);
-  spread(count, 10, [=](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; i++) to[i] = a[i] ^ b[i];
-  });
+  each(count, 10, [=](size_t i) { to[i] = a[i] ^ b[i]; });
 }
 
 // The public digit of a look-up.
@@ -106,8 +94,10 @@ uint64_t range_parity(const uint8_t* hot, size_t low, size_t high) {
 template <class T>
 void less_of(uint8_t* to, const uint8_t* hot, const uint64_t* m, const Look& look, size_t begin, size_t end) {
   const uint64_t entries = low_bits(1 << look.width);
+  const Digit digit = look.digit;
+  INDEPENDENT
   for (size_t i = begin; i < end; i++) {
-    const uint64_t above = entries & (~1ull << look.digit.of(m[i]));
+    const uint64_t above = entries & (~1ull << digit.of(m[i]));
     to[i] = static_cast<uint8_t>(parity(hot_word<T>(hot, i) & above));
   }
 }
@@ -136,8 +126,10 @@ void within_of(uint8_t* to, const uint8_t* hot, const uint64_t* m, const Look& l
                size_t begin, size_t end) {
   const size_t size = size_t{1} << look.width;
   const uint64_t entries = low_bits(static_cast<int>(size)), window = span == 0 ? 0 : low_bits(static_cast<int>(span));
+  const Digit digit = look.digit;
+  INDEPENDENT
   for (size_t i = begin; i < end; i++) {
-    const size_t first = (look.digit.of(m[i]) - from - span + 1) & (size - 1);
+    const size_t first = (digit.of(m[i]) - from - span + 1) & (size - 1);
     const uint64_t wrapped = first == 0 ? 0 : window >> (size - first);
     to[i] = static_cast<uint8_t>(parity(hot_word<T>(hot, i) & ((window << first) | wrapped) & entries));
   }

@@ -15,30 +15,48 @@ struct Coarse {
 };
 
 // sums[u] += fields[(digit + u) mod size].
-template <class T>
-void add_rotated(const T* fields, size_t digit, size_t size, uint64_t* sums) {
+template <class T, class S>
+void add_rotated(const T* fields, size_t digit, size_t size, S* sums) {
   const size_t turn = size - digit;
-  for (size_t u = 0; u < turn; u++) sums[u] += fields[digit + u];
-  for (size_t u = turn; u < size; u++) sums[u] += fields[u - turn];
+  INDEPENDENT
+  for (size_t u = 0; u < turn; u++) sums[u] = static_cast<S>(sums[u] + fields[digit + u]);
+  INDEPENDENT
+  for (size_t u = turn; u < size; u++) sums[u] = static_cast<S>(sums[u] + fields[u - turn]);
 }
 
-// Adds elements [from, until) to one row's counters. `space` holds the fields of eight elements and the sums.
-void add_row(const Coarse& coarse, size_t from, size_t until, uint64_t* to, uint64_t* space) {
+constexpr size_t LARGEST_HOT = 1024;
+
+// Counter v of a row gains sum (−v) mod size.
+template <class S>
+void add_sums(const S* sums, size_t size, uint64_t* to) {
+  for (size_t v = 0; v < size; v++) to[v] += sums[(size - v) & (size - 1)];
+}
+
+// Adds elements [from, until) to one row's counters, fields of eight bits: 256 of them fit a 16-bit sum.
+void add_row_bytes(const Coarse& coarse, size_t from, size_t until, uint64_t* to) {
   const size_t size = size_t{1} << coarse.width;
-  uint64_t *sums = space, *fields = space + size;
+  uint16_t sums[LARGEST_HOT];
+  for (size_t at = from; at < until; at += 256) {
+    std::fill_n(sums, size, 0);
+    const size_t end = std::min(until, at + 256);
+    for (size_t i = at; i < end; i++) add_rotated(coarse.fields + i * size, coarse.digit(i), size, sums);
+    add_sums(sums, size, to);
+  }
+}
+
+// The same for fields of any size, unpacked eight elements at a time into `fields`.
+void add_row(const Coarse& coarse, size_t from, size_t until, uint64_t* to, uint64_t* fields) {
+  const size_t size = size_t{1} << coarse.width;
+  uint64_t sums[LARGEST_HOT];
   std::fill_n(sums, size, 0);
-  if (coarse.bits == 8) {
-    for (size_t i = from; i < until; i++) add_rotated(coarse.fields + i * size, coarse.digit(i), size, sums);
-  } else {
-    for (size_t group = from / 8 * 8; group < until; group += 8) {
-      const size_t elements = std::min<size_t>(8, coarse.count - group);
-      UNPACK[coarse.bits - 1](coarse.fields + group / 8 * size * coarse.bits, elements * size, fields);
-      for (size_t i = std::max(from, group); i < std::min(until, group + 8); i++) {
-        add_rotated(fields + (i - group) * size, coarse.digit(i), size, sums);
-      }
+  for (size_t group = from / 8 * 8; group < until; group += 8) {
+    const size_t elements = std::min<size_t>(8, coarse.count - group);
+    UNPACK[coarse.bits - 1](coarse.fields + group / 8 * size * coarse.bits, elements * size, fields);
+    for (size_t i = std::max(from, group); i < std::min(until, group + 8); i++) {
+      add_rotated(fields + (i - group) * size, coarse.digit(i), size, sums);
     }
   }
-  for (size_t v = 0; v < size; v++) to[v] += sums[(size - v) & (size - 1)];
+  add_sums(sums, size, to);
 }
 
 // The row of the last element, for the bounds check.
@@ -69,13 +87,17 @@ void coarse_accumulate(const Call& call) {
   uint64_t* to = call.words(0, product_of(last_row(first + count - 1, segments, length) + 1, size));
   const size_t cycle = first / length, cycles = (first + count - 1) / length + 1 - cycle;
   parallel_ranges(cycles, GRAIN / (length * size * 4) + 1, 1, [&](size_t begin, size_t end) {
-    std::vector<uint64_t> space(9 * size);
+    std::vector<uint64_t> space(coarse.bits == 8 ? 0 : 8 * size);
     for (size_t c = cycle + begin; c < cycle + end; c++) {
       size_t at = c * length;
       for (size_t row = 0; row < segments.size(); at += static_cast<size_t>(segments[row++])) {
         const size_t from = std::max(at, first), until = std::min(at + static_cast<size_t>(segments[row]), first + count);
-        if (from < until) {
-          add_row(coarse, from - first, until - first, to + (c * segments.size() + row) * size, space.data());
+        uint64_t* counters = to + (c * segments.size() + row) * size;
+        if (from >= until) continue;
+        if (coarse.bits == 8) {
+          add_row_bytes(coarse, from - first, until - first, counters);
+        } else {
+          add_row(coarse, from - first, until - first, counters, space.data());
         }
       }
     }

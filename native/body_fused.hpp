@@ -6,12 +6,10 @@ void widen_secrets(const Call& call) {
   uint64_t *carry = call.words(0, count), *top = call.words(1, count);
   const uint64_t *mask1 = call.words(2, count), *mask2 = call.words(3, count);
   const uint64_t low = low_bits(ring);
-  spread(count, 32, [=](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; i++) {
-      const uint64_t sum = (mask1[i] & low) + (mask2[i] & low);
-      carry[i] = sum >> ring;
-      top[i] = (sum >> (ring - 1)) & 1;
-    }
+  each(count, 32, [=](size_t i) {
+    const uint64_t sum = (mask1[i] & low) + (mask2[i] & low);
+    carry[i] = sum >> ring;
+    top[i] = (sum >> (ring - 1)) & 1;
   });
 }
 
@@ -22,11 +20,9 @@ void widen_share(const Call& call) {
   const uint64_t *m = call.words(1, count), *carry = call.words(2, count);
   const uint64_t *top = call.words(3, count), *random = call.words(4, count);
   const uint64_t bias = 1ull << (ring - 2);
-  spread(count, 40, [=](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; i++) {
-      const uint64_t most = ((m[i] + bias) >> (ring - 1)) & 1;
-      to[i] = carry[i] + (top[i] & (most - 1)) + random[i];
-    }
+  each(count, 40, [=](size_t i) {
+    const uint64_t most = ((m[i] + bias) >> (ring - 1)) & 1;
+    to[i] = carry[i] + (top[i] & (most - 1)) + random[i];
   });
 }
 
@@ -36,9 +32,7 @@ void widen_join(const Call& call) {
   uint64_t* to = call.words(0, count);
   const uint64_t *a = call.words(1, count), *high = call.words(2, count);
   const uint64_t bias = call.small(4, 0, 1) != 0 ? 1ull << (ring - 2) : 0, low = low_bits(ring);
-  spread(count, 24, [=](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; i++) to[i] = ((a[i] + bias) & low) + (high[i] << ring) - bias;
-  });
+  each(count, 24, [=](size_t i) { to[i] = ((a[i] + bias) & low) + (high[i] << ring) - bias; });
 }
 
 void times_bit(const Call& call) {
@@ -49,12 +43,10 @@ void times_bit(const Call& call) {
   const uint64_t *x = call.words(2, count), *mask = call.words(3, count);
   const uint64_t *share = call.words(4, count), *product = call.words(5, count);
   const uint64_t own = first ? ~0ull : 0;  // whether x itself counts
-  spread(count, 41, [=](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; i++) {
-      const uint64_t chosen = 0 - static_cast<uint64_t>(b[i]);  // all ones where the bit is set
-      const uint64_t value = x[i] * share[i] - product[i];
-      to[i] = ((value ^ chosen) - chosen) + (((x[i] & own) - mask[i]) & chosen);
-    }
+  each(count, 41, [=](size_t i) {
+    const uint64_t chosen = 0 - static_cast<uint64_t>(b[i]);  // all ones where the bit is set
+    const uint64_t value = x[i] * share[i] - product[i];
+    to[i] = ((value ^ chosen) - chosen) + (((x[i] & own) - mask[i]) & chosen);
   });
 }
 
@@ -64,11 +56,9 @@ void to_arithmetic(const Call& call) {
   uint64_t* to = call.words(0, count);
   const uint8_t* b = call.bytes(1, count);
   const uint64_t* share = call.words(2, count);
-  spread(count, 17, [=](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; i++) {
-      const uint64_t bit = b[i];
-      to[i] = (1 - 2 * bit) * share[i] + bit * first;
-    }
+  each(count, 17, [=](size_t i) {
+    const uint64_t bit = b[i];
+    to[i] = (1 - 2 * bit) * share[i] + bit * first;
   });
 }
 
@@ -95,16 +85,14 @@ void power_secrets(const Call& call) {
   uint64_t* to = call.words(0, count);
   const uint64_t *mask1 = call.words(1, count), *mask2 = call.words(2, count);
   const uint64_t parts = low_bits(power.fraction);
-  spread(count, 64, [=](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; i++) {
-      const uint64_t low = (mask1[i] + mask2[i]) & power.low, part = low & parts;
-      const int whole = static_cast<int>(low >> power.fraction);
-      const uint64_t entry = static_cast<uint32_t>(power.table[((0 - part) & parts) << power.step]);
-      // Entry 0 is 1 where the others are half of what is wanted; 31 bits more, so that every shift is to the right.
-      const uint64_t value = (entry << 31) << (part != 0 ? 1 : 0);
-      const int shift = power.base - whole + 31;
-      to[i] = (value + ((1ull << shift) >> 1)) >> shift;
-    }
+  each(count, 64, [=](size_t i) {
+    const uint64_t low = (mask1[i] + mask2[i]) & power.low, part = low & parts;
+    const int whole = static_cast<int>(low >> power.fraction);
+    const uint64_t entry = static_cast<uint32_t>(power.table[((0 - part) & parts) << power.step]);
+    // Entry 0 is 1 where the others are half of what is wanted; 31 bits more, so that every shift is to the right.
+    const uint64_t value = (entry << 31) << (part != 0 ? 1 : 0);
+    const int shift = power.base - whole + 31;
+    to[i] = (value + ((1ull << shift) >> 1)) >> shift;
   });
 }
 
@@ -114,12 +102,10 @@ void power_combine(const Call& call) {
   uint64_t* to = call.words(0, count);
   const uint64_t *m = call.words(1, count), *share = call.words(2, count);
   const uint64_t parts = low_bits(power.fraction);
-  spread(count, 64, [=](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; i++) {
-      const uint64_t low = m[i] & power.low;
-      const int shift = power.base + static_cast<int>(low >> power.fraction);
-      const uint64_t entry = static_cast<uint32_t>(power.table[(low & parts) << power.step]);
-      to[i] = ((entry + ((1ull << shift) >> 1)) >> shift) * share[i];
-    }
+  each(count, 64, [=](size_t i) {
+    const uint64_t low = m[i] & power.low;
+    const int shift = power.base + static_cast<int>(low >> power.fraction);
+    const uint64_t entry = static_cast<uint32_t>(power.table[(low & parts) << power.step]);
+    to[i] = ((entry + ((1ull << shift) >> 1)) >> shift) * share[i];
   });
 }

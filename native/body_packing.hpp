@@ -6,14 +6,22 @@
 template <int K>
 inline void pack_group(const uint64_t* in, uint8_t* out) {
   constexpr uint64_t LOW = K == 64 ? ~0ull : (1ull << (K & 63)) - 1;
-  uint64_t words[K / 8 + 1] = {};
+  uint64_t pending = 0;
+  int held = 0;  // bits of `pending`; known to the compiler once the loop is unrolled
+#pragma GCC unroll 8
   for (int i = 0; i < 8; i++) {
-    const int at = i * K, word = at / 64, shift = at % 64;
     const uint64_t value = in[i] & LOW;
-    words[word] |= value << shift;
-    if (shift + K > 64) words[word + 1] |= value >> ((64 - shift) & 63);
+    pending |= value << held;
+    if (held + K < 64) {
+      held += K;
+      continue;
+    }
+    std::memcpy(out, &pending, 8);
+    out += 8;
+    pending = held == 0 ? 0 : value >> ((64 - held) & 63);
+    held += K - 64;
   }
-  std::memcpy(out, words, K);
+  std::memcpy(out, &pending, K % 8);
 }
 
 // Reads up to eight bytes past the group.

@@ -33,7 +33,7 @@ void add_stream(const Call& call) {
     for (size_t at = begin; at < end; at += CHUNK) {
       const size_t size = std::min(CHUNK, end - at);
       draw(call, keys, block, 8 * at, 8 * size, random);
-      for (size_t i = 0; i < size; i++) to[at + i] += random[i];
+      add_into(to + at, random, size);
     }
   });
 }
@@ -82,7 +82,7 @@ void deal_words(const Call& call) {
     for (size_t at = begin; at < end; at += CHUNK) {
       const size_t size = std::min(CHUNK, end - at);
       draw(call, keys, block, 8 * at, 8 * size, random);
-      for (size_t i = 0; i < size; i++) random[i] = from[at + i] - random[i];
+      subtract_from(random, from + at, size);
       PACK[bits - 1](random, size, to + at / 8 * static_cast<size_t>(bits));
     }
   });
@@ -100,7 +100,8 @@ void deal_bits(const Call& call) {
     draw(call, keys, block, at / 8, bytes, random);
     gather_bits(from + at, size, packed);
     if (size % 8 != 0) random[bytes - 1] = static_cast<uint8_t>(random[bytes - 1] & ((1u << (size % 8)) - 1));
-    for (size_t i = 0; i < bytes; i++) to[at / 8 + i] = packed[i] ^ random[i];
+    xor_into(packed, random, bytes);
+    std::memcpy(to + at / 8, packed, bytes);
   }
 }
 

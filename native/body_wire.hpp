@@ -42,7 +42,7 @@ void unpack_add(const Call& call) {
     for (size_t at = begin; at < end; at += CHUNK) {
       const size_t size = std::min(CHUNK, end - at);
       UNPACK[bits - 1](from + at / 8 * static_cast<size_t>(bits), size, fields);
-      for (size_t i = 0; i < size; i++) to[at + i] += fields[i] << shift;
+      add_shifted(to + at, fields, shift, size);
     }
   });
 }
@@ -72,7 +72,7 @@ void unpack_xor(const Call& call) {
     for (size_t at = begin; at < end; at += CHUNK) {
       const size_t size = std::min(CHUNK, end - at);
       scatter_bits(from + at / 8, size, bits);
-      for (size_t i = 0; i < size; i++) to[at + i] ^= bits[i];
+      xor_into(to + at, bits, size);
     }
   });
 }

@@ -4,18 +4,14 @@ void add(const Call& call) {
   const size_t count = call.size(3);
   uint64_t* to = call.words(0, count);
   const uint64_t *a = call.words(1, count), *b = call.words(2, count);
-  spread(count, 24, [=](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; i++) to[i] = a[i] + b[i];
-  });
+  each(count, 24, [=](size_t i) { to[i] = a[i] + b[i]; });
 }
 
 void subtract(const Call& call) {
   const size_t count = call.size(3);
   uint64_t* to = call.words(0, count);
   const uint64_t *a = call.words(1, count), *b = call.words(2, count);
-  spread(count, 24, [=](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; i++) to[i] = a[i] - b[i];
-  });
+  each(count, 24, [=](size_t i) { to[i] = a[i] - b[i]; });
 }
 
 void add_word(const Call& call) {
@@ -23,9 +19,7 @@ void add_word(const Call& call) {
   uint64_t* to = call.words(0, count);
   const uint64_t* a = call.words(1, count);
   const uint64_t word = call.raw[2];
-  spread(count, 16, [=](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; i++) to[i] = a[i] + word;
-  });
+  each(count, 16, [=](size_t i) { to[i] = a[i] + word; });
 }
 
 void multiply_word(const Call& call) {
@@ -33,9 +27,7 @@ void multiply_word(const Call& call) {
   uint64_t* to = call.words(0, count);
   const uint64_t* a = call.words(1, count);
   const uint64_t word = call.raw[2];
-  spread(count, 16, [=](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; i++) to[i] = a[i] * word;
-  });
+  each(count, 16, [=](size_t i) { to[i] = a[i] * word; });
 }
 
 void shift_left(const Call& call) {
@@ -43,9 +35,7 @@ void shift_left(const Call& call) {
   uint64_t* to = call.words(0, count);
   const uint64_t* a = call.words(1, count);
   const int bits = call.small(2, 0, 63);
-  spread(count, 16, [=](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; i++) to[i] = a[i] << bits;
-  });
+  each(count, 16, [=](size_t i) { to[i] = a[i] << bits; });
 }
 
 void rescale(const Call& call) {
@@ -54,9 +44,7 @@ void rescale(const Call& call) {
   const uint64_t* a = call.words(1, count);
   const int ring = call.small(2, 2, 64), bits = call.small(3, 1, ring - 1);
   const uint64_t bias = call.small(4, 0, 1) != 0 ? 1ull << (bits - 1) : 0, low = low_bits(ring);
-  spread(count, 16, [=](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; i++) to[i] = ((a[i] - bias) & low) >> bits;
-  });
+  each(count, 16, [=](size_t i) { to[i] = ((a[i] - bias) & low) >> bits; });
 }
 
 // A factor of a product: one place, or the sum or difference of two.
@@ -84,6 +72,17 @@ Factor factor_at(const Call& call, size_t index, size_t count) {
   return {call.words(index, count), sign == 0 ? nullptr : call.words(index + 1, count), sign};
 }
 
+void multiply_piece(uint64_t* to, const uint64_t* a, const uint64_t* b, int mode, size_t count) {
+  const uint64_t sign = static_cast<uint64_t>(static_cast<int64_t>(mode));
+  if (mode == 0) {
+    INDEPENDENT
+    for (size_t i = 0; i < count; i++) to[i] = a[i] * b[i];
+  } else {
+    INDEPENDENT
+    for (size_t i = 0; i < count; i++) to[i] += (sign * a[i]) * b[i];
+  }
+}
+
 void multiply(const Call& call) {
   const size_t count = call.size(8);
   uint64_t* to = call.words(0, count);
@@ -94,13 +93,7 @@ void multiply(const Call& call) {
     for (size_t from = begin; from < end; from += CHUNK) {
       const size_t size = std::min(CHUNK, end - from);
       const uint64_t *a = left.read(from, size, left_space), *b = right.read(from, size, right_space);
-      uint64_t* out = to + from;
-      if (mode == 0) {
-        for (size_t i = 0; i < size; i++) out[i] = a[i] * b[i];
-      } else {
-        const uint64_t sign = static_cast<uint64_t>(static_cast<int64_t>(mode));
-        for (size_t i = 0; i < size; i++) out[i] += sign * (a[i] * b[i]);
-      }
+      multiply_piece(to + from, a, b, mode, size);
     }
   });
 }

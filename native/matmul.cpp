@@ -15,7 +15,7 @@ constexpr size_t DEPTH_BLOCK = 256;  // steps of the inner dimension between two
 constexpr size_t ROW_BLOCK = 144;    // rows of A packed at once (288 KiB); a multiple of every tile's rows
 constexpr size_t PANEL = 16;         // columns of B packed at once (32 KiB); a multiple of every tile's columns
 constexpr size_t STREAM_ROWS = 3;    // up to here B is streamed instead of packed
-constexpr size_t LARGEST_TILE = 8 * 16;
+constexpr size_t LARGEST_TILE = 12 * 16;
 
 // `count` words of an operand from word `from` on, combined if need be.
 void read_words(const Operand& operand, size_t from, size_t count, uint64_t* out) {
@@ -34,7 +34,8 @@ void read_words(const Operand& operand, size_t from, size_t count, uint64_t* out
 
 // Packs rows [row, row + rows) × steps [step, step + depth) of A, depth ≤ DEPTH_BLOCK: tile after tile, within a tile
 // step after step, padded with zero rows.
-void pack_a(const Operand& a, size_t row, size_t rows, size_t step, size_t depth, size_t tile, uint64_t* out) {
+template <class T>
+void pack_a(const Operand& a, size_t row, size_t rows, size_t step, size_t depth, size_t tile, T* out) {
   uint64_t line[DEPTH_BLOCK];
   for (size_t top = 0; top < rows; top += tile, out += tile * depth) {
     for (size_t i = 0; i < tile; i++) {
@@ -43,27 +44,27 @@ void pack_a(const Operand& a, size_t row, size_t rows, size_t step, size_t depth
       } else {
         std::memset(line, 0, depth * sizeof(uint64_t));
       }
-      for (size_t p = 0; p < depth; p++) out[p * tile + i] = line[p];
+      for (size_t p = 0; p < depth; p++) out[p * tile + i] = static_cast<T>(line[p]);
     }
   }
 }
 
 // A whole panel, its width, the tile's and the sign known to the compiler: each row of B is read once.
-template <size_t TILE, int SIGN>
-void pack_panel(const uint64_t* from, const uint64_t* other, size_t row, size_t depth, uint64_t* out) {
+template <size_t TILE, int SIGN, class T>
+void pack_panel(const uint64_t* from, const uint64_t* other, size_t row, size_t depth, T* out) {
   for (size_t p = 0; p < depth; p++, from += row, other += row) {
-    uint64_t line[PANEL];
+    T line[PANEL];
     for (size_t j = 0; j < PANEL; j++) {
-      line[j] = SIGN == 0 ? from[j] : SIGN > 0 ? from[j] + other[j] : from[j] - other[j];
+      line[j] = static_cast<T>(SIGN == 0 ? from[j] : SIGN > 0 ? from[j] + other[j] : from[j] - other[j]);
     }
     for (size_t left = 0; left < PANEL; left += TILE) {
-      std::memcpy(out + left * depth + p * TILE, line + left, TILE * sizeof(uint64_t));
+      std::memcpy(out + left * depth + p * TILE, line + left, TILE * sizeof(T));
     }
   }
 }
 
-template <size_t TILE>
-void pack_signed_panel(const Operand& b, size_t at, size_t depth, uint64_t* out) {
+template <size_t TILE, class T>
+void pack_signed_panel(const Operand& b, size_t at, size_t depth, T* out) {
   if (b.sign == 0) return pack_panel<TILE, 0>(b.at + at, b.at + at, b.row, depth, out);
   if (b.sign > 0) return pack_panel<TILE, 1>(b.at + at, b.other + at, b.row, depth, out);
   return pack_panel<TILE, -1>(b.at + at, b.other + at, b.row, depth, out);
@@ -71,7 +72,8 @@ void pack_signed_panel(const Operand& b, size_t at, size_t depth, uint64_t* out)
 
 // Packs steps [step, step + depth) × columns [column, column + columns) of B, columns ≤ PANEL: one sub-panel a tile's
 // width after another, padded with zero columns.
-void pack_b(const Operand& b, size_t step, size_t depth, size_t column, size_t columns, size_t tile, uint64_t* out) {
+template <class T>
+void pack_b(const Operand& b, size_t step, size_t depth, size_t column, size_t columns, size_t tile, T* out) {
   const size_t at = step * b.row + column;
   if (columns == PANEL) {
     return tile == 4 ? pack_signed_panel<4>(b, at, depth, out) : pack_signed_panel<16>(b, at, depth, out);
@@ -80,49 +82,54 @@ void pack_b(const Operand& b, size_t step, size_t depth, size_t column, size_t c
     uint64_t line[PANEL] = {};
     read_words(b, at + p * b.row, columns, line);
     for (size_t left = 0; left < columns; left += tile) {
-      std::memcpy(out + left * depth + p * tile, line + left, tile * sizeof(uint64_t));
+      for (size_t j = 0; j < tile; j++) out[left * depth + p * tile + j] = static_cast<T>(line[left + j]);
     }
   }
 }
 
 // C's tile = or += ± the micro-kernel's sums.
-void merge(const uint64_t* tile, size_t stride, uint64_t* c, size_t c_row, size_t rows, size_t columns, bool negate,
+template <class T>
+void merge(const T* tile, size_t stride, uint64_t* c, size_t c_row, size_t rows, size_t columns, bool negate,
            bool accumulate) {
   for (size_t i = 0; i < rows; i++) {
     for (size_t j = 0; j < columns; j++) {
-      const uint64_t value = negate ? 0 - tile[i * stride + j] : tile[i * stride + j];
+      const uint64_t sum = tile[i * stride + j], value = negate ? 0 - sum : sum;
       c[i * c_row + j] = accumulate ? c[i * c_row + j] + value : value;
     }
   }
 }
 
+// Where a thread packs; large enough for either width of elements.
 struct Workspace {
   std::vector<uint64_t> words;
-  uint64_t* a;
-  uint64_t* b;
 
-  Workspace() : words((ROW_BLOCK + PANEL) * DEPTH_BLOCK + 8) {
+  Workspace() : words((ROW_BLOCK + PANEL) * DEPTH_BLOCK + 8) {}
+
+  template <class T>
+  T* aligned() {
     const uintptr_t start = reinterpret_cast<uintptr_t>(words.data());
-    b = words.data() + ((64 - start % 64) % 64) / sizeof(uint64_t);
-    a = b + PANEL * DEPTH_BLOCK;
+    return reinterpret_cast<T*>((start + 63) / 64 * 64);
   }
 };
 
 // Rows [row, row + rows) × columns [begin, end) of one product; rows ≤ ROW_BLOCK.
-void multiply_block(const Tile& tile, const ProductShape& shape, const Product& product, size_t row, size_t rows,
+template <class T>
+void multiply_block(const Tile<T>& tile, const ProductShape& shape, const Product& product, size_t row, size_t rows,
                     size_t begin, size_t end) {
   thread_local Workspace space;
-  alignas(64) uint64_t sums[LARGEST_TILE];
+  T* const packed_b = space.aligned<T>();
+  T* const packed_a = packed_b + PANEL * DEPTH_BLOCK;
+  alignas(64) T sums[LARGEST_TILE];
   for (size_t step = 0; step < shape.depth; step += DEPTH_BLOCK) {
     const size_t depth = std::min(DEPTH_BLOCK, shape.depth - step);
     const bool accumulate = shape.accumulate || step > 0;
-    pack_a(product.a, row, rows, step, depth, tile.rows, space.a);
+    pack_a(product.a, row, rows, step, depth, tile.rows, packed_a);
     for (size_t column = begin; column < end; column += PANEL) {
       const size_t columns = std::min(PANEL, end - column);
-      pack_b(product.b, step, depth, column, columns, tile.columns, space.b);
+      pack_b(product.b, step, depth, column, columns, tile.columns, packed_b);
       for (size_t top = 0; top < rows; top += tile.rows) {
         for (size_t left = 0; left < columns; left += tile.columns) {
-          tile.run(depth, space.a + top * depth, space.b + left * depth, sums);
+          tile.run(depth, packed_a + top * depth, packed_b + left * depth, sums);
           merge(sums, tile.columns, product.c + (row + top) * shape.columns + column + left, shape.columns,
                 std::min(tile.rows, rows - top), std::min(tile.columns, columns - left), shape.negate, accumulate);
         }
@@ -172,7 +179,6 @@ void multiply_matrices(Tier tier, const ProductShape& shape, const Product* prod
     return;
   }
   const bool streamed = shape.rows <= STREAM_ROWS;
-  const Tile& tile = tile_of(tier);
   const RowStream stream = row_stream_of(tier);
   const size_t row_blocks = streamed ? 1 : (shape.rows + ROW_BLOCK - 1) / ROW_BLOCK;
   const size_t work = count * shape.rows * shape.depth * shape.columns;
@@ -185,8 +191,10 @@ void multiply_matrices(Tier tier, const ProductShape& shape, const Product* prod
     const Product& product = products[index / shares / row_blocks];
     if (streamed) {
       stream_rows(stream, shape, product, begin, end);
+    } else if (shape.ring <= 32) {
+      multiply_block(narrow_tile_of(tier), shape, product, row, std::min(ROW_BLOCK, shape.rows - row), begin, end);
     } else {
-      multiply_block(tile, shape, product, row, std::min(ROW_BLOCK, shape.rows - row), begin, end);
+      multiply_block(wide_tile_of(tier), shape, product, row, std::min(ROW_BLOCK, shape.rows - row), begin, end);
     }
   };
   const size_t tasks = count * row_blocks * shares;

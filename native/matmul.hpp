@@ -38,15 +38,18 @@ struct ProductShape {
   int ring;
 };
 
-// A micro-kernel: out[i·columns + j] = Σ_p a[p·rows + i]·b[p·columns + j] for a whole tile, operands packed.
+// A micro-kernel: out[i·columns + j] = Σ_p a[p·rows + i]·b[p·columns + j] for a whole tile, operands packed, mod 2^64
+// or, for T = uint32_t, mod 2^32.
+template <class T>
 struct Tile {
   size_t rows;
   size_t columns;
-  void (*run)(size_t depth, const uint64_t* a, const uint64_t* b, uint64_t* out);
+  void (*run)(size_t depth, const T* a, const T* b, T* out);
 };
 
-// The micro-kernel of a tier; the tier must be supported by the processor.
-const Tile& tile_of(Tier tier);
+// The micro-kernels of a tier; the tier must be supported by the processor.
+const Tile<uint64_t>& wide_tile_of(Tier tier);
+const Tile<uint32_t>& narrow_tile_of(Tier tier);
 
 // Computes `count` products on the thread pool.
 void multiply_matrices(Tier tier, const ProductShape& shape, const Product* products, size_t count);
