@@ -52,7 +52,7 @@ export class Lowering {
 
   /** Says which tensor node the following share nodes compute. */
   at(node: TensorNode): void {
-    this.origin = node.origin;
+    this.origin = `${node.origin} (${node.op})`;
   }
 
   emit(op: string, args: readonly ShareNode[], attributes: Node<ShareType>["attributes"] = {}): ShareNode {
