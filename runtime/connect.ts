@@ -28,11 +28,15 @@ export interface Listener {
   close(): void;
 }
 
-/** Listens for the peers of a party and attaches each to the transport. Without an identity: no TLS. */
+/**
+ * Listens for the peers of a party and attaches each to the transport. Without an identity: no TLS. Who has not called
+ * within `timeout` milliseconds is given up (E0602).
+ */
 export async function listen(
   transport: SocketTransport,
   at: Address,
   identity: Identity | undefined,
+  timeout: number,
 ): Promise<Listener> {
   const missing = new Set(expectedAt(transport.self as PartyName));
   const pending = new Set<Socket>();
@@ -41,6 +45,10 @@ export async function listen(
     settle = { resolve, reject };
   });
   complete.catch(() => undefined);
+  const timer = setTimeout(() => {
+    const what = `${[...missing].join(", ")} did not connect within ${timeout / 1000} seconds`;
+    settle?.reject(fail({ code: "E0602", what, where: [...missing][0] }));
+  }, timeout);
 
   const welcome = (socket: Socket): void => {
     pending.add(socket);
@@ -55,6 +63,7 @@ export async function listen(
         transport.attach(name, socket);
         missing.delete(name);
         if (missing.size === 0) {
+          clearTimeout(timer);
           settle?.resolve();
         }
       })
@@ -75,6 +84,7 @@ export async function listen(
   });
   const address = await bind(server, at);
   const close = (): void => {
+    clearTimeout(timer);
     server.close();
     for (const socket of pending) {
       socket.destroy();

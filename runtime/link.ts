@@ -1,7 +1,8 @@
 /**
  * One connection to one peer, as frames. On the wire a frame is its payload's length (4 bytes, little-endian), its kind
  * (1 byte) and the payload. Data frames carry the protocol; a goodbye says that the peer has sent its last frame; an
- * abort says why it gives up, so that every party ends for the same stated cause.
+ * abort says why it gives up, so that every party ends for the same stated cause; a pulse says that the peer lives.
+ * A peer that computes for an hour sends pulses and is waited for; one that sends nothing at all is given up.
  *
  * A declared length is checked before anything is allocated for it. Frames that nobody has asked for yet are held
  * back up to a bound, then the socket is left unread and the sender waits.
@@ -12,22 +13,24 @@ import { type Diagnostic, fail, PumacError } from "../ir/diagnostics.js";
 import { decodeControl, encodeControl } from "./control.js";
 import type { PeerName } from "./transport.js";
 
-const KIND = { data: 0, goodbye: 1, abort: 2 } as const;
+const KIND = { data: 0, goodbye: 1, abort: 2, pulse: 3 } as const;
 const HEADER_BYTES = 5;
 
 /** Frames are left on the socket once this many bytes (and at least one frame) wait to be asked for. */
 const MOST_HELD_BACK = 32 << 20;
 
+/** A pulse is sent so many times within the time after which a silent peer is given up. */
+const PULSES_PER_TIMEOUT = 4;
+
 interface Waiter {
   readonly resolve: (frame: Uint8Array) => void;
   readonly reject: (error: Error) => void;
-  readonly timer: NodeJS.Timeout;
 }
 
 export interface LinkLimits {
   /** The longest data frame that the peer may send, in bytes. */
   maximumFrame: number;
-  /** How long a receive waits, in milliseconds. */
+  /** A peer that has been silent for so many milliseconds is given up. */
   readonly timeout: number;
 }
 
@@ -36,7 +39,12 @@ export class Link {
   private heldBack = 0;
   private waiter: Waiter | undefined;
   private failure: Error | undefined;
+  /** The peer has said goodbye; this side has. */
+  private peerFinished = false;
   private finished = false;
+  private lastHeard = performance.now();
+  private suspected = false;
+  private readonly pulse: NodeJS.Timeout;
 
   private readonly header = new Uint8Array(HEADER_BYTES);
   private headerFilled = 0;
@@ -52,10 +60,12 @@ export class Link {
     private readonly onFailure: (error: Error) => void,
   ) {
     socket.setNoDelay?.(true);
-    socket.on("data", (chunk: Uint8Array) => this.read(chunk));
+    socket.on("data", (chunk: Uint8Array) => this.hear(chunk));
     socket.on("error", () => this.lost());
     socket.on("close", () => this.lost());
     socket.resume();
+    this.pulse = setInterval(() => this.beat(), limits.timeout / PULSES_PER_TIMEOUT);
+    this.pulse.unref();
   }
 
   /** Sends a data frame; resolves when the socket has taken it. */
@@ -68,18 +78,17 @@ export class Link {
     const frame = this.waiting.shift();
     if (frame !== undefined) {
       this.heldBack -= frame.length;
-      this.socket.resume();
+      this.resume();
       return Promise.resolve(frame);
     }
-    if (this.failure !== undefined || this.finished) {
+    if (this.failure !== undefined || this.peerFinished) {
       return Promise.reject(this.failure ?? unreachable(this.peer, "it had finished before this party had"));
     }
     if (this.waiter !== undefined) {
       return Promise.reject(new Error(`two receives from ${this.peer} at once`));
     }
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.fail(timedOut(this.peer, this.limits.timeout)), this.limits.timeout);
-      this.waiter = { resolve, reject, timer };
+      this.waiter = { resolve, reject };
     });
   }
 
@@ -90,6 +99,7 @@ export class Link {
       this.socket.end();
     }
     this.finished = true;
+    clearInterval(this.pulse);
   }
 
   /** Tells the peer why, and closes. */
@@ -107,13 +117,39 @@ export class Link {
       return;
     }
     this.failure = error;
+    clearInterval(this.pulse);
     this.waiting.length = 0;
-    if (this.waiter !== undefined) {
-      clearTimeout(this.waiter.timer);
-      this.waiter.reject(error);
-      this.waiter = undefined;
-    }
+    this.waiter?.reject(error);
+    this.waiter = undefined;
     this.onFailure(error);
+  }
+
+  /**
+   * Sends a pulse and listens for the peer's. Late timers run before the sockets are read, so a peer is given up only
+   * if it is still silent at the next beat: a party that was busy itself blames nobody.
+   */
+  private beat(): void {
+    if (!this.finished && !this.socket.writableNeedDrain) {
+      this.write(KIND.pulse, new Uint8Array(0)).catch(() => undefined);
+    }
+    const silent = performance.now() - this.lastHeard > this.limits.timeout;
+    if (silent && this.suspected && !this.socket.isPaused() && !this.peerFinished) {
+      this.fail(timedOut(this.peer, this.limits.timeout));
+      this.socket.destroy();
+    }
+    this.suspected = silent;
+  }
+
+  private resume(): void {
+    if (this.socket.isPaused()) {
+      this.lastHeard = performance.now();
+      this.socket.resume();
+    }
+  }
+
+  private hear(chunk: Uint8Array): void {
+    this.lastHeard = performance.now();
+    this.read(chunk);
   }
 
   private write(kind: number, payload: Uint8Array): Promise<void> {
@@ -144,7 +180,7 @@ export class Link {
   }
 
   private lost(): void {
-    if (!this.finished) {
+    if (!this.finished && !this.peerFinished) {
       this.fail(unreachable(this.peer, "the connection was closed in the middle of the session"));
     }
   }
@@ -197,18 +233,17 @@ export class Link {
     if (this.kind === KIND.data) {
       this.deliver(payload);
     } else if (this.kind === KIND.goodbye) {
-      this.finished = true;
+      this.peerFinished = true;
       this.waiter?.reject(unreachable(this.peer, "it had finished before this party had"));
     } else if (this.kind === KIND.abort) {
       this.fail(fail(readReason(payload, this.peer)));
-    } else {
+    } else if (this.kind !== KIND.pulse) {
       throw violation(this.peer, `a frame of unknown kind ${this.kind}`);
     }
   }
 
   private deliver(frame: Uint8Array): void {
     if (this.waiter !== undefined) {
-      clearTimeout(this.waiter.timer);
       this.waiter.resolve(frame);
       this.waiter = undefined;
       return;
@@ -241,7 +276,7 @@ function unreachable(peer: PeerName, why: string): PumacError {
 }
 
 function timedOut(peer: PeerName, timeout: number): PumacError {
-  const why = `nothing came for ${timeout / 1000} seconds`;
+  const why = `it has been silent for ${timeout / 1000} seconds`;
   return fail({ code: "E0602", what: `${peer} did not answer in time`, where: peer, why, fix: "start a new session" });
 }
 

@@ -25,7 +25,7 @@ export interface PartyProcessOptions {
   readonly listenAt: Address;
   /** TLS with this identity, or none. */
   readonly identity: Identity | undefined;
-  /** How long a receive waits, in milliseconds. */
+  /** How long to wait for peers to connect, and for a silent one, in milliseconds. */
   readonly timeout: number;
   readonly usage: () => { readonly cpu: number; readonly memory: number };
   readonly clock: () => number;
@@ -43,7 +43,7 @@ export interface ListeningParty {
 export async function startParty(options: PartyProcessOptions): Promise<ListeningParty> {
   const transport = new SocketTransport(options.party, options.timeout);
   transport.allowFrames(longestFrame(options.plan));
-  const listener = await listen(transport, options.listenAt, options.identity);
+  const listener = await listen(transport, options.listenAt, options.identity, options.timeout);
   return {
     address: listener.address,
     run: async (addresses) => {

@@ -16,7 +16,7 @@ export class SocketTransport implements Transport {
   private failure: Error | undefined;
   private closed = false;
 
-  /** `timeout`: how long a receive waits, in milliseconds. */
+  /** `timeout`: a peer that has been silent for so many milliseconds is given up. */
   constructor(
     readonly self: PeerName,
     timeout: number,

@@ -23,7 +23,7 @@ export async function connectMesh(options: { tls: boolean; timeout: number }): P
   const listeners: Listener[] = [];
   for (const name of PARTIES) {
     const at = options.tls ? { host: "127.0.0.1", port: 0 } : { path: join(folder, `${name}.sock`) };
-    const listener = await listen(transports.get(name)!, at, identities.get(name));
+    const listener = await listen(transports.get(name)!, at, identities.get(name), 5000);
     listeners.push(listener);
     addresses.set(name, listener.address);
   }

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { dial, listen } from "../../runtime/connect.js";
 import { createIdentities } from "../../runtime/identity.js";
 import { SocketTransport } from "../../runtime/socket-transport.js";
@@ -15,6 +15,16 @@ afterEach(() => {
   mesh?.close();
   mesh = undefined;
 });
+
+const folder = mkdtempSync(join(tmpdir(), "pumac-test-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** A party on a Unix socket that nobody has called yet. */
+async function listeningAlone(name: "P2", timeout: number) {
+  const path = join(folder, `${randomBytes(4).toString("hex")}.sock`);
+  const transport = new SocketTransport(name, timeout);
+  return { transport, path, listener: await listen(transport, { path }, undefined, timeout) };
+}
 
 describe.each([{ tls: false }, { tls: true }])("a mesh with TLS $tls", ({ tls }) => {
   it("delivers frames of any size whole and in order, both ways at once", async () => {
@@ -60,9 +70,27 @@ describe("a link", () => {
     expect(await received).toEqual({ code: "E0901", where: "P2" });
   });
 
-  it("says who did not answer in time", async () => {
-    mesh = await connectMesh({ tls: false, timeout: 100 });
-    expect(await rejection(mesh.of("P1").receive("P0"))).toEqual({ code: "E0602", where: "P0" });
+  it("waits for a peer that lives, and gives up one that is silent", async () => {
+    const { transport, listener, path } = await listeningAlone("P2", 100);
+    const silent = connect(path);
+    silent.write("model   ");
+    const data = new SocketTransport("data", 100);
+    await dial(data, "P2", { path }, undefined, 1000);
+    await listener.complete;
+    const answer = transport.receive("data").then(
+      () => "a frame",
+      (error: Error) => error.message,
+    );
+    expect(await rejection(transport.receive("model"))).toEqual({ code: "E0602", where: "model" });
+    expect(await answer).toContain("model did not answer");
+    listener.close();
+    silent.destroy();
+  });
+
+  it("waits for callers only so long", async () => {
+    const { listener } = await listeningAlone("P2", 50);
+    expect(await rejection(listener.complete)).toEqual({ code: "E0602", where: "model" });
+    listener.close();
   });
 
   it("delivers what was sent before a goodbye, and is no failure after it", async () => {
@@ -76,10 +104,7 @@ describe("a link", () => {
   });
 
   it("survives noise from a stranger: a frame of an unknown kind ends the session as a violation", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "pumac-test-"));
-    const path = join(folder, "P2.sock");
-    const transport = new SocketTransport("P2", 5000);
-    const listener = await listen(transport, { path }, undefined);
+    const { transport, listener, path } = await listeningAlone("P2", 5000);
     const stranger = connect(path);
     stranger.end();
     const noisy = connect(path);
@@ -90,7 +115,6 @@ describe("a link", () => {
     expect(await rejection(transport.receive("model"))).toEqual({ code: "E0901", where: "model" });
     listener.close();
     noisy.destroy();
-    rmSync(folder, { recursive: true });
   });
 });
 
@@ -100,7 +124,7 @@ describe("identity", () => {
     const strangers = await createIdentities(["P2", "model", "data"], 1);
     for (const identity of [identities.get("data")!, strangers.get("model")!]) {
       const transport = new SocketTransport("P2", 5000);
-      const listener = await listen(transport, { host: "127.0.0.1", port: 0 }, identities.get("P2"));
+      const listener = await listen(transport, { host: "127.0.0.1", port: 0 }, identities.get("P2"), 5000);
       const complete = rejection(listener.complete);
       const model = new SocketTransport("model", 5000);
       await dial(model, "P2", listener.address, identity, 1000).catch(() => undefined);
