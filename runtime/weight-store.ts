@@ -4,7 +4,7 @@
  * m = value + λ¹ + λ² to P1 and P2, packed to the bits of each ring. λ¹ and λ² are read from the seeds' AES-128-CTR
  * streams where they are used: each input of the plan has its own place there, which follows from the plan alone.
  */
-import type { Attributes } from "../ir/graph.js";
+import type { Step } from "../ir/plan/types.js";
 import { sizeOf } from "../ir/tensor/value.js";
 
 export type Owner = "model" | "data";
@@ -33,21 +33,17 @@ export function packedLength(count: number, bits: number): number {
 }
 
 /** The inputs of a source in the order of the plan's steps; names are unique there. */
-export function inputLayouts(
-  steps: readonly { readonly op: string; readonly attributes: Attributes }[],
-  owner: Source,
-): readonly InputLayout[] {
+export function inputLayouts(steps: readonly Step[], owner: Source): readonly InputLayout[] {
   const layouts: InputLayout[] = [];
-  let block = 0;
-  for (const { op, attributes } of steps) {
+  for (const { op, attributes, draws } of steps) {
     if (op === "input" && attributes.owner === owner) {
       const ring = attributes.ring as number;
       const shape = attributes.shape as readonly number[];
       const elements = sizeOf(shape);
       const packedBytes = packedLength(elements, ring);
       const fraction = attributes.fraction as number;
+      const block = draws[0]?.block ?? 0;
       layouts.push({ owner, name: attributes.name as string, ring, fraction, shape, elements, block, packedBytes });
-      block += Math.ceil((elements * 8) / 16);
     }
   }
   return layouts;
