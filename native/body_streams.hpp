@@ -56,7 +56,7 @@ void fill_bits(const Call& call) {
 
 void fill_hot(const Call& call) {
   const size_t count = call.size(3);
-  const int width = call.small(4, 1, 10);
+  const int width = call.small(4, 1, 13);
   if (width >= 3) return fill_bytes_at(call, product_of(count, hot_bytes(width)));
   const RoundKeys& keys = call.key(0);
   const uint64_t block = call.size(1);
@@ -154,7 +154,7 @@ void deal_hot_narrow(const Call& call, const SecretDigit& digit, size_t count, i
 
 void deal_hot(const Call& call) {
   const size_t count = call.size(4);
-  const int at = call.small(5, 0, 63), width = call.small(6, 1, 10);
+  const int at = call.small(5, 0, 63), width = call.small(6, 1, 13);
   const SecretDigit digit{call.words(2, count), call.words(3, count), at, low_bits(width)};
   uint8_t* to = call.bytes(7, packed_bytes(count, size_t{1} << width));
   const RoundKeys& keys = call.key(0);
