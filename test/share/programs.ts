@@ -48,6 +48,18 @@ export class Maker {
     return this.emit("input", [], { owner: "data", name, ring, fraction: 3, shape: [...shape] });
   }
 
+  /** A public input. */
+  open(shape: readonly number[]): ShareNode {
+    const ring = this.pick(1, 64);
+    return this.emit("input", [], {
+      owner: "public",
+      name: `open${this.names++}`,
+      ring,
+      fraction: 0,
+      shape: [...shape],
+    });
+  }
+
   /** A masked or an additive value, whose words are fresh. */
   words(shape?: readonly number[], ring?: number, fraction?: number): ShareNode {
     const x = this.masked(shape, ring, fraction);
@@ -162,16 +174,7 @@ function concatenate(make: Maker): ShareNode {
 }
 
 export const PROGRAMS: Readonly<Record<ShareOpName, (make: Maker) => ShareNode>> = {
-  input: (make) =>
-    make.flip()
-      ? make.masked()
-      : make.emit("input", [], {
-          owner: "public",
-          name: "open",
-          ring: make.pick(1, 64),
-          fraction: 0,
-          shape: make.shape(),
-        }),
+  input: (make) => (make.flip() ? make.masked() : make.open(make.shape())),
   constant: (make) => make.emit("constant", [], { value: make.integers(make.shape(), 2 ** 50), ring: 52, fraction: 1 }),
   add: pairwise("add"),
   subtract: pairwise("subtract"),
@@ -215,9 +218,7 @@ export const PROGRAMS: Readonly<Record<ShareOpName, (make: Maker) => ShareNode>>
   },
   timesPublic: (make) => {
     const shape = make.shape();
-    const ring = make.pick(1, 64);
-    const open = make.emit("input", [], { owner: "public", name: "open", ring, fraction: 0, shape: make.under(shape) });
-    return make.emit("timesPublic", [make.emit("toAdditive", [make.masked(shape)]), open]);
+    return make.emit("timesPublic", [make.emit("toAdditive", [make.masked(shape)]), make.open(make.under(shape))]);
   },
   matmul,
   dot: (make) => {
