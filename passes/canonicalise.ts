@@ -9,11 +9,12 @@ import { TENSOR } from "../ir/tensor/index.js";
 import { isFloat, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 import { type RewriteOptions, type Rule, rewriteWith, type TensorGraph, type TensorNode } from "./rewriter.js";
 import { ARITHMETIC } from "./rules/arithmetic.js";
+import { LAYOUT } from "./rules/layout.js";
 import { MOVEMENT } from "./rules/movement.js";
 import { PRODUCTS } from "./rules/products.js";
 import { SINKING } from "./rules/sinking.js";
 
-export const CANONICAL: readonly Rule[] = [...ARITHMETIC, ...MOVEMENT, ...SINKING, ...PRODUCTS];
+export const CANONICAL: readonly Rule[] = [...ARITHMETIC, ...LAYOUT, ...MOVEMENT, ...SINKING, ...PRODUCTS];
 
 export function canonicalise(graph: TensorGraph, options: RewriteOptions = {}): TensorGraph {
   return rewriteWith(uniformFloats(graph), CANONICAL, options);

@@ -7,9 +7,9 @@
  */
 
 import { type Diagnostic, fail } from "../ir/diagnostics.js";
-import { Builder, type Node } from "../ir/graph.js";
+import { Builder } from "../ir/graph.js";
 import { TENSOR } from "../ir/tensor/index.js";
-import { isFloat, type TensorType } from "../ir/tensor/value.js";
+import { isFloat, sizeOf, type TensorType } from "../ir/tensor/value.js";
 import { canonicalOrder } from "./order.js";
 import type { TensorGraph, TensorNode } from "./rewriter.js";
 
@@ -194,7 +194,8 @@ class Cut {
     if (known !== undefined) {
       return known;
     }
-    const inside = this.isSecret(node) || node.op === "constant" || this.isViewOfInput(node);
+    const inside =
+      this.isSecret(node) || node.op === "constant" || this.isViewOfInput(node) || isPartlyConstantMask(node);
     const result = inside ? this.emitSecret(node) : this.bind(node);
     this.made.secret.set(node, result);
     return result;
@@ -246,12 +247,27 @@ class Cut {
   }
 }
 
-/** The name of the first weight or input that the value is made of, with the last op if there is one. */
-function nameOf(node: Node<TensorType>): string {
-  let source = node;
-  while (source.args.length > 0) {
-    source = source.args.find((argument) => argument.op !== "constant") ?? source.args[0];
-  }
-  const name = (source.attributes.name as string | undefined) ?? "constant";
+/**
+ * A mask that is a constant one (causal) and an owner's: the secret program joins them, so that whoever makes the plan
+ * sees which scores nobody needs.
+ */
+function isPartlyConstantMask(node: TensorNode): boolean {
+  return node.op === "and" && node.args.some((argument) => argument.op === "constant");
+}
+
+/** The name of the largest weight or input that the value is made of, with the last op if there is one. */
+function nameOf(node: TensorNode): string {
+  const sources = new Set<TensorNode>();
+  const visit = (each: TensorNode): void => {
+    if (!sources.has(each)) {
+      sources.add(each);
+      each.args.forEach(visit);
+    }
+  };
+  visit(node);
+  const named = [...sources].filter((each) => each.attributes.name !== undefined);
+  const largest = Math.max(...named.map((each) => sizeOf(each.type.shape)));
+  const source = named.find((each) => sizeOf(each.type.shape) === largest);
+  const name = source === undefined ? "constant" : String(source.attributes.name);
   return source === node ? name : `${name}.${node.op}`;
 }

@@ -41,17 +41,20 @@ interface Peeled {
 
 /** The scores without the masks around them, and the masks as booleans. */
 function peel(x: TensorNode, rewriter: Rewriter, analyse: () => ElementAnalysis): Peeled {
-  if (x.op === "select") {
-    return peelSelect(x, rewriter, analyse);
-  }
   if (x.op !== "add" && x.op !== "subtract") {
-    return { scores: x, keeps: [] };
+    return peelSelect(x, rewriter, analyse);
   }
   const keeps: TensorNode[] = [];
   const terms: TensorNode[] = [];
   for (const term of termsOf(rewriter, x)) {
+    const chosen = peelSelect(term, rewriter, analyse);
     const keep = rewriter.factsOf(term).parameter ? undefined : additiveKeep(term, rewriter, analyse());
-    (keep === undefined ? terms : keeps).push(keep ?? term);
+    if (keep !== undefined) {
+      keeps.push(keep);
+    } else {
+      keeps.push(...chosen.keeps);
+      terms.push(chosen.scores);
+    }
   }
   if (keeps.length === 0 || terms.length === 0) {
     return { scores: x, keeps: [] };
@@ -61,8 +64,11 @@ function peel(x: TensorNode, rewriter: Rewriter, analyse: () => ElementAnalysis)
   return { scores: inner.scores, keeps: [...keeps, ...inner.keeps] };
 }
 
-/** select(c, scores, −∞) keeps where c; select(c, −∞, scores) where not. */
+/** select(c, scores, −∞) keeps where c; select(c, −∞, scores) where not; anything else has no mask. */
 function peelSelect(x: TensorNode, rewriter: Rewriter, analyse: () => ElementAnalysis): Peeled {
+  if (x.op !== "select") {
+    return { scores: x, keeps: [] };
+  }
   const [condition, yes, no] = x.args;
   const far = (node: TensorNode) => (scalarOf(node) ?? 0) <= -FAR;
   if (!far(yes) && !far(no)) {

@@ -1,7 +1,7 @@
 /**
- * The normal form of data movement: no idle or doubled reshape, transpose, slice or broadcast; transposes that only
- * move axes of size one are reshapes; constant gathers that step evenly are slices; constants are as small as
- * broadcasting allows.
+ * The normal form of data movement apart from reshapes and transposes (`layout.ts`): no idle or doubled slice,
+ * broadcast or concatenation; constant gathers that step evenly are slices; constants are as small as broadcasting
+ * allows.
  */
 import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
 import type { Rewriter, Rule, TensorNode } from "../rewriter.js";
@@ -16,70 +16,6 @@ import {
   type Shape,
 } from "../shapes.js";
 import { BINARY, constantOf, integersOf } from "./common.js";
-
-const reshape: Rule = {
-  name: "idle or doubled reshape",
-  ops: ["reshape"],
-  apply(node, rewriter) {
-    const [x] = node.args;
-    if (equalShapes(x.type.shape, node.type.shape)) {
-      return x;
-    }
-    return x.op === "reshape" ? rewriter.emit("reshape", [x.args[0]], node.attributes, node.origin) : undefined;
-  },
-};
-
-const transpose: Rule = {
-  name: "idle or doubled transpose",
-  ops: ["transpose"],
-  apply(node, rewriter) {
-    const [x] = node.args;
-    const permutation = integersOf(node, "permutation");
-    if (isIdentity(permutation)) {
-      return x;
-    }
-    if (movesOnlyOnes(x.type.shape, permutation)) {
-      return rewriter.emit("reshape", [x], { shape: node.type.shape }, node.origin);
-    }
-    if (x.op === "transpose") {
-      const composed = permute(integersOf(x, "permutation"), permutation);
-      return rewriter.emit("transpose", [x.args[0]], { permutation: composed }, node.origin);
-    }
-    return undefined;
-  },
-};
-
-/** transpose(reshape(x)) that moves the groups of the reshape as wholes: the transpose goes first. */
-const transposeFirst: Rule = {
-  name: "transpose before reshape",
-  ops: ["transpose"],
-  apply(node, rewriter) {
-    const [view] = node.args;
-    const groups = view.op === "reshape" ? reshapeGroups(view.args[0].type.shape, view.type.shape) : undefined;
-    if (groups === undefined) {
-      return undefined;
-    }
-    const [x] = view.args;
-    const real = (range: readonly [number, number]) => axesOf(range).filter((axis) => view.type.shape[axis] !== 1);
-    const ones = groups.filter(({ to }) => real(to).length === 0);
-    const permutation = ones.flatMap(({ from }) => axesOf(from));
-    const moved = integersOf(node, "permutation").filter((axis) => view.type.shape[axis] !== 1);
-    while (moved.length > 0) {
-      const group = groups.find(({ to }) => real(to)[0] === moved[0]);
-      if (group === undefined || !equalShapes(real(group.to), moved.splice(0, real(group.to).length))) {
-        return undefined;
-      }
-      permutation.push(...axesOf(group.from));
-    }
-    const turned = rewriter.emit("transpose", [x], { permutation }, node.origin);
-    return rewriter.emit("reshape", [turned], { shape: node.type.shape }, node.origin);
-  },
-};
-
-/** The axes of a half-open range. */
-function axesOf([start, end]: readonly [number, number]): number[] {
-  return Array.from({ length: end - start }, (_, i) => start + i);
-}
 
 /** transpose(broadcast(x)) = broadcast(transpose(x)). */
 const transposeOfBroadcast: Rule = {
@@ -351,17 +287,5 @@ const sliceOfReshape: Rule = {
 };
 
 export const MOVEMENT: readonly Rule[] = [
-  ...[
-    reshape,
-    transpose,
-    transposeFirst,
-    transposeOfBroadcast,
-    broadcast,
-    slice,
-    sliceEnds,
-    sliceOfReshape,
-    concatenate,
-    gather,
-    shrinkConstant,
-  ],
+  ...[transposeOfBroadcast, broadcast, slice, sliceEnds, sliceOfReshape, concatenate, gather, shrinkConstant],
 ];

@@ -45,6 +45,18 @@ const rows: Rule = {
   },
 };
 
+/** A product over one element is element-wise. */
+const outer: Rule = {
+  name: "product over one element",
+  ops: ["matmul"],
+  apply(node, rewriter) {
+    const matrices = node.args.every((x) => x.type.shape.length > 1);
+    return matrices && node.args[0].type.shape.at(-1) === 1
+      ? rewriter.emit("multiply", node.args, {}, node.origin)
+      : undefined;
+  },
+};
+
 /** The reshape's argument with the same last axis and its own axes before it, where that is another shape. */
 function unflattened(view: TensorNode, rewriter: Rewriter): TensorNode | undefined {
   const [x] = view.args;
@@ -232,5 +244,5 @@ const mean: Rule = {
 };
 
 export const PRODUCTS: readonly Rule[] = [
-  ...[vectors, rows, biasBesideProduct, batches, plainRight, weightRight, turnedProduct, sliceOfLinear, mean],
+  ...[vectors, outer, rows, biasBesideProduct, batches, plainRight, weightRight, turnedProduct, sliceOfLinear, mean],
 ];

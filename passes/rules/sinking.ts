@@ -64,6 +64,28 @@ function trim(shape: readonly number[]): readonly number[] {
   return lead < 0 ? [] : shape.slice(lead);
 }
 
+/** A static operand has no leading ones; one that a reshape only gave or took leading ones does not need the reshape. */
+const leadingOnes: Rule = {
+  name: "operand without leading ones",
+  ops: [...BINARY, "select"],
+  apply(node, rewriter) {
+    const rank = node.type.shape.length;
+    const args = node.args.map((each) => {
+      if (rewriter.isStatic(each)) {
+        const leads = each.op !== "constant" && each.type.shape[0] === 1;
+        return leads ? rewriter.emit("reshape", [each], { shape: trim(each.type.shape) }, each.origin) : each;
+      }
+      const [x] = each.op === "reshape" ? each.args : [each];
+      return x.type.shape.length <= rank && equalShapes(trim(x.type.shape), trim(each.type.shape)) ? x : each;
+    });
+    const shape = broadcastShapes(...args.map((each) => each.type.shape));
+    const changed = args.some((each, i) => each !== node.args[i]);
+    return changed && shape !== undefined && equalShapes(shape, node.type.shape)
+      ? rewriter.emit(node.op, args, node.attributes, node.origin)
+      : undefined;
+  },
+};
+
 /** f(transpose(a), transpose(b)) of equal permutations, and f(transpose(a), q) for static or smaller q. */
 const binaryTranspose: Rule = {
   name: "transpose below an operation",
@@ -238,6 +260,6 @@ const concatenationOfTransposes: Rule = {
 };
 
 export const SINKING: readonly Rule[] = [
-  ...[unary, binaryReshape, binaryTranspose, broadcastOperand, rowwise, reductionKeeps, reductionView],
+  ...[unary, leadingOnes, binaryReshape, binaryTranspose, broadcastOperand, rowwise, reductionKeeps, reductionView],
   ...[sliceOfTranspose, concatenationOfTransposes],
 ];
