@@ -14,7 +14,9 @@ inline uint64_t low_bits(int bits) { return bits >= 64 ? ~0ull : (1ull << bits) 
 // multiples of 64 elements.
 template <class F>
 void spread(size_t count, size_t cost, F&& body) {
-  parallel_ranges(count, GRAIN / cost + 1, 64, body);
+  const size_t grain = GRAIN / cost + 1;
+  if (count >= 2 * grain) return parallel_ranges(count, grain, 64, body);
+  if (count > 0) body(size_t{0}, count);
 }
 
 // The next loop carries nothing from one element to another: a result's place is an input's exactly or lies apart.

@@ -15,13 +15,8 @@ struct Coarse {
 };
 
 // sums[u] += fields[(digit + u) mod size].
-template <class T, class S>
-void add_rotated(const T* fields, size_t digit, size_t size, S* sums) {
-  const size_t turn = size - digit;
-  INDEPENDENT
-  for (size_t u = 0; u < turn; u++) sums[u] = static_cast<S>(sums[u] + fields[digit + u]);
-  INDEPENDENT
-  for (size_t u = turn; u < size; u++) sums[u] = static_cast<S>(sums[u] + fields[u - turn]);
+void add_rotated(const uint64_t* fields, size_t digit, size_t size, uint64_t* sums) {
+  for (size_t u = 0; u < size; u++) sums[u] += fields[(digit + u) & (size - 1)];
 }
 
 constexpr size_t LARGEST_HOT = 1024;
@@ -32,14 +27,23 @@ void add_sums(const S* sums, size_t size, uint64_t* to) {
   for (size_t v = 0; v < size; v++) to[v] += sums[(size - v) & (size - 1)];
 }
 
-// Adds elements [from, until) to one row's counters, fields of eight bits: 256 of them fit a 16-bit sum.
+// Adds elements [from, until) to one row's counters, fields of eight bits: 256 of them fit a 16-bit sum. Writing an
+// element's fields twice makes the rotation a plain offset; SIZE, where it is not 0, lets the compiler see the length.
+template <size_t SIZE>
 void add_row_bytes(const Coarse& coarse, size_t from, size_t until, uint64_t* to) {
-  const size_t size = size_t{1} << coarse.width;
+  const size_t size = SIZE != 0 ? SIZE : size_t{1} << coarse.width;
   uint16_t sums[LARGEST_HOT];
+  uint8_t twice[4][2 * LARGEST_HOT];  // taking turns, so that one element's loads do not wait for another's stores
   for (size_t at = from; at < until; at += 256) {
     std::fill_n(sums, size, 0);
     const size_t end = std::min(until, at + 256);
-    for (size_t i = at; i < end; i++) add_rotated(coarse.fields + i * size, coarse.digit(i), size, sums);
+    for (size_t i = at; i < end; i++) {
+      uint8_t* fields = twice[i % 4];
+      std::memcpy(fields, coarse.fields + i * size, size);
+      std::memcpy(fields + size, coarse.fields + i * size, size);
+      const uint8_t* rotated = fields + coarse.digit(i);
+      for (size_t u = 0; u < size; u++) sums[u] = static_cast<uint16_t>(sums[u] + rotated[u]);
+    }
     add_sums(sums, size, to);
   }
 }
@@ -95,7 +99,8 @@ void coarse_accumulate(const Call& call) {
         uint64_t* counters = to + (c * segments.size() + row) * size;
         if (from >= until) continue;
         if (coarse.bits == 8) {
-          add_row_bytes(coarse, from - first, until - first, counters);
+          const auto add = width == 5 ? add_row_bytes<32> : width == 4 ? add_row_bytes<16> : add_row_bytes<0>;
+          add(coarse, from - first, until - first, counters);
         } else {
           add_row(coarse, from - first, until - first, counters, space.data());
         }
