@@ -90,7 +90,7 @@ export function walk(
   }
 }
 
-/** The elements of `x` seen through a strided view of another shape. */
+/** The elements of `x` seen through a strided view of another shape; the last axis is an inner loop. */
 export function viewOf(
   x: TensorValue,
   shape: readonly number[],
@@ -98,15 +98,35 @@ export function viewOf(
   start: number,
 ): Float64Array {
   const data = new Float64Array(sizeOf(shape));
-  walk(shape, strides, start, (flat, offset) => {
-    data[flat] = x.data[offset];
+  const [length, step] = [shape.at(-1) ?? 1, strides.at(-1) ?? 0];
+  const source = x.data;
+  walk(shape.slice(0, -1), strides.slice(0, -1), start, (row, offset) => {
+    const end = (row + 1) * length;
+    for (let to = row * length, from = offset; to < end; to++, from += step) {
+      data[to] = source[from];
+    }
   });
   return data;
 }
 
 /** The elements of `x` broadcast to a shape; the tensor's own where it has that shape. */
 export function broadcastData(x: TensorValue, shape: readonly number[]): TensorValue["data"] {
-  return sameShape(x.shape, shape) ? x.data : viewOf(x, shape, broadcastStrides(x.shape, shape), 0);
+  if (sameShape(x.shape, shape)) {
+    return x.data;
+  }
+  if (x.data.length === 1) {
+    return new Float64Array(sizeOf(shape)).fill(x.data[0]);
+  }
+  return viewOf(x, shape, broadcastStrides(x.shape, shape), 0);
+}
+
+/** A scalar function of every element. */
+export function mapData(data: TensorValue["data"], compute: (x: number, i: number) => number): Float64Array {
+  const result = new Float64Array(data.length);
+  for (let i = 0; i < result.length; i++) {
+    result[i] = compute(data[i], i);
+  }
+  return result;
 }
 
 export function tensorOf(type: TensorType, data: TensorValue["data"]): TensorValue {

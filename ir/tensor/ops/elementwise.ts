@@ -1,7 +1,7 @@
 /** Element-wise ops: one rule of shape (numpy's broadcast) and one scalar function each. */
 import type { Attributes } from "../../graph.js";
 import { castNumber, errorFunction, gelu, roundHalfEven, sigmoid, softplus } from "../numeric.js";
-import { broadcastData, broadcastShapes, isInteger, refuse, type TensorOp, tensorOf } from "../types.js";
+import { broadcastData, broadcastShapes, isInteger, mapData, refuse, type TensorOp, tensorOf } from "../types.js";
 import { DTYPES, type DType, type TensorType } from "../value.js";
 
 type Scalar = (x: number) => number;
@@ -23,13 +23,7 @@ function mapWith(
     arity: [1, 1],
     attributes,
     infer: ([x]) => ({ dtype: result ?? x.dtype, shape: x.shape }),
-    evaluate: ([x], given, type) => {
-      const compute = computeOf(given);
-      return tensorOf(
-        type,
-        Float64Array.from(x.data, (value) => compute(value)),
-      );
-    },
+    evaluate: ([x], given, type) => tensorOf(type, mapData(x.data, computeOf(given))),
   };
 }
 
@@ -122,11 +116,10 @@ const cast: TensorOp = {
     refuse(!DTYPES.includes(dtype), `no type '${String(dtype)}'`);
     return { dtype, shape: x.shape };
   },
-  evaluate: ([x], _, type) =>
-    tensorOf(
-      type,
-      Float64Array.from(x.data, (value) => castNumber(value, type.dtype)),
-    ),
+  evaluate: ([x], _, type) => {
+    const numbers = mapData(x.data, (value) => castNumber(value, type.dtype));
+    return tensorOf(type, numbers);
+  },
 };
 
 export const BINARY = {
@@ -154,10 +147,8 @@ const modulo: TensorOp = {
   evaluate: ([x, y], attributes, type) => {
     const [a, b] = [broadcastData(x, type.shape), broadcastData(y, type.shape)];
     const floor = (p: number, q: number) => p - q * Math.floor(p / q);
-    return tensorOf(
-      type,
-      Float64Array.from(a, (p, i) => (attributes.fmod === true ? p % b[i] : floor(p, b[i]))),
-    );
+    const remainders = mapData(a, (p, i) => (attributes.fmod === true ? p % b[i] : floor(p, b[i])));
+    return tensorOf(type, remainders);
   },
 };
 
@@ -168,10 +159,8 @@ const select: TensorOp = {
   infer: ([condition, x, y]) => ({ dtype: promote(x, y), shape: broadcastShapes(condition.shape, x.shape, y.shape) }),
   evaluate: (args, _, type) => {
     const [condition, x, y] = args.map((value) => broadcastData(value, type.shape));
-    return tensorOf(
-      type,
-      Float64Array.from(condition, (c, i) => (c !== 0 ? x[i] : y[i])),
-    );
+    const chosen = mapData(condition, (c, i) => (c !== 0 ? x[i] : y[i]));
+    return tensorOf(type, chosen);
   },
 };
 

@@ -42,41 +42,89 @@ const matmul: TensorOp = {
   },
   evaluate: ([a, b], _, type) => {
     const { batch, rows, inner, columns } = productOf(a, b);
+    const size: Size = { rows, inner, columns };
     const data = new Float64Array(sizeOf(type.shape));
-    const batchOf = (shape: readonly number[], matrix: number) =>
-      broadcastStrides(shape.slice(0, -2), batch).map((stride) => stride * matrix);
+    const left = a.data instanceof Float64Array ? a.data : Float64Array.from(a.data);
+    const aStrides = matrixStrides(a.shape, batch, rows * inner);
+    const bStrides = matrixStrides(b.shape, batch, inner * columns);
     const offsets: number[] = [];
-    walk(batch, batchOf(b.shape.length < 2 ? [1, 1] : b.shape, inner * columns), 0, (_i, at) => offsets.push(at));
-    walk(batch, batchOf(a.shape.length < 2 ? [1, 1] : a.shape, rows * inner), 0, (i, at) => {
-      multiplyInto(data, i * rows * columns, a.data, at, b.data, offsets[i], rows, inner, columns);
+    walk(batch, bStrides, 0, (_i, at) => offsets.push(at));
+    walk(batch, aStrides, 0, (i, at) => {
+      multiplyInto(data, i * rows * columns, left, at, b.data, offsets[i], size);
     });
     return tensorOf(type, data);
   },
 };
 
+interface Size {
+  readonly rows: number;
+  readonly inner: number;
+  readonly columns: number;
+}
+
+/** Strides over the broadcast batch, in elements; a vector has no batch axes. */
+function matrixStrides(shape: readonly number[], batch: readonly number[], matrix: number): number[] {
+  return broadcastStrides(shape.slice(0, -2), batch).map((stride) => stride * matrix);
+}
+
+/** Columns of b that are multiplied at a time: their sums stay in registers. */
+const PANEL = 4;
+
+/** c = a·b for row-major matrices that start at offsets: each panel of b is copied out and meets all rows of a, two at
+ * a time. */
 function multiplyInto(
   c: Float64Array,
   cAt: number,
-  a: Float64Array | Float32Array,
+  a: Float64Array,
   aAt: number,
   b: Float64Array | Float32Array,
   bAt: number,
-  rows: number,
-  inner: number,
-  columns: number,
+  { rows, inner, columns }: Size,
 ): void {
-  for (let i = 0; i < rows; i++) {
-    const to = cAt + i * columns;
+  const panel = new Float64Array(inner * PANEL);
+  const sums = new Float64Array(2 * PANEL);
+  for (let column = 0; column < columns; column += PANEL) {
+    const width = Math.min(PANEL, columns - column);
     for (let k = 0; k < inner; k++) {
-      const factor = a[aAt + i * inner + k];
-      if (factor !== 0) {
-        const from = bAt + k * columns;
-        for (let j = 0; j < columns; j++) {
-          c[to + j] += factor * b[from + j];
-        }
+      for (let j = 0; j < width; j++) {
+        panel[k * PANEL + j] = b[bAt + k * columns + column + j];
+      }
+    }
+    for (let row = 0; row < rows; row += 2) {
+      const second = Math.min(row + 1, rows - 1);
+      rowsTimesPanel(sums, a, aAt + row * inner, aAt + second * inner, panel);
+      for (let j = 0; j < width; j++) {
+        c[cAt + row * columns + column + j] = sums[j];
+        c[cAt + second * columns + column + j] = sums[PANEL + j];
       }
     }
   }
+}
+
+/** The sums of products of two rows of a with the panel's columns: eight running sums, few loads. */
+function rowsTimesPanel(sums: Float64Array, a: Float64Array, first: number, second: number, panel: Float64Array): void {
+  let s0 = 0;
+  let s1 = 0;
+  let s2 = 0;
+  let s3 = 0;
+  let t0 = 0;
+  let t1 = 0;
+  let t2 = 0;
+  let t3 = 0;
+  const apart = second - first;
+  for (let at = 0, k = first; at < panel.length; at += PANEL, k++) {
+    const s = a[k];
+    const t = a[k + apart];
+    s0 += s * panel[at];
+    s1 += s * panel[at + 1];
+    s2 += s * panel[at + 2];
+    s3 += s * panel[at + 3];
+    t0 += t * panel[at];
+    t1 += t * panel[at + 1];
+    t2 += t * panel[at + 2];
+    t3 += t * panel[at + 3];
+  }
+  sums.set([s0, s1, s2, s3, t0, t1, t2, t3]);
 }
 
 const convolution: TensorOp = {

@@ -1,5 +1,5 @@
 /** Look-ups and updates by index tensors, as ONNX defines them (GatherElements, GatherND, ScatterND, Trilu). */
-import { axisOf, integer, refuse, stridesOf, type TensorOp, tensorOf, walk } from "../types.js";
+import { axisOf, integer, mapData, refuse, stridesOf, type TensorOp, tensorOf, walk } from "../types.js";
 import { sizeOf, type TensorValue } from "../value.js";
 import { wrapIndex } from "./movement.js";
 
@@ -116,10 +116,8 @@ const triangular: TensorOp = {
     const diagonal = integer(attributes, "diagonal");
     const keep = (row: number, column: number) =>
       attributes.upper === true ? column - row >= diagonal : column - row <= diagonal;
-    return tensorOf(
-      type,
-      Float64Array.from(x.data, (value, i) => (keep(Math.floor(i / columns) % rows, i % columns) ? value : 0)),
-    );
+    const kept = mapData(x.data, (value, i) => (keep(Math.floor(i / columns) % rows, i % columns) ? value : 0));
+    return tensorOf(type, kept);
   },
 };
 
