@@ -6,6 +6,8 @@
  * Movements that move nothing return their argument. Constants above a size stay nodes, so that a hostile or careless
  * model cannot fill the memory.
  */
+
+import { fail } from "../../ir/diagnostics.js";
 import { type Attributes, Builder, definitionOf, type Graph, type Node, type Output } from "../../ir/graph.js";
 import { TENSOR } from "../../ir/tensor/index.js";
 import { type DType, isFloat, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
@@ -24,6 +26,23 @@ export function knownValue(value: Value): TensorValue | undefined {
   return value.op === "constant" ? (value.attributes.value as TensorValue) : undefined;
 }
 
+/**
+ * The rules of the tensor graph refuse operands that do not fit with a plain error, because for a pass that is a bug.
+ * Here the operands come from a file, so it is the file that contradicts itself (E0302).
+ */
+function fitting<R>(where: string, action: () => R): R {
+  try {
+    return action();
+  } catch (error) {
+    if (error instanceof Error && error.constructor === Error) {
+      throw fail({ code: "E0302", what: `the operands do not fit: ${error.message}`, where, fix: EXPORT_AGAIN });
+    }
+    throw error;
+  }
+}
+
+const EXPORT_AGAIN = "check the shapes that were given (--shape, --dim); if they are right, export the model again";
+
 export class Emitter {
   private readonly builder = new Builder<TensorType>(TENSOR);
   private folded = 0;
@@ -32,6 +51,10 @@ export class Emitter {
 
   /** A node, or its value where all arguments are known. */
   emit(op: string, args: readonly Value[], attributes: Attributes = {}): Value {
+    return fitting(this.origin, () => this.emitOrFold(op, args, attributes));
+  }
+
+  private emitOrFold(op: string, args: readonly Value[], attributes: Attributes): Value {
     const node = this.builder.emit(op, args, attributes, this.origin);
     if (args.length === 0 || !this.mayFold(sizeOf(node.type.shape))) {
       return node;
