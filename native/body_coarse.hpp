@@ -86,8 +86,8 @@ void coarse_accumulate(const Call& call) {
   }
   if (length == 0 || first + count > static_cast<size_t>(Call::LARGEST)) throw std::out_of_range("no rows to count in");
   if (count == 0) return;
-  const Coarse coarse{call.words(1, count), call.bytes(2, packed_bytes(product_of(count, size), bits)), bits, ring, width,
-                      count};
+  const uint8_t* fields = call.bytes(2, packed_bytes(product_of(count, size), bits));
+  const Coarse coarse{call.words(1, count), fields, bits, ring, width, count};
   uint64_t* to = call.words(0, product_of(last_row(first + count - 1, segments, length) + 1, size));
   const size_t cycle = first / length, cycles = (first + count - 1) / length + 1 - cycle;
   parallel_ranges(cycles, GRAIN / (length * size * 4) + 1, 1, [&](size_t begin, size_t end) {
@@ -95,7 +95,8 @@ void coarse_accumulate(const Call& call) {
     for (size_t c = cycle + begin; c < cycle + end; c++) {
       size_t at = c * length;
       for (size_t row = 0; row < segments.size(); at += static_cast<size_t>(segments[row++])) {
-        const size_t from = std::max(at, first), until = std::min(at + static_cast<size_t>(segments[row]), first + count);
+        const size_t from = std::max(at, first);
+        const size_t until = std::min(at + static_cast<size_t>(segments[row]), first + count);
         uint64_t* counters = to + (c * segments.size() + row) * size;
         if (from >= until) continue;
         if (coarse.bits == 8) {

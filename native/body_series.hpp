@@ -25,7 +25,8 @@ void cosines(const Angle& angle, const uint32_t* places, uint32_t harmonic, uint
   const uint32_t quadrant = 1u << (angle.period - 2);
   size_t i = 0;
 #if PUMAC_AVX2
-  const __m256i factor = _mm256_set1_epi32(static_cast<int>(harmonic)), back = _mm256_set1_epi32(static_cast<int>(shift));
+  const __m256i factor = _mm256_set1_epi32(static_cast<int>(harmonic));
+  const __m256i back = _mm256_set1_epi32(static_cast<int>(shift));
   const __m256i size = _mm256_set1_epi32(static_cast<int>(quadrant));
   const __m256i within = _mm256_set1_epi32(static_cast<int>(quadrant - 1));
   const __m256i one = _mm256_set1_epi32(1), zero = _mm256_setzero_si256();
@@ -83,7 +84,8 @@ struct Rounding {
   uint64_t drop;
   int shift;
 
-  explicit Rounding(int shift) : lift((1ull << 63) + (1ull << (shift - 1))), drop((1ull << 63) >> shift), shift(shift) {}
+  explicit Rounding(int shift)
+      : lift((1ull << 63) + (1ull << (shift - 1))), drop((1ull << 63) >> shift), shift(shift) {}
 
   uint64_t of(int64_t x) const { return ((static_cast<uint64_t>(x) + lift) >> shift) - drop; }
 };
@@ -148,7 +150,8 @@ void combine(const Call& call, const uint64_t* m, const Terms& terms, size_t ind
 // The words that the terms of a series span.
 size_t terms_span(const Call& call, size_t stride, size_t count) {
   const size_t harmonics = call.lists[0].size();
-  if (harmonics == 0 || call.lists[1].size() != harmonics) throw std::out_of_range("a series has as many sines as cosines");
+  const bool fits = harmonics > 0 && call.lists[1].size() == harmonics;
+  if (!fits) throw std::out_of_range("a series has as many sines as cosines");
   return count == 0 ? 0 : product_of(2 * harmonics - 1, stride) + count;
 }
 

@@ -129,7 +129,8 @@ void matmul(const Call& call) {
   size_t rows = call.size(11);
   const size_t inner = call.size(12), columns = call.size(13);
   const int ring = call.small(14, 1, 64);
-  const size_t a_words = product_of(rows, inner), b_words = product_of(inner, columns), c_words = product_of(rows, columns);
+  const size_t a_words = product_of(rows, inner), b_words = product_of(inner, columns);
+  const size_t c_words = product_of(rows, columns);
   uint64_t* to = call.words(0, product_of(batch, c_words));
   const Factor a = factor_at(call, 2, span_of(batch, a_stride, a_words));
   const Factor b = factor_at(call, 5, span_of(batch, b_stride, b_words));

@@ -16,10 +16,10 @@
 #define PUMAC_AVX2 1
 
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,bmi2"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,bmi2"))), apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx2,bmi2")
+#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,bmi2")
 #endif
 
 namespace pumac {

@@ -1,8 +1,8 @@
 // Matrix products over Z_2^64: C ±= A·B for many matrices at once.
 //
 // The method is the usual one of fast matrix libraries (Goto and van de Geijn, "Anatomy of high-performance matrix
-// multiplication", 2008): a block of A is packed into the second-level cache, a panel of B is packed into the first just
-// before its use, and a micro-kernel keeps one tile of C in registers. Only the micro-kernel knows the instruction set.
+// multiplication", 2008): a block of A is packed into the second-level cache, a panel of B into the first just before
+// its use, and a micro-kernel keeps one tile of C in registers. Only the micro-kernel knows the instruction set.
 #pragma once
 
 #include <cstddef>
@@ -56,7 +56,8 @@ void multiply_matrices(Tier tier, const ProductShape& shape, const Product* prod
 
 // c[j] += scales[0]·b[0][j] + … + scales[depth − 1]·b[depth − 1][j] for `count` adjacent j; `row` words from one row of
 // b to the next. For products of few rows: B is read once, in order, without packing.
-using RowStream = void (*)(const uint64_t* scales, const uint64_t* b, size_t row, size_t depth, size_t count, uint64_t* c);
+using RowStream = void (*)(const uint64_t* scales, const uint64_t* b, size_t row, size_t depth, size_t count,
+                           uint64_t* c);
 RowStream row_stream_of(Tier tier);
 
 }  // namespace pumac

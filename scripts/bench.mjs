@@ -9,9 +9,9 @@ import { install, mustRun, root } from "./workspace.mjs";
 const [name, ...rest] = process.argv.slice(2);
 const out = join(".cache", "bench");
 install();
-mustRun(process.execPath, [
-  ...[join("node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.json", "--noCheck", "--outDir", out],
-]);
+const compiler = join("node_modules", "typescript", "bin", "tsc");
+mustRun(process.execPath, [compiler, "-p", "tsconfig.json", "--noCheck", "--outDir", out]);
 mustRun(process.execPath, [join("scripts", "build-native.mjs")]);
-const result = spawnSync(process.execPath, [join(out, "bench", `${name}.js`), ...rest], { cwd: root, stdio: "inherit" });
+const program = join(out, "bench", `${name}.js`);
+const result = spawnSync(process.execPath, [program, ...rest], { cwd: root, stdio: "inherit" });
 process.exitCode = result.status ?? 1;

@@ -1,6 +1,6 @@
 /**
- * `npm run build:native`: compiles native/*.cpp to native/build/pumac.node with the system's C++ compiler, directly: the
- * addon needs only Node's C interface, whose headers come from the package node-api-headers, so nothing is downloaded.
+ * `npm run build:native`: compiles native/*.cpp to native/build/pumac.node with the system's C++ compiler, directly:
+ * the addon needs only Node's C interface, whose headers come from the package node-api-headers, so nothing is downloaded.
  *
  * An object is compiled again only when its source, a header, the compiler or the flags changed (by digest). Without a
  * compiler this says so, removes a stale addon and ends with status 0: the TypeScript twins of the kernels run instead.
@@ -76,7 +76,8 @@ async function compile(compiler, unit) {
   const object = join(buildFolder, `${basename(unit.name, ".cpp")}-${unit.digest}.o`);
   if (!existsSync(object)) {
     const fresh = `${object}.${process.pid}`;
-    await run(compiler.command, [...COMPILE, ...WARNINGS, "-I", headerFolder, "-c", join(sourceFolder, unit.name), "-o", fresh]);
+    const source = join(sourceFolder, unit.name);
+    await run(compiler.command, [...COMPILE, ...WARNINGS, "-I", headerFolder, "-c", source, "-o", fresh]);
     renameSync(fresh, object);
   }
   return object;

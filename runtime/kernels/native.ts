@@ -1,10 +1,10 @@
 /**
  * The native kernels: interface.ts on top of the C++ addon that `npm run build:native` makes. The arena lives outside
- * the JavaScript heap and is registered once; a call passes offsets as numbers. Every range is checked against the arena
- * in the addon: a wrong offset throws a RangeError, it never reaches memory.
+ * the JavaScript heap and is registered once; a call passes offsets as numbers. Every range is checked against the
+ * arena in the addon: a wrong offset throws a RangeError, it never reaches memory.
  *
- * Kernels that would hold the event loop for longer than about a millisecond run on another thread and return a promise,
- * so that sockets keep moving. Long ones of either kind use every thread of the pool (env PUMAC_THREADS, default: one
+ * Kernels that would hold the event loop for longer than about a millisecond run on another thread and return a
+ * promise, so that sockets keep moving. Long ones of either kind use every thread of the pool (env PUMAC_THREADS, default: one
  * for each core; waiting threads sleep, so several parties on one machine share its cores).
  */
 import { existsSync } from "node:fs";
@@ -27,9 +27,9 @@ import type {
 } from "./interface.js";
 
 /** Instruction sets of the loops and matrix products, slowest first, as the addon numbers them. */
-export const TIERS = ["scalar", "avx2", "avx512"] as const;
+const TIERS = ["scalar", "avx2", "avx512"] as const;
 /** Ways to compute AES, slowest first. */
-export const STREAM_TIERS = ["bitsliced", "aesni", "vaes256", "vaes512"] as const;
+const STREAM_TIERS = ["bitsliced", "aesni", "vaes256", "vaes512"] as const;
 export type Tier = (typeof TIERS)[number];
 export type StreamTier = (typeof STREAM_TIERS)[number];
 
