@@ -4,7 +4,7 @@
  * module are reported together.
  */
 import { type Diagnostic, fail, PumacError } from "../../ir/diagnostics.js";
-import type { Graph } from "../../ir/graph.js";
+import type { Graph, Output } from "../../ir/graph.js";
 import { ShapeError } from "../../ir/tensor/types.js";
 import type { TensorType } from "../../ir/tensor/value.js";
 import { type Module, nameOfLocation, type Operation, type Region, type Type } from "./ast.js";
@@ -125,18 +125,22 @@ export class Importer implements Context {
       scope.values.set(argument.name, this.options.ownership.argument(this.emitter, { index, path, type }));
     });
     const results = this.attempt(() => this.runOperations(region, scope), call) ?? [];
-    if (this.problems.length > 0) {
+    const outputs = this.attempt(() => this.outputsOf(entry, results), call);
+    if (this.problems.length > 0 || outputs === undefined) {
       throw fail(...this.problems);
     }
+    return this.emitter.builder.finish(outputs);
+  }
+
+  private outputsOf(entry: Operation, results: readonly Item[]): readonly Output<TensorType>[] {
     const names = outputNames(entry, results.length);
-    const outputs = results.flatMap((item, i) => {
+    return results.flatMap((item, i) => {
       const values = flatten(item);
       return values.map((value, k) => ({
         name: values.length === 1 ? names[i] : `${names[i]}.${k}`,
         node: this.emitter.whole(value),
       }));
     });
-    return this.emitter.builder.finish(outputs);
   }
 
   private entry(): Operation {

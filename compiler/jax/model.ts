@@ -12,8 +12,8 @@ import { type Argument, Importer, type Ownership } from "./importer.js";
 import { parseStableHlo } from "./parser.js";
 import { refuseOtherForms } from "./recognise.js";
 import { recogniseFunctions } from "./sampled.js";
-import { constantOf, type Emitter, fromNode, isConstant, sameShape, type Value } from "./values.js";
-import { isNamed, isPublicStructure, pathSaysWeight, weightKeys } from "./weights.js";
+import { constantOf, type Emitter, fromNode, isConstant, sameShape, type Value, withoutLeadingOnes } from "./values.js";
+import { isNamed, isPublicStructure, numberKeys, pathSaysWeight, weightKeys } from "./weights.js";
 
 export interface JaxOptions {
   /** Arguments that are weights: tree paths or their beginnings (`params`), `argN`, or `N-M`. */
@@ -101,13 +101,17 @@ class Owners implements Ownership {
   private readonly filed = new Map<string, string>();
   private readonly missing: string[] = [];
   private nameless = 0;
+  /** Tree path → key, where the weights file says so in its metadata. */
+  private readonly keyOfPath: ReadonlyMap<string, string>;
 
   constructor(
     private readonly module: Module,
     private readonly options: SourceOptions,
     private readonly publicNames: ReadonlySet<string>,
     private readonly file: string,
-  ) {}
+  ) {
+    this.keyOfPath = new Map(Object.entries(options.weights?.metadata ?? {}).map(([key, path]) => [path, key]));
+  }
 
   argument(emitter: Emitter, { index, path, type }: Argument): Value {
     const name = this.options.argumentNames?.[index] ?? path;
@@ -120,7 +124,7 @@ class Owners implements Ownership {
       return fromNode(emitter.builder.emit("parameter", [], attributes, name));
     }
     this.inputs.push({ name, ...type });
-    this.nameless += /^arg\d+$/.test(name) && isFloat(type.dtype) ? 1 : 0;
+    this.nameless += NAMELESS.test(name) && isFloat(type.dtype) ? 1 : 0;
     return fromNode(emitter.builder.emit("input", [], attributes, name));
   }
 
@@ -134,9 +138,14 @@ class Owners implements Ownership {
 
   private isWeight(name: string, index: number, type: TensorType): boolean {
     const { weights, weightArguments } = this.options;
-    const key = weightKeys(name, index).find((each) => fits(weights?.typeOf(each), type));
+    const fitting = (key: string | undefined) =>
+      key !== undefined && fits(weights?.typeOf(key), type) ? key : undefined;
+    const byPath = fitting(this.keyOfPath.get(name)) ?? weightKeys(name).find(fitting);
+    const byNumber = numberKeys(index).find(fitting);
     const named = weightArguments === undefined ? undefined : isNamed(weightArguments, name, index);
-    const weight = named ?? (isFloat(type.dtype) && (key !== undefined || pathSaysWeight(name)));
+    const told = byPath !== undefined || pathSaysWeight(name) || (byNumber !== undefined && NAMELESS.test(name));
+    const weight = named ?? (isFloat(type.dtype) && told);
+    const key = byPath ?? byNumber;
     if (weight && key !== undefined) {
       this.filed.set(name, key);
     } else if (weight && weights !== undefined) {
@@ -154,8 +163,12 @@ class Owners implements Ownership {
     if (this.publicNames.has(name) || isPublicStructure(data)) {
       return undefined;
     }
-    this.baked.set(name, data);
-    return fromNode(emitter.builder.emit("parameter", [], { name, dtype: data.dtype, shape: data.shape }, name));
+    const shape = withoutLeadingOnes(data.shape);
+    this.baked.set(name, { ...data, shape });
+    return {
+      node: emitter.builder.emit("parameter", [], { name, dtype: data.dtype, shape }, name),
+      shape: value.shape,
+    };
   }
 
   /** Constants are told apart by where they stand: names in their locations say which layer, never which weight. */
@@ -209,6 +222,8 @@ class Owners implements Ownership {
   }
 }
 
+/** What an argument without a location is called. */
+const NAMELESS = /^arg\d+$/;
 /** A model takes few float tensors as data. */
 const MANY_FLOATS = 4;
 

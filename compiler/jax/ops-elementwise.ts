@@ -35,16 +35,16 @@ const SAME: Readonly<Record<string, string>> = {
   "chlo.tan": "tangent",
 };
 
-/** Arithmetic that means logic on booleans: [on numbers, on booleans]. */
-const LOGICAL: Readonly<Record<string, readonly [string, string]>> = {
+/** Arithmetic that means logic on booleans: [on numbers, on booleans]; integers have no bits in the tensor graph. */
+const LOGICAL: Readonly<Record<string, readonly [string | undefined, string]>> = {
   "stablehlo.add": ["add", "or"],
   "stablehlo.multiply": ["multiply", "and"],
   "stablehlo.maximum": ["maximum", "or"],
   "stablehlo.minimum": ["minimum", "and"],
-  "stablehlo.and": ["and", "and"],
-  "stablehlo.or": ["or", "or"],
-  "stablehlo.xor": ["xor", "xor"],
-  "stablehlo.not": ["not", "not"],
+  "stablehlo.and": [undefined, "and"],
+  "stablehlo.or": [undefined, "or"],
+  "stablehlo.xor": [undefined, "xor"],
+  "stablehlo.not": [undefined, "not"],
 };
 
 const COMPARISONS: Readonly<Record<string, string>> = {
@@ -59,10 +59,13 @@ const renamed = (op: string): Rule => {
   return ({ context }, operands) => [context.emitter.elementwise(op, operands)];
 };
 
-const logical = ([onNumbers, onBooleans]: readonly [string, string]): Rule => {
-  return ({ context }, operands) => {
-    const boolean = operands[0]?.node.type.dtype === "bool";
-    return [context.emitter.elementwise(boolean ? onBooleans : onNumbers, operands)];
+const logical = ([onNumbers, onBooleans]: readonly [string | undefined, string]): Rule => {
+  return (call, operands) => {
+    const op = operands[0].node.type.dtype === "bool" ? onBooleans : onNumbers;
+    if (op === undefined) {
+      throw unsupported(call, "the bits of integers", "compare the integers and combine the booleans");
+    }
+    return [call.context.emitter.elementwise(op, operands)];
   };
 };
 

@@ -66,7 +66,7 @@ function iota(call: Call): readonly Value[] {
   return [{ node, shape }];
 }
 
-const LONGEST_IOTA = 2 ** 24;
+const LONGEST_IOTA = 2 ** 22;
 
 function reshape(call: Call, [x]: readonly Value[]): readonly Value[] {
   const { shape } = resultType(call);
@@ -112,7 +112,20 @@ export function broadcastValue(
   dimensions.forEach((axis, i) => {
     target[axis] = full[i];
   });
-  return { node: emitter.reshape(sorted, withoutLeadingOnes(target)), shape };
+  return { node: emitter.reshape(sorted, shortest(sorted, target, Math.min(...dimensions, shape.length))), shape };
+}
+
+/**
+ * The target without its leading ones, where that undoes an earlier reshape (`[h] → [1, 1, h]`); else without the new
+ * axes in front only, so that a batch of one looks like any batch to the matchers.
+ */
+function shortest(node: TensorNode, target: readonly number[], added: number): readonly number[] {
+  const least = withoutLeadingOnes(target);
+  let source = node;
+  while (source.op === "reshape") {
+    source = source.args[0];
+  }
+  return sameShape(source.type.shape, least) ? least : target.slice(added);
 }
 
 function transpose(call: Call, [x]: readonly Value[]): readonly Value[] {
@@ -220,6 +233,9 @@ function dynamicUpdateSlice(call: Call, [x, update, ...starts]: readonly Value[]
   const { emitter } = call.context;
   const sizes = update.shape;
   checkStarts(call, x, starts, sizes);
+  if (sizeOf(sizes) === 0) {
+    return [x];
+  }
   const limits = x.shape.map((n, i) => n - sizes[i]);
   const known = constantStarts(starts, limits);
   return [
@@ -302,15 +318,20 @@ function pad(call: Call, [x, fill]: readonly Value[]): readonly Value[] {
   const low = perAxis(call, "edge_padding_low", rank, undefined, -Infinity);
   const high = perAxis(call, "edge_padding_high", rank, undefined, -Infinity);
   const interior = perAxis(call, "interior_padding", rank, 0, 0);
-  const value = splatOf(fill.node);
-  if (value === undefined) {
-    throw unsupported(call, "the padding value is not a constant");
-  }
   const { shape } = resultType(call);
   if (x.shape.some((n, i) => low[i] + high[i] + n + Math.max(0, n - 1) * interior[i] !== shape[i])) {
     throw malformed(call, `the padding does not give [${shape.join(", ")}]`);
   }
-  return [padValue(call.context.emitter, x, { low, high, interior, value })];
+  const { emitter } = call.context;
+  const value = splatOf(fill.node);
+  if (value !== undefined) {
+    return [padValue(emitter, x, { low, high, interior, value })];
+  }
+  // Padding with data: zeros first, then the data where a padded one is not one.
+  const one: Value = { node: emitter.scalar(1, "bool"), shape: x.shape };
+  const inside = padValue(emitter, one, { low, high, interior, value: 0 });
+  const padded = padValue(emitter, x, { low, high, interior, value: 0 });
+  return [emitter.elementwise("select", [inside, padded, { node: emitter.reshape(fill.node, []), shape: [] }])];
 }
 
 export interface Padding {

@@ -32,16 +32,19 @@ export function isNamed(patterns: readonly string[], path: string, index: number
   });
 }
 
-/** The keys under which a weights file may hold an argument: its path, the path's keys joined, its number. */
-export function weightKeys(path: string, index: number): readonly string[] {
+/** The keys under which a weights file may hold an argument: its path, without the root, or the path's keys joined. */
+export function weightKeys(path: string): readonly string[] {
   const keys = [...path.matchAll(/\['([^']*)'\]|\["([^"]*)"\]|\.(\w+)/g)].map((m) => m[1] ?? m[2] ?? m[3]);
   const withoutRoot = keys[0] === "params" ? keys.slice(1) : keys;
-  const joined = [keys, withoutRoot]
-    .filter((list) => list.length > 0)
-    .flatMap((list) => [list.join("."), list.join("/")]);
+  const lists = [keys, withoutRoot].filter((list) => list.length > 0);
+  const joined = lists.flatMap((list) => [list.join("."), list.join("/")]);
   const suffix = path.replace(/^[^[.]*/, "");
-  const number = String(index).padStart(3, "0");
-  return [...new Set([path, suffix, ...joined, `arg${number}`, `arg${index}`])].filter((key) => key !== "");
+  return [...new Set([path, suffix, ...joined])].filter((key) => key !== "");
+}
+
+/** The keys under which a weights file may hold an argument by its number. */
+export function numberKeys(index: number): readonly string[] {
+  return [`arg${String(index).padStart(3, "0")}`, `arg${index}`];
 }
 
 /** The least that is surely a mask: exporters use -1e4, -65504, -3.4e38 and -inf. */

@@ -31,7 +31,7 @@ const MODELS: readonly Fixture[] = [
 
 function largestDifference(a: TensorValue, b: TensorValue): number {
   expect(a.shape).toEqual(b.shape);
-  return a.data.reduce((most: number, x, i) => Math.max(most, Math.abs(x - b.data[i])), 0);
+  return Math.max(0, ...Array.from(a.data, (x, i) => Math.abs(x - b.data[i])));
 }
 
 /** Runs the model on the fixture's arguments: inputs are given in the module's order. */
@@ -53,5 +53,80 @@ describe.skipIf(FIXTURES === undefined)("the Flax fixtures", () => {
     const model = importJax(join(folder, `module.${form}`), options);
     expect(model.inputs.length).toBe(file.names.filter((key) => key.startsWith("arg")).length - weights);
     expect(largestDifference(run(model, file, weights), file.read("out000"))).toBeLessThan(TOLERANCE);
+  });
+});
+
+const TRAINED = dataFolder("bert-sst2");
+const TOKENS = 48;
+
+interface Reference {
+  readonly first_ids: readonly (readonly number[])[];
+  readonly logits: readonly (readonly number[])[];
+}
+
+function row(values: readonly number[], length: number): TensorValue {
+  const data = Float64Array.from({ length }, (_, i) => values[i] ?? 0);
+  return { dtype: "i32", shape: [1, length], data };
+}
+
+describe.skipIf(TRAINED === undefined)("the trained BERT", () => {
+  it.each(["stablehlo.mlir", "hlo.pb"])("gives the reference logits from %s", (form) => {
+    const weights = SafetensorsFile.open(join(TRAINED!, "bert_sst2.flax.params.safetensors"));
+    const model = importJax(join(TRAINED!, `bert_sst2.flax.static48.${form}`), { weights });
+    expect(model.inputs.map(({ name }) => name)).toEqual(["i", "a", "t"]);
+    expect(model.warnings).toEqual([]);
+    const reference: Reference = JSON.parse(readFileSync(join(TRAINED!, "reference.json"), "utf8"));
+    for (const sentence of [0, 1, 2, 7]) {
+      const ids = reference.first_ids[sentence];
+      const inputs = new Map([
+        ["i", row(ids, TOKENS)],
+        ["a", row(ids.map(() => 1), TOKENS)],
+        ["t", row([], TOKENS)],
+      ]); // biome-ignore format: one line each
+      const [logits] = evaluateGraph(model.graph, inputs, model.weights).values();
+      const expected = Float64Array.from(reference.logits[sentence]);
+      expect(largestDifference(logits, { dtype: "f32", shape: [1, 2], data: expected })).toBeLessThan(1e-3);
+    }
+  });
+
+  it("takes argument names as weights without a file, and says when one is read", () => {
+    const model = importJax(join(TRAINED!, "bert_sst2.flax.static48.stablehlo.mlir"));
+    expect(model.graph.nodes.filter((node) => node.op === "parameter").length).toBe(41);
+    expect(() => model.weights.read("p['classifier']['bias']")).toThrow(/no value for the weight/);
+  });
+});
+
+describe.skipIf(FIXTURES === undefined)("what JAX writes besides", () => {
+  it.each([
+    ["vhlo.mlirbc", /MLIR bytecode/],
+    ["jaxexport.bin", /jax.export blob/],
+    ["hlo.txt", /HLO text/],
+  ])("module.%s is recognised and answered with a command", (form, what) => {
+    const path = join(FIXTURES!, "flax_vit_cls", `module.${form}`);
+    expect(() => importJax(path)).toThrow(what);
+    expect(() => importJax(path)).toThrow(/fix: .*(mlir_module|as_text|as_serialized_hlo_module_proto)/);
+  });
+
+  it("finds the weights baked into a module, and nothing else", () => {
+    const model = importJax(join(FIXTURES!, "flax_bert_cls_baked", "module.stablehlo.mlir"));
+    expect(model.graph.nodes.filter((node) => node.op === "parameter").length).toBe(41);
+    expect(model.inputs.length).toBe(3);
+  });
+
+  it("leaves the rotary tables of LLaMA public", () => {
+    const model = importJax(join(FIXTURES!, "flax_llama_lm", "module.debuginfo.mlir"));
+    const baked = model.graph.nodes.filter((node) => node.op === "parameter" && node.origin.startsWith("constant@"));
+    expect(baked).toEqual([]);
+  });
+
+  it("makes of the expanded erfc the same graph as of chlo.erfc", () => {
+    const ops = (form: string): readonly string[] =>
+      importJax(join(FIXTURES!, "flax_bert_cls", `module.${form}`))
+        .graph.nodes.map((node) => node.op)
+        .filter((op) => op !== "constant")
+        .sort();
+    expect(ops("debuginfo.mlir").filter((op) => op === "gelu")).toHaveLength(2);
+    expect(ops("exported.mlir")).toEqual(ops("debuginfo.mlir"));
+    expect(ops("hlo.pb")).toContain("gelu");
   });
 });

@@ -62,3 +62,29 @@ describe.skipIf(fixtures === undefined)("JAX's modules", () => {
     expectRoundTrip(join(fixtures!, file));
   });
 });
+
+describe("malformed text", () => {
+  const main = (body: string): string =>
+    `module {\n  func.func @main(%x: tensor<2xf32>) -> tensor<2xf32> {\n${body}\n  }\n}\n`;
+
+  it("is told with line and column, all at once", () => {
+    const text = main(
+      "    %0 = stablehlo.add %x %x : tensor<2xf32>\n    %1 = stablehlo.tanh %x : tensor<2xf32\n    return %x : tensor<2xf32>",
+    );
+    const problems = problemsOf(text);
+    expect(problems[0]).toMatch(/^bad\.mlir:3:2\d /);
+    expect(problems.some((problem) => problem.startsWith("bad.mlir:5:"))).toBe(true);
+  });
+
+  it.each([
+    ["", /1:1 the module is empty/],
+    [main("    %0 = stablehlo.constant dense<[[1.0], [2.0, 3.0]]> : tensor<2xf32>"), /differ in length/],
+    [main('    %0 = "stablehlo.add"(%x, %x) : (tensor<2xf32>) -> tensor<2xf32>'), /2 operands and 1 operand types/],
+    [main("    %0:2 = stablehlo.tanh %x : tensor<2xf32>"), /1 results, and 2 are named/],
+    [main('    %0 = stablehlo.constant dense<"0xZZ"> : tensor<2xf32>'), /not hexadecimal/],
+    [`${"(".repeat(5000)}`, /expected an operation/],
+    [main(`    %0 = stablehlo.tanh %x : ${"tuple<".repeat(5000)}`), /nested too deeply/],
+  ])("case %#", (text, what) => {
+    expect(problemsOf(text).join("\n")).toMatch(what);
+  });
+});
