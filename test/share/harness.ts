@@ -227,7 +227,11 @@ export async function runPlan(plan: Plan, values: Values, options: RunOptions = 
 function component(step: Step, arena: ArrayBuffer, party: "P0" | "P12", which: number): bigint[] {
   const count = sizeOf(step.type.shape);
   const size = elementBytes(step.type);
-  const start = step.places[party] + which * componentBytes(step.type);
+  // A value without elements has no place.
+  const start = Math.max(0, step.places[party]) + which * componentBytes(step.type);
+  if (size === 8) {
+    return Array.from(new BigUint64Array(arena, start, count));
+  }
   return Array.from({ length: count }, (_, i) => {
     const bytes = new Uint8Array(arena, start + i * size, size);
     return bytes.reduceRight((word, byte) => (word << 8n) | BigInt(byte), 0n);
@@ -260,7 +264,10 @@ function reconstruct(step: Step, arenas: Record<PartyName, ArrayBuffer>): ShareV
   }
   const halves = [component(step, arenas.P1, "P12", 1), component(step, arenas.P2, "P12", 1)];
   const dealt = [0, 1].map((which) => component(step, arenas.P0, "P0", which));
-  const same = (a: readonly bigint[], b: readonly bigint[]) => low(a).every((word, i) => word === low(b)[i]);
+  const same = (a: readonly bigint[], b: readonly bigint[]) => {
+    const other = low(b);
+    return low(a).every((word, i) => word === other[i]);
+  };
   if (!same(one, two) || !same(halves[0], dealt[0]) || !same(halves[1], dealt[1])) {
     throw new Error(`the parties hold different components of ${step.op}`);
   }
