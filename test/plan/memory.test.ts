@@ -1,0 +1,81 @@
+/** Places: nothing that is still needed is overwritten, at any party; aliases cost nothing; a run tells the truth. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Builder } from "../../ir/graph.js";
+import { checkPlan } from "../../ir/plan/check.js";
+import { placeBytes, SHARE } from "../../ir/share/index.js";
+import { seededNumbers } from "../../runtime/local-transport.js";
+import { planOf, runPlan, type Values } from "../share/harness.js";
+import { planFor, randomProgram } from "./support.js";
+
+const seeds = fc.integer({ min: 0, max: 2 ** 31 - 1 });
+
+/** Words that depend on the seed and the input's name only. */
+function knownValues(seed: number): Values {
+  return (name, count) => {
+    const random = seededNumbers([...name].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), seed) % 2 ** 31);
+    return BigUint64Array.from({ length: count }, () => BigInt(Math.floor(random() * 2 ** 40)));
+  };
+}
+
+describe("the memory plan", () => {
+  test("gives the values of a run in which nothing shares a place", async () => {
+    await fc.assert(
+      fc.asyncProperty(seeds, async (seed) => {
+        const graph = randomProgram(seed);
+        const plan = planFor(graph);
+        checkPlan(plan);
+        const roomy = planOf(graph);
+        const name = plan.steps.at(-1)!.attributes.name;
+        const [tight, loose] = await Promise.all(
+          [plan, roomy].map(async (each) => {
+            const outcome = await runPlan(each, knownValues(seed), { seed });
+            const final = each.steps.findIndex(({ op, attributes }) => op === "reveal" && attributes.name === name);
+            const { value } = outcome.valueOf(final);
+            outcome.close();
+            return value;
+          }),
+        );
+        expect(tight).toEqual(loose);
+        expect(plan.arena.P0).toBeLessThanOrEqual(roomy.arena.P0);
+        expect(plan.arena.P12).toBeLessThan(roomy.arena.P12);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test("a chain of products needs a bounded arena, however long", () => {
+    const arenaOf = (length: number) => {
+      const builder = new Builder(SHARE);
+      let x = builder.emit("input", [], { owner: "data", name: "x", ring: 60, fraction: 0, shape: [100] });
+      for (let i = 0; i < length; i++) {
+        x = builder.emit("remask", [builder.emit("multiply", [x, x])]);
+      }
+      const node = builder.emit("reveal", [x], { name: "y" });
+      return planFor(builder.finish([{ name: "y", node }])).arena;
+    };
+    expect(arenaOf(50)).toEqual(arenaOf(3));
+  });
+
+  test("reshape, relabel and reduce lie where their argument lies, at both layouts", () => {
+    const builder = new Builder(SHARE);
+    const x = builder.emit("input", [], { owner: "data", name: "x", ring: 60, fraction: 8, shape: [4, 5] });
+    const moved = builder.emit("reshape", [x], { shape: [20] });
+    const smaller = builder.emit("reduce", [builder.emit("relabel", [moved], { fraction: 3 })], { ring: 30 });
+    const sum = builder.emit("add", [smaller, smaller]);
+    const plan = planFor(builder.finish([{ name: "y", node: builder.emit("reveal", [sum], { name: "y" }) }]));
+    const places = plan.steps.map((step) => step.places);
+    expect(places.slice(1, 4)).toEqual([places[0], places[0], places[0]]);
+    expect(places[4]).not.toEqual(places[0]);
+    expect(plan.arena.P12).toBe(2 * placeBytes(x.type, "P12"));
+  });
+
+  test("P0 keeps masks only", () => {
+    const builder = new Builder(SHARE);
+    const x = builder.emit("input", [], { owner: "data", name: "x", ring: 60, fraction: 8, shape: [8] });
+    const product = builder.emit("multiply", [x, x]);
+    const plan = planFor(builder.finish([{ name: "y", node: builder.emit("reveal", [product], { name: "y" }) }]));
+    expect(plan.steps.map(({ places }) => places.P0)).toEqual([0, -1, -1]);
+    expect(plan.arena).toEqual({ P0: 2 * 64, P12: 3 * 64 });
+  });
+});
