@@ -235,6 +235,7 @@ class Run {
         writeIntegers(kernels.arena, place, value);
         return place;
       },
+      publicWords: (place, count) => new BigUint64Array(kernels.arena, place, count),
       load: (source, place) => bytes.set(source, place),
       reveal: (place, length) => this.send("data", bytes.slice(place, place + length)),
     };

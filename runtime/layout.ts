@@ -123,6 +123,7 @@ export async function measure(steps: readonly PartyStep[], party: PartyName): Pr
     },
     key: () => 0,
     constant: (value) => scratch.take(8 * value.data.length),
+    publicWords: (_place, count) => new BigUint64Array(count),
     load: () => undefined,
     reveal: () => Promise.resolve(),
   };

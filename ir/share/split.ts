@@ -138,6 +138,8 @@ export const SPLIT = {
       }
       refuse(fraction < 1 || fraction > 24, `exponential reads 1 to 24 fractional bits, not ${fraction}`);
       const cut = integerOf(attributes, "cut", fraction, fraction + 5);
+      const reach = Math.max(0, bits.length - 1) * 2 ** (cut - fraction);
+      refuse(reach > (attributes.publicFraction as number), "exponential's public tables do not reach its last digit");
       refuse(ring !== 0 && ring < cut, `exponential reads ${cut} bits of a ring of ${ring}`);
       const fractions =
         integerOf(attributes, "publicFraction", 1, TABLE_FRACTION) +
@@ -162,6 +164,7 @@ export const SPLIT = {
     attributes: { width: "integer", ring: "integer", segments: "integers" },
     infer: ([x, keep], attributes) => {
       const width = widthOf(attributes);
+      refuse(keep !== undefined && width < 3, "coarseCount with a mask needs digits of 3 bits or more");
       refuse(
         keep !== undefined && !sameShape(broadcastShape(x.shape, masked(keep).shape), x.shape),
         "coarseCount's second argument does not broadcast to the first",

@@ -65,6 +65,8 @@ export interface RoleContext {
   key(pair: Pair): number;
   /** Writes public integers into the arena as words. */
   constant(value: TensorValue): number;
+  /** Words of the arena that are public, to decide by. */
+  publicWords(place: number, count: number): BigUint64Array;
   /** Copies bytes from outside into the arena. */
   load(bytes: Uint8Array, place: number): void;
   /** Sends bytes of the arena to the data owner, in one frame. */

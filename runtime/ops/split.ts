@@ -21,6 +21,7 @@ import {
   type RoleStep,
   ringOf,
   second,
+  spread,
 } from "./role.js";
 
 function secretsOf({ tables }: RoleContext, { attributes }: RoleStep): SeriesSecrets {
@@ -60,19 +61,25 @@ function termScratch({ scratch }: RoleContext, step: RoleStep, terms: number) {
   return { size, place: scratch.take(8 * size * terms) };
 }
 
+/** Dealt terms of one draw: `terms` rows of `size` words in scratch. */
+interface TermDraw {
+  readonly draw: number;
+  readonly terms: number;
+  readonly place: number;
+  readonly size: number;
+}
+
 /** P0 deals the terms of a chunk that lie in scratch. */
 async function dealTerms(
   context: RoleContext,
   step: RoleStep,
-  draw: number,
-  place: number,
-  size: number,
+  { draw, terms, place, size }: TermDraw,
   from: number,
   some: number,
 ) {
   const { kernels, dealing, key } = context;
   const ring = ringOf(step);
-  for (let term = 0; term < termsOf(step.attributes); term++) {
+  for (let term = 0; term < terms; term++) {
     const block = step.blocks[draw] + term * blocksPerTerm(step) + from / 2;
     await dealing.write(packedBytes(some, ring), (section) =>
       kernels.dealWords(key("01"), block, place + 8 * size * term, some, ring, section),
@@ -84,15 +91,13 @@ async function dealTerms(
 async function takeTerms(
   context: RoleContext,
   step: RoleStep,
-  draw: number,
-  place: number,
-  size: number,
+  { draw, terms, place, size }: TermDraw,
   from: number,
   some: number,
 ) {
   const { kernels, dealing, key, party } = context;
   const ring = ringOf(step);
-  for (let term = 0; term < termsOf(step.attributes); term++) {
+  for (let term = 0; term < terms; term++) {
     const to = place + 8 * size * term;
     if (party === "P1") {
       await kernels.fillWords(key("01"), step.blocks[draw] + term * blocksPerTerm(step) + from / 2, to, some);
@@ -105,10 +110,11 @@ async function takeTerms(
 async function combineSeries(context: RoleContext, step: RoleStep): Promise<void> {
   const { kernels } = context;
   const [x] = step.args;
-  const { size, place } = termScratch(context, step, termsOf(step.attributes));
+  const terms = termsOf(step.attributes);
+  const { size, place } = termScratch(context, step, terms);
   const series = combineOf(context, step);
   await inChunks(countOf(step), size, async (from, some) => {
-    await takeTerms(context, step, 0, place, size, from, some);
+    await takeTerms(context, step, { draw: 0, terms, place, size }, from, some);
     await kernels.seriesCombine(step.place + 8 * from, x.place + 8 * from, place, size, series, some);
   });
   if (context.party === "P1") {
@@ -120,11 +126,12 @@ async function combineSeries(context: RoleContext, step: RoleStep): Promise<void
 const series: LocalRoles = {
   P0: async (context, step) => {
     const [x] = step.args;
-    const { size, place } = termScratch(context, step, termsOf(step.attributes));
+    const terms = termsOf(step.attributes);
+    const { size, place } = termScratch(context, step, terms);
     const secrets = secretsOf(context, step);
     await inChunks(countOf(step), size, async (from, some) => {
       await context.kernels.seriesSecrets(place, size, x.place + 8 * from, second(x) + 8 * from, secrets, some);
-      await dealTerms(context, step, 0, place, size, from, some);
+      await dealTerms(context, step, { draw: 0, terms, place, size }, from, some);
     });
   },
   P1: combineSeries,
@@ -154,8 +161,8 @@ async function combineSeriesTimes(context: RoleContext, step: RoleStep): Promise
   const products = place + 8 * size * terms;
   const series = combineOf(context, step);
   await inChunks(countOf(step), size, async (from, some) => {
-    await takeTerms(context, step, 0, place, size, from, some);
-    await takeTerms(context, step, 1, products, size, from, some);
+    await takeTerms(context, step, { draw: 0, terms, place, size }, from, some);
+    await takeTerms(context, step, { draw: 1, terms, place: products, size }, from, some);
     const [to, m, factor] = [step.place, x.place, y.place].map((at) => at + 8 * from);
     await kernels.seriesTimes(to, m, factor, place, products, size, series, some);
     await addConstantTimes(context, step, place, from, some);
@@ -172,13 +179,13 @@ const seriesTimes: LocalRoles = {
     const secrets = secretsOf(context, step);
     await inChunks(countOf(step), size, async (from, some) => {
       await kernels.seriesSecrets(place, size, x.place + 8 * from, second(x) + 8 * from, secrets, some);
-      await dealTerms(context, step, 0, place, size, from, some);
+      await dealTerms(context, step, { draw: 0, terms, place, size }, from, some);
       const mask = { at: y.place + 8 * from, other: second(y) + 8 * from, sign: 1 } as const;
       for (let term = 0; term < terms; term++) {
         const at = place + 8 * size * term;
         await kernels.multiply(at, 0, { at, other: 0, sign: 0 }, mask, some);
       }
-      await dealTerms(context, step, 1, place, size, from, some);
+      await dealTerms(context, step, { draw: 1, terms, place, size }, from, some);
     });
   },
   P1: combineSeriesTimes,
@@ -195,33 +202,56 @@ function powerOf({ tables }: RoleContext, step: RoleStep, factorFraction: number
   };
 }
 
+/**
+ * Without bits: the one dealt term times 2^-(low bits of m). With bits b_j, for every j: b_j 2^v is
+ * m_b 2^v + (1 - 2 m_b) (mask_b 2^v), both dealt; times 2^-(low bits of m) 2^-(2^(cut - fraction) j), public.
+ */
 async function combineExponential(context: RoleContext, step: RoleStep): Promise<void> {
-  const { kernels, dealing, key, party } = context;
-  const ring = ringOf(step);
-  const power = powerOf(context, step, step.attributes.publicFraction as number);
-  await inChunks(countOf(step), chunkOf(8), async (from, some) => {
-    const to = step.place + 8 * from;
-    if (party === "P1") {
-      await kernels.fillWords(key("01"), step.blocks[0] + from / 2, to, some);
-    } else {
-      await kernels.unpackWords(await dealing.read(packedBytes(some, ring)), some, ring, to);
+  const { kernels, scratch } = context;
+  const [x, ...bits] = step.args;
+  const terms = step.args.length;
+  const { size, place } = termScratch(context, step, terms);
+  const word = scratch.take(8 * size);
+  const fraction = step.attributes.publicFraction as number;
+  const stride = 2 ** ((step.attributes.cut as number) - (x.type as WordType).fraction);
+  await inChunks(countOf(step), size, async (from, some) => {
+    await takeTerms(context, step, { draw: 0, terms, place, size }, from, some);
+    const [to, m] = [step.place + 8 * from, x.place + 8 * from];
+    if (bits.length === 0) {
+      await kernels.powerCombine(to, m, place, powerOf(context, step, fraction), some);
+      return;
     }
-    await kernels.powerCombine(to, step.args[0].place + 8 * from, to, power, some);
+    await kernels.zero(to, 8 * some);
+    for (const [j, bit] of bits.entries()) {
+      const product = place + 8 * size * (j + 1);
+      await kernels.zero(word, 8 * some);
+      await kernels.toArithmetic(word, bit.place + from, word, true, some);
+      await kernels.multiply(word, 0, { at: word, other: 0, sign: 0 }, { at: place, other: 0, sign: 0 }, some);
+      await kernels.toArithmetic(product, bit.place + from, product, false, some);
+      await kernels.add(product, product, word, some);
+      await kernels.powerCombine(product, m, product, powerOf(context, step, fraction - stride * j), some);
+      await kernels.add(to, to, product, some);
+    }
   });
 }
 
-/** Dealt: one word, 2^(low bits of the mask). P1, P2 multiply by 2^-(low bits of m). */
+/** Dealt: 2^(low bits of the mask), and that times the mask of each selecting bit. */
 const exponential: LocalRoles = {
   P0: async (context, step) => {
-    const { kernels, scratch, dealing, key } = context;
-    const [x] = step.args;
+    const { kernels } = context;
+    const [x, ...bits] = step.args;
+    const terms = step.args.length;
     const power = powerOf(context, step, step.attributes.secretFraction as number);
-    const words = scratch.take(8 * Math.min(countOf(step), chunkOf(8)));
-    await inChunks(countOf(step), chunkOf(8), async (from, some) => {
-      await kernels.powerSecrets(words, x.place + 8 * from, second(x) + 8 * from, power, some);
-      await dealing.write(packedBytes(some, ringOf(step)), (section) =>
-        kernels.dealWords(key("01"), step.blocks[0] + from / 2, words, some, ringOf(step), section),
-      );
+    const { size, place } = termScratch(context, step, terms);
+    await inChunks(countOf(step), size, async (from, some) => {
+      await kernels.powerSecrets(place, x.place + 8 * from, second(x) + 8 * from, power, some);
+      for (const [j, bit] of bits.entries()) {
+        const product = place + 8 * size * (j + 1);
+        await kernels.bitWords(product, bit.place + from, second(bit) + from, some);
+        const factor = { at: place, other: 0, sign: 0 } as const;
+        await kernels.multiply(product, 0, { at: product, other: 0, sign: 0 }, factor, some);
+      }
+      await dealTerms(context, step, { draw: 0, terms, place, size }, from, some);
     });
   },
   P1: combineExponential,
@@ -253,15 +283,47 @@ async function accumulate(
 /** A way to get at a chunk's fields, made once for the step. */
 type Fields = (context: RoleContext, step: RoleStep) => (from: number, some: number) => Promise<number>;
 
+/** The public mask of the elements that count, as words in the arena; undefined where all do. */
+async function keptElements(context: RoleContext, { args }: RoleStep): Promise<BigUint64Array | undefined> {
+  const [x, keep] = args;
+  if (keep === undefined) {
+    return undefined;
+  }
+  const place = await spread(context, keep.place, keep.type.shape, x.type.shape, 8);
+  return context.publicWords(place, sizeOf(x.type.shape));
+}
+
+/** The runs [start, end) of kept elements among `some` from `from` on. The mask is public: its pattern tells nothing. */
+function runsOf(kept: BigUint64Array | undefined, from: number, some: number): [number, number][] {
+  if (kept === undefined) {
+    return [[from, from + some]];
+  }
+  const runs: [number, number][] = [];
+  for (let i = from; i < from + some; i++) {
+    const last = runs.at(-1);
+    if (kept[i] !== 0n && last !== undefined && last[1] === i) {
+      last[1] = i + 1;
+    } else if (kept[i] !== 0n) {
+      runs.push([i, i + 1]);
+    }
+  }
+  return runs;
+}
+
 function coarseCombine(fields: Fields): Phase {
   return async (context, step) => {
     const { kernels, party } = context;
     const { shape, count, size } = coarseOf(step);
     const bits = party === "P1" ? 8 * counterBytes(shape.counter) : shape.counter;
     const next = fields(context, step);
+    const kept = await keptElements(context, step);
     await kernels.zero(step.place, 8 * countOf(step));
     await inChunks(count, size, async (from, some) => {
-      await accumulate(context, step, await next(from, some), bits, from, some);
+      const place = await next(from, some);
+      for (const [start, end] of runsOf(kept, from, some)) {
+        const skipped = ((start - from) * 2 ** shape.width * bits) / 8;
+        await accumulate(context, step, place + skipped, bits, start, end - start);
+      }
     });
     await kernels.suffixSum(step.place, countOf(step) / 2 ** shape.width, 2 ** shape.width);
   };
