@@ -29,7 +29,8 @@ message AttributeProto { string name = 1; float f = 2; int64 i = 3; bytes s = 4;
   repeated float floats = 7; repeated int64 ints = 8; repeated bytes strings = 9; repeated bytes tensors = 10;
   repeated GraphProto graphs = 11; string ref_attr_name = 21; int32 type = 20; }
 message NodeProto { repeated string input = 1; repeated string output = 2; string name = 3; string op_type = 4;
-  repeated AttributeProto attribute = 5; string domain = 7; string overload = 8; }
+  repeated AttributeProto attribute = 5; string domain = 7; string overload = 8;
+  repeated StringStringEntryProto metadata_props = 9; }
 message GraphProto { repeated NodeProto node = 1; string name = 2; repeated bytes initializer = 5;
   repeated ValueInfoProto input = 11; repeated ValueInfoProto output = 12; repeated ValueInfoProto value_info = 13;
   repeated bytes sparse_initializer = 15; }
@@ -87,6 +88,7 @@ export interface NodeProto {
   readonly attribute: readonly AttributeProto[];
   readonly domain: string;
   readonly overload: string;
+  readonly metadataProps: readonly { readonly key: string; readonly value: string }[];
 }
 export interface GraphProto {
   readonly node: readonly NodeProto[];

@@ -97,7 +97,7 @@ export class Translation {
   }
 
   private translateNode(node: NodeProto, scope: Scope): void {
-    const label = node.name !== "" ? node.name : (node.output.find((name) => name !== "") ?? node.opType);
+    const label = labelOf(node);
     let results: readonly (Entry | undefined)[] = [];
     let failed = false;
     try {
@@ -288,6 +288,19 @@ export class Translation {
 
 /** Thrown where an inner problem is recorded already. */
 class PassedOver extends Error {}
+
+/**
+ * What errors and reports call a node: its name, else its first output. The dynamo exporter's names (`node_linear_3`)
+ * say nothing of the layer, but its metadata does: `: Model/bert.encoder.layer.0: BertLayer/…`; the innermost module's
+ * path is put before the name.
+ */
+function labelOf(node: NodeProto): string {
+  const name = node.name !== "" ? node.name : (node.output.find((output) => output !== "") ?? node.opType);
+  const namespace = node.metadataProps.find((entry) => entry.key === "namespace")?.value ?? "";
+  const modules = namespace.split("/").map((part) => part.split(":")[0].trim());
+  const module = modules.findLast((path) => path.includes("."));
+  return module === undefined || name.includes(module) ? name : `${module}/${name}`;
+}
 
 /** A node's attributes; inside a function body, references are replaced by the call's. */
 function resolveAttributes(node: NodeProto, scope: Scope): ReadonlyMap<string, AttributeProto> {

@@ -10,11 +10,13 @@ export function encoderModel(config: ArchitectureConfig, length: number, seed: n
   const graph = new GraphWriter(seed);
   const name = roberta ? "roberta" : "bert";
   const { hidden } = config;
+  graph.enter(`${name}.embeddings`);
   let x = embeddings(graph, config, length, name, roberta);
   const mask = graph.mask(length, () => true, length);
   for (let layer = 0; layer < config.layers; layer++) {
     x = encoderLayer(graph, config, length, x, mask, `${name}.encoder.layer.${layer}`);
   }
+  graph.enter("classifier");
   const first = graph.node("Gather", [x, graph.constant([0], [], "i64")], { axis: { integer: 1 } });
   const head = roberta ? ["classifier.dense", "classifier.out_proj"] : ["bert.pooler.dense", "classifier"];
   const pooled = graph.node("Tanh", [gemm(graph, first, head[0], hidden, hidden)]);
@@ -69,6 +71,7 @@ function encoderLayer(
   mask: string,
   name: string,
 ): string {
+  graph.enter(name);
   const { hidden, heads, intermediate, epsilon } = config;
   const width = hidden / heads;
   const project = (part: string): string => {

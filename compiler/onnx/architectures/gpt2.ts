@@ -6,6 +6,7 @@ import { GraphWriter } from "./writer.js";
 export function gpt2Model(config: ArchitectureConfig, length: number, seed: number): ModelSource {
   const graph = new GraphWriter(seed);
   const { hidden, vocabulary } = config;
+  graph.enter("transformer");
   const words = graph.weight("transformer.wte.weight", [vocabulary, hidden]);
   const places = graph.weight("transformer.wpe.rows", [1, length, hidden]);
   let x = graph.node("Add", [graph.node("Gather", [words, "input_ids"], { axis: { integer: 0 } }), places]);
@@ -13,6 +14,7 @@ export function gpt2Model(config: ArchitectureConfig, length: number, seed: numb
   for (let layer = 0; layer < config.layers; layer++) {
     x = decoderLayer(graph, config, length, x, mask, `transformer.h.${layer}`);
   }
+  graph.enter("lm_head");
   const normal = graph.layerNorm(x, "transformer.ln_f", hidden, config.epsilon);
   const logits = graph.linear(normal, "lm_head", hidden, vocabulary, false);
   const inputs = ["input_ids", "attention_mask"].map(
@@ -36,6 +38,7 @@ function decoderLayer(
   mask: string,
   name: string,
 ): string {
+  graph.enter(name);
   const { hidden, heads, intermediate, epsilon } = config;
   const width = hidden / heads;
   const before = graph.layerNorm(x, `${name}.ln_1`, hidden, epsilon);

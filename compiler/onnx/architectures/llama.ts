@@ -12,6 +12,7 @@ interface Rotary {
 export function llamaModel(config: ArchitectureConfig, length: number, seed: number): ModelSource {
   const graph = new GraphWriter(seed);
   const { hidden, heads, vocabulary } = config;
+  graph.enter("model");
   const words = graph.weight("model.embed_tokens.weight", [vocabulary, hidden]);
   let x = graph.node("Gather", [words, "input_ids"], { axis: { integer: 0 } });
   const mask = graph.mask(length, (query, key) => key <= query, length);
@@ -19,6 +20,7 @@ export function llamaModel(config: ArchitectureConfig, length: number, seed: num
   for (let layer = 0; layer < config.layers; layer++) {
     x = decoderLayer(graph, config, length, x, mask, rotary, `model.layers.${layer}`);
   }
+  graph.enter("lm_head");
   const normal = rmsNorm(graph, x, "model.norm", hidden, config.epsilon);
   const logits = graph.linear(normal, "lm_head", hidden, vocabulary, false);
   const inputs = ["input_ids", "attention_mask"].map(
@@ -75,6 +77,7 @@ function decoderLayer(
   rotary: Rotary,
   name: string,
 ): string {
+  graph.enter(name);
   const { hidden, heads, kvHeads, intermediate, epsilon } = config;
   const width = hidden / heads;
   const before = rmsNorm(graph, x, `${name}.input_layernorm`, hidden, epsilon);

@@ -39,8 +39,15 @@ export class GraphWriter {
   private readonly tensors: TensorSource[] = [];
   private readonly constants = new Map<string, string>();
   private count = 0;
+  /** The module whose nodes are being written; part of their names, so that reports know the layer. */
+  private module = "";
 
   constructor(private readonly seed: number) {}
+
+  /** Names what follows after a module, for example `model.layers.3`. */
+  enter(module: string): void {
+    this.module = module;
+  }
 
   /** A node of one output. */
   node(op: string, inputs: readonly string[], attributes: Readonly<Record<string, AttributeSource>> = {}): string {
@@ -54,7 +61,7 @@ export class GraphWriter {
     outputs: number,
     attributes: Readonly<Record<string, AttributeSource>> = {},
   ): readonly string[] {
-    const name = `node_${op}_${this.count}`;
+    const name = `${this.module}/node_${op}_${this.count}`;
     const names = Array.from({ length: outputs }, () => `val_${this.count++}`);
     this.nodes.push({ op, inputs, outputs: names, name, attributes });
     return names;
