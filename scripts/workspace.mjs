@@ -4,7 +4,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -82,10 +82,10 @@ export function buildIfStale() {
 
 const stamp = join(root, "dist", ".built");
 
-/** Translates the TypeScript into dist/ (types are checked by `npm test`, not here) and builds the native addon. */
+/** Builds dist/ and the native addon. */
 export function build() {
   const started = new Date();
-  mustRun(process.execPath, [join("node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.build.json", "--noCheck"]);
+  translate();
   const native = spawnSync(process.execPath, [join("scripts", "build-native.mjs")], { cwd: root, stdio: ["ignore", 2, 2] });
   if (native.status !== 0) {
     process.stderr.write("the native kernels could not be built; their slow TypeScript twins will run instead\n");
@@ -93,4 +93,21 @@ export function build() {
   mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, "");
   utimesSync(stamp, started, started);
+}
+
+/**
+ * Translates the TypeScript into dist/; types are checked by `npm test`, not here. The new folder takes the old one's
+ * place at once, so that a process that starts meanwhile finds one or the other.
+ */
+function translate() {
+  const dist = join(root, "dist");
+  const next = join(root, `.cache/dist-${process.pid}`);
+  const tsc = join("node_modules", "typescript", "bin", "tsc");
+  mustRun(process.execPath, [tsc, "-p", "tsconfig.build.json", "--noCheck", "--outDir", next]);
+  const old = join(root, `.cache/old-dist-${process.pid}`);
+  if (existsSync(dist)) {
+    renameSync(dist, old);
+  }
+  renameSync(next, dist);
+  rmSync(old, { recursive: true, force: true });
 }

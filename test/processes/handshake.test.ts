@@ -1,9 +1,15 @@
 /** The handshake: equal keys on each pair, different in each session; any disagreement is E0801 at all three. */
 import { afterEach, describe, expect, it } from "vitest";
+import type { PumacError } from "../../ir/diagnostics.js";
+import { receiveReports, shareInputs } from "../../runtime/client.js";
 import { type Agreement, shakeHands } from "../../runtime/handshake.js";
+import { createPortableKernels } from "../../runtime/kernels/portable.js";
 import { seededRandom, systemRandom } from "../../runtime/keys.js";
-import { PARTIES, type PartyName } from "../../runtime/transport.js";
-import { connectMesh, type Mesh, rejection } from "./mesh.js";
+import { MeteredTransport } from "../../runtime/measurement.js";
+import { runSession } from "../../runtime/session.js";
+import { Sharer } from "../../runtime/sharing.js";
+import { PARTIES, type PartyName, type PeerName } from "../../runtime/transport.js";
+import { connectMesh, type Mesh, PEERS, rejection } from "./mesh.js";
 
 const AGREEMENT: Agreement = { version: 1, plan: "aa", weights: "bb", inputs: "cc" };
 
@@ -55,5 +61,52 @@ describe("a handshake", () => {
     await mesh.of("P1").send("P0", Uint8Array.of(0, 1, 2));
     await mesh.of("P2").send("P0", Uint8Array.of(0, 1, 2));
     expect(await error).toEqual({ code: "E0901", where: "P1" });
+  });
+});
+
+describe("a session", () => {
+  const none = { model: [], data: [], public: [] };
+
+  /** Runs three parties and two owners on a plan without inputs; gives what each ends with. */
+  async function outcomes(plans: Readonly<Partial<Record<PeerName, string>>>): Promise<readonly string[]> {
+    mesh = await connectMesh({ tls: false, timeout: 10_000 });
+    const of = mesh.of;
+    const sharer = new Sharer(createPortableKernels);
+    const values = () => {
+      throw new Error("no values are asked for");
+    };
+    const party = async (name: PeerName): Promise<unknown> =>
+      await runSession(of(name), {
+        plan: plans[name] ?? "plan",
+        layouts: none,
+        random: systemRandom,
+        interpret: async () => undefined,
+        clock: () => performance.now() / 1000,
+      });
+    const owner = async (name: "model" | "data"): Promise<unknown> => {
+      const transport = new MeteredTransport(of(name));
+      const plan = plans[name] ?? "plan";
+      const nothing = { owner: name, plan, layouts: [], publicLayouts: [], values, sharer, random: systemRandom };
+      await shareInputs(transport, nothing);
+      return name === "data" ? await receiveReports(transport) : undefined;
+    };
+    const run = async (name: PeerName): Promise<string> => {
+      try {
+        await (name === "model" || name === "data" ? owner(name) : party(name));
+        return "ok";
+      } catch (error) {
+        of(name).abort(error);
+        return (error as PumacError).diagnostics[0].code;
+      }
+    };
+    return await Promise.all(PEERS.map(run));
+  }
+
+  it("ends well when all hold the same plan", async () => {
+    expect(await outcomes({})).toEqual(["ok", "ok", "ok", "ok", "ok"]);
+  });
+
+  it.each(PEERS)("ends with E0801 at everybody when %s holds another plan", async (name) => {
+    expect(await outcomes({ [name]: "another" })).toEqual(["E0801", "E0801", "E0801", "E0801", "E0801"]);
   });
 });

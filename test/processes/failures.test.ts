@@ -1,0 +1,132 @@
+/**
+ * What goes wrong ends soon, everywhere, with the documented status and the culprit's name, and leaves nothing behind:
+ * a party that dies or falls silent, signals, files that were changed, wrong inputs.
+ */
+import { copyFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { isAlive, MODEL, pumac, type Running, startPumac, TOKENIZER, temporaryFolder } from "./command.js";
+
+const folder = temporaryFolder();
+const plan = join(folder, "bert.pumac");
+const INPUT = ["--input", "text:A fine film.", "--tokenizer", TOKENIZER];
+
+beforeAll(async () => {
+  expect((await pumac("compile", MODEL, "--dim", "b=1,s=48", "-o", plan)).status).toBe(0);
+});
+
+/** Starts a run and stops P2, so that the session cannot end by itself. Gives the process ids of the parties. */
+async function startStuckRun(...args: readonly string[]): Promise<{ running: Running; ids: readonly number[] }> {
+  const running = startPumac(["run", plan, ...INPUT, ...args]);
+  const match = await running.said(/P0 is process (\d+), P1 is process (\d+), P2 is process (\d+)/);
+  const ids = match.slice(1).map(Number);
+  process.kill(ids[2], "SIGSTOP");
+  return { running, ids };
+}
+
+function leftovers(): readonly string[] {
+  return readdirSync(tmpdir()).filter((name) => /^pumac-(?!test-)/.test(name));
+}
+
+describe("a party", () => {
+  it("that is killed ends the session at all others, with its name", async () => {
+    const { running, ids } = await startStuckRun();
+    process.kill(ids[1], "SIGKILL");
+    const { status, stderr } = await running.finished;
+    expect(stderr).toMatch(/E0601.*P1 is gone/);
+    expect(status).toBe(6);
+    expect(ids.map(isAlive)).toEqual([false, false, false]);
+  });
+
+  it("that falls silent is given up, with its name", async () => {
+    const { running, ids } = await startStuckRun("--timeout", "1");
+    const { status, stderr } = await running.finished;
+    expect(stderr).toMatch(/E0602.*P2 did not answer/);
+    expect(status).toBe(6);
+    expect(ids.map(isAlive)).toEqual([false, false, false]);
+  });
+});
+
+describe("a signal", () => {
+  it.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("%s ends with status %i and leaves nothing behind", async (signal, status) => {
+    const before = leftovers();
+    const { running, ids } = await startStuckRun();
+    running.child.kill(signal);
+    expect((await running.finished).status).toBe(status);
+    expect(leftovers().filter((name) => !before.includes(name))).toEqual([]);
+    await expect.poll(() => ids.map(isAlive)).toEqual([false, false, false]);
+  });
+});
+
+describe("a plan", () => {
+  it.each([0, 10, 200, 5000, -1])("with the byte at %i flipped is refused", async (at) => {
+    const bytes = readFileSync(plan);
+    const place = at < 0 ? bytes.length + at : at;
+    bytes[place] ^= 1;
+    const flipped = join(folder, "flipped.pumac");
+    writeFileSync(flipped, bytes);
+    for (const command of [
+      ["inspect", flipped],
+      ["run", flipped, ...INPUT],
+    ]) {
+      const { status, stderr } = await pumac(...command);
+      expect(stderr).toContain("E0303");
+      expect(status).toBe(3);
+    }
+  });
+
+  it("that is cut short, or no plan at all, is refused", async () => {
+    const cut = join(folder, "cut.pumac");
+    writeFileSync(cut, readFileSync(plan).subarray(0, 1000));
+    expect((await pumac("inspect", cut)).status).toBe(3);
+    writeFileSync(cut, "");
+    expect((await pumac("inspect", cut)).status).toBe(3);
+    expect((await pumac("inspect", join(folder, "absent.pumac"))).status).toBe(3);
+    expect((await pumac("inspect", MODEL)).status).toBe(3);
+  });
+
+  it("without the note beside it says that the weights are missing", async () => {
+    const alone = join(folder, "alone.pumac");
+    copyFileSync(plan, alone);
+    const { status, stderr } = await pumac("simulate", alone, ...INPUT);
+    expect(stderr).toContain("--weights");
+    expect(status).toBe(2);
+    expect((await pumac("simulate", alone, ...INPUT, "--weights", MODEL)).status).toBe(0);
+  });
+});
+
+describe("the command line", () => {
+  it.each([
+    ["an unknown command", ["frobnicate"], "E0201"],
+    ["an unknown option", ["inspect", "--frobnicate"], "E0201"],
+    ["a missing argument", ["inspect"], "E0201"],
+    ["a bad number", ["simulate", plan, "--seed", "x", ...INPUT], "E0201"],
+    ["a missing input", ["simulate", plan, "--input", "input_ids=1x48xi64=1"], "E0202"],
+    ["an unbound dimension", ["compile", MODEL, "-o", join(folder, "x.pumac")], "E0203"],
+    ["a bad shape", ["compile", MODEL, "--shape", "input_ids=1xx"], "E0201"],
+  ])("refuses %s as a mistake in the command", async (_, args, code) => {
+    const { status, stderr, stdout } = await pumac(...args);
+    expect(stderr).toContain(code);
+    expect(status).toBe(2);
+    expect(stdout).toBe("");
+  });
+
+  it("refuses a model that is none", async () => {
+    const noise = join(folder, "noise.onnx");
+    writeFileSync(noise, readFileSync(MODEL).subarray(0, 5000));
+    expect((await pumac("compile", noise, "--dim", "b=1,s=48")).status).toBe(3);
+  });
+
+  it("explains codes and checks the machine", async () => {
+    const page = await pumac("explain", "e0801");
+    expect(page.stdout).toContain("E0801: parties disagree (exit status 8)");
+    expect((await pumac("explain", "E9999")).status).toBe(2);
+    const doctor = await pumac("doctor", "--json");
+    expect(JSON.parse(doctor.stdout)).toMatchObject({ schema: "pumac.doctor/1" });
+    expect(doctor.status).toBe(0);
+  });
+});
