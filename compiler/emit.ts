@@ -4,9 +4,10 @@
  * two streams, at the same position in both.
  */
 import type { Graph } from "../ir/graph.js";
+import { tablesRead } from "../ir/plan/check.js";
 import type { Binding, DrawPosition, Formula, Plan, PlanTables, Step } from "../ir/plan/types.js";
 import { PLAN_VERSION } from "../ir/plan/types.js";
-import { type Pair, SHARE, type ShareType, type WordType } from "../ir/share/index.js";
+import { type Pair, SHARE, type ShareType } from "../ir/share/index.js";
 import { cosineQuarter, negativePowers } from "../ir/share/tables.js";
 import type { TensorType } from "../ir/tensor/value.js";
 import { planMemory } from "./memory.js";
@@ -101,20 +102,10 @@ class Streams {
   }
 }
 
-/** The tables that the steps read, in ascending order. */
 function tablesFor(steps: readonly Step[]): PlanTables {
-  const angles = new Set<number>();
-  const fractions = new Set<number>();
-  for (const step of steps) {
-    if (step.op === "series" || step.op === "seriesTimes") {
-      angles.add(step.attributes.angle as number);
-    } else if (step.op === "exponential") {
-      fractions.add((steps[step.args[0]].type as WordType).fraction);
-    }
-  }
-  const ascending = (set: ReadonlySet<number>) => [...set].sort((a, b) => a - b);
+  const { angles, fractions } = tablesRead(steps);
   return {
-    cosines: new Map(ascending(angles).map((angle) => [angle, cosineQuarter(angle)])),
-    exponentials: new Map(ascending(fractions).map((fraction) => [fraction, negativePowers(fraction)])),
+    cosines: new Map(angles.map((angle) => [angle, cosineQuarter(angle)])),
+    exponentials: new Map(fractions.map((fraction) => [fraction, negativePowers(fraction)])),
   };
 }

@@ -5,13 +5,17 @@
  * With it, whatever a plan file says, a party reads and writes only inside its arena, uses no stream position twice,
  * and sends only masked openings (that is the interpreter's own doing, ARCHITECTURE.md, law 9).
  */
-import type { Node } from "../graph.js";
-import { placeBytes, SHARE, type ShareType } from "../share/index.js";
+import type { Attributes, Node } from "../graph.js";
+import { placeBytes, SHARE, type ShareType, type WordType } from "../share/index.js";
 import { cosineQuarter, negativePowers } from "../share/tables.js";
+import { TENSOR } from "../tensor/index.js";
+import { sizeOf } from "../tensor/value.js";
 import { verify } from "../verify.js";
 import type { Plan, Step } from "./types.js";
 
 const BLOCK = 16;
+/** No arena is larger: offsets stay far from where doubles lose integers. */
+const LARGEST_ARENA = 2 ** 46;
 
 function insist(condition: boolean, message: string): void {
   if (!condition) {
@@ -28,10 +32,7 @@ export function checkPlan(plan: Plan): void {
   checkDraws(plan);
   checkPlaces(plan, "P0");
   checkPlaces(plan, "P12");
-  checkReveals(
-    plan,
-    outputs.map(({ name }) => name),
-  );
+  checkReveals(plan);
   checkTables(plan);
   checkBindings(plan);
 }
@@ -46,28 +47,31 @@ function nodesOf(plan: Plan): Node<ShareType>[] {
     );
     insist(step.origin < plan.origins.length, `step ${i} has no origin`);
     const { op, attributes, type } = step;
+    insist(!("ring" in type) || type.ring > 0, `step ${i} has no ring`);
     nodes.push({ op, attributes, type, args: step.args.map((k) => nodes[k]), origin: plan.origins[step.origin] });
   });
   return nodes;
 }
 
-function revealName(node: Node<ShareType>): string {
-  return String(node.attributes.name);
+function revealName({ attributes }: { readonly attributes: Attributes }): string {
+  return String(attributes.name);
 }
 
-/** An opening's round is later than its arguments'; rounds never go back along the list. */
+/**
+ * Rounds follow one another: a local step is of the current round, an opening begins the next one or joins the opening
+ * before it, so that a round is one message. An opening reads nothing of its own round.
+ */
 function checkRounds(plan: Plan): void {
   let current = 0;
   plan.steps.forEach((step, i) => {
     const opening = isOpening(step);
-    insist(step.round >= current, `step ${i} is of round ${step.round}, after round ${current}`);
-    insist(step.round <= plan.rounds, `step ${i} is of round ${step.round} of ${plan.rounds}`);
-    for (const argument of step.args) {
-      const before = plan.steps[argument].round;
-      insist(opening ? before < step.round : before <= step.round, `step ${i} reads a value of a later round`);
-    }
+    const joins = opening && i > 0 && isOpening(plan.steps[i - 1]) && step.round === current;
+    insist(joins || step.round === current + (opening ? 1 : 0), `step ${i} of round ${step.round} follows ${current}`);
     current = step.round;
+    const latest = Math.max(0, ...step.args.map((argument) => plan.steps[argument].round));
+    insist(!opening || latest < step.round, `step ${i} opens what its own round opens`);
   });
+  insist(current === plan.rounds, `it has ${current} rounds, not ${plan.rounds}`);
 }
 
 function isOpening(step: Step): boolean {
@@ -110,6 +114,7 @@ interface Life {
 function checkPlaces(plan: Plan, party: "P0" | "P12"): void {
   const roots: number[] = [];
   const lives = new Map<number, Life>();
+  insist(plan.arena[party] >= 0 && plan.arena[party] <= LARGEST_ARENA, "its arena is too large");
   let moment = 0;
   plan.steps.forEach((step, i) => {
     const previous = plan.steps[i - 1];
@@ -146,36 +151,62 @@ function checkApart(lives: readonly Life[]): void {
   }
 }
 
-function checkReveals(plan: Plan, names: readonly string[]): void {
-  const listed = plan.reveals.map(({ name }) => name).join(", ");
-  insist(names.join(", ") === listed, `it reveals ${names.join(", ")} but lists ${listed}`);
+/** What the steps reveal is what the plan lists, value by value. */
+function checkReveals(plan: Plan): void {
+  const text = (name: string, shape: readonly number[]) => `${name} [${shape.join(",")}]`;
+  const listed = plan.reveals.map(({ name, shape }) => text(name, shape)).join(", ");
+  const found = plan.steps.filter(({ op }) => op === "reveal").map((step) => text(revealName(step), step.type.shape));
+  insist(found.join(", ") === listed, `it reveals ${found.join(", ")} but lists ${listed}`);
 }
 
-/** The tables are the ones that every party would compute: a plan cannot smuggle in a function of its own. */
-function checkTables(plan: Plan): void {
+/**
+ * The tables are the ones that every party would compute, and the ones that the steps read: a plan cannot smuggle in a
+ * function of its own.
+ */
+function checkTables({ steps, tables }: Plan): void {
   const same = (a: Int32Array, b: Int32Array) => a.length === b.length && a.every((x, i) => x === b[i]);
-  for (const [angle, table] of plan.tables.cosines) {
-    insist(
-      angle >= 3 && angle <= 26 && same(table, cosineQuarter(angle)),
-      `the cosine table of ${angle} bits is wrong`,
-    );
+  const { angles, fractions } = tablesRead(steps);
+  insist(String([...tables.cosines.keys()]) === String(angles), "it has other cosine tables than its steps read");
+  insist(String([...tables.exponentials.keys()]) === String(fractions), "it has other powers than its steps read");
+  for (const [angle, table] of tables.cosines) {
+    insist(same(table, cosineQuarter(angle)), `the cosine table of ${angle} bits is wrong`);
   }
-  for (const [fraction, table] of plan.tables.exponentials) {
-    const good = fraction >= 1 && fraction <= 24 && same(table, negativePowers(fraction));
-    insist(good, `the exponential table of ${fraction} bits is wrong`);
+  for (const [fraction, table] of tables.exponentials) {
+    insist(same(table, negativePowers(fraction)), `the exponential table of ${fraction} bits is wrong`);
   }
 }
 
-function checkBindings(plan: Plan): void {
-  const bound = new Set(plan.bindings.map(({ input }) => input));
-  for (const { op, attributes } of plan.steps) {
-    insist(op !== "input" || bound.has(String(attributes.name)), `nobody gives the input '${String(attributes.name)}'`);
+/** The sizes of the tables that steps read, ascending: angles of cosines, fractions of exponentials. */
+export function tablesRead(steps: readonly Step[]): { angles: readonly number[]; fractions: readonly number[] } {
+  const angles = new Set<number>();
+  const fractions = new Set<number>();
+  for (const step of steps) {
+    if (step.op === "series" || step.op === "seriesTimes") {
+      angles.add(step.attributes.angle as number);
+    } else if (step.op === "exponential") {
+      fractions.add((steps[step.args[0]].type as WordType).fraction);
+    }
   }
-  for (const { input, owner, output } of plan.bindings) {
-    const program = owner === "model" ? plan.owners.model : plan.owners.data;
-    insist(
-      program.outputs.some(({ name }) => name === output),
-      `'${input}' is no output of its owner's program`,
-    );
+  const ascending = (set: ReadonlySet<number>) => [...set].sort((a, b) => a - b);
+  return { angles: ascending(angles), fractions: ascending(fractions) };
+}
+
+/** Every input has one giver, whose program has such an output, of the input's size. */
+function checkBindings(plan: Plan): void {
+  for (const [owner, program] of Object.entries(plan.owners)) {
+    const violations = verify(program, TENSOR);
+    insist(violations.length === 0, `the ${owner} owner's program is not sound: ${violations.slice(0, 3).join("; ")}`);
+  }
+  const bound = new Map(plan.bindings.map((binding) => [binding.input, binding]));
+  insist(bound.size === plan.bindings.length, "an input is given twice");
+  const inputs = plan.steps.filter(({ op }) => op === "input");
+  for (const { attributes, type } of inputs) {
+    const name = String(attributes.name);
+    const binding = bound.get(name);
+    insist(binding !== undefined && binding.owner === attributes.owner, `nobody gives the input '${name}'`);
+    const program = binding!.owner === "model" ? plan.owners.model : plan.owners.data;
+    const output = program.outputs.find((each) => each.name === binding!.output);
+    insist(output !== undefined, `'${name}' is no output of its owner's program`);
+    insist(sizeOf(output!.node.type.shape) === sizeOf(type.shape), `'${name}' has another size than what is given`);
   }
 }

@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import protobuf from "protobufjs";
-import { fail, PumacError } from "../diagnostics.js";
+import { fail } from "../diagnostics.js";
 import type { AttributeKind, Attributes, AttributeValue } from "../graph.js";
 import { parseShareType, printShareType, SHARE } from "../share/index.js";
 import type { Pair } from "../share/types.js";
@@ -118,12 +118,12 @@ export function decodePlan(bytes: Uint8Array, where = "plan"): Plan {
       MESSAGE.toObject(MESSAGE.decode(body), { longs: Number, arrays: true, defaults: true }) as PlanMessage,
     );
     checkPlan(plan);
+    if (!body.equals(bodyOf(plan))) {
+      throw new Error("its bytes are not the canonical ones");
+    }
     return plan;
   } catch (error) {
-    if (error instanceof PumacError || error instanceof Error) {
-      throw refuse(error.message);
-    }
-    throw error;
+    throw refuse(error instanceof Error ? error.message : String(error));
   }
 }
 
@@ -218,6 +218,9 @@ function tableMessage([bits, table]: readonly [number, Int32Array]): TableMessag
 }
 
 function fromMessage(message: PlanMessage): Plan {
+  if (message.version !== PLAN_VERSION) {
+    throw new Error(`its header and its content have different versions`);
+  }
   if (message.profile !== "fourier" && message.profile !== "puma") {
     throw new Error(`there is no profile '${message.profile}'`);
   }
