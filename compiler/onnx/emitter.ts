@@ -45,6 +45,7 @@ const EXPORT_AGAIN = "check the shapes that were given (--shape, --dim); if they
 
 export class Emitter {
   private readonly builder = new Builder<TensorType>(TENSOR);
+  private readonly sharedConstants = new Map<string, Value>();
   private folded = 0;
   /** The name of the source node that is being translated. */
   origin = "";
@@ -78,6 +79,17 @@ export class Emitter {
 
   constant(value: TensorValue): Value {
     return this.builder.emit("constant", [], { value }, this.origin);
+  }
+
+  /** A constant that several nodes need: made once. `key` tells it from all others. */
+  shared(key: string, make: () => TensorValue): Value {
+    const known = this.sharedConstants.get(key);
+    if (known !== undefined) {
+      return known;
+    }
+    const value = this.constant(make());
+    this.sharedConstants.set(key, value);
+    return value;
   }
 
   /** A rank-0 constant. */

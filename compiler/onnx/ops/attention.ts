@@ -64,18 +64,23 @@ export function attend(emitter: Emitter, q: Value, k: Value, v: Value, options: 
   return { output, stages: () => [scaled, capped, masked(), weights] };
 }
 
-/** [S, T] constant: query i, at position i + past, may see key j by `sees(i + past, j)`. */
-export function positionMask(
-  emitter: Emitter,
-  queries: number,
-  keys: number,
-  past: number,
-  sees: (query: number, key: number) => boolean,
-): Value {
-  const rows = Array.from({ length: queries * keys }, (_, flat) =>
-    sees(Math.floor(flat / keys) + past, flat % keys) ? 1 : 0,
-  );
-  return emitter.integers(rows, [queries, keys], "bool");
+/** What a query may see by position: nothing behind it if causal, and at most so far to the left and right (-1: all). */
+export interface Reach {
+  readonly causal: boolean;
+  readonly left: number;
+  readonly right: number;
+}
+
+/** [S, T] constant: may query i, which stands at position i + past, see key j? Made once for all layers. */
+export function positionMask(emitter: Emitter, queries: number, keys: number, past: number, reach: Reach): Value {
+  const { causal, left, right } = reach;
+  return emitter.shared(`positions ${[queries, keys, past, causal, left, right].join()}`, () => {
+    const data = Float64Array.from({ length: queries * keys }, (_, flat) => {
+      const ahead = (flat % keys) - Math.floor(flat / keys) - past;
+      return (!causal || ahead <= 0) && (left < 0 || -ahead <= left) && (right < 0 || ahead <= right) ? 1 : 0;
+    });
+    return { dtype: "bool", shape: [queries, keys], data };
+  });
 }
 
 /** Both masks, where both are there. */
@@ -116,16 +121,8 @@ function attentionMask(call: Call, queries: number, keys: number, past: number):
   const causal = call.flag("is_causal", false);
   const left = call.integer("left_window_size", -1);
   const right = call.integer("right_window_size", -1);
-  if (!causal && left < 0 && right < 0) {
-    return undefined;
-  }
-  return positionMask(
-    call.emitter,
-    queries,
-    keys,
-    past,
-    (i, j) => (!causal || j <= i) && (left < 0 || j >= i - left) && (right < 0 || j <= i + right),
-  );
+  const reach: Reach = { causal, left, right };
+  return causal || left >= 0 || right >= 0 ? positionMask(call.emitter, queries, keys, past, reach) : undefined;
 }
 
 /** ai.onnx Attention (operator set 23; 24 adds the keys' lengths, 25 windows). */

@@ -57,7 +57,7 @@ function lengthForms(emitter: Emitter, mask: Value, batch: number, keys: number)
 
 function causalMask(call: Call, name: string, queries: number, keys: number): Value | undefined {
   return call.flag(name, false)
-    ? positionMask(call.emitter, queries, keys, keys - queries, (i, j) => j <= i)
+    ? positionMask(call.emitter, queries, keys, keys - queries, { causal: true, left: -1, right: -1 })
     : undefined;
 }
 
@@ -263,7 +263,8 @@ function groupQuery(call: Call): readonly (Value | undefined)[] {
   const v = appendPast(emitter, call.optional(4), newV);
   const keys = k.type.shape[2];
   const window = call.integer("local_window_size", -1);
-  const causal = positionMask(emitter, queries, keys, past, (i, j) => j <= i && (window < 0 || j > i - window));
+  const left = window < 0 ? -1 : window - 1;
+  const causal = positionMask(emitter, queries, keys, past, { causal: true, left, right: -1 });
   const counts = emitter.reshape(call.input(5), [call.input(5).type.shape.reduce((n, m) => n * m, 1)]);
   const lengths = past === 0 && keys > 1 ? lengthMask(emitter, emitter.offset(counts, 1), keys) : undefined;
   const { output } = attend(emitter, q, k, v, {
