@@ -2,7 +2,7 @@
 import type { Graph, Node } from "../graph.js";
 import { TENSOR_OPS } from "./index.js";
 import type { TensorOp } from "./types.js";
-import type { TensorType, TensorValue } from "./value.js";
+import { printTensorType, type TensorType, type TensorValue } from "./value.js";
 
 /** The weights of a model, by parameter name: read one at a time, never all in memory. */
 export interface WeightStore {
@@ -46,16 +46,18 @@ export function evaluateGraph(
 }
 
 function sourceOf(node: Node<TensorType>, inputs: InputLookup, weights: WeightStore): TensorValue | undefined {
-  if (node.op === "parameter") {
-    return weights.read(node.attributes.name as string);
-  }
-  if (node.op !== "input") {
+  if (node.op !== "input" && node.op !== "parameter") {
     return undefined;
   }
   const name = node.attributes.name as string;
-  const value = typeof inputs === "function" ? inputs(name) : inputs.get(name);
+  const read = typeof inputs === "function" ? inputs : (each: string) => inputs.get(each);
+  const value = node.op === "parameter" ? weights.read(name) : read(name);
   if (value === undefined) {
     throw new Error(`no value for input '${name}'`);
+  }
+  const [given, declared] = [printTensorType(value), printTensorType(node.type)];
+  if (given !== declared) {
+    throw new Error(`${node.op} '${name}' is ${given}, but the graph declares ${declared}`);
   }
   return value;
 }

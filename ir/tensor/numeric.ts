@@ -88,9 +88,11 @@ export function castNumber(x: number, dtype: DType): number {
   }
 }
 
+/** Modulo 2^bits; infinities, and 64-bit integers, which doubles do not hold exactly, stop at the ends instead. */
 function wrap(x: number, bits: number, signed: boolean): number {
-  if (bits === 64) {
-    return signed ? Math.max(-(2 ** 63), Math.min(2 ** 63, x)) : Math.max(0, Math.min(2 ** 64, x));
+  if (bits === 64 || !Number.isFinite(x)) {
+    const [least, most] = signed ? [-(2 ** (bits - 1)), 2 ** (bits - 1)] : [0, 2 ** bits];
+    return Math.max(least, Math.min(bits === 64 ? most : most - 1, x));
   }
   const modulus = 2 ** bits;
   const low = ((x % modulus) + modulus) % modulus;

@@ -1,0 +1,94 @@
+/** Running a whole graph: where values come from, and when they are let go. */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { describe, expect, it } from "vitest";
+import { Builder } from "../../ir/graph.js";
+import { evaluateGraph, TENSOR } from "../../ir/tensor/index.js";
+import { scalar } from "../../ir/tensor/value.js";
+import { tensor } from "./apply.js";
+
+function affine() {
+  const builder = new Builder(TENSOR);
+  const x = builder.emit("input", [], { name: "x", dtype: "f32", shape: [2] });
+  const w = builder.emit("parameter", [], { name: "w", dtype: "f32", shape: [2] });
+  const b = builder.emit("constant", [], { value: scalar(1) });
+  const product = builder.emit("multiply", [x, w]);
+  const sum = builder.emit("add", [product, b]);
+  return builder.finish([
+    { name: "sum", node: sum },
+    { name: "again", node: sum },
+    { name: "product", node: product },
+  ]);
+}
+
+const weights = {
+  read: (name: string) => {
+    if (name !== "w") {
+      throw new Error(`no weight '${name}'`);
+    }
+    return tensor([2], [3, 4]);
+  },
+};
+
+describe("a graph", () => {
+  it("takes inputs from a map or a function, and weights from their store", () => {
+    const x = tensor([2], [10, 20]);
+    for (const inputs of [new Map([["x", x]]), (name: string) => (name === "x" ? x : undefined)]) {
+      const outputs = evaluateGraph(affine(), inputs, weights);
+      expect([...outputs.keys()]).toEqual(["sum", "again", "product"]);
+      expect(Array.from(outputs.get("sum")?.data ?? [])).toEqual([31, 81]);
+      expect(outputs.get("again")).toEqual(outputs.get("sum"));
+      expect(Array.from(outputs.get("product")?.data ?? [])).toEqual([30, 80]);
+    }
+  });
+
+  it("says which input or weight is missing", () => {
+    expect(() => evaluateGraph(affine(), new Map(), weights)).toThrow(/'x'/);
+    expect(() => evaluateGraph(affine(), () => tensor([2], [1, 2]))).toThrow(/'w'/);
+  });
+
+  it("refuses an input of another shape or type than declared", () => {
+    expect(() => evaluateGraph(affine(), () => tensor([3], [1, 2, 3]), weights)).toThrow(/'x'.*f32\[3\].*f32\[2\]/);
+    expect(() => evaluateGraph(affine(), () => tensor([2], [1, 2], "i64"), weights)).toThrow(/'x'/);
+  });
+
+  it("shows every value with its arguments, in order", () => {
+    const seen: [string, number][] = [];
+    evaluateGraph(
+      affine(),
+      () => tensor([2], [1, 1]),
+      weights,
+      (node, value, args) => {
+        seen.push([node.op, args.length]);
+        expect(value.shape).toEqual(node.type.shape);
+      },
+    );
+    expect(seen).toEqual([
+      ["input", 0],
+      ["parameter", 0],
+      ["constant", 0],
+      ["multiply", 2],
+      ["add", 2],
+    ]);
+  });
+
+  it("lets values go after their last use", () => {
+    const count = 1 << 17;
+    const builder = new Builder(TENSOR);
+    let node = builder.emit("input", [], { name: "x", dtype: "f32", shape: [count] });
+    for (let i = 0; i < 40; i++) {
+      node = builder.emit("negate", [node]);
+    }
+    const graph = builder.finish([{ name: "y", node }]);
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const held: number[] = [];
+    const inputs = new Map([["x", tensor([count], new Array<number>(count).fill(1))]]);
+    evaluateGraph(graph, inputs, undefined, () => {
+      collect();
+      held.push(process.memoryUsage().arrayBuffers);
+    });
+    const grown = Math.max(...held) - held[0];
+    expect(grown / (8 * count)).toBeLessThan(10);
+  });
+});
