@@ -42,7 +42,7 @@ export interface Layout {
 
 const ALIGNMENT = 64;
 
-export function aligned(bytes: number): number {
+function aligned(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 }
 

@@ -59,7 +59,10 @@ export const BILINEAR = {
     draws,
   },
   timesPublic: {
-    doc: "An additive value times a public input or constant (mask 0), broadcast to the first: local, every party's share times m. P0 has nothing to do. If the second argument were not public the result would be wrong, but nothing would leak.",
+    doc:
+      "An additive value times a public input or constant (mask 0), broadcast to the first: local, every " +
+      "party's share times m. P0 has nothing to do. If the second argument were not public the result would be " +
+      "wrong, but nothing would leak.",
     arity: [2, 2],
     attributes: {},
     infer: ([x, y]) => {
@@ -71,7 +74,9 @@ export const BILINEAR = {
     demand: sameRing,
   },
   matmul: {
-    doc: "The batched matrix product, numpy's batch broadcast. `keep`, if not empty, lists the flat indices of one output matrix that are wanted: only they are dealt, and the result is [batch…, count].",
+    doc:
+      "The batched matrix product, numpy's batch broadcast. `keep`, if not empty, lists the flat indices of one " +
+      "output matrix that are wanted: only they are dealt, and the result is [batch…, count].",
     arity: [2, 2],
     attributes: { keep: "integers" },
     infer: ([x, y], attributes) => {

@@ -40,7 +40,7 @@ function compare([hot, x]: readonly ShareType[], attributes: Attributes): BitTyp
 const demandNothing = (args: readonly ShareType[]) => args.map((type) => ("ring" in type ? type.ring : 0));
 
 /** Subsets of two or more of n masks: what `conjunction` is dealt. */
-export function subsetsOf(n: number): number {
+function subsetsOf(n: number): number {
   return 2 ** n - 1 - n;
 }
 
@@ -193,7 +193,9 @@ const CONVERSION = {
     draws: (_args, _attributes, type) => [{ pair: "01", bytes: 8 * sizeOf(type.shape) }],
   },
   reveal: {
-    doc: "Opens a value to the data owner: P1 and P2 each send one additive share, freshly randomised by a zero-sharing from k12, so that the owner learns the value and nothing else. The only op that lowers secrecy.",
+    doc:
+      "Opens a value to the data owner: P1 and P2 each send one additive share, freshly randomised by a zero- " +
+      "sharing from k12, so that the owner learns the value and nothing else. The only op that lowers secrecy.",
     arity: [1, 1],
     attributes: { name: "string" },
     infer: ([x], attributes) => {

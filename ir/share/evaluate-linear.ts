@@ -1,4 +1,4 @@
-/** The meanings of the linear and bilinear ops (see evaluate.ts). Linear maps act on the value and on its mask alike. */
+/** The meanings of the linear and bilinear ops (see evaluate.ts). Linear maps act on value and mask alike. */
 import { sizeOf } from "../tensor/value.js";
 import { matrixShape } from "./bilinear.js";
 import { both, type Meaning, make, pick, repeat, viewIndices } from "./meaning.js";

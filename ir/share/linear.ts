@@ -49,7 +49,10 @@ function declared(attributes: Attributes, shape: readonly number[]): WordType {
 
 const SOURCES = {
   input: {
-    doc: "A value of an owner, shared before the run: the owner gives one seed to P0 and P1, one to P0 and P2 (the masks), and m to P1 and P2. Its draws are from the streams of the owner's own two seeds, at the same position in both, not from the session's. A public input has the mask 0.",
+    doc:
+      "A value of an owner, shared before the run: the owner gives one seed to P0 and P1, one to P0 and P2 (the " +
+      "masks), and m to P1 and P2. Its draws are from the streams of the owner's own two seeds, at the same " +
+      "position in both, not from the session's. A public input has the mask 0.",
     arity: [0, 0],
     attributes: { owner: "string", name: "string", ring: "integer", fraction: "integer", shape: "integers" },
     infer: (_, attributes) => {
@@ -163,7 +166,9 @@ const ARITHMETIC = {
     alias: true,
   },
   rescale: {
-    doc: "Drops `bits` fractional bits: (m - 2^(s-1)) >> s and both masks >> s, in the ring smaller by s. Never a large error. (PROTOCOL.md, rescale.)",
+    doc:
+      "Drops `bits` fractional bits: (m - 2^(s-1)) >> s and both masks >> s, in the ring smaller by s. Never a " +
+      "large error. (PROTOCOL.md, rescale.)",
     arity: [1, 1],
     attributes: { bits: "integer" },
     infer: ([x], attributes) => {

@@ -37,7 +37,9 @@ export const ROUNDS = {
     ],
   },
   widen: {
-    doc: "The same value in a larger ring, for |x| < 2^(k-2) as an integer: opens only the new high bits. One round. (PROTOCOL.md, widen.)",
+    doc:
+      "The same value in a larger ring, for |x| < 2^(k-2) as an integer: opens only the new high bits. One " +
+      "round. (PROTOCOL.md, widen.)",
     arity: [1, 1],
     attributes: { ring: "integer" },
     infer: ([x], attributes) => {

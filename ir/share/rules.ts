@@ -120,7 +120,7 @@ export function sameShape(a: readonly number[], b: readonly number[]): boolean {
 }
 
 /** Row-major strides of a shape, in elements. */
-export function stridesOf(shape: readonly number[]): number[] {
+function stridesOf(shape: readonly number[]): number[] {
   const strides = new Array<number>(shape.length);
   for (let i = shape.length - 1, step = 1; i >= 0; step *= shape[i--]) {
     strides[i] = step;

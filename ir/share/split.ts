@@ -95,7 +95,10 @@ export function counterBytes(ring: number): number {
 
 export const SPLIT = {
   series: {
-    doc: "c_0 + sum of c_n cos(n t) + s_n sin(n t), t = 2 pi x / 2^angle, x's integer modulo 2^angle. Coefficients are integers at coefficientFraction bits; public factors are rounded to publicFraction, secret ones to secretFraction bits. The result may be in any ring.",
+    doc:
+      "c_0 + sum of c_n cos(n t) + s_n sin(n t), t = 2 pi x / 2^angle, x's integer modulo 2^angle. Coefficients " +
+      "are integers at coefficientFraction bits; public factors are rounded to publicFraction, secret ones to " +
+      "secretFraction bits. The result may be in any ring.",
     arity: [1, 1],
     attributes: SERIES,
     infer: ([x], attributes) => {
@@ -108,7 +111,9 @@ export const SPLIT = {
     ulp: (_args, attributes) => seriesUlp(attributes),
   },
   seriesTimes: {
-    doc: "series(x) * y for a masked y of x's shape: P0 deals every secret factor and its product with y's mask. The constant's part is local.",
+    doc:
+      "series(x) * y for a masked y of x's shape: P0 deals every secret factor and its product with y's mask. " +
+      "The constant's part is local.",
     arity: [2, 2],
     attributes: SERIES,
     infer: ([x, y], attributes) => {
@@ -128,7 +133,12 @@ export const SPLIT = {
     ulp: (_args, attributes) => seriesUlp(attributes),
   },
   exponential: {
-    doc: "2^-u * 2^v for u the low `cut` bits of m and v the low `cut` bits of the mask, both read at x's fraction: 2^-x up to whole powers of 2^-(2^(cut - fraction)), which a digit of the rest tells apart (masked_rss.exp2_neg). With masked bits b_0, b_1, … as further arguments: sum of b_j * 2^-(2^(cut - fraction) j) times that, without a round: P0 deals 2^v and, for each bit, 2^v times the bit's mask; b = m_b + (1 - 2 m_b) mask_b.",
+    doc:
+      "2^-u * 2^v for u the low `cut` bits of m and v the low `cut` bits of the mask, both read at x's " +
+      "fraction: 2^-x up to whole powers of 2^-(2^(cut - fraction)), which a digit of the rest tells apart " +
+      "(masked_rss.exp2_neg). With masked bits b_0, b_1, … as further arguments: sum of b_j * 2^-(2^(cut - " +
+      "fraction) j) times that, without a round: P0 deals 2^v and, for each bit, 2^v times the bit's mask; b = " +
+      "m_b + (1 - 2 m_b) mask_b.",
     arity: [1, 1 + LARGEST_SELECTION],
     attributes: { cut: "integer", publicFraction: "integer", secretFraction: "integer", ring: "integer" },
     infer: ([x, ...bits], attributes) => {
@@ -149,17 +159,21 @@ export const SPLIT = {
     demand: (args, attributes) => args.map((_, i) => (i === 0 ? (attributes.cut as number) : 0)),
     cost: (args, _attributes, type) => dealtTerms(args.length, type, args.length),
     draws: (args, _attributes, type) => [termDraw(args.length, type)],
-    ulp: ([x], attributes) => {
+    ulp: ([x, ...bits], attributes) => {
       const whole = 2 ** ((attributes.cut as number) - masked(x).fraction);
       const [publicUnits, secretUnits] = [
         2 ** (attributes.publicFraction as number),
         2 ** (attributes.secretFraction as number),
       ];
-      return 2 + 0.51 * secretUnits * 2 ** whole + 0.51 * publicUnits;
+      return Math.max(1, bits.length) * (2 + 0.51 * secretUnits * 2 ** whole + 0.51 * publicUnits);
     },
   },
   coarseCount: {
-    doc: "For each row and each v in [0, 2^width): how many elements have q >= v, q = top digit of the biased m minus top digit of the mask, without the borrow. Rows are consecutive segments of the last axis; the result is [..., segments, 2^width], counters modulo 2^ring (masked_rss.coarse_maximum). A second argument, a public input of 0 and 1 that broadcasts to x's shape, says which elements count.",
+    doc:
+      "For each row and each v in [0, 2^width): how many elements have q >= v, q = top digit of the biased m " +
+      "minus top digit of the mask, without the borrow. Rows are consecutive segments of the last axis; the " +
+      "result is [..., segments, 2^width], counters modulo 2^ring (masked_rss.coarse_maximum). A second " +
+      "argument, a public input of 0 and 1 that broadcasts to x's shape, says which elements count.",
     arity: [1, 2],
     attributes: { width: "integer", ring: "integer", segments: "integers" },
     infer: ([x, keep], attributes) => {

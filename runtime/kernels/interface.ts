@@ -29,7 +29,7 @@ export interface Factor {
   readonly sign: ProductMode;
 }
 
-/** A batched row-major matrix product: for each i, to_i (rows x columns) from a_i (rows x inner), b_i (inner x columns). */
+/** A batched row-major matrix product: to_i (rows x columns) from a_i (rows x inner) and b_i (inner x columns). */
 export interface MatrixProduct {
   readonly mode: ProductMode;
   readonly a: Factor;
@@ -68,7 +68,7 @@ export interface SeriesCombine extends SeriesTable {
   readonly fraction: number;
 }
 
-/** Place of an Int32 table round(2^30 2^-(i / 2^tableFraction)), i = 0 … 2^tableFraction - 1, and how a word reads it. */
+/** Where an Int32 table of round(2^30 2^-(i / 2^tableFraction)), i < 2^tableFraction, lies; how a word reads it. */
 export interface PowerTable {
   readonly table: number;
   readonly tableFraction: number;
@@ -126,8 +126,8 @@ export interface StreamKernels {
     to: number,
   ): Work;
   /**
-   * Packs, at `counter` bits each, for every element 2^width fields: [top digit of (mask1 + mask2) mod 2^ring = j] minus
-   * a stream field of 1 byte (counter <= 8) or 2 bytes.
+   * Packs, at `counter` bits each, for every element 2^width fields: [top digit of (mask1 + mask2) mod 2^ring = j]
+   * minus a stream field of 1 byte (counter <= 8) or 2 bytes.
    */
   dealCoarse(
     key: number,
@@ -287,5 +287,5 @@ export interface Kernels extends StreamKernels, WireKernels, WordKernels, BitKer
   close(): void;
 }
 
-/** Makes kernels with an arena of at least this many bytes, zeroed; the arena starts on a 64-byte boundary if it can. */
+/** Makes kernels with an arena of at least this many bytes, zeroed, on a 64-byte boundary if it can. */
 export type KernelsFactory = (arenaBytes: number) => Kernels;

@@ -126,7 +126,7 @@ export function streamKernels(memory: Memory): StreamKernels {
 }
 
 /** A scratch copy of unpacked fields. */
-export function fieldsOf(memory: Memory, from: number, count: number, bits: number): BigUint64Array {
+function fieldsOf(memory: Memory, from: number, count: number, bits: number): BigUint64Array {
   const fields = new BigUint64Array(count);
   unpackHalves(memory.bytes, from, count, bits, new Uint32Array(fields.buffer), 0);
   return fields;

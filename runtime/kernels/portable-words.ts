@@ -1,4 +1,4 @@
-/** The TypeScript twins of the word kernels (interface.ts gives the meanings). V8 turns `asUintN(64, …)` into u64 code. */
+/** The TypeScript twins of the word kernels (see interface.ts). V8 turns `asUintN(64, …)` into u64 code. */
 import type { Factor, MatrixProduct, ProductMode, WordKernels } from "./interface.js";
 import type { Memory } from "./memory.js";
 

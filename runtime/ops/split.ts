@@ -293,7 +293,7 @@ async function keptElements(context: RoleContext, { args }: RoleStep): Promise<B
   return context.publicWords(place, sizeOf(x.type.shape));
 }
 
-/** The runs [start, end) of kept elements among `some` from `from` on. The mask is public: its pattern tells nothing. */
+/** The runs [start, end) of kept elements among `some` from `from` on. The mask is public, and so is its pattern. */
 function runsOf(kept: BigUint64Array | undefined, from: number, some: number): [number, number][] {
   if (kept === undefined) {
     return [[from, from + some]];

@@ -1,4 +1,4 @@
-/** The interpreter on the local transport: faults end the run with a stated error, values survive any delivery order. */
+/** The interpreter on the local transport: faults end in a stated error, values survive any delivery order. */
 import { describe, expect, test } from "vitest";
 import { PumacError } from "../../ir/diagnostics.js";
 import { Builder } from "../../ir/graph.js";

@@ -143,7 +143,7 @@ function shareOwner(
   };
 }
 
-export function pack(words: BigUint64Array, bits: number): Uint8Array {
+function pack(words: BigUint64Array, bits: number): Uint8Array {
   const packed = new Uint8Array(packedBytes(words.length, bits));
   packHalves(new Uint32Array(words.buffer), 0, words.length, bits, packed, 0);
   return packed;

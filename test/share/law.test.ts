@@ -23,6 +23,9 @@ function randomWords(random: () => number): Values {
   return (name, count) =>
     BigUint64Array.from({ length: count }, () => {
       const word = (BigInt(Math.floor(random() * 2 ** 32)) << 32n) | BigInt(Math.floor(random() * 2 ** 32));
+      if (name.startsWith("flag")) {
+        return word & 1n;
+      }
       return name.startsWith("narrow") ? BigInt.asUintN(64, BigInt.asIntN(64, word) >> 63n) : word;
     });
 }

@@ -48,12 +48,12 @@ export class Maker {
     return this.emit("input", [], { owner: "data", name, ring, fraction: 3, shape: [...shape] });
   }
 
-  /** A public input. */
-  open(shape: readonly number[]): ShareNode {
-    const ring = this.pick(1, 64);
+  /** A public input; those named "flag" hold 0 and 1. */
+  open(shape: readonly number[], prefix = "open"): ShareNode {
+    const ring = prefix === "flag" ? 16 : this.pick(1, 64);
     return this.emit("input", [], {
       owner: "public",
-      name: `open${this.names++}`,
+      name: `${prefix}${this.names++}`,
       ring,
       fraction: 0,
       shape: [...shape],
@@ -236,10 +236,14 @@ export const PROGRAMS: Readonly<Record<ShareOpName, (make: Maker) => ShareNode>>
   exponential: (make) => {
     const fraction = make.pick(1, 12);
     const cut = fraction + make.pick(0, 4);
-    const x = make.masked(make.shape(), make.pick(Math.max(4, cut), 64), fraction);
-    return make.emit("exponential", [x], {
+    const shape = make.shape();
+    const x = make.masked(shape, make.pick(Math.max(4, cut), 64), fraction);
+    const publicFraction = make.pick(8, 20);
+    const most = Math.min(3, 1 + Math.floor(publicFraction / 2 ** (cut - fraction)));
+    const bits = Array.from({ length: make.pick(0, most) }, () => make.maskedBits(shape));
+    return make.emit("exponential", [x, ...bits], {
       cut,
-      publicFraction: make.pick(8, 20),
+      publicFraction,
       secretFraction: make.pick(8, 16),
       ring: make.pick(44, 62),
     });
@@ -248,8 +252,10 @@ export const PROGRAMS: Readonly<Record<ShareOpName, (make: Maker) => ShareNode>>
     const width = make.pick(1, 6);
     const segments = Array.from({ length: make.pick(1, 3) }, () => make.pick(1, 9));
     const length = segments.reduce((sum, n) => sum + n, 0);
-    const x = make.masked([...make.shape(0, 2), length], make.pick(Math.max(4, width), 64));
-    return make.emit("coarseCount", [x], { width, ring: make.pick(6, 12), segments });
+    const shape = [...make.shape(0, 2), length];
+    const x = make.masked(shape, make.pick(Math.max(4, width), 64));
+    const keep = width >= 3 && make.flip() ? [make.open(make.under(shape), "flag")] : [];
+    return make.emit("coarseCount", [x, ...keep], { width, ring: make.pick(6, 12), segments });
   },
   digits: (make) => dealt(make).hot,
   less: (make) => {
