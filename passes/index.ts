@@ -10,7 +10,7 @@ import { narrow } from "./narrow.js";
 import type { RewriteOptions, TensorGraph } from "./rewriter.js";
 import { settle } from "./settle.js";
 
-export interface TensorPass {
+interface TensorPass {
   readonly name: string;
   /** Why it stands where it stands. */
   readonly why: string;

@@ -60,7 +60,7 @@ function isTensor(value: unknown): value is TensorValue {
   return typeof value === "object" && value !== null && "data" in value;
 }
 
-export function equalTensors(a: TensorValue, b: TensorValue): boolean {
+function equalTensors(a: TensorValue, b: TensorValue): boolean {
   return (
     a.dtype === b.dtype &&
     a.shape.length === b.shape.length &&

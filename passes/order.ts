@@ -3,7 +3,7 @@
  * on its own structure only, not on how owners made its inputs, nor on their names. So exports of one model that
  * differ in the owners' work (a weight stored transposed) have the same secret program.
  */
-import type { Placed } from "./place.js";
+import type { Placed } from "./placed.js";
 import { Rewriter, type Rule, type TensorGraph, type TensorNode, transfer } from "./rewriter.js";
 import { COMMUTATIVE } from "./rules/common.js";
 
@@ -28,7 +28,7 @@ export function canonicalOrder(placed: Placed): Placed {
 }
 
 /** The nodes in the order of a walk from the outputs, operands first. */
-export function depthFirst(graph: TensorGraph): TensorGraph {
+function depthFirst(graph: TensorGraph): TensorGraph {
   const seen = new Set<TensorNode>();
   const nodes: TensorNode[] = [];
   const pending: { node: TensorNode; next: number }[] = [];

@@ -11,28 +11,21 @@ import { Builder } from "../ir/graph.js";
 import { TENSOR } from "../ir/tensor/index.js";
 import { isFloat, sizeOf, type TensorType } from "../ir/tensor/value.js";
 import { canonicalOrder } from "./order.js";
+import type { Binding, Owner, Placed } from "./placed.js";
 import type { TensorGraph, TensorNode } from "./rewriter.js";
 
-export type Owner = "model" | "data" | "public";
-export type Knowledge = "constant" | Owner | "secret";
+export type { Placed } from "./placed.js";
 
-/** An input of the secret program: the output of that name of an owner's program. Public ones are the data owner's. */
-export interface Binding {
-  readonly input: string;
-  readonly owner: Owner;
-  readonly output: string;
-}
+type Knowledge = "constant" | Owner | "secret";
 
-export interface Placed {
-  readonly secret: TensorGraph;
-  readonly model: TensorGraph;
-  readonly data: TensorGraph;
-  readonly bindings: readonly Binding[];
-}
-
-export interface PlaceOptions {
+interface PlaceOptions {
   /** Whether the model's input of this name may be known to all. */
   readonly isPublic?: (input: string) => boolean;
+  /**
+   * Keep masks that are partly constant (causal and padding) as an `and` in the secret program, so that whoever makes
+   * the plan sees which scores nobody needs. Without it, such a mask is one input.
+   */
+  readonly splitMasks?: boolean;
 }
 
 /** Cuts the graph into the owners' programs and the secret one. Throws E0403 for every op without a secret meaning. */
@@ -41,11 +34,11 @@ export function place(graph: TensorGraph, options: PlaceOptions = {}): Placed {
   const looked = oneHotRows(graph, isPublic);
   const knowledge = classify(looked, isPublic);
   checkSecretOps(looked, knowledge);
-  return new Cut(looked, knowledge).run();
+  return new Cut(looked, knowledge, options.splitMasks ?? false).run();
 }
 
 /** What each node's value is known to. */
-export function classify(graph: TensorGraph, isPublic: (input: string) => boolean): ReadonlyMap<TensorNode, Knowledge> {
+function classify(graph: TensorGraph, isPublic: (input: string) => boolean): ReadonlyMap<TensorNode, Knowledge> {
   const knowledge = new Map<TensorNode, Knowledge>();
   for (const node of graph.nodes) {
     const own: Knowledge =
@@ -93,7 +86,7 @@ function oneHotRows(graph: TensorGraph, isPublic: (input: string) => boolean): T
 }
 
 /** Ops that make a secret of secrets. Whether they fit fixed point is for `range` and the lowering to say. */
-export const SECRET_OPS: ReadonlySet<string> = new Set([
+const SECRET_OPS: ReadonlySet<string> = new Set([
   ...["matmul", "add", "subtract", "multiply", "negate", "absolute", "sign", "reciprocal", "squareRoot"],
   ...["reciprocalSquareRoot", "exponential", "exponential2", "logarithm", "sine", "cosine", "tangentHyperbolic"],
   ...["errorFunction", "sigmoid", "relu", "gelu", "silu", "softplus", "maximum", "minimum", "clamp", "power", "divide"],
@@ -164,6 +157,7 @@ class Cut {
   constructor(
     private readonly graph: TensorGraph,
     private readonly knowledge: ReadonlyMap<TensorNode, Knowledge>,
+    private readonly splitMasks: boolean,
   ) {
     const used = graph.nodes.flatMap((node) => (this.isSecret(node) ? node.args : []));
     this.needed = new Set(used.filter((node) => !this.isSecret(node)));
@@ -194,8 +188,8 @@ class Cut {
     if (known !== undefined) {
       return known;
     }
-    const inside =
-      this.isSecret(node) || node.op === "constant" || this.isViewOfInput(node) || isPartlyConstantMask(node);
+    const split = this.splitMasks && isPartlyConstantMask(node);
+    const inside = this.isSecret(node) || node.op === "constant" || this.isViewOfInput(node) || split;
     const result = inside ? this.emitSecret(node) : this.bind(node);
     this.made.secret.set(node, result);
     return result;
@@ -247,10 +241,7 @@ class Cut {
   }
 }
 
-/**
- * A mask that is a constant one (causal) and an owner's: the secret program joins them, so that whoever makes the plan
- * sees which scores nobody needs.
- */
+/** A mask that is a constant one (causal) and an owner's. */
 function isPartlyConstantMask(node: TensorNode): boolean {
   return node.op === "and" && node.args.some((argument) => argument.op === "constant");
 }

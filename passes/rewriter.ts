@@ -27,7 +27,7 @@ export interface Rule {
 }
 
 /** What a node's value depends on, and a hash of its structure. */
-export interface Facts {
+interface Facts {
   /** It depends on a weight of the model's owner. */
   readonly parameter: boolean;
   /** It depends on an input. */
@@ -205,7 +205,7 @@ export function rewriteWith(graph: TensorGraph, rules: readonly Rule[], options:
   throw new Error(`rules do not come to rest: ${last}`);
 }
 
-export interface Transfer {
+interface Transfer {
   readonly next: TensorGraph;
   /** A node that came out different, in words. */
   readonly changed?: string;

@@ -46,21 +46,8 @@ export function inverse(permutation: Shape): number[] {
   return result;
 }
 
-export function isIdentity(permutation: Shape): boolean {
-  return permutation.every((axis, place) => axis === place);
-}
-
-/** Row-major strides in elements. */
-export function stridesOf(shape: Shape): number[] {
-  const strides: number[] = new Array(shape.length).fill(1);
-  for (let axis = shape.length - 2; axis >= 0; axis--) {
-    strides[axis] = strides[axis + 1] * shape[axis + 1];
-  }
-  return strides;
-}
-
 /** A run of axes of the source that a reshape turns into a run of axes of the target: half-open ranges. */
-export interface ReshapeGroup {
+interface ReshapeGroup {
   readonly from: readonly [number, number];
   readonly to: readonly [number, number];
 }
@@ -115,10 +102,4 @@ export function unreshapeOperand(operand: Shape, source: Shape, target: Shape): 
     }
   }
   return result;
-}
-
-/** Whether a transpose only moves axes of size one, so that it is a reshape. */
-export function movesOnlyOnes(shape: Shape, permutation: Shape): boolean {
-  const moved = permutation.filter((axis) => shape[axis] !== 1);
-  return moved.every((axis, place) => place === 0 || axis > moved[place - 1]);
 }

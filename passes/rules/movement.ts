@@ -5,16 +5,7 @@
  */
 import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
 import type { Rewriter, Rule, TensorNode } from "../rewriter.js";
-import {
-  broadcastShapes,
-  equalShapes,
-  isIdentity,
-  movesOnlyOnes,
-  padRank,
-  permute,
-  reshapeGroups,
-  type Shape,
-} from "../shapes.js";
+import { broadcastShapes, equalShapes, padRank, reshapeGroups, type Shape } from "../shapes.js";
 import { BINARY, constantOf, integersOf } from "./common.js";
 
 /** transpose(broadcast(x)) = broadcast(transpose(x)). */

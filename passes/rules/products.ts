@@ -94,28 +94,23 @@ const biasBesideProduct: Rule = {
   },
 };
 
-/** Both operands flatten their batch axes alike: multiply first. */
+/** An operand that flattens its batch axes: the product is of the batch as it was, and flattened after. */
 const batches: Rule = {
   name: "product before flattening batches",
   ops: ["matmul"],
   apply(node, rewriter) {
     const [left, right] = node.args;
-    if (left.op !== "reshape" || right.op !== "reshape") {
-      return undefined;
-    }
-    const [a, b] = [left.args[0], right.args[0]];
     const matrix = (x: TensorNode) => x.type.shape.slice(-2);
     const batch = (x: TensorNode) => x.type.shape.slice(0, -2);
-    const fits =
-      [a, b].every((x) => x.type.shape.length >= 2) &&
-      equalShapes(matrix(a), matrix(left)) &&
-      equalShapes(matrix(b), matrix(right)) &&
-      equalShapes(batch(a), batch(b)) &&
-      equalShapes(batch(left), batch(right));
-    if (!fits) {
+    const flattens = (x: TensorNode) =>
+      x.op === "reshape" && batch(x.args[0]).length > batch(x).length && equalShapes(matrix(x.args[0]), matrix(x));
+    const view = flattens(left) ? left : right;
+    if (!flattens(view) || batch(node).length === 0 || !equalShapes(batch(left), batch(right))) {
       return undefined;
     }
-    const product = rewriter.emit("matmul", [a, b], {}, node.origin);
+    const axes = batch(view.args[0]);
+    const args = node.args.map((x) => rewriter.emit("reshape", [x], { shape: [...axes, ...matrix(x)] }, x.origin));
+    const product = rewriter.emit("matmul", args, {}, node.origin);
     return rewriter.emit("reshape", [product], { shape: node.type.shape }, node.origin);
   },
 };
@@ -127,7 +122,8 @@ const plainRight: Rule = {
   apply(node, rewriter) {
     const bare = node.args.map((x) => (x.op === "broadcast" && keepsMatrix(x) ? x.args[0] : x));
     const [a, b] = bare;
-    const idle = b.type.shape.length > 2 && sizeOf(b.type.shape.slice(0, -2)) === 1;
+    const free = rewriter.isStatic(b) || b.op === "reshape";
+    const idle = free && b.type.shape.length > 2 && sizeOf(b.type.shape.slice(0, -2)) === 1;
     const right = idle && a.type.shape.length >= b.type.shape.length
       ? rewriter.emit("reshape", [b], { shape: b.type.shape.slice(-2) }, b.origin)
       : b; // biome-ignore format: condition above, cases below
@@ -146,7 +142,7 @@ function keepsMatrix(x: TensorNode): boolean {
   return source.type.shape.length >= 2 && equalShapes(source.type.shape.slice(-2), x.type.shape.slice(-2));
 }
 
-export function swapLast(rewriter: Rewriter, x: TensorNode): TensorNode {
+function swapLast(rewriter: Rewriter, x: TensorNode): TensorNode {
   const rank = x.type.shape.length;
   const permutation = x.type.shape.map((_, axis) =>
     axis === rank - 1 ? rank - 2 : axis === rank - 2 ? rank - 1 : axis,

@@ -53,7 +53,8 @@ function beforeReshape(operand: TensorNode, view: TensorNode, rewriter: Rewriter
   if (unviewed && equalShapes(operand.args[0].type.shape, source)) {
     return operand.args[0];
   }
-  const small = rewriter.isStatic(operand) || !equalShapes(operand.type.shape, view.type.shape);
+  const free = rewriter.isStatic(operand) && !rewriter.isStatic(view);
+  const small = free || !equalShapes(operand.type.shape, view.type.shape);
   const shape = small ? unreshapeOperand(operand.type.shape, source, view.type.shape) : undefined;
   return shape === undefined ? undefined : rewriter.emit("reshape", [operand], { shape: trim(shape) }, operand.origin);
 }
@@ -104,7 +105,10 @@ const binaryTranspose: Rule = {
         args.push(each.args[0]);
       } else if (scalarOf(each) !== undefined) {
         args.push(each);
-      } else if (rewriter.isStatic(each) || !equalShapes(each.type.shape, node.type.shape)) {
+      } else if (
+        (rewriter.isStatic(each) && !rewriter.isStatic(view)) ||
+        !equalShapes(each.type.shape, node.type.shape)
+      ) {
         const shape = padRank(each.type.shape, rank);
         const full = rewriter.emit("reshape", [each], { shape }, each.origin);
         args.push(rewriter.emit("transpose", [full], { permutation: back }, each.origin));
@@ -154,7 +158,7 @@ const rowwise: Rule = {
   },
 };
 
-export function keepsLastAxis(view: TensorNode): boolean {
+function keepsLastAxis(view: TensorNode): boolean {
   const [x] = view.args;
   const [from, to] = [x.type.shape, view.type.shape];
   if (view.op === "transpose") {

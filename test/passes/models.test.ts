@@ -1,0 +1,97 @@
+/**
+ * Real models: the passes keep what they compute, nothing but ops with a secret meaning is left, and exports of one
+ * model in different forms end in the same secret program, up to the names of its inputs.
+ */
+import { existsSync, readdirSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { importJax } from "../../compiler/jax/index.js";
+import { type ImportedModel, importOnnx, readTensorFile } from "../../compiler/onnx/index.js";
+import { compileTensors } from "../../compiler/pipeline.js";
+import { SafetensorsFile } from "../../compiler/safetensors.js";
+import { evaluateGraph } from "../../ir/tensor/index.js";
+import type { TensorValue } from "../../ir/tensor/value.js";
+import type { Placed } from "../../passes/place.js";
+import { anonymous, evaluatePlaced, expectClose, randomValues, type Values } from "./support.js";
+
+const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+const DATA = process.env.PUMAC_DATA ?? resolve(ROOT, "../shared/data");
+const FIXTURES = join(DATA, "fixtures-onnx");
+/** erf's argument and the like are matched to float32's digits; logits reach ten. */
+const TOLERANCE = 1e-6;
+
+/** What a transformer's secret program may consist of. */
+const EXPECTED_OPS = [
+  ...["input", "constant", "matmul", "add", "multiply", "negate", "layerNorm", "rmsNorm", "softmaxBase2", "gelu"],
+  ...["silu", "relu", "tangentHyperbolic", "reshape", "transpose", "slice", "concatenate", "broadcast"],
+];
+
+function inputsOf(folder: string): Map<string, TensorValue> {
+  const files = readdirSync(folder).filter((file) => file.startsWith("input_"));
+  return new Map(files.map((file) => readTensorFile(join(folder, file))).map(({ name, value }) => [name, value]));
+}
+
+function checked(model: ImportedModel, inputs: Values): Placed {
+  const placed = compileTensors(model.graph);
+  const expected = evaluateGraph(model.graph, inputs, model.weights);
+  expectClose(evaluatePlaced(placed, inputs, model.weights), expected, TOLERANCE, model.name);
+  const others = placed.secret.nodes.map(({ op }) => op).filter((op) => !EXPECTED_OPS.includes(op));
+  expect(others).toEqual([]);
+  return placed;
+}
+
+describe.skipIf(!existsSync(FIXTURES))("exports with random weights", () => {
+  const forms = new Map<string, Map<string, string>>();
+  const folders = existsSync(FIXTURES)
+    ? readdirSync(FIXTURES).filter((name) => existsSync(join(FIXTURES, name, "model.onnx")))
+    : [];
+  const cases = folders.flatMap((name) =>
+    readdirSync(join(FIXTURES, name))
+      .filter((set) => set.startsWith("test_data_set_"))
+      .map((set) => ({ name, set })),
+  );
+  it.each(cases)("$name on $set computes the same", ({ name, set }) => {
+    const inputs = inputsOf(join(FIXTURES, name, set));
+    const shapes = Object.fromEntries([...inputs].map(([input, { shape }]) => [input, shape]));
+    const model = importOnnx(join(FIXTURES, name, "model.onnx"), { shapes });
+    const key = `${name.startsWith("optimum.bert") ? "bert_cls" : name.split(".")[0]} ${set}`;
+    forms.set(key, (forms.get(key) ?? new Map()).set(name, anonymous(checked(model, inputs).secret)));
+  });
+
+  it("have one secret program for each model, whatever the exporter, opset and attention form", () => {
+    const families = [...forms].filter(([key]) => !key.startsWith("optimum"));
+    expect(families.length).toBeGreaterThan(0);
+    for (const [key, texts] of families) {
+      const [first, ...others] = texts;
+      for (const [name, text] of others) {
+        expect(text, `${key}: ${name} and ${first[0]}`).toBe(first[1]);
+      }
+    }
+  });
+});
+
+describe.skipIf(!existsSync(join(DATA, "bert-sst2")))("the trained BERT", () => {
+  const folder = join(DATA, "bert-sst2");
+  const names = ["input_ids", "attention_mask", "token_type_ids"];
+  const shapes = Object.fromEntries(names.map((name) => [name, [1, 48]]));
+
+  it("has one secret program from ONNX opset 14, opset 20, StableHLO and HLO", () => {
+    const weights = SafetensorsFile.open(join(folder, "bert_sst2.flax.params.safetensors"));
+    const models: ImportedModel[] = [
+      importOnnx(join(folder, "bert_sst2.legacy.op14.onnx"), { shapes }),
+      importOnnx(join(folder, "bert_sst2.dynamo.op20.static48.onnx")),
+    ];
+    const jax = ["stablehlo.mlir", "hlo.pb"].map((form) =>
+      importJax(join(folder, `bert_sst2.flax.static48.${form}`), { weights, argumentNames: names }),
+    );
+    const texts = models.map((model) => anonymous(checked(model, randomValues(model.graph, "input", 1)).secret));
+    for (const model of jax) {
+      const isPublic = (name: string) => name !== model.inputs[0].name;
+      texts.push(anonymous(compileTensors(model.graph, { isPublic }).secret));
+    }
+    for (const text of texts.slice(1)) {
+      expect(text).toBe(texts[0]);
+    }
+  });
+});
