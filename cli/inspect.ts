@@ -1,20 +1,15 @@
 /** `pumac inspect`: what a plan costs and what everybody learns, before anything runs. */
 import { writeFileSync } from "node:fs";
+import { Chalk } from "chalk";
 import Table from "cli-table3";
 import type { Command } from "commander";
 import { DEFAULT_NETWORK, parseNetwork } from "../compiler/network.js";
-import {
-  type CostedStep,
-  type CostLine,
-  type CostReport,
-  costedSteps,
-  costReport,
-  groupBy,
-} from "../compiler/report.js";
+import { type CostReport, costReport, GROUPS, type ReportedLine } from "../compiler/report.js";
 import { fail } from "../ir/diagnostics.js";
 import type { Plan } from "../ir/plan/types.js";
 import { checkBudget } from "./budget.js";
 import { renderPage } from "./html/page.js";
+import { knowledgeOf } from "./knowledge.js";
 import { loadPlan } from "./plan-file.js";
 import { formatBytes, formatSeconds, printJson, printNote, printResult } from "./terminal.js";
 
@@ -26,20 +21,28 @@ interface InspectFlags {
   readonly json?: boolean;
 }
 
-const GROUPS: Readonly<Record<string, (step: CostedStep) => string>> = {
-  node: ({ name }) => name,
-  layer: ({ layer }) => layer,
-  op: ({ op, step }) => (op === "" ? step.op : op),
-  round: ({ step }) => `round ${step.round}`,
-  share: ({ step }) => step.op,
+/** Which part of the report shows a grouping. */
+const LISTS: Readonly<Record<keyof typeof GROUPS, (report: CostReport) => readonly ReportedLine[]>> = {
+  node: ({ nodes }) => nodes,
+  layer: ({ layers }) => layers,
+  op: ({ ops }) => ops,
+  share: ({ shares }) => shares,
+  round: ({ perRound }) => perRound,
+  ring: ({ rings }) => rings,
 };
+
+const CHOICES = [...Object.keys(GROUPS), "link"];
 
 export function addInspect(program: Command): void {
   program
     .command("inspect")
     .description("show what a plan costs and what each party learns")
     .argument("<plan>", "the plan file that compile wrote")
-    .option("--by <what>", "group by node, layer, op, round, link or share (op of the protocol suite)", "op")
+    .option(
+      "--by <what>",
+      "node, layer, op (of the model), share (op of the protocol suite), ring (its bits), round or link",
+      "op",
+    )
     .option("--network <spec>", "estimate times for lan, wan or BANDWIDTH,RTT such as 400mbps,40ms")
     .option("--budget <limits>", "fail (exit 5) when over, for example 'bytes<2GiB,rounds<400'")
     .option("--html <file>", "write one self-contained page")
@@ -48,14 +51,17 @@ export function addInspect(program: Command): void {
 }
 
 function inspect(path: string, flags: InspectFlags): void {
+  if (!CHOICES.includes(flags.by)) {
+    const fix = `choose ${CHOICES.join(", ")}`;
+    throw fail({ code: "E0201", what: `plans are not grouped by '${flags.by}'`, fix });
+  }
   const { plan } = loadPlan(path);
-  const network = flags.network === undefined ? DEFAULT_NETWORK : parseNetwork(flags.network);
-  const report = costReport(plan, network);
+  const report = costReport(plan, flags.network === undefined ? DEFAULT_NETWORK : parseNetwork(flags.network));
   if (flags.json === true) {
     printJson(report);
   } else {
-    printResult(describe(plan, report));
-    printResult(flags.by === "link" ? linkTable(report) : groupTable(plan, flags.by));
+    printResult(describePlan(plan, report));
+    printResult(tableOf(report, flags.by));
   }
   if (flags.html !== undefined) {
     writePage(flags.html, renderPage(plan, report));
@@ -75,74 +81,80 @@ function writePage(path: string, page: string): void {
   printNote(`${path}: written`);
 }
 
-function describe(plan: Plan, { cost, plan: about }: CostReport): string {
+/** Colours for stdout: none where it is not a terminal, or NO_COLOR is set. */
+const paint = new Chalk({ level: process.stdout.isTTY && process.env.NO_COLOR === undefined ? 1 : 0 });
+
+/** What stands above the table: the plan, its cost, who learns what, and the sources. */
+export function describePlan(plan: Plan, { cost, plan: about, formulas, papers }: CostReport): string {
   const { bytes, macs, memory, seconds } = cost;
+  const { delay, transfer, compute } = seconds.parts;
   const gigamacs = (Object.values(macs).reduce((sum, n) => sum + n, 0) / 1e9).toFixed(2);
-  return [
-    `${about.model}, profile ${about.profile}, digest ${about.digest.slice(0, 16)}…`,
-    `inputs   ${Object.entries(plan.shapes)
-      .map(([name, shape]) => `${name} [${shape.join(",")}]`)
-      .join(", ")}`,
-    `reveals  ${about.reveals.map(({ value, to }) => `${value} to the ${to}`).join(", ")}; nothing else to anyone`,
-    `rounds   ${cost.rounds}`,
-    `bytes    ${formatBytes(bytes.total)} in all = ${formatBytes(bytes.online)} online + ${formatBytes(bytes.offline)} offline; inputs and weights ${formatBytes(bytes.input)}`,
-    `compute  ${gigamacs} G multiply-adds over the parties; values in memory ${formatBytes(memory.P0)} at P0, ${formatBytes(memory.P1)} at P1 and P2`,
-    `time     ${formatSeconds(seconds.estimate)} on ${seconds.network} (rounds x RTT/2 + busiest link + multiply-adds)`,
-  ].join("\n");
+  const shapes = Object.entries(about.shapes).map(([name, shape]) => `${name} [${shape.join(",")}]`);
+  const parts = `${formatBytes(bytes.online)} online + ${formatBytes(bytes.offline)} offline`;
+  const lines: [string, string][] = [
+    ["plan", `${about.model}, profile ${about.profile}, digest ${about.digest.slice(0, 16)}…`],
+    ["inputs", shapes.join(", ")],
+    ["rounds", String(cost.rounds)],
+    ["bytes", `${formatBytes(bytes.total)} over all parties = ${parts}`],
+    [
+      "shares",
+      `${formatBytes(bytes.input)} of inputs and weights before it, ${formatBytes(bytes.output)} of the answer`,
+    ],
+    ["compute", `${gigamacs} G multiply-adds over all parties`],
+    ["memory", `${formatBytes(memory.P0)} of values at P0, ${formatBytes(memory.P1)} at each of P1 and P2`],
+    [
+      "time",
+      `${formatSeconds(seconds.estimate)} on ${seconds.network} = ${formatSeconds(delay)} delay + ` +
+        `${formatSeconds(transfer)} transfer + ${formatSeconds(compute)} compute`,
+    ],
+    ...knowledgeOf(plan).map(({ who, learns }): [string, string] => [who, `learns ${learns}`]),
+    ...formulas.map((each): [string, string] => [
+      "formula",
+      `${each.function} on ${each.window}, error ${each.maxError}`,
+    ]),
+    ...papers.map(({ cite, title, where }): [string, string] => [
+      "paper",
+      `${cite.split(",")[0]} et al., ${title.split(":")[0]}, ${where}`,
+    ]),
+  ];
+  return lines.map(([label, text]) => `${paint.bold(label.padEnd(12))}${text}`).join("\n");
 }
 
-const HEAD = ["rounds", "online", "offline", "total", "share"];
+const NAME_COLUMN = 36;
 
-function newTable(first: string): Table.Table {
-  return new Table({
-    head: [first, ...HEAD],
+/** The cost by one grouping, or by link, with a last row that sums it. */
+export function tableOf(report: CostReport, by: string): string {
+  if (by === "link") {
+    const links = Object.entries(report.cost.bytes.links).map(([link, bytes]) => [link, formatBytes(bytes)]);
+    return drawTable(["link", "bytes"], links);
+  }
+  const lines = LISTS[by as keyof typeof GROUPS](report).filter(({ bytes, rounds }) => bytes.total > 0 || rounds > 0);
+  const ordered = by === "round" || by === "node" ? lines : lines.toSorted((a, b) => b.bytes.total - a.bytes.total);
+  const { rounds, bytes } = report.cost;
+  const rows = [...ordered, { name: "in all", rounds, bytes }].map((line) => rowOf(line, bytes.total));
+  rows.push((rows.pop() ?? []).map((text) => paint.bold(text)));
+  return drawTable([by, "rounds", "online", "offline", "total", "share"], rows);
+}
+
+function drawTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const table = new Table({
+    head: head.map((text) => paint.bold(text)),
     style: { head: [], border: [], compact: true },
-    colAligns: ["left", "right", "right", "right", "right", "right"],
-    colWidths: [34],
-    wordWrap: false,
+    colAligns: head.map((_, i) => (i === 0 ? "left" : "right")),
   });
-}
-
-function groupTable(plan: Plan, by: string): string {
-  const keyOf = Object.hasOwn(GROUPS, by) ? GROUPS[by] : undefined;
-  if (keyOf === undefined) {
-    const fix = `choose ${Object.keys(GROUPS).join(", ")} or link`;
-    throw fail({ code: "E0201", what: `plans are not grouped by '${by}'`, fix });
-  }
-  const lines = groupBy(costedSteps(plan), keyOf).filter(({ total, rounds }) => total > 0 || rounds > 0);
-  const ordered = by === "round" || by === "node" ? lines : lines.sort((a, b) => b.total - a.total);
-  const all = lines.reduce((sum, { total }) => sum + total, 0);
-  const table = newTable(by);
-  for (const line of ordered) {
-    table.push(row(line, all));
-  }
-  table.push(row(sumOf(lines), all));
+  table.push(...rows.map((row) => [...row]));
   return table.toString();
 }
 
-function row({ name, rounds, online, offline, total }: CostLine, all: number): string[] {
-  const share = all === 0 ? "" : `${((100 * total) / all).toFixed(1)} %`;
-  return [name, String(rounds), formatBytes(online), formatBytes(offline), formatBytes(total), share];
-}
-
-function sumOf(lines: readonly CostLine[]): CostLine {
-  const sum = (pick: (line: CostLine) => number) => lines.reduce((total, line) => total + pick(line), 0);
-  return {
-    name: "in all",
-    op: "",
-    layer: "",
-    rounds: sum(({ rounds }) => rounds),
-    online: sum(({ online }) => online),
-    offline: sum(({ offline }) => offline),
-    total: sum(({ total }) => total),
-    macs: sum(({ macs }) => macs),
-  };
-}
-
-function linkTable({ cost }: CostReport): string {
-  const table = new Table({ head: ["link", "bytes"], style: { head: [], border: [], compact: true } });
-  for (const [link, bytes] of Object.entries(cost.bytes.links)) {
-    table.push([link, formatBytes(bytes)]);
-  }
-  return table.toString();
+function rowOf({ name, rounds, bytes }: Pick<ReportedLine, "name" | "rounds" | "bytes">, all: number): string[] {
+  const share = all === 0 ? "" : `${((100 * bytes.total) / all).toFixed(1)} %`;
+  const label = name.length > NAME_COLUMN ? `…${name.slice(1 - NAME_COLUMN)}` : name;
+  return [
+    label,
+    String(rounds),
+    formatBytes(bytes.online),
+    formatBytes(bytes.offline),
+    formatBytes(bytes.total),
+    share,
+  ];
 }

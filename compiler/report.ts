@@ -6,7 +6,9 @@ import { planDigest } from "../ir/plan/codec.js";
 import type { Plan, Step } from "../ir/plan/types.js";
 import { SHARE, type ShareCost, type WordType } from "../ir/share/index.js";
 import { sizeOf } from "../ir/tensor/value.js";
-import { estimateSeconds, type Network } from "./network.js";
+import { type Estimate, estimateSeconds, type Network } from "./network.js";
+import { layerOf, originOf } from "./origins.js";
+import { type Paper, papersOf } from "./papers.js";
 
 export interface Bytes {
   readonly online: number;
@@ -40,9 +42,37 @@ export interface CostReport {
     };
     readonly macs: Readonly<Record<"P0" | "P1" | "P2", number>>;
     readonly memory: Readonly<Record<"P0" | "P1" | "P2", number>>;
-    readonly seconds: { readonly network: string; readonly estimate: number };
+    readonly seconds: Estimate;
   };
-  readonly nodes: readonly (Omit<CostLine, keyof Bytes> & { readonly bytes: Bytes })[];
+  /** The model's nodes; `op` is the tensor op that costs most there. The groups below are the same steps, summed. */
+  readonly nodes: readonly ReportedLine[];
+  readonly layers: readonly ReportedLine[];
+  readonly ops: readonly ReportedLine[];
+  readonly shares: readonly ReportedLine[];
+  readonly perRound: readonly ReportedLine[];
+  readonly rings: readonly ReportedLine[];
+  readonly formulas: Plan["formulas"];
+  readonly papers: readonly Paper[];
+}
+
+export type ReportedLine = Omit<CostLine, keyof Bytes> & { readonly bytes: Bytes };
+
+/** How steps are grouped, by what `--by` says. Every grouping sums to the whole. */
+export const GROUPS = {
+  node: ({ name }) => name,
+  layer: ({ layer }) => layer,
+  op: ({ op, step }) => (op === "" ? step.op : op),
+  share: ({ step }) => step.op,
+  round: ({ step }) => `round ${step.round}`,
+  ring: ({ step }) => `${step.op} ${widthOf(step)}`,
+} as const satisfies Record<string, (step: CostedStep) => string>;
+
+/** The bits of what a step sends: of the ring, of `widen` the new ones. */
+function widthOf({ op, type }: Step): string {
+  if ("ring" in type) {
+    return op === "widen" ? `to ${type.ring} bits` : `at ${type.ring} bits`;
+  }
+  return type.kind === "hot" ? `of ${type.width} bits` : "of bits";
 }
 
 /** A step with its cost and where it belongs. */
@@ -85,10 +115,11 @@ export function costReport(plan: Plan, network: Network | undefined = undefined)
     macs,
     memory: { P0: plan.arena.P0, P1: plan.arena.P12, P2: plan.arena.P12 },
   };
-  const nodes = groupBy(steps, ({ name }) => name).map(({ online, offline, total, ...line }) => ({
-    ...line,
-    bytes: { online, offline, total },
-  }));
+  const by = (keyOf: (step: CostedStep) => string) =>
+    groupBy(steps, keyOf).map(({ online, offline, total, ...line }) => ({
+      ...line,
+      bytes: { online, offline, total },
+    }));
   return {
     schema: "pumac.inspect/1",
     plan: {
@@ -99,7 +130,14 @@ export function costReport(plan: Plan, network: Network | undefined = undefined)
       reveals: plan.reveals.map(({ name, to }) => ({ value: name, to })),
     },
     cost: { ...cost, seconds: estimateSeconds(cost, network) },
-    nodes,
+    nodes: by(GROUPS.node),
+    layers: by(GROUPS.layer),
+    ops: by(GROUPS.op),
+    shares: by(GROUPS.share),
+    perRound: by(GROUPS.round),
+    rings: by(GROUPS.ring),
+    formulas: plan.formulas,
+    papers: papersOf(plan.steps),
   };
 }
 
@@ -119,21 +157,47 @@ export function costedSteps(plan: Plan): readonly CostedStep[] {
   });
 }
 
-/** Sums of steps that share a key, in the order of their first step. Bytes count both directions of an opening. */
+/**
+ * Sums of steps that share a key, in the order of their first step. Bytes count both directions of an opening. A line's
+ * `op` and `layer` are those of the steps that cost most in it.
+ */
 export function groupBy(steps: readonly CostedStep[], keyOf: (step: CostedStep) => string): CostLine[] {
-  const lines = new Map<string, { -readonly [K in keyof CostLine]: CostLine[K] }>();
-  for (const each of steps) {
-    const { cost, op, layer, critical } = each;
-    const key = keyOf(each);
-    const line = lines.get(key) ?? { name: key, op, layer, rounds: 0, online: 0, offline: 0, total: 0, macs: 0 };
-    line.rounds += critical;
-    line.online += 2 * cost.online;
-    line.offline += cost.offline;
-    line.total = line.online + line.offline;
-    line.macs += cost.macs.P0 + cost.macs.P1 + cost.macs.P2;
-    lines.set(key, line);
+  const groups = new Map<string, CostedStep[]>();
+  for (const step of steps) {
+    const key = keyOf(step);
+    const group = groups.get(key);
+    if (group === undefined) {
+      groups.set(key, [step]);
+    } else {
+      group.push(step);
+    }
   }
-  return [...lines.values()];
+  return [...groups].map(([name, group]) => {
+    const sum = (pick: (step: CostedStep) => number) => group.reduce((total, step) => total + pick(step), 0);
+    const online = sum(({ cost }) => 2 * cost.online);
+    const offline = sum(({ cost }) => cost.offline);
+    return {
+      name,
+      op: dearest(group, ({ op }) => op),
+      layer: dearest(group, ({ layer }) => layer),
+      rounds: sum(({ critical }) => critical),
+      online,
+      offline,
+      total: online + offline,
+      macs: sum(({ cost }) => cost.macs.P0 + cost.macs.P1 + cost.macs.P2),
+    };
+  });
+}
+
+/** The label whose steps take most bytes, then most multiply-adds; the first of equals. */
+function dearest(steps: readonly CostedStep[], labelOf: (step: CostedStep) => string): string {
+  const weights = new Map<string, number>();
+  for (const step of steps) {
+    const { online, offline, macs } = step.cost;
+    const weight = 2 * online + offline + (macs.P0 + macs.P1 + macs.P2) * 1e-9;
+    weights.set(labelOf(step), (weights.get(labelOf(step)) ?? 0) + weight);
+  }
+  return [...weights].reduce((best, each) => (each[1] > best[1] ? each : best))[0];
 }
 
 /** One opening for every round, each of which waits for the one before: a longest chain. */
@@ -183,16 +247,4 @@ function inputBytes(plan: Plan): { P0: number; P12: number } {
     }
   }
   return { P0: 2 * SEED_BYTES * owners.size, P12: SEED_BYTES * owners.size + words };
-}
-
-/** An origin is the model's node name with the tensor op that was lowered: `name (op)`. */
-export function originOf(origin: string): { name: string; op: string } {
-  const match = /^(.*) \((\w+)\)$/.exec(origin);
-  return match === null ? { name: origin, op: "" } : { name: match[1], op: match[2] };
-}
-
-/** `encoder.0`, `h.3`, `layers.7`: the part of a node's name that tells its layer, else `head`. */
-export function layerOf(name: string): string {
-  const match = /(?:^|[./_])(layers?|h|blocks?|encoder|decoder)[._/](?:layer[._/])?(\d+)(?=[./_]|$)/.exec(name);
-  return match === null ? "other" : `${match[1]}.${match[2]}`;
 }
