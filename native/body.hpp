@@ -6,6 +6,7 @@
 // runtime/kernels/interface.ts.
 
 constexpr size_t CHUNK = 512;      // words handled at a time where a kernel needs scratch: 4 KiB
+constexpr int WIDEST = 13;         // bits of a digit, at most
 constexpr size_t GRAIN = 1 << 19;  // bytes of memory traffic that are worth waking a thread for
 
 inline uint64_t low_bits(int bits) { return bits >= 64 ? ~0ull : (1ull << bits) - 1; }

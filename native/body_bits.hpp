@@ -64,7 +64,7 @@ struct Look {
 
 // Reads ring, at, width, offset from number `index` on.
 Look look_at(const Call& call, size_t index) {
-  const int ring = call.small(index, 1, 64), at = call.small(index + 1, 0, 63), width = call.small(index + 2, 1, 13);
+  const int ring = call.small(index, 1, 64), at = call.small(index + 1, 0, 63), width = call.small(index + 2, 1, WIDEST);
   return {{call.signed_word(index + 3), low_bits(ring), at, low_bits(width)}, width};
 }
 

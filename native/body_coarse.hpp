@@ -19,7 +19,7 @@ void add_rotated(const uint64_t* fields, size_t digit, size_t size, uint64_t* su
   for (size_t u = 0; u < size; u++) sums[u] += fields[(digit + u) & (size - 1)];
 }
 
-constexpr size_t LARGEST_HOT = 1024;
+constexpr size_t LARGEST_HOT = size_t{1} << WIDEST;
 
 // Counter v of a row gains sum (−v) mod size.
 template <class S>
@@ -76,7 +76,7 @@ size_t last_row(size_t last, const std::vector<int32_t>& segments, size_t length
 
 void coarse_accumulate(const Call& call) {
   const size_t first = call.size(7), count = call.size(8);
-  const int ring = call.small(4, 1, 64), width = call.small(5, 1, std::min(10, ring));
+  const int ring = call.small(4, 1, 64), width = call.small(5, 1, std::min(WIDEST, ring));
   const size_t bits = static_cast<size_t>(call.small(3, 1, 64)), size = size_t{1} << width;
   const std::vector<int32_t>& segments = call.lists[0];
   size_t length = 0;

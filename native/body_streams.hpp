@@ -56,7 +56,7 @@ void fill_bits(const Call& call) {
 
 void fill_hot(const Call& call) {
   const size_t count = call.size(3);
-  const int width = call.small(4, 1, 13);
+  const int width = call.small(4, 1, WIDEST);
   if (width >= 3) return fill_bytes_at(call, product_of(count, hot_bytes(width)));
   const RoundKeys& keys = call.key(0);
   const uint64_t block = call.size(1);
@@ -154,7 +154,7 @@ void deal_hot_narrow(const Call& call, const SecretDigit& digit, size_t count, i
 
 void deal_hot(const Call& call) {
   const size_t count = call.size(4);
-  const int at = call.small(5, 0, 63), width = call.small(6, 1, 13);
+  const int at = call.small(5, 0, 63), width = call.small(6, 1, WIDEST);
   const SecretDigit digit{call.words(2, count), call.words(3, count), at, low_bits(width)};
   uint8_t* to = call.bytes(7, packed_bytes(count, size_t{1} << width));
   const RoundKeys& keys = call.key(0);
@@ -199,13 +199,14 @@ void deal_counter_words(const SecretDigit& digit, size_t entries, const uint8_t*
 
 void deal_coarse(const Call& call) {
   const size_t count = call.size(4);
-  const int ring = call.small(5, 1, 64), width = call.small(6, 1, std::min(10, ring)), counter = call.small(7, 1, 16);
+  const int ring = call.small(5, 1, 64), width = call.small(6, 1, std::min(WIDEST, ring));
+  const int counter = call.small(7, 1, 16);
   const size_t entries = size_t{1} << width, step = counter <= 8 ? 1 : 2;
   const SecretDigit digit{call.words(2, count), call.words(3, count), ring - width, low_bits(width)};
   uint8_t* to = call.bytes(8, packed_bytes(product_of(count, entries), static_cast<size_t>(counter)));
   const RoundKeys& keys = call.key(0);
   const uint64_t block = call.size(1);
-  constexpr size_t FIELDS = 8192;  // at a time: eight elements or more, whole bytes and whole blocks
+  constexpr size_t FIELDS = 8192;  // at a time: whole bytes and whole blocks
   const size_t group = FIELDS / entries;
   spread(count, 16 + entries * step, [&](size_t begin, size_t end) {
     std::vector<uint8_t> random(FIELDS * step);

@@ -86,7 +86,7 @@ void scatter_hot(const uint8_t* from, size_t count, int width, uint8_t* to) {
 
 void unpack_hot(const Call& call) {
   const size_t count = call.size(1);
-  const int width = call.small(2, 1, 13);
+  const int width = call.small(2, 1, WIDEST);
   const size_t bytes = packed_bytes(count, size_t{1} << width);
   const uint8_t* from = call.bytes(0, bytes);
   uint8_t* to = call.bytes(3, product_of(count, hot_bytes(width)));

@@ -4,6 +4,7 @@
  */
 import fc from "fast-check";
 import { cosineQuarter, negativePowers } from "../../ir/share/tables.js";
+import { MAXIMUM_HOT_WIDTH } from "../../ir/share/types.js";
 import type {
   CoarseShape,
   DigitLookUp,
@@ -41,8 +42,14 @@ function factorOf(at: Layout, count: number): Factor {
   return { at: at.words(count), other: at.words(count), sign: at.draw(SIGNS) };
 }
 
-function digitOf(at: Layout): DigitLookUp {
-  const width = at.integer(1, at.draw(fc.constantFrom(6, 6, 10)));
+/** A digit's width: any for few elements, narrow for many, because the twins take a step for every entry. */
+function widthOf(at: Layout, count: number): number {
+  const widest = Math.min(MAXIMUM_HOT_WIDTH, Math.max(5, Math.floor(Math.log2(2 ** 18 / Math.max(count, 1)))));
+  return at.integer(1, at.draw(fc.constantFrom(5, 6, widest)));
+}
+
+function digitOf(at: Layout, count: number): DigitLookUp {
+  const width = widthOf(at, count);
   const ring = at.integer(width, 64);
   return { ring, width, at: at.integer(0, ring - width), offset: safeInteger(at) };
 }
@@ -69,14 +76,15 @@ const STREAMS: Pick<Record<KernelName, Case>, "fillWords" | "addStream" | "fillB
     return (kernels) => kernels.fillBits(kernels.key(key), block, to, count);
   },
   fillHot(at) {
-    const [{ key, block }, count, width] = [streamOf(at), at.count(), at.integer(1, 8)];
+    const [{ key, block }, count] = [streamOf(at), at.count()];
+    const width = widthOf(at, count);
     const to = at.bytes(hotBytes(count, width));
     return (kernels) => kernels.fillHot(kernels.key(key), block, to, count, width);
   },
 };
 
-function coarseOf(at: Layout): CoarseShape {
-  const width = at.integer(1, 7);
+function coarseOf(at: Layout, count: number): CoarseShape {
+  const width = widthOf(at, count);
   return {
     width,
     ring: at.integer(width, 64),
@@ -96,13 +104,15 @@ const DEALS: Pick<Record<KernelName, Case>, "dealWords" | "dealBits" | "dealHot"
     return (kernels) => kernels.dealBits(kernels.key(key), block, from, count, to);
   },
   dealHot(at) {
-    const [{ key, block }, count, width] = [streamOf(at), at.count(), at.integer(1, 8)];
+    const [{ key, block }, count] = [streamOf(at), at.count()];
+    const width = widthOf(at, count);
     const [mask1, mask2, first] = [at.words(count), at.words(count), at.integer(0, 64 - width)];
     const to = at.bytes(packed(count, 2 ** width));
     return (kernels) => kernels.dealHot(kernels.key(key), block, mask1, mask2, count, first, width, to);
   },
   dealCoarse(at) {
-    const [{ key, block }, count, shape] = [streamOf(at), at.count(), coarseOf(at)];
+    const [{ key, block }, count] = [streamOf(at), at.count()];
+    const shape = coarseOf(at, count);
     const [mask1, mask2] = [at.words(count), at.words(count)];
     const to = at.bytes(packed(count * 2 ** shape.width, shape.counter));
     return (kernels) => kernels.dealCoarse(kernels.key(key), block, mask1, mask2, count, shape, to);
@@ -144,7 +154,8 @@ const WIRE: Pick<
     return (kernels) => kernels.unpackXor(from, count, to);
   },
   unpackHot(at) {
-    const [count, width] = [at.count(), at.integer(1, 8)];
+    const count = at.count();
+    const width = widthOf(at, count);
     const [from, to] = [at.bytes(packed(count, 2 ** width)), at.bytes(hotBytes(count, width))];
     return (kernels) => kernels.unpackHot(from, count, width, to);
   },
@@ -311,12 +322,14 @@ const BITS: Pick<
     return (kernels) => kernels.bitWords(to, a, b, count);
   },
   hotLess(at) {
-    const [count, digit] = [at.count(), digitOf(at)];
+    const count = at.count();
+    const digit = digitOf(at, count);
     const [hot, m, to] = [at.bytes(hotBytes(count, digit.width)), at.words(count), at.bytes(count)];
     return (kernels) => kernels.hotLess(to, hot, m, digit, count);
   },
   hotWithin(at) {
-    const [count, digit] = [at.count(), digitOf(at)];
+    const count = at.count();
+    const digit = digitOf(at, count);
     const [from, span] = [at.integer(-1000, 1000), at.integer(0, 2 ** digit.width)];
     const [hot, m, to] = [at.bytes(hotBytes(count, digit.width)), at.words(count), at.bytes(count)];
     return (kernels) => kernels.hotWithin(to, hot, m, digit, from, span, count);
@@ -408,13 +421,15 @@ const POWERS: Pick<Record<KernelName, Case>, "powerSecrets" | "powerCombine"> = 
 
 const REST: Pick<Record<KernelName, Case>, "coarseAccumulate" | "suffixSum" | "timesBit" | "toArithmetic"> = {
   coarseAccumulate(at) {
-    const [count, shape, first] = [at.count(), coarseOf(at), at.integer(0, 40)];
+    const [count, first] = [at.count(), at.integer(0, 40)];
+    const shape = coarseOf(at, count);
     const segments = Int32Array.from(
       at.draw(fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 4 })),
     );
-    const rows = (first + count + 1) * segments.length;
+    const length = segments.reduce((sum, size) => sum + size, 0);
+    const rows = (Math.floor((first + count) / length) + 1) * segments.length;
     const [m, fields] = [at.words(count), at.bytes(packed(count * 2 ** shape.width, shape.counter))];
-    const to = at.words(Math.min(rows, 4 * (first + count + 1)) << shape.width);
+    const to = at.words(rows << shape.width);
     return (kernels) => kernels.coarseAccumulate(to, m, fields, shape.counter, shape, first, segments, count);
   },
   suffixSum(at) {
