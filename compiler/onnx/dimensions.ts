@@ -135,8 +135,11 @@ function isName(text: string): boolean {
   return /^[^\s+\-*/()]+$/.test(text) && !/^\d+$/.test(text);
 }
 
-/** `+ - * / // ( ) Min Max Mod floor ceil` over integers and bound names; `undefined` where a name is open or the form unknown. */
-export function evaluateExpression(text: string, symbols: Symbols): number | undefined {
+/**
+ * `+ - * / // ( ) Min Max Mod floor ceil` over integers and bound names; `undefined` where a name is open or the form
+ * unknown.
+ */
+function evaluateExpression(text: string, symbols: Symbols): number | undefined {
   const direct = symbols.get(text);
   if (direct !== undefined) {
     return direct;

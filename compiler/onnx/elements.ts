@@ -11,7 +11,7 @@ import type { ByteSource } from "../model-file.js";
 const PIECE = 1 << 20;
 
 /** Half precision (IEEE 754 binary16) to a number. */
-export function halfToNumber(bits: number): number {
+function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;
   const fraction = bits & 0x3ff;
@@ -24,7 +24,7 @@ export function halfToNumber(bits: number): number {
 const scratch = new DataView(new ArrayBuffer(4));
 
 /** bfloat16, the upper half of a float32, to a number. */
-export function brainToNumber(bits: number): number {
+function brainToNumber(bits: number): number {
   scratch.setUint32(0, bits * 65536);
   return scratch.getFloat32(0);
 }
@@ -76,7 +76,9 @@ interface Run {
   readonly length: number;
 }
 
-/** Decodes a run of protobuf numbers into `data` from index `at`; gives the next index. E0302 where they overflow it. */
+/**
+ * Decodes a run of protobuf numbers into `data` from index `at`; gives the next index. E0302 where they overflow it.
+ */
 export function decodePacked(source: ByteSource, run: Run, dtype: DType, data: Float64Array, at: number): number {
   const raw = source.read(run.offset, run.length);
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);

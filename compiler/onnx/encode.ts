@@ -7,7 +7,7 @@ import { bytesOf } from "./tensor-proto.js";
 const scratch = new DataView(new ArrayBuffer(4));
 
 /** A number as IEEE 754 binary16 bits. */
-export function numberToHalf(value: number): number {
+function numberToHalf(value: number): number {
   scratch.setFloat32(0, value);
   const sign = scratch.getUint8(0) & 0x80 ? 0x8000 : 0;
   const size = Math.abs(value);
@@ -32,7 +32,7 @@ function roundHalfEven(value: number): number {
 }
 
 /** A number as bfloat16 bits. */
-export function numberToBrain(value: number): number {
+function numberToBrain(value: number): number {
   if (Number.isNaN(value)) {
     return 0x7fc0;
   }

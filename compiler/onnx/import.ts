@@ -37,8 +37,8 @@ const NEWEST_OPSET = 28;
 
 /**
  * Imports an ONNX model at fixed shapes (`dims` by symbol, `shapes` by input; integers ≥ 0).
- * E0203: dimensions not bound, all of them. E0401: unsupported operators, all of them with their nodes. E0402: operators
- * known, but not like this. E0301, E0302, E0304: the file.
+ * E0203: dimensions not bound, all of them. E0401: unsupported operators, all of them with their nodes. E0402:
+ * operators known, but not like this. E0301, E0302, E0304: the file.
  */
 export function importOnnx(path: string, options: ImportOptions = {}): ImportedModel {
   const model = readModel(path);
@@ -196,7 +196,7 @@ function warnUnused(model: OnnxModel, inputs: readonly { readonly name: string }
         what: `input '${name}' is used by no node`,
         where: model.path,
         why: "the dynamo exporter merges inputs that are the same tensor object while tracing, and the result is wrong",
-        fix: "export again with distinct tensors as example inputs, or ignore this if the model does not need the input",
+        fix: "export again with distinct tensors as example inputs; ignore this if the model needs no such input",
       });
     }
   }

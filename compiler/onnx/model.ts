@@ -33,7 +33,10 @@ export function normalDomain(domain: string): string {
   return domain === "ai.onnx" ? "" : domain;
 }
 
-/** Reads a model's structure. E0301 where the file is not ONNX, E0302 where it contradicts itself, E0304 (external data). */
+/**
+ * Reads a model's structure. E0301 where the file is not ONNX, E0302 where it contradicts itself, E0304 (external
+ * data).
+ */
 export function readModel(path: string): OnnxModel {
   const source = new ModelFile(path);
   const header: Uint8Array[] = [];

@@ -14,7 +14,7 @@ import { NORM } from "./ops/norm.js";
 import { POOL } from "./ops/pool.js";
 import { REDUCE } from "./ops/reduce.js";
 
-export const REGISTRY: Readonly<Record<string, OperatorFamily>> = {
+const REGISTRY: Readonly<Record<string, OperatorFamily>> = {
   "": {
     ...ELEMENTWISE,
     ...MOVEMENT,

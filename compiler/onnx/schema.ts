@@ -1,7 +1,8 @@
 /**
  * The part of ONNX's wire schema that a transformer needs (onnx/onnx.proto, Apache-2.0, field numbers), with two
- * deliberate changes that keep the wire form: tensors stay `bytes`, because their data is read by position and only when
- * wanted (tensor-proto.ts), and unknown kinds of type are present by number, so that they can be refused by name.
+ * deliberate changes that keep the wire form: tensors stay `bytes`, because their data is read by position and only
+ * when wanted (tensor-proto.ts), and unknown kinds of type are present by number, so that they can be refused by
+ * name.
  *
  * Decoded messages are plain objects with every default filled in; 64-bit integers become doubles.
  */

@@ -17,7 +17,7 @@ const MASKED = -1e4;
 const PIECE = 1 << 16;
 
 /** True where all values are 0 or at most -1e4, and one is negative. Reads until the first other value. */
-export function isMaskLike(tensor: StoredTensor): boolean {
+function isMaskLike(tensor: StoredTensor): boolean {
   return (
     !tensor.absent &&
     scan(
@@ -29,7 +29,7 @@ export function isMaskLike(tensor: StoredTensor): boolean {
 }
 
 /** True where the tensor is a stack of triangles of ones: a causal mask written as numbers. */
-export function isTriangle(tensor: StoredTensor): boolean {
+function isTriangle(tensor: StoredTensor): boolean {
   const [rows, columns] = tensor.shape.slice(-2);
   if (tensor.absent || tensor.shape.length < 2 || rows < 2 || columns < 2) {
     return false;
@@ -46,10 +46,11 @@ export function isTriangle(tensor: StoredTensor): boolean {
 const LARGEST_TABLE = 2 ** 24;
 
 /**
- * True where the tensor [1 …, S, d] holds cosines or sines of S successive positions: no value beyond 1, both halves of
- * the features equal (or neighbours equal), and each column c obeys c[p+1] + c[p-1] = k c[p], as every sinusoid does.
+ * True where the tensor [1 …, S, d] holds cosines or sines of S successive positions: no value beyond 1, both halves
+ * of the features equal (or neighbours equal), and each column c obeys c[p+1] + c[p-1] = k c[p], as every
+ * sinusoid does.
  */
-export function isRotaryTable(tensor: StoredTensor): boolean {
+function isRotaryTable(tensor: StoredTensor): boolean {
   const [rows, width] = tensor.shape.slice(-2);
   const count = sizeOf(tensor.shape);
   if (tensor.absent || tensor.shape.length < 2 || rows < 5 || width < 2 || width % 2 === 1) {
@@ -165,7 +166,7 @@ export function usesOf(graph: GraphProto): Uses {
   return { users, outputs: new Set(graph.output.map((output) => output.name)), captured, memo: new Map() };
 }
 
-export function subgraphsOf(node: NodeProto): readonly GraphProto[] {
+function subgraphsOf(node: NodeProto): readonly GraphProto[] {
   return node.attribute.flatMap((attribute) => [...(attribute.g === null ? [] : [attribute.g]), ...attribute.graphs]);
 }
 

@@ -94,7 +94,10 @@ const RAW_FIELD = 9;
 const DATA_FIELDS: ReadonlySet<number> = new Set([4, 5, 6, 7, RAW_FIELD, 10, 11]);
 const MOST_ELEMENTS = 2 ** 40;
 
-/** Reads the header of the TensorProto at [offset, offset+length) of `source`. `modelPath`: where external data is sought. */
+/**
+ * Reads the header of the TensorProto at [offset, offset+length) of `source`. `modelPath`: where external data is
+ * sought.
+ */
 export function readTensor(
   source: ByteSource,
   offset: number,

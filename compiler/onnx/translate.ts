@@ -291,8 +291,8 @@ class PassedOver extends Error {}
 
 /**
  * What errors and reports call a node: its name, else its first output. The dynamo exporter's names (`node_linear_3`)
- * say nothing of the layer, but its metadata does: `: Model/bert.encoder.layer.0: BertLayer/…`; the innermost module's
- * path is put before the name.
+ * say nothing of the layer, but its metadata does: `: Model/bert.encoder.layer.0: BertLayer/…`; the innermost
+ * module's path is put before the name.
  */
 function labelOf(node: NodeProto): string {
   const name = node.name !== "" ? node.name : (node.output.find((output) => output !== "") ?? node.opType);

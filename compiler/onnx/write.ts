@@ -1,7 +1,8 @@
 /**
- * Writes ONNX models: for `pumac model`, which makes known architectures with random weights, and for tests. Weights may
- * go to an external data file beside the model; they are produced and written piece by piece, so that a model far larger
- * than memory can be written. Without weights, the external file is declared and not made: enough for a compile.
+ * Writes ONNX models: for `pumac model`, which makes known architectures with random weights, and for tests. Weights
+ * may go to an external data file beside the model; they are produced and written piece by piece, so that a model far
+ * larger than memory can be written. Without weights, the external file is declared and not made: enough for a
+ * compile.
  */
 import { closeSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,6 +1,6 @@
 /**
- * Models written for known architectures are what the exporters write: at a fixture's sizes they import to the same ops.
- * A model of seven billion parameters imports from its shapes alone.
+ * Models written for known architectures are what the exporters write: at a fixture's sizes they import to the same
+ * ops. A model of seven billion parameters imports from its shapes alone.
  */
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -30,8 +30,14 @@ function histogram(model: ImportedModel): Record<string, number> {
 
 const TINY: ArchitectureConfig = {
   ...ARCHITECTURES["bert-base"],
-  layers: 2, hidden: 32, heads: 2, kvHeads: 2, intermediate: 64, vocabulary: 128, positions: 64,
-}; // biome-ignore format: sizes
+  layers: 2,
+  hidden: 32,
+  heads: 2,
+  kvHeads: 2,
+  intermediate: 64,
+  vocabulary: 128,
+  positions: 64,
+};
 
 const FIXTURES: readonly [string, ArchitectureConfig, Record<string, number>][] = [
   ["bert_cls.t5.dynamo.eager.op18.static", TINY, {}],

@@ -13,9 +13,17 @@ const HEADS = { num_heads: int(2) };
 const MASK = i32([2, 5], [1, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
 const LENGTHS = i32([2], [5, 3]);
 
-const attention = (inputs: (CaseInput | null)[], more: OperatorCase["attributes"] = {}, outputs: OperatorCase["outputs"] = [[2, 5, 8]]): OperatorCase => ({
-  op: "Attention", domain, inputs: [f32(2, 5, 8), f32(8, 24), f32(24), ...inputs], outputs, attributes: { ...HEADS, ...more },
-}); // biome-ignore format: one case
+const attention = (
+  inputs: (CaseInput | null)[],
+  more: OperatorCase["attributes"] = {},
+  outputs: OperatorCase["outputs"] = [[2, 5, 8]],
+): OperatorCase => ({
+  op: "Attention",
+  domain,
+  inputs: [f32(2, 5, 8), f32(8, 24), f32(24), ...inputs],
+  outputs,
+  attributes: { ...HEADS, ...more },
+});
 
 const ATTENTION: Record<string, OperatorCase> = {
   plain: attention([]),
@@ -33,18 +41,28 @@ const ATTENTION: Record<string, OperatorCase> = {
   scale: attention([], { scale: { number: 0.3 } }),
   bias: attention([null, null, f32(2, 2, 5, 5)]),
   "other sizes of values": {
-    ...attention([]), inputs: [f32(2, 5, 8), f32(8, 20), f32(20)], outputs: [[2, 5, 4]],
+    ...attention([]),
+    inputs: [f32(2, 5, 8), f32(8, 20), f32(20)],
+    outputs: [[2, 5, 4]],
     attributes: { ...HEADS, qkv_hidden_sizes: { integers: [8, 8, 4] } },
-  }, // biome-ignore format: one case
+  },
   past: attention([null, f32(2, 2, 2, 3, 4)], { unidirectional: int(1) }, [
     [2, 5, 8],
     [2, 2, 2, 8, 4],
   ]),
 };
 
-const multiHead = (inputs: (CaseInput | null)[], outputs: OperatorCase["outputs"] = [[2, 3, 8]], more: OperatorCase["attributes"] = {}): OperatorCase => ({
-  op: "MultiHeadAttention", domain, inputs, outputs, attributes: { ...HEADS, ...more },
-}); // biome-ignore format: one case
+const multiHead = (
+  inputs: (CaseInput | null)[],
+  outputs: OperatorCase["outputs"] = [[2, 3, 8]],
+  more: OperatorCase["attributes"] = {},
+): OperatorCase => ({
+  op: "MultiHeadAttention",
+  domain,
+  inputs,
+  outputs,
+  attributes: { ...HEADS, ...more },
+});
 const QKV = [f32(2, 3, 8), f32(2, 5, 8), f32(2, 5, 8)];
 
 const MULTI_HEAD: Record<string, OperatorCase> = {
@@ -56,16 +74,28 @@ const MULTI_HEAD: Record<string, OperatorCase> = {
   "keys in heads": multiHead([f32(2, 3, 8), f32(2, 2, 5, 4), f32(2, 2, 5, 4)]),
   past: multiHead(
     [f32(2, 3, 8), f32(2, 3, 8), f32(2, 3, 8), null, null, null, f32(2, 2, 4, 4), f32(2, 2, 4, 4)],
-    [[2, 3, 8], [2, 2, 7, 4], [2, 2, 7, 4]],
+    [
+      [2, 3, 8],
+      [2, 2, 7, 4],
+      [2, 2, 7, 4],
+    ],
   ),
   unidirectional: multiHead([f32(2, 5, 8), f32(2, 5, 8), f32(2, 5, 8)], [[2, 5, 8]], { unidirectional: int(1) }),
-}; // biome-ignore format: cases
+};
 
 const CACHES = [f32(16, 8), f32(16, 8)];
 const GROUPED = { num_heads: int(4), kv_num_heads: int(2) };
-const grouped = (inputs: (CaseInput | null)[], outputs: OperatorCase["outputs"], more: OperatorCase["attributes"] = {}): OperatorCase => ({
-  op: "GroupQueryAttention", domain, inputs, outputs, attributes: { ...GROUPED, ...more },
-}); // biome-ignore format: one case
+const grouped = (
+  inputs: (CaseInput | null)[],
+  outputs: OperatorCase["outputs"],
+  more: OperatorCase["attributes"] = {},
+): OperatorCase => ({
+  op: "GroupQueryAttention",
+  domain,
+  inputs,
+  outputs,
+  attributes: { ...GROUPED, ...more },
+});
 const PROMPT = [f32(2, 5, 64), f32(2, 5, 32), f32(2, 5, 32), f32(2, 2, 0, 16), f32(2, 2, 0, 16)];
 const FULL = i32([2, 1], [4, 4], true);
 const TOTAL = i32([], [5], true);
@@ -83,15 +113,32 @@ const GROUP_QUERY: Record<string, OperatorCase> = {
   window: grouped([...PROMPT, FULL, TOTAL], PRESENT, { local_window_size: int(2) }),
   softcap: grouped([...PROMPT, FULL, TOTAL], PRESENT, { softcap: { number: 2 } }),
   token: grouped(
-    [f32(1, 1, 64), f32(1, 1, 32), f32(1, 1, 32), f32(1, 2, 4, 16), f32(1, 2, 4, 16), i32([1, 1], [4]), TOTAL, ...CACHES],
-    [[1, 1, 64], [1, 2, 5, 16], [1, 2, 5, 16]],
+    [
+      f32(1, 1, 64),
+      f32(1, 1, 32),
+      f32(1, 1, 32),
+      f32(1, 2, 4, 16),
+      f32(1, 2, 4, 16),
+      i32([1, 1], [4]),
+      TOTAL,
+      ...CACHES,
+    ],
+    [
+      [1, 1, 64],
+      [1, 2, 5, 16],
+      [1, 2, 5, 16],
+    ],
     { do_rotary: int(1) },
   ),
-}; // biome-ignore format: cases
+};
 
 const rotary = (inputs: CaseInput[], output: number[], more: OperatorCase["attributes"] = {}): OperatorCase => ({
-  op: "RotaryEmbedding", domain, inputs, outputs: [output], attributes: more,
-}); // biome-ignore format: one case
+  op: "RotaryEmbedding",
+  domain,
+  inputs,
+  outputs: [output],
+  attributes: more,
+});
 const POSITIONS = i64([2, 3], [0, 1, 2, 4, 5, 6]);
 
 const ROTARY: Record<string, OperatorCase> = {
@@ -111,24 +158,97 @@ const ids = i32([2, 3], [0, 4, 2, 5, 1, 1]);
 const TABLES = [f32(6, 8), f32(10, 8)];
 
 const REST: Record<string, OperatorCase> = {
-  "Gelu": { op: "Gelu", domain, inputs: [X], outputs: [[2, 3, 8]] },
-  "BiasGelu": { op: "BiasGelu", domain, inputs: [X, f32(8)], outputs: [[2, 3, 8]] },
-  "FastGelu": { op: "FastGelu", domain, inputs: [X], outputs: [[2, 3, 8]] },
+  Gelu: { op: "Gelu", domain, inputs: [X], outputs: [[2, 3, 8]] },
+  BiasGelu: { op: "BiasGelu", domain, inputs: [X, f32(8)], outputs: [[2, 3, 8]] },
+  FastGelu: { op: "FastGelu", domain, inputs: [X], outputs: [[2, 3, 8]] },
   "FastGelu with bias": { op: "FastGelu", domain, inputs: [X, f32(8)], outputs: [[2, 3, 8]] },
-  "QuickGelu": { op: "QuickGelu", domain, inputs: [X], outputs: [[2, 3, 8]] },
-  "QuickGelu as SiLU": { op: "QuickGelu", domain, inputs: [X], outputs: [[2, 3, 8]], attributes: { alpha: { number: 1 } } },
-  "SkipLayerNormalization": { op: "SkipLayerNormalization", domain, inputs: [X, X, f32(8), f32(8), f32(8)], outputs: [[2, 3, 8], null, null, [2, 3, 8]], attributes: EPSILON },
-  "SkipLayerNormalization, skip without batch": { op: "SkipLayerNormalization", domain, inputs: [X, f32(1, 3, 8), f32(8)], outputs: [[2, 3, 8]], attributes: EPSILON },
-  "SkipSimplifiedLayerNormalization": { op: "SkipSimplifiedLayerNormalization", domain, inputs: [X, X, f32(8), f32(8)], outputs: [[2, 3, 8], null, null, [2, 3, 8]], attributes: EPSILON },
-  "SimplifiedLayerNormalization": { op: "SimplifiedLayerNormalization", inputs: [X, f32(8)], outputs: [[2, 3, 8]], attributes: EPSILON },
-  "EmbedLayerNormalization": { op: "EmbedLayerNormalization", domain, inputs: [ids, ids, ...TABLES, f32(6, 8), f32(8), f32(8), i32([2, 3], [1, 1, 1, 1, 1, 0])], outputs: [[2, 3, 8], [2], [2, 3, 8]], dtypes: ["f32", "i32", "f32"], attributes: EPSILON },
-  "EmbedLayerNormalization, positions": { op: "EmbedLayerNormalization", domain, inputs: [ids, null, ...TABLES, null, f32(8), f32(8), null, i32([2, 3], [3, 4, 5, 0, 1, 2])], outputs: [[2, 3, 8], [2]], dtypes: ["f32", "i32"], attributes: EPSILON },
-  "FusedMatMul": { op: "FusedMatMul", domain, inputs: [f32(2, 3, 4), f32(2, 5, 4)], outputs: [[2, 3, 5]], attributes: { transB: int(1), alpha: { number: 0.5 } } },
-  "FusedMatMul, batch last": { op: "FusedMatMul", domain, inputs: [f32(3, 2, 4), f32(4, 2, 5)], outputs: [[2, 3, 5]], attributes: { transBatchA: int(1), transBatchB: int(1) } },
-  "FusedMatMul, all transposed": { op: "FusedMatMul", domain, inputs: [f32(4, 2, 3), f32(2, 5, 4)], outputs: [[2, 3, 5]], attributes: { transA: int(1), transB: int(1), transBatchA: int(1) } },
-  "FusedGemm": { op: "FusedGemm", domain, inputs: [f32(3, 4), f32(5, 4), f32(5)], outputs: [[3, 5]], attributes: { transB: int(1), activation: { string: "Relu" } } },
-  "FusedGemm, leaky": { op: "FusedGemm", domain, inputs: [f32(3, 4), f32(4, 5)], outputs: [[3, 5]], attributes: { activation: { string: "LeakyRelu" }, activation_alpha: { number: 0.2 } } },
-}; // biome-ignore format: one line a case
+  QuickGelu: { op: "QuickGelu", domain, inputs: [X], outputs: [[2, 3, 8]] },
+  "QuickGelu as SiLU": {
+    op: "QuickGelu",
+    domain,
+    inputs: [X],
+    outputs: [[2, 3, 8]],
+    attributes: { alpha: { number: 1 } },
+  },
+  SkipLayerNormalization: {
+    op: "SkipLayerNormalization",
+    domain,
+    inputs: [X, X, f32(8), f32(8), f32(8)],
+    outputs: [[2, 3, 8], null, null, [2, 3, 8]],
+    attributes: EPSILON,
+  },
+  "SkipLayerNormalization, skip without batch": {
+    op: "SkipLayerNormalization",
+    domain,
+    inputs: [X, f32(1, 3, 8), f32(8)],
+    outputs: [[2, 3, 8]],
+    attributes: EPSILON,
+  },
+  SkipSimplifiedLayerNormalization: {
+    op: "SkipSimplifiedLayerNormalization",
+    domain,
+    inputs: [X, X, f32(8), f32(8)],
+    outputs: [[2, 3, 8], null, null, [2, 3, 8]],
+    attributes: EPSILON,
+  },
+  SimplifiedLayerNormalization: {
+    op: "SimplifiedLayerNormalization",
+    inputs: [X, f32(8)],
+    outputs: [[2, 3, 8]],
+    attributes: EPSILON,
+  },
+  EmbedLayerNormalization: {
+    op: "EmbedLayerNormalization",
+    domain,
+    inputs: [ids, ids, ...TABLES, f32(6, 8), f32(8), f32(8), i32([2, 3], [1, 1, 1, 1, 1, 0])],
+    outputs: [[2, 3, 8], [2], [2, 3, 8]],
+    dtypes: ["f32", "i32", "f32"],
+    attributes: EPSILON,
+  },
+  "EmbedLayerNormalization, positions": {
+    op: "EmbedLayerNormalization",
+    domain,
+    inputs: [ids, null, ...TABLES, null, f32(8), f32(8), null, i32([2, 3], [3, 4, 5, 0, 1, 2])],
+    outputs: [[2, 3, 8], [2]],
+    dtypes: ["f32", "i32"],
+    attributes: EPSILON,
+  },
+  FusedMatMul: {
+    op: "FusedMatMul",
+    domain,
+    inputs: [f32(2, 3, 4), f32(2, 5, 4)],
+    outputs: [[2, 3, 5]],
+    attributes: { transB: int(1), alpha: { number: 0.5 } },
+  },
+  "FusedMatMul, batch last": {
+    op: "FusedMatMul",
+    domain,
+    inputs: [f32(3, 2, 4), f32(4, 2, 5)],
+    outputs: [[2, 3, 5]],
+    attributes: { transBatchA: int(1), transBatchB: int(1) },
+  },
+  "FusedMatMul, all transposed": {
+    op: "FusedMatMul",
+    domain,
+    inputs: [f32(4, 2, 3), f32(2, 5, 4)],
+    outputs: [[2, 3, 5]],
+    attributes: { transA: int(1), transB: int(1), transBatchA: int(1) },
+  },
+  FusedGemm: {
+    op: "FusedGemm",
+    domain,
+    inputs: [f32(3, 4), f32(5, 4), f32(5)],
+    outputs: [[3, 5]],
+    attributes: { transB: int(1), activation: { string: "Relu" } },
+  },
+  "FusedGemm, leaky": {
+    op: "FusedGemm",
+    domain,
+    inputs: [f32(3, 4), f32(4, 5)],
+    outputs: [[3, 5]],
+    attributes: { activation: { string: "LeakyRelu" }, activation_alpha: { number: 0.2 } },
+  },
+};
 
 const GROUPS = {
   Attention: ATTENTION,

@@ -144,8 +144,11 @@ describe("structure", () => {
       { tensors: [{ name: "one", dtype: "i64", shape: [1], data: Float64Array.of(1) }] },
     );
     const leaky: NodeSource = {
-      op: "LeakyRelu", inputs: ["p"], outputs: ["q"], attributes: { alpha: { reference: "slope" } },
-    }; // biome-ignore format: one node
+      op: "LeakyRelu",
+      inputs: ["p"],
+      outputs: ["q"],
+      attributes: { alpha: { reference: "slope" } },
+    };
     const functions = [
       { name: "Scale", domain: "own", inputs: ["p"], outputs: ["q"], attributes: ["slope"], nodes: [leaky] },
     ];

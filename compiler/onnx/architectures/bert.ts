@@ -31,7 +31,9 @@ function gemm(graph: GraphWriter, x: string, name: string, from: number, to: num
   return graph.node("Gemm", inputs, { transB: { integer: 1 } });
 }
 
-/** The rows of the position table that a fixed length needs are folded by the exporter, unless they depend on the ids. */
+/**
+ * The rows of the position table that a fixed length needs are folded by the exporter, unless they depend on the ids.
+ */
 function embeddings(
   graph: GraphWriter,
   config: ArchitectureConfig,

@@ -1,5 +1,6 @@
 /**
- * The known architectures: sizes by name, as published on the Hugging Face hub, or read from a model's own `config.json`.
+ * The known architectures: sizes by name, as published on the Hugging Face hub, or read from a model's own
+ * `config.json`.
  */
 import { fail } from "../../../ir/diagnostics.js";
 

@@ -18,7 +18,7 @@ function hashOf(text: string, seed: number): number {
   return hash || 1;
 }
 
-/** Uniform float32 values centre ± spread, little-endian, from a seeded xorshift. For models of random weights only. */
+/** Uniform float32 values centre ± spread, little-endian, from a seeded xorshift. For random weights only. */
 function* uniformBytes(count: number, seed: number, centre: number, spread: number): Iterable<Uint8Array> {
   let state = seed;
   const scale = (2 * spread) / 2 ** 32;

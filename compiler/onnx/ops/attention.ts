@@ -64,7 +64,9 @@ export function attend(emitter: Emitter, q: Value, k: Value, v: Value, options: 
   return { output, stages: () => [scaled, capped, masked(), weights] };
 }
 
-/** What a query may see by position: nothing behind it if causal, and at most so far to the left and right (-1: all). */
+/**
+ * What a query may see by position: nothing behind it if causal, and at most so far to the left and right (-1: all).
+ */
 export interface Reach {
   readonly causal: boolean;
   readonly left: number;
@@ -156,7 +158,10 @@ function attention(call: Call): readonly (Value | undefined)[] {
   return [output, k, v, scores];
 }
 
-/** Which stage of the scores the fourth output is: raw, after cap and mask in the standard's numbering, or the weights. */
+/**
+ * Which stage of the scores the fourth output is: raw, after cap and mask in the standard's numbering, or the
+ * weights.
+ */
 function scoresOutput(call: Call, result: Attended): Value {
   const [scaled, capped, masked, weights] = result.stages();
   switch (call.integer("qk_matmul_output_mode", 0)) {

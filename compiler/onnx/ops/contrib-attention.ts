@@ -1,7 +1,8 @@
 /**
- * onnxruntime's attention operators: Attention (packed projection), MultiHeadAttention, DecoderMaskedMultiHeadAttention,
- * GroupQueryAttention, and its RotaryEmbedding. They differ in how the heads come in and how a mask is written; each
- * brings both to one form and ends in `attend`. Schemas: onnxruntime, docs/ContribOperators.md.
+ * onnxruntime's attention operators: Attention (packed projection), MultiHeadAttention,
+ * DecoderMaskedMultiHeadAttention, GroupQueryAttention, and its RotaryEmbedding. They differ in how the heads come in
+ * and how a mask is written; each brings both to one form and ends in `attend`. Schemas: onnxruntime,
+ * docs/ContribOperators.md.
  */
 import { type Call, type OperatorFamily, rule } from "../call.js";
 import { type Emitter, knownValue, type Value } from "../emitter.js";
@@ -128,7 +129,9 @@ function unpack(emitter: Emitter, packed: Value, index: number): Value {
   return emitter.transpose(part, [0, 2, 1, 3]);
 }
 
-/** Query, key and value as [B, heads, S, d], from separate, key-value-packed or fully packed inputs, with their bias. */
+/**
+ * Query, key and value as [B, heads, S, d], from separate, key-value-packed or fully packed inputs, with their bias.
+ */
 function headInputs(call: Call, heads: number, biasIndex: number): readonly [q: Value, k: Value, v: Value] {
   const { emitter } = call;
   const [query, key, value] = [call.input(0), call.optional(1), call.optional(2)];

@@ -34,8 +34,9 @@ function gatherND(call: Call): readonly Value[] {
 const REDUCTIONS: Readonly<Record<string, string>> = { add: "add", mul: "multiply", max: "maximum", min: "minimum" };
 
 /**
- * Combines updates [count, …] with the slices of x that constant index rows [count, width] name. Rows that name the same
- * slice go one after the other: in each round every slice is named at most once, gathered, combined and scattered back.
+ * Combines updates [count, …] with the slices of x that constant index rows [count, width] name. Rows that name the
+ * same slice go one after the other: in each round every slice is named at most once, gathered, combined and
+ * scattered back.
  */
 function scatterReduce(call: Call, x: Value, indices: Value, updates: Value): Value {
   const { emitter } = call;

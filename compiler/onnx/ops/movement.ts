@@ -113,7 +113,7 @@ function slice(call: Call): readonly Value[] {
 }
 
 /** Clamps a slice's bounds to an axis of `n` elements, as numpy does; an end of -1 is "behind index 0". */
-export function sliceBounds(
+function sliceBounds(
   start: number,
   end: number,
   step: number,
@@ -133,7 +133,9 @@ export function sliceBounds(
   return undefined;
 }
 
-/** Sizes are an attribute before operator set 13; since 18 `num_outputs` may stand for them (the last may be shorter). */
+/**
+ * Sizes are an attribute before operator set 13; since 18 `num_outputs` may stand for them (the last may be shorter).
+ */
 function split(call: Call): readonly Value[] {
   const x = call.input(0);
   const axis = call.axis(call.integer("axis", 0), x.type.shape.length);
@@ -175,7 +177,7 @@ function expand(call: Call): readonly Value[] {
 }
 
 /** Repeats along each axis: a broadcast of [r0, n0, r1, n1, …] from [1, n0, 1, n1, …]. */
-export function tile(call: Call, x: Value, repeats: readonly number[]): Value {
+function tile(call: Call, x: Value, repeats: readonly number[]): Value {
   const { emitter } = call;
   const { shape } = x.type;
   if (repeats.length !== shape.length) {
