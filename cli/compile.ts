@@ -87,7 +87,7 @@ function compileOptions(flags: CompileFlags): CompileOptions {
 }
 
 /** `name=1x128`, each its own option or separated by commas. */
-export function parseShapes(specifications: readonly string[]): Readonly<Record<string, readonly number[]>> {
+function parseShapes(specifications: readonly string[]): Readonly<Record<string, readonly number[]>> {
   return Object.fromEntries(
     specifications
       .flatMap((text) => text.split(","))
@@ -102,7 +102,7 @@ export function parseShapes(specifications: readonly string[]): Readonly<Record<
 }
 
 /** `batch=1,sequence=128`. */
-export function parseDims(specifications: readonly string[]): Readonly<Record<string, number>> {
+function parseDims(specifications: readonly string[]): Readonly<Record<string, number>> {
   return Object.fromEntries(
     specifications
       .flatMap((text) => text.split(","))

@@ -80,14 +80,16 @@ export async function runOwnerClients(
 ): Promise<SessionResult> {
   const started = performance.now();
   const { plan, digest, values, random } = options;
-  const sharer = new Sharer(loadKernels().create);
+  const { create } = loadKernels();
+  // One for each owner: they share at the same time, and an arena serves one caller.
+  const sharers = { model: new Sharer(create), data: new Sharer(create) };
   const clientOf = (owner: "model" | "data"): ClientOptions => ({
     owner,
     plan: digest,
     layouts: inputLayouts(plan.steps, owner),
     publicLayouts: owner === "data" ? inputLayouts(plan.steps, "public") : [],
     values: (name, source) => values.value(source, name),
-    sharer,
+    sharer: sharers[owner],
     random,
     ...(owner === "model" && options.onProgress !== undefined ? { onProgress: options.onProgress } : {}),
   });
@@ -97,10 +99,11 @@ export async function runOwnerClients(
       shareInputs(new MeteredTransport(transports.model), clientOf("model")),
       shareInputs(data, clientOf("data")),
     ]);
-    const outputs = await receiveOutputs(data, revealLayouts(plan), sharer);
+    const outputs = await receiveOutputs(data, revealLayouts(plan), sharers.data);
     const reports = await receiveReports(data);
     return { outputs, measured: combineReports(reports, owners, (performance.now() - started) / 1000) };
   } finally {
-    sharer.close();
+    sharers.model.close();
+    sharers.data.close();
   }
 }

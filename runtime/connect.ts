@@ -143,11 +143,12 @@ export async function dial(
       transport.attach(peer, socket);
       return;
     } catch (error) {
-      if (!isNotListening(error)) {
+      if (error instanceof PumacError) {
         throw error;
       }
-      if (performance.now() > deadline) {
-        throw fail({ code: "E0601", what: `${peer} cannot be reached`, where: peer, why: JSON.stringify(at) });
+      if (!isNotListening(error) || performance.now() > deadline) {
+        const why = error instanceof Error ? error.message : JSON.stringify(at);
+        throw fail({ code: "E0601", what: `${peer} cannot be reached`, where: peer, why });
       }
       await new Promise((resolve) => setTimeout(resolve, RETRY_MILLISECONDS));
     }

@@ -29,6 +29,7 @@ export function drawSeeds(random: RandomSource): Seeds {
   return { first: random(16), second: random(16) };
 }
 
+/** One owner's sharing, on an arena of its own: one call at a time. */
 export class Sharer {
   private readonly kernels: Kernels;
   /** Key handles of the seeds seen so far. */

@@ -1,6 +1,6 @@
 /** The built command line as users run it: a process, its output, its exit status. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -68,11 +68,11 @@ export function temporaryFolder(): string {
   return folder;
 }
 
-/** Whether a process exists and is no zombie of ours. */
+/** Whether a process runs: exists, and is no zombie that nobody has waited for. */
 export function isAlive(id: number): boolean {
   try {
     process.kill(id, 0);
-    return true;
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${id}/status`, "utf8"));
   } catch {
     return false;
   }
