@@ -24,9 +24,6 @@ export type AttributeValue = AttributeKinds[AttributeKind];
 export type Attributes = Readonly<Record<string, AttributeValue>>;
 export type AttributeSignature = Readonly<Record<string, AttributeKind>>;
 
-/** The TypeScript type of the attributes that a signature declares. */
-export type AttributesOf<S extends AttributeSignature> = { readonly [K in keyof S]: AttributeKinds[S[K]] };
-
 export interface Node<T> {
   readonly op: string;
   readonly args: readonly Node<T>[];

@@ -39,7 +39,7 @@ export function print<T>(graph: Graph<T>, level: Level<T>): string {
 }
 
 /** One node without its own name: `add %1, %2 : f32[3] @ "origin"`; `nameOf` names the arguments. */
-export function printNode<T>(node: Node<T>, level: Level<T>, nameOf: (argument: Node<T>) => string): string {
+function printNode<T>(node: Node<T>, level: Level<T>, nameOf: (argument: Node<T>) => string): string {
   const args = node.args.map(nameOf).join(", ");
   const names = Object.keys(definitionOf(level, node.op).attributes);
   const attributes = names.map((name) => `${name} = ${printAttribute(level, node, name)}`).join(", ");

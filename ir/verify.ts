@@ -16,7 +16,7 @@ import type { AttributeKind, AttributeValue, Graph, Level, Node, OpDefinition } 
 import { DTYPES, sizeOf, type TensorValue } from "./tensor/value.js";
 
 /** What is wrong, and at which node; `String(violation)` is a line for a log. */
-export class Violation {
+class Violation {
   constructor(
     /** The node's place in the graph, as the printer numbers it; undefined for outputs. */
     readonly place: number | undefined,

@@ -1,6 +1,6 @@
 /** Runs a tensor graph in the clear. Values are freed after their last use; weights are read when they are needed. */
 import type { Graph, Node } from "../graph.js";
-import { TENSOR_OPS } from "./index.js";
+import { TENSOR_OPS } from "./table.js";
 import type { TensorOp } from "./types.js";
 import { printTensorType, type TensorType, type TensorValue } from "./value.js";
 

@@ -15,19 +15,19 @@ export interface Example {
 type Shape = readonly number[];
 
 /** Shapes of few axes and elements; by default empty tensors too. */
-export function shapes(least = 0, most = 3, smallest = 0): fc.Arbitrary<number[]> {
+function shapes(least = 0, most = 3, smallest = 0): fc.Arbitrary<number[]> {
   return fc.array(fc.integer({ min: smallest, max: 4 }), { minLength: least, maxLength: most });
 }
 
 /** Shapes that broadcast to this one. */
-export function under(shape: Shape): fc.Arbitrary<number[]> {
+function under(shape: Shape): fc.Arbitrary<number[]> {
   return fc
     .tuple(fc.nat(shape.length), fc.array(fc.boolean(), { minLength: shape.length, maxLength: shape.length }))
     .map(([dropped, single]) => shape.map((n, i) => (single[i] ? 1 : n)).slice(dropped));
 }
 
 /** A tensor of a shape; whole numbers for integer types. */
-export function tensors(shape: Shape, dtype: DType = "f32", most = 10): fc.Arbitrary<TensorValue> {
+function tensors(shape: Shape, dtype: DType = "f32", most = 10): fc.Arbitrary<TensorValue> {
   const scale = isFloat(dtype) ? 8 : 1;
   const least = dtype === "bool" || dtype.startsWith("u") ? 0 : -most * scale;
   const count = sizeOf(shape);

@@ -46,7 +46,9 @@ function softmaxOf(x: TensorValue, keep: TensorValue | undefined, axis: number, 
 }
 
 const softmax: TensorOp = {
-  doc: "e^x normalised along an axis, over the elements that the boolean second argument keeps. Rows with nothing kept give 0.",
+  doc:
+    "e^x normalised along an axis, over the elements that the boolean second argument keeps. " +
+    "Rows with nothing kept give 0.",
   arity: [1, 2],
   attributes: { axis: "integer" },
   infer: ([x, keep], attributes) => {

@@ -92,7 +92,9 @@ const concatenate: TensorOp = {
 };
 
 const slice: TensorOp = {
-  doc: "Elements starts[i], starts[i] + steps[i], … before ends[i] of every axis; a negative step walks down, then an end of -1 means past element 0.",
+  doc:
+    "Elements starts[i], starts[i] + steps[i], … before ends[i] of every axis; a negative step walks down, " +
+    "then an end of -1 means past element 0.",
   arity: [1, 1],
   attributes: { starts: "integers", ends: "integers", steps: "integers" },
   infer: ([x], attributes) => {

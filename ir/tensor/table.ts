@@ -1,0 +1,33 @@
+/**
+ * The tensor level: what a model says, over real numbers. The table has one family a file; everything that works on
+ * graphs (builder, printer, parser, verifier, evaluator, documentation, law tests) is a loop over it.
+ */
+import type { Level } from "../graph.js";
+import { ELEMENTWISE } from "./ops/elementwise.js";
+import { FUSED } from "./ops/fused.js";
+import { LINEAR } from "./ops/linear.js";
+import { MOVEMENT } from "./ops/movement.js";
+import { REDUCE } from "./ops/reduce.js";
+import { SCATTER } from "./ops/scatter.js";
+import { SIGNATURE } from "./ops/signature.js";
+import type { TensorOp } from "./types.js";
+import { parseTensorType, printTensorType, type TensorType } from "./value.js";
+
+export const TENSOR_OPS = {
+  ...SIGNATURE,
+  ...ELEMENTWISE,
+  ...LINEAR,
+  ...MOVEMENT,
+  ...SCATTER,
+  ...REDUCE,
+  ...FUSED,
+} as const satisfies Record<string, TensorOp>;
+
+export type TensorOpName = keyof typeof TENSOR_OPS;
+
+export const TENSOR: Level<TensorType, TensorOp> = {
+  name: "tensor",
+  ops: TENSOR_OPS,
+  printType: printTensorType,
+  parseType: parseTensorType,
+};
