@@ -5,6 +5,7 @@
  */
 import { approximate } from "./approximate.js";
 import { canonicalise } from "./canonicalise.js";
+import { centre } from "./centre.js";
 import { fuse } from "./fuse.js";
 import { narrow } from "./narrow.js";
 import type { RewriteOptions, TensorGraph } from "./rewriter.js";
@@ -49,5 +50,11 @@ export const TENSOR_PASSES: readonly TensorPass[] = [
     why: "last before place: what it draws into owners' values is owners' work",
     after: ["approximate", "narrow"],
     run: settle,
+  },
+  {
+    name: "centre",
+    why: "after settle, which folds γ and β: what is left before a norm is sums of products with weights",
+    after: ["settle"],
+    run: centre,
   },
 ];

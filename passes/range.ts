@@ -134,7 +134,7 @@ const IMAGES: Readonly<Record<string, Interval>> = {
  * What values of trained transformers are assumed to stay within where nothing is measured. A product is of a normalised
  * value with a weight matrix; sums add up, so that a residual stream grows with its depth.
  */
-export const ASSUMED = { weight: 4, embedding: 4, normalised: 16, product: 32, largest: 2048 } as const;
+export const ASSUMED = { weight: 4, embedding: 4, normalised: 16, product: 28, largest: 2048 } as const;
 
 /** Ranges from the structure alone. `ownerOf` says who gives an input. */
 export function structuralRanges(
@@ -150,7 +150,7 @@ export function structuralRanges(
     if (node.op === "layerNorm" || node.op === "rmsNorm") {
       const epsilon = node.attributes.epsilon as number;
       const high = (args[0] / 4) ** 2;
-      variances.set(node, { low: Math.max(epsilon, 2 ** -5), high: Math.max(1, high) });
+      variances.set(node, { low: Math.max(epsilon, 2 ** -4), high: Math.max(1, high) });
     }
   }
   const ranges = new Map([...bounds].map(([node, bound]): [TensorNode, Interval] => [node, [-bound, bound]]));

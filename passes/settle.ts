@@ -1,10 +1,8 @@
 /**
  * The pass `settle`: work that an owner can do before sharing is drawn to the owner. Scalar factors go into weights;
- * the γ and β of a norm go into the next weights where all users are products with weights (pre-norm models), so that
- * the norm's own product is one multiplication less. It runs after `approximate`, which puts log₂e into the scores,
+ * the γ and β of a norm go into the next weights, so that a product follows a norm without another one between. It runs after `approximate`, which puts log₂e into the scores,
  * and before `place`, which cuts the graph where the owners' work ends.
  */
-import { usersOf } from "../ir/graph.js";
 import { CANONICAL } from "./canonicalise.js";
 import { type RewriteOptions, Rewriter, rewriteWith, type TensorGraph, type TensorNode } from "./rewriter.js";
 import { FACTORS } from "./rules/factors.js";
@@ -14,26 +12,18 @@ export function settle(graph: TensorGraph, options: RewriteOptions = {}): Tensor
   return rewriteWith(foldAffine(rewriteWith(graph, rules, options)), rules, options);
 }
 
-/** n · γ + β before products with weights only becomes n, and γ and β go into the weights and the biases. */
+/**
+ * n · γ + β before a product with a weight becomes n, and γ and β go into the weight and the bias. Where the value has
+ * other users too (the residual branch of post-norm models), those keep the product with γ, off the critical path.
+ */
 function foldAffine(graph: TensorGraph): TensorGraph {
-  const users = usersOf(graph);
-  const outputs = new Set(graph.outputs.map((output) => output.node));
   const rewriter = new Rewriter([]);
   const made = new Map<TensorNode, TensorNode>();
-  const onlyProducts = (y: TensorNode): boolean =>
-    !outputs.has(y) &&
-    users
-      .get(y)!
-      .every(
-        (user) =>
-          (user.op === "matmul" && user.args[0] === y && user.args[1].type.shape.length === 2) ||
-          (slicesRows(user) && onlyProducts(user)),
-      );
-  const foldable = (y: TensorNode) => onlyProducts(slicesRows(y) ? y.args[0] : y);
   let changed = false;
   for (const node of graph.nodes) {
     const args = node.args.map((argument) => made.get(argument)!);
-    const affine = node.op === "matmul" && foldable(node.args[0]) ? affineOf(args[0], rewriter) : undefined;
+    const weighted = node.op === "matmul" && node.args[1].type.shape.length === 2;
+    const affine = weighted ? affineOf(args[0], rewriter) : undefined;
     const folded =
       affine !== undefined && rewriter.isStatic(args[1]) ? foldInto(node, args[1], affine, rewriter) : undefined;
     changed ||= folded !== undefined;

@@ -15,7 +15,7 @@ import { ANGLE_BITS, seriesAttributes } from "./series.js";
 
 /** Buckets grow by this factor: a series of few harmonics covers a factor of 4. */
 const BASE = 4;
-const SECRET_FRACTION = 14;
+const SECRET_FRACTION = 12;
 const HARMONICS = 7;
 /** Fractional bits of the finest public table. */
 const WIDEST_TABLE = 24;
@@ -126,7 +126,7 @@ function bucketSeries(
   // The tables hold numbers near 1; the power of two that makes them so goes into the label.
   const magnitude = scale * start ** exponent;
   const shift = Math.round(Math.log2(magnitude));
-  const publicFraction = Math.min(WIDEST_TABLE, Math.max(4, fraction + 2 + shift));
+  const publicFraction = Math.min(WIDEST_TABLE, Math.max(4, fraction + 1 + shift));
   const bits = { publicFraction, secretFraction: SECRET_FRACTION };
   const table = lowering.emit("series", [angle], seriesAttributes(series, bits, magnitude / 2 ** shift));
   const value = lowering.emit("relabel", [table], { fraction: publicFraction + SECRET_FRACTION - shift });

@@ -18,11 +18,14 @@ export interface Stretch {
   readonly exponent: number;
 }
 
+/** Factors of a stretch. A factor costs nothing but bits of the argument that a series does not read. */
+const ODD_FACTORS = [1, 3, 5, 7, 9, 11, 13, 15] as const;
+
 /** The stretch whose period 2^p/a is nearest to a wanted period, with a small factor. */
 export function stretchFor(period: number): Stretch {
   let best: Stretch = { factor: 1, exponent: 0 };
   const distance = ({ factor, exponent }: Stretch) => Math.abs(Math.log(2 ** exponent / factor / period));
-  for (const factor of [1, 3, 5, 7]) {
+  for (const factor of ODD_FACTORS) {
     for (let exponent = -12; exponent <= 12; exponent++) {
       if (distance({ factor, exponent }) < distance(best) - 1e-9) {
         best = { factor, exponent };
