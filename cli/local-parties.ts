@@ -7,7 +7,8 @@ import { type ChildProcess, fork } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fail } from "../ir/diagnostics.js";
+import { CATALOGUE } from "../ir/catalogue.js";
+import { fail, PumacError } from "../ir/diagnostics.js";
 import { type Address, dial } from "../runtime/connect.js";
 import { createIdentities, type Identity } from "../runtime/identity.js";
 import { SocketTransport } from "../runtime/socket-transport.js";
@@ -45,6 +46,7 @@ export async function withLocalParties<T>(
   const base = tmpdir().length > LONGEST_FOLDER ? "/tmp" : tmpdir();
   const folder = mkdtempSync(join(base, "pumac-"));
   const children: ChildProcess[] = [];
+  const told: Told[] = [];
   const transports: OwnerTransports = {
     model: new SocketTransport("model", options.timeout),
     data: new SocketTransport("data", options.timeout),
@@ -57,14 +59,14 @@ export async function withLocalParties<T>(
   };
   const forget = onInterrupt(cleanUp);
   try {
-    await connectAll(options, folder, children, transports);
+    await connectAll(options, folder, children, told, transports);
     const result = await work(transports);
     await Promise.all([transports.model.close(), transports.data.close()]);
     return result;
   } catch (error) {
     transports.model.abort(error);
     transports.data.abort(error);
-    throw error;
+    throw await causeOf(error, children, told);
   } finally {
     await Promise.all(children.map(ended));
     cleanUp();
@@ -76,6 +78,7 @@ async function connectAll(
   { planPath, tls, timeout, onStarted }: LocalPartiesOptions,
   folder: string,
   children: ChildProcess[],
+  told: Told[],
   transports: OwnerTransports,
 ): Promise<void> {
   const peers: readonly PeerName[] = [...PARTIES, "model", "data"];
@@ -86,6 +89,11 @@ async function connectAll(
       children.push(child);
       const listenAt: Address = tls ? { host: "127.0.0.1", port: 0 } : { path: join(folder, `${party}.sock`) };
       const start: ToParty = { kind: "start", party, planPath, listenAt, identity: identities.get(party), timeout };
+      child.on("message", (message: FromParty) => {
+        if (message.kind === "failed") {
+          told.push(message);
+        }
+      });
       return listening(party, child, start);
     }),
   );
@@ -99,6 +107,34 @@ async function connectAll(
       PARTIES.map((party) => dial(transports[owner], party, known[party], identities.get(owner), timeout)),
     ),
   );
+}
+
+/** What a party said before it gave up. */
+type Told = Extract<FromParty, { kind: "failed" }>;
+
+/** How long to wait for what the parties have to say about a lost connection, in milliseconds. */
+const HEARING = 400;
+
+/**
+ * Why a session really ended. A lost connection has a cause that some party knows better than we: a process that was
+ * ended by a signal, a reason that a party stated, a party that another found silent.
+ */
+async function causeOf(error: unknown, children: readonly ChildProcess[], told: readonly Told[]): Promise<unknown> {
+  if (!(error instanceof PumacError) || error.exitCode !== CATALOGUE.E0601.exit) {
+    return error;
+  }
+  await new Promise((resolve) => setTimeout(resolve, HEARING));
+  const ended = PARTIES.find((_, i) => children[i] !== undefined && children[i].signalCode !== null);
+  if (ended !== undefined) {
+    const why = `its process was ended by ${children[PARTIES.indexOf(ended)].signalCode}`;
+    return fail({ code: "E0601", what: `${ended} is gone`, where: ended, why, fix: "start a new session" });
+  }
+  const bug = told.find((each) => each.bug !== undefined)?.bug;
+  const stated = told.flatMap(({ diagnostics }) => diagnostics);
+  const cause =
+    stated.find(({ code }) => CATALOGUE[code].exit !== CATALOGUE.E0601.exit) ??
+    stated.find(({ code }) => code === "E0602");
+  return bug !== undefined ? new Error(`in a party: ${bug}`) : cause !== undefined ? fail(cause) : error;
 }
 
 /** Starts a party; resolves with its address when it listens, rejects with its reason when it gives up before. */
