@@ -1,8 +1,8 @@
 /** Runs a tensor graph in the clear. Values are freed after their last use; weights are read when they are needed. */
 import type { Graph, Node } from "../graph.js";
 import { TENSOR_OPS } from "./table.js";
-import type { TensorOp } from "./types.js";
-import { printTensorType, type TensorType, type TensorValue } from "./value.js";
+import { sameShape, type TensorOp } from "./types.js";
+import { isFloat, printTensorType, type TensorType, type TensorValue } from "./value.js";
 
 /** The weights of a model, by parameter name: read one at a time, never all in memory. */
 export interface WeightStore {
@@ -18,7 +18,10 @@ const NO_WEIGHTS: WeightStore = {
   },
 };
 
-/** The outputs by name. `observe` sees every node's value with its arguments, in order. */
+/**
+ * The outputs by name. A given value must have the declared shape, and be of a float type where one is declared: which
+ * one is a label, because passes forget it. `observe` sees every node's value with its arguments, in order.
+ */
 export function evaluateGraph(
   graph: Graph<TensorType>,
   inputs: InputLookup,
@@ -55,8 +58,8 @@ function sourceOf(node: Node<TensorType>, inputs: InputLookup, weights: WeightSt
   if (value === undefined) {
     throw new Error(`no value for input '${name}'`);
   }
-  const [given, declared] = [printTensorType(value), printTensorType(node.type)];
-  if (given !== declared) {
+  if (!sameShape(value.shape, node.type.shape) || isFloat(value.dtype) !== isFloat(node.type.dtype)) {
+    const [given, declared] = [printTensorType(value), printTensorType(node.type)];
     throw new Error(`${node.op} '${name}' is ${given}, but the graph declares ${declared}`);
   }
   return value;
