@@ -18,6 +18,7 @@ import { type Calibration, calibrate, type ModelInputs, type SecretInputs } from
 import { emit } from "./emit.js";
 import { importModel } from "./import.js";
 import { lower, type Precision } from "./lower/index.js";
+import { DEFAULT_NETWORK, linkCost, type Network } from "./network.js";
 import { compileTensors, isPublicByName } from "./pipeline.js";
 
 export interface CompileOptions {
@@ -33,6 +34,8 @@ export interface CompileOptions {
   /** Inputs to calibrate ranges with. */
   readonly calibration?: readonly ModelInputs[];
   readonly precision?: Precision;
+  /** The network that the plan is for: it decides where bytes are bought with rounds. */
+  readonly network?: Network;
   /** False for cost questions: weights are never read. */
   readonly weights?: boolean;
   /** Called with the text of every graph on the way. */
@@ -86,7 +89,7 @@ function lowerPlaced(
     inputs: new Map(names.map((name) => [name, inputOf(name)])),
   });
   options.dump?.("50-lower", print(lowered.graph, SHARE));
-  const share = levels(lowered.graph, lowered.bounds);
+  const share = levels(lowered.graph, lowered.bounds, linkCost(options.network ?? DEFAULT_NETWORK));
   options.dump?.("51-levels", print(share, SHARE));
   const violations = verify(share, SHARE);
   if (violations.length > 0) {

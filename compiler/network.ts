@@ -80,3 +80,8 @@ function busiestCard(links: Readonly<Record<string, number>>): number {
   }
   return Math.max(...cards.values());
 }
+
+/** What a round and a byte cost on a network. */
+export function linkCost({ bandwidth, roundTrip }: Network): { secondsPerRound: number; secondsPerByte: number } {
+  return { secondsPerRound: roundTrip / 2, secondsPerByte: 8 / bandwidth };
+}

@@ -29,11 +29,27 @@ interface Needs {
   readonly wide: Map<ShareNode, number>;
 }
 
-/** The program with all rings planned. `bounds` are the largest absolute values of nodes, in reals. */
-export function levels(graph: Graph<ShareType>, bounds: ReadonlyMap<ShareNode, number>): Graph<ShareType> {
-  const planner = new Planner(graph, boundsOf(graph, bounds));
-  return planner.plan();
+/** What a round and a byte on a link cost: the network that the plan is for. */
+export interface LinkCost {
+  readonly secondsPerRound: number;
+  readonly secondsPerByte: number;
 }
+
+/**
+ * The program with all rings planned: first the fewest rounds that rings allow, then every further `widen` that makes
+ * the plan faster on the given network. `bounds` are the largest absolute values of nodes, in reals.
+ */
+export function levels(
+  graph: Graph<ShareType>,
+  bounds: ReadonlyMap<ShareNode, number>,
+  link: LinkCost,
+): Graph<ShareType> {
+  const planner = new Planner(graph, boundsOf(graph, bounds));
+  return planner.plan(link);
+}
+
+/** Groups of like values that are tried for a further `widen`, the most promising first. */
+const TRIALS = 48;
 
 class Planner {
   private readonly users: ReadonlyMap<ShareNode, readonly ShareNode[]>;
@@ -48,14 +64,87 @@ class Planner {
     this.outputs = new Set(graph.outputs.map((output) => output.node));
   }
 
-  plan(): Graph<ShareType> {
+  plan(link: LinkCost): Graph<ShareType> {
+    return this.rebuild(this.improve(this.mendAll(), link));
+  }
+
+  /** Mends violations until none is left. */
+  private mendAll(): Needs {
     for (let needs = this.needs(); ; needs = this.needs()) {
       const violated = this.violation(needs);
       if (violated === undefined) {
-        return this.rebuild(needs);
+        return needs;
       }
       this.mend(violated, needs);
     }
+  }
+
+  /** Widens whole groups of like values (the same place of every layer) where that saves time on the network. */
+  private improve(start: Needs, link: LinkCost): Needs {
+    let needs = start;
+    let best = this.seconds(needs, link);
+    for (const group of this.likeValues(needs).slice(0, TRIALS)) {
+      const before = new Map(this.widenings);
+      for (const node of group) {
+        this.widenings.set(node, { limit: this.rangeRing(node) });
+      }
+      const next = this.needs();
+      const seconds = this.violation(next) === undefined ? this.seconds(next, link) : Number.POSITIVE_INFINITY;
+      if (seconds < best) {
+        [needs, best] = [next, seconds];
+      } else {
+        this.widenings.clear();
+        for (const [node, widening] of before) {
+          this.widenings.set(node, widening);
+        }
+      }
+    }
+    return needs;
+  }
+
+  /** Masked values that carry more bits than their range needs, grouped by what they are in their layer. */
+  private likeValues(needs: Needs): ShareNode[][] {
+    const groups = new Map<string, { nodes: ShareNode[]; bits: number }>();
+    const ordinals = new Map<string, number>();
+    for (const node of this.graph.nodes) {
+      const ordinal = ordinals.get(node.origin) ?? 0;
+      ordinals.set(node.origin, ordinal + 1);
+      const spare = node.type.kind === "masked" ? needs.ring.get(node)! - this.rangeRing(node) : 0;
+      if (spare >= 4 && this.mayWiden(node, this.rangeRing(node), needs) && !this.widenings.has(node)) {
+        const kind = / \((\w+)\)$/.exec(node.origin)?.[1] ?? "";
+        const key = `${kind} ${node.op} ${ordinal} [${node.type.shape.join(",")}]`;
+        const group = groups.get(key) ?? { nodes: [], bits: 0 };
+        group.nodes.push(node);
+        group.bits += spare * sizeOf(node.type.shape);
+        groups.set(key, group);
+      }
+    }
+    return [...groups.values()].sort((a, b) => b.bits - a.bits).map(({ nodes }) => nodes);
+  }
+
+  /** Time on the network: rounds, and the busiest link's bytes. */
+  private seconds(needs: Needs, link: LinkCost): number {
+    let online = 0;
+    let offline = 0;
+    const typeOf = (node: ShareNode): ShareType =>
+      isWord(node.type) ? { ...node.type, ring: Math.min(WORD, needs.ring.get(node)!) } : node.type;
+    for (const node of this.graph.nodes) {
+      const own = typeOf(node);
+      const args = node.args.map((argument, i) => {
+        const needed = this.demandOf(node, i, needs.ring);
+        return isWord(argument.type) ? { ...argument.type, ring: Math.max(1, needed) } : argument.type;
+      });
+      const cost = SHARE.ops[node.op].cost(args, node.attributes, own);
+      online += cost.online;
+      offline += cost.offline;
+      const wide = needs.wide.get(node);
+      if (wide !== undefined && isWord(own) && wide > own.ring) {
+        const bytes = (sizeOf(own.shape) * (wide - own.ring)) / 8;
+        online += bytes;
+        offline += 2 * bytes;
+      }
+    }
+    return this.depth(needs) * link.secondsPerRound + (2 * online + offline) * link.secondsPerByte;
   }
 
   /** Bits that hold the value's range: its integer bits, a sign, and one to spare for `widen`. */
@@ -190,11 +279,11 @@ class Planner {
 
   private score({ node, limit }: { node: ShareNode; limit: number }, needs: Needs): { depth: number; bits: number } {
     const gained = Math.min(WORD, needs.ring.get(node)!) - Math.max(this.rangeRing(node), 2);
-    return { depth: this.depthWith(node, limit, needs), bits: gained * sizeOf(node.type.shape) };
+    return { depth: this.depth(needs, node, limit), bits: gained * sizeOf(node.type.shape) };
   }
 
-  /** The longest chain of openings of the program, were this value widened. */
-  private depthWith(extra: ShareNode, limit: number, needs: Needs): number {
+  /** The longest chain of openings of the program, were `extra` widened for users that need more than `limit`. */
+  private depth(needs: Needs, extra?: ShareNode, limit = 0): number {
     const depth = new Map<ShareNode, number>();
     let most = 0;
     for (const user of this.graph.nodes) {
