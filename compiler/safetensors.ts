@@ -163,7 +163,7 @@ export function decodeElements(bytes: Uint8Array, dtype: DType, size: number): F
 }
 
 /** IEEE 754 binary16. */
-export function halfToNumber(bits: number): number {
+function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;
   const fraction = bits & 0x3ff;
@@ -174,7 +174,7 @@ export function halfToNumber(bits: number): number {
 }
 
 /** The upper half of a binary32. */
-export function bfloatToNumber(bits: number): number {
+function bfloatToNumber(bits: number): number {
   const view = new DataView(new ArrayBuffer(4));
   view.setUint32(0, bits << 16);
   return view.getFloat32(0);

@@ -40,6 +40,11 @@ export function isTuple(item: Item): item is readonly Item[] {
   return Array.isArray(item);
 }
 
+/** The tensors of an item, in order. */
+export function flatten(item: Item): readonly Value[] {
+  return isTuple(item) ? item.flatMap(flatten) : [item];
+}
+
 /** The malformed-module error at the operation. */
 export function malformed(call: Call, what: string): PumacError {
   return fail({ code: "E0302", what: `${call.operation.name}: ${what}`, where: call.where });
@@ -67,7 +72,7 @@ export function integers(call: Call, name: string, missing?: readonly number[]):
   return integersOf(call, name, attribute);
 }
 
-export function integersOf(call: Call, name: string, attribute: Attribute): readonly number[] {
+function integersOf(call: Call, name: string, attribute: Attribute): readonly number[] {
   switch (attribute.kind) {
     case "denseArray":
       return attribute.values.map((text) => integerOf(call, name, text));
@@ -112,11 +117,6 @@ export function integer(call: Call, name: string, missing?: number): number {
     throw malformed(call, `attribute '${name}' is not one integer`);
   }
   return values[0];
-}
-
-export function flag(call: Call, name: string): boolean {
-  const attribute = attributeOf(call.operation.attributes, name);
-  return attribute?.kind === "unit" || (attribute?.kind === "boolean" && attribute.value);
 }
 
 /** A string, symbol or enumeration attribute. */

@@ -27,7 +27,7 @@ const ELEMENTS: Readonly<Record<string, DType>> = {
 };
 
 /** The dtype of MLIR's element type; undefined for what pumac has no tensors of (complex, quantised, 4-bit, …). */
-export function dtypeOfElement(element: string): DType | undefined {
+function dtypeOfElement(element: string): DType | undefined {
   return Object.hasOwn(ELEMENTS, element) ? ELEMENTS[element] : undefined;
 }
 
@@ -60,7 +60,7 @@ export function staticType(type: Type, where: string): StaticType {
 /** What to do about a shape-polymorphic module. */
 export const STATIC_SHAPES = {
   why: "the module was exported with symbolic dimensions; a plan has fixed shapes",
-  fix: "lower it for fixed shapes: jax.jit(f).lower(*[jax.ShapeDtypeStruct((1, 128), 'int32'), …]).as_text(debug_info=True)",
+  fix: "lower it for fixed shapes: jax.jit(f).lower(jax.ShapeDtypeStruct((1, 128), 'int32'), …).as_text()",
 } as const;
 
 /** The tensor of a dense literal: rank 0 if it is a splat, else of the declared shape. */
@@ -88,7 +88,8 @@ function decodeHex(text: string, type: StaticType, size: number, where: string):
     return { dtype: type.dtype, shape: [], data: decodeElements(bytes, type.dtype, 1) };
   }
   if (bytes.length !== width * size) {
-    const what = `a constant has ${bytes.length} bytes; [${type.shape.join(", ")}] of ${type.dtype} has ${width * size}`;
+    const wanted = `[${type.shape.join(", ")}] of ${type.dtype} has ${width * size}`;
+    const what = `a constant has ${bytes.length} bytes; ${wanted}`;
     throw fail({ code: "E0302", what, where });
   }
   return { ...type, data: decodeElements(bytes, type.dtype, size) };

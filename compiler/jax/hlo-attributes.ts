@@ -25,11 +25,11 @@ export function regionCount(opcode: string): number {
   return { reduce: 1, "reduce-window": 1, sort: 1, map: 1, while: 2, scatter: 1 }[opcode] ?? 0;
 }
 
-export function integersAttribute(values: readonly (string | number)[]): Attribute {
+function integersAttribute(values: readonly (string | number)[]): Attribute {
   return { kind: "denseArray", element: "i64", values: values.map(String) };
 }
 
-export function integerAttribute(value: string | number | undefined, missing = "0"): Attribute {
+function integerAttribute(value: string | number | undefined, missing = "0"): Attribute {
   return { kind: "number", text: String(value ?? missing) };
 }
 
@@ -61,6 +61,15 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   }),
   dot: dotAttributes,
   gather: gatherAttributes,
+  scatter: (_, { scatterDimensionNumbers: numbers }) => ({
+    scatter_dimension_numbers: structure("stablehlo.scatter", {
+      update_window_dims: numbers?.updateWindowDims ?? [],
+      inserted_window_dims: numbers?.insertedWindowDims ?? [],
+      scatter_dims_to_operand_dims: numbers?.scatterDimsToOperandDims ?? [],
+      index_vector_dim: [numbers?.indexVectorDim ?? 0],
+      input_batching_dims: numbers?.inputBatchingDims ?? [],
+    }),
+  }),
   convolution: convolutionAttributes,
   "reduce-window": (_, { window }) => windowAttributes(window?.dimensions ?? [], true),
   "get-tuple-element": (_, { tupleIndex }) => ({ index: integerAttribute(tupleIndex) }),
@@ -159,9 +168,27 @@ function convolutionLayouts(numbers: ConvolutionNumbers | undefined): Attribute 
   };
   return {
     kind: "convolution",
-    input: layout([["b", numbers?.inputBatchDimension], ["f", numbers?.inputFeatureDimension]], numbers?.inputSpatialDimensions ?? []), // biome-ignore format: one line
-    kernel: layout([["i", numbers?.kernelInputFeatureDimension], ["o", numbers?.kernelOutputFeatureDimension]], numbers?.kernelSpatialDimensions ?? []), // biome-ignore format: one line
-    output: layout([["b", numbers?.outputBatchDimension], ["f", numbers?.outputFeatureDimension]], numbers?.outputSpatialDimensions ?? []), // biome-ignore format: one line
+    input: layout(
+      [
+        ["b", numbers?.inputBatchDimension],
+        ["f", numbers?.inputFeatureDimension],
+      ],
+      numbers?.inputSpatialDimensions ?? [],
+    ),
+    kernel: layout(
+      [
+        ["i", numbers?.kernelInputFeatureDimension],
+        ["o", numbers?.kernelOutputFeatureDimension],
+      ],
+      numbers?.kernelSpatialDimensions ?? [],
+    ),
+    output: layout(
+      [
+        ["b", numbers?.outputBatchDimension],
+        ["f", numbers?.outputFeatureDimension],
+      ],
+      numbers?.outputSpatialDimensions ?? [],
+    ),
   };
 }
 

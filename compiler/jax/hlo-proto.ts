@@ -86,6 +86,13 @@ export interface InstructionProto {
     readonly operandBatchingDims: readonly string[];
     readonly startIndicesBatchingDims: readonly string[];
   };
+  readonly scatterDimensionNumbers?: {
+    readonly updateWindowDims: readonly string[];
+    readonly insertedWindowDims: readonly string[];
+    readonly scatterDimsToOperandDims: readonly string[];
+    readonly indexVectorDim?: string;
+    readonly inputBatchingDims: readonly string[];
+  };
   readonly gatherSliceSizes: readonly string[];
   readonly id?: string;
   readonly operandIds: readonly string[];

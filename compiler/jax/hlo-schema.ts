@@ -70,6 +70,14 @@ message GatherDimensionNumbers {
   repeated int64 operand_batching_dims = 5;
   repeated int64 start_indices_batching_dims = 6;
 }
+message ScatterDimensionNumbers {
+  repeated int64 update_window_dims = 1;
+  repeated int64 inserted_window_dims = 2;
+  repeated int64 scatter_dims_to_operand_dims = 3;
+  int64 index_vector_dim = 4;
+  repeated int64 input_batching_dims = 5;
+  repeated int64 scatter_indices_batching_dims = 6;
+}
 message ConvolutionDimensionNumbers {
   int64 kernel_input_feature_dimension = 3;
   int64 kernel_output_feature_dimension = 4;
@@ -117,6 +125,7 @@ message HloInstructionProto {
   repeated int64 control_predecessor_ids = 37;
   repeated int64 called_computation_ids = 38;
   bytes backend_config = 43;
+  ScatterDimensionNumbers scatter_dimension_numbers = 48;
   int64 feature_group_count = 50;
   int64 batch_group_count = 58;
   bool is_stable = 60;

@@ -103,7 +103,10 @@ class Converter implements Reading {
     }
     const computation = this.computations.get(id);
     if (computation === undefined || this.open.has(id) || this.open.size > DEEPEST) {
-      throw this.broken(computation === undefined ? `computation ${id} is missing` : "computations call themselves", "module"); // biome-ignore format: one line
+      throw this.broken(
+        computation === undefined ? `computation ${id} is missing` : "computations call themselves",
+        "module",
+      );
     }
     this.open.add(id);
     const region = this.convert(computation);
@@ -179,7 +182,9 @@ class Converter implements Reading {
       return [this.conditional(instruction, common, type)];
     }
     const attributes = attributesOf(this, instruction);
-    const called = instruction.calledComputationIds;
+    // A loop's body comes before its condition.
+    const called =
+      opcode === "while" ? [...instruction.calledComputationIds].reverse() : instruction.calledComputationIds;
     const regions = called.slice(0, regionCount(opcode)).map((each) => this.region(each));
     const whole: Operation = { ...common, attributes, regions, results: [`%${id}`], resultTypes: [type] };
     if (!SPREAD.has(opcode) || type.kind !== "tuple") {
@@ -187,7 +192,17 @@ class Converter implements Reading {
     }
     const results = type.types.map((_, i) => `%${id}.part#${i}`);
     const spread = { ...whole, results, resultTypes: type.types };
-    return [spread, { ...common, name: "stablehlo.tuple", operands: results, operandTypes: type.types, results: [`%${id}`], resultTypes: [type] }]; // biome-ignore format: one line
+    return [
+      spread,
+      {
+        ...common,
+        name: "stablehlo.tuple",
+        operands: results,
+        operandTypes: type.types,
+        results: [`%${id}`],
+        resultTypes: [type],
+      },
+    ];
   }
 
   /** Each branch computation takes one operand; StableHLO's branches see it from inside. */
@@ -204,7 +219,13 @@ class Converter implements Reading {
         resultTypes: [type],
         position: common.position,
       };
-      const give: Operation = { ...EMPTY, name: "stablehlo.return", operands: ["%branch"], operandTypes: [type], position: common.position }; // biome-ignore format: one line
+      const give: Operation = {
+        ...EMPTY,
+        name: "stablehlo.return",
+        operands: ["%branch"],
+        operandTypes: [type],
+        position: common.position,
+      };
       return { args: [], operations: [call, give] };
     });
     const [first] = common.operandTypes;

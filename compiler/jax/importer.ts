@@ -12,6 +12,7 @@ import {
   attributeOf,
   type Call,
   type Context,
+  flatten,
   type Item,
   isTuple,
   malformed,
@@ -37,8 +38,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   ...ORDERS,
 };
 
-/** The operations that the importer knows, for documentation and tests. */
-export const KNOWN_OPERATIONS: readonly string[] = [...Object.keys(RULES), ...Object.keys(CONTROL)].sort();
+/** The operations that the importer knows. */
+const KNOWN_OPERATIONS: readonly string[] = [...Object.keys(RULES), ...Object.keys(CONTROL)].sort();
 
 /** An argument of the entry function. */
 export interface Argument {
@@ -149,7 +150,12 @@ export class Importer implements Context {
       this.functions.get(wanted) ?? (this.functions.size === 1 ? [...this.functions.values()][0] : undefined);
     if (found === undefined) {
       const known = [...this.functions.keys()].slice(0, 10).join(", ");
-      throw fail({ code: "E0302", what: `the module has no function '${wanted}'`, where: this.options.file, why: `it has: ${known}` }); // biome-ignore format: one line
+      throw fail({
+        code: "E0302",
+        what: `the module has no function '${wanted}'`,
+        where: this.options.file,
+        why: `it has: ${known}`,
+      });
     }
     return found;
   }
@@ -380,10 +386,6 @@ function checkArity(call: Call, values: readonly Value[]): void {
   if (values.length !== wanted) {
     throw malformed(call, `takes ${wanted} operands, not ${values.length}`);
   }
-}
-
-function flatten(item: Item): readonly Value[] {
-  return isTuple(item) ? item.flatMap(flatten) : [item];
 }
 
 /** `jit(f)/Model/encoder/add` without the jit. */

@@ -1,5 +1,4 @@
 /** The front end for JAX: StableHLO text and HloModuleProto. */
-export { KNOWN_OPERATIONS } from "./importer.js";
 export {
   type ImportedModel,
   importHlo,
@@ -9,5 +8,3 @@ export {
   type JaxOptions,
   type SourceOptions,
 } from "./model.js";
-export { parseStableHlo } from "./parser.js";
-export { printModule } from "./printer.js";

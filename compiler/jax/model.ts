@@ -200,10 +200,12 @@ class Owners implements Ownership {
     };
   }
 
-  /** What looks wrong: unused inputs, weights without values, a module that does not say which arguments are weights. */
+  /** What looks wrong: unused inputs, weights without values, arguments of which nothing says what they are. */
   warnings(graph: Graph<TensorType>): readonly Diagnostic[] {
     const used = new Set(graph.nodes.flatMap((node) => node.args));
-    const unused = graph.nodes.filter((node) => node.op === "input" && !used.has(node) && !graph.outputs.some((o) => o.node === node)); // biome-ignore format: one line
+    const unused = graph.nodes.filter(
+      (node) => node.op === "input" && !used.has(node) && !graph.outputs.some((o) => o.node === node),
+    );
     const found: Diagnostic[] = unused.map((node) => ({
       code: "W0301",
       what: `input '${node.attributes.name}' is unused`,

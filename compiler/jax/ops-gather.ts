@@ -4,8 +4,8 @@
  * `embedding` or `gather`; the general case becomes `gatherND` over explicit positions.
  */
 import { sizeOf } from "../../ir/tensor/value.js";
-import { axes, type Call, field, integers, malformed, type Rule, unsupported } from "./context.js";
-import { sliceValue } from "./ops-movement.js";
+import { axes, type Call, field, flatten, integers, malformed, type Rule, unsupported } from "./context.js";
+import { constantStarts, sliceValue, updateAnywhere, updateAt } from "./ops-movement.js";
 import {
   constantOf,
   type Emitter,
@@ -79,7 +79,12 @@ function gather(call: Call, [x, indices]: readonly Value[]): readonly Value[] {
   const cut = range(x.shape.length).map((axis) =>
     numbers.start.includes(axis) || numbers.operandBatch.includes(axis) ? x.shape[axis] : numbers.sizes[axis],
   );
-  const source = sliceValue(emitter, x, cut.map(() => 0), cut); // biome-ignore format: one line
+  const source = sliceValue(
+    emitter,
+    x,
+    cut.map(() => 0),
+    cut,
+  );
   const batch = vectorLast.type.shape.slice(0, -1);
   const rankOut = batch.length + numbers.offset.length;
   axes(call, "offset_dims", numbers.offset, rankOut);
@@ -175,7 +180,10 @@ function positions(call: Call, x: Value, indices: TensorNode, numbers: GatherNum
     const base = componentOf(call, x, indices, numbers, axis);
     const spread = emitter.reshape(base, [...base.type.shape, ...kept.map(() => 1)]);
     const at = kept.indexOf(axis);
-    const along = at === -1 ? spread : emitter.emit("add", [spread, steps(emitter, indices, numbers.sizes[axis], kept.length - at - 1)]); // biome-ignore format: one line
+    const along =
+      at === -1
+        ? spread
+        : emitter.emit("add", [spread, steps(emitter, indices, numbers.sizes[axis], kept.length - at - 1)]);
     return emitter.reshape(emitter.whole({ node: along, shape }), [...shape, 1]);
   });
   const vectors =
@@ -229,35 +237,108 @@ function placeOffsets(
   return emitter.transpose(node, order);
 }
 
-/** Only what `x.at[i].set(rows)` writes: whole rows replaced at positions along the leading axes. */
-function scatter(call: Call, operands: readonly Value[]): readonly Value[] {
-  const [x, indices, updates] = operands;
-  const { emitter } = call.context;
+interface ScatterNumbers {
+  readonly inserted: readonly number[];
+  readonly window: readonly number[];
+  /** The operand axis that each component of an index vector is for. */
+  readonly start: readonly number[];
+  readonly vectorAxis: number;
+  readonly batched: boolean;
+}
+
+function readScatter(call: Call, x: Value, indices: Value, updates: Value): ScatterNumbers {
   const read = (name: string): readonly number[] => field(call, "scatter_dimension_numbers", name);
   const [vectorAxis = 0] = read("index_vector_dim");
-  const inserted = read("inserted_window_dims");
-  const window = read("update_window_dims");
-  const leading = range(inserted.length);
-  const last = updates?.shape.length ?? 0;
-  const trailing = range(window.length).map((i) => last - window.length + i);
-  const rows =
-    operands.length === 3 &&
-    sameShape(inserted, leading) &&
-    sameShape(read("scatter_dims_to_operand_dims"), leading) &&
-    sameShape(window, trailing) &&
-    read("input_batching_dims").length === 0 &&
-    trailing.every((axis, i) => updates.shape[axis] === x.shape[inserted.length + i]);
-  if (!rows || !replaces(call)) {
-    throw unsupported(call, "other than replacing whole rows", "build the array with jnp.where or jnp.concatenate");
+  const rank = x.shape.length;
+  const numbers: ScatterNumbers = {
+    inserted: axes(call, "inserted_window_dims", read("inserted_window_dims"), rank),
+    window: axes(call, "update_window_dims", read("update_window_dims"), updates.shape.length),
+    start: axes(call, "scatter_dims_to_operand_dims", read("scatter_dims_to_operand_dims"), rank),
+    vectorAxis,
+    batched: read("input_batching_dims").length > 0,
+  };
+  const components = vectorAxis === indices.shape.length ? 1 : indices.shape[vectorAxis];
+  const fits = numbers.batched || numbers.window.length + numbers.inserted.length === rank;
+  if (vectorAxis < 0 || components !== numbers.start.length || !fits) {
+    throw malformed(call, "the dimension numbers contradict each other or the operands");
   }
-  if (vectorAxis < 0 || vectorAxis > indices.shape.length) {
-    throw malformed(call, "'index_vector_dim' is outside the indices");
+  return numbers;
+}
+
+/** What `x.at[i].set(…)` and `.add(…)` write: one window at one place, or whole rows replaced along leading axes. */
+function scatter(call: Call, operands: readonly Value[]): readonly Value[] {
+  const [x, indices, updates] = operands;
+  if (operands.length !== 3) {
+    throw unsupported(call, "several tensors at once");
   }
+  const { emitter } = call.context;
+  const numbers = readScatter(call, x, indices, updates);
   if (sizeOf(updates.shape) === 0) {
     return [x];
   }
-  const vectors = moveLast(emitter, emitter.whole(indices), vectorAxis);
+  const vectors = moveLast(emitter, emitter.whole(indices), numbers.vectorAxis);
+  if (!numbers.batched && sizeOf(vectors.type.shape.slice(0, -1)) === 1) {
+    return [scatterOne(call, x, vectors, updates, numbers)];
+  }
+  const leading = range(numbers.inserted.length);
+  const last = updates.shape.length;
+  const trailing = range(numbers.window.length).map((i) => last - numbers.window.length + i);
+  const rows =
+    !numbers.batched &&
+    sameShape(numbers.inserted, leading) &&
+    sameShape(numbers.start, leading) &&
+    sameShape(numbers.window, trailing) &&
+    trailing.every((axis, i) => updates.shape[axis] === x.shape[numbers.inserted.length + i]);
+  if (!rows || !replaces(call)) {
+    throw unsupported(call, "other than replacing whole rows", "build the array with jnp.where or jnp.concatenate");
+  }
   return [fromNode(emitter.emit("scatterND", [emitter.whole(x), vectors, emitter.whole(updates)]))];
+}
+
+/** One window, at a place that is a constant (old values are combined with new) or data (they are replaced). */
+function scatterOne(call: Call, x: Value, vectors: TensorNode, updates: Value, numbers: ScatterNumbers): Value {
+  const { emitter } = call.context;
+  const sizes = x.shape.map(() => 1);
+  const kept = range(x.shape.length).filter((axis) => !numbers.inserted.includes(axis));
+  kept.forEach((axis, i) => {
+    sizes[axis] = updates.shape[numbers.window[i]];
+  });
+  const limits = x.shape.map((n, axis) => n - sizes[axis]);
+  if (sizeOf(sizes) !== sizeOf(updates.shape) || limits.some((limit) => limit < 0)) {
+    throw malformed(call, "the update does not fit the operand");
+  }
+  const flat = emitter.reshape(vectors, [numbers.start.length]);
+  const zero = fromNode(emitter.scalar(0, flat.type.dtype));
+  const starts = x.shape.map((_, axis) => {
+    const at = numbers.start.indexOf(axis);
+    return at === -1 ? zero : fromNode(emitter.reshape(sliceValue(emitter, fromNode(flat), [at], [at + 1]).node, []));
+  });
+  const update = fromNode(emitter.reshape(emitter.whole(updates), sizes));
+  const known = constantStarts(starts, limits);
+  if (known === undefined) {
+    if (!replaces(call)) {
+      throw unsupported(call, "combining with values at a place that is data");
+    }
+    return updateAnywhere(emitter, x, update, starts, limits);
+  }
+  const inside = starts.every((start, axis) => constantOf(start.node).data[0] === known[axis]);
+  if (!inside) {
+    // StableHLO leaves out updates that are out of bounds.
+    return x;
+  }
+  const old = sliceValue(
+    emitter,
+    x,
+    known,
+    known.map((start, axis) => start + sizes[axis]),
+  );
+  const [combined] = call.context
+    .runRegion(call.operation.regions[0], [old, update], call.scope, true)
+    .flatMap(flatten);
+  if (combined === undefined) {
+    throw malformed(call, "the update computation returns nothing");
+  }
+  return updateAt(emitter, x, { node: combined.node, shape: sizes }, known);
 }
 
 /** Does the update computation return its second argument? */

@@ -18,9 +18,7 @@ import { type Emitter, fromNode, range, type TensorNode, type Value } from "./va
 
 export const LINEAR: Readonly<Record<string, Rule>> = {
   "stablehlo.dot_general": dotGeneral,
-  "stablehlo.dot": (call, [x, y]) => [
-    contract(call, x, y, { batch: [[], []], contract: [[x.shape.length - 1], [0]] }), // biome-ignore format: one line
-  ],
+  "stablehlo.dot": (call, [x, y]) => [contract(call, x, y, { batch: [[], []], contract: [[x.shape.length - 1], [0]] })],
   "stablehlo.convolution": convolution,
 };
 
@@ -167,5 +165,7 @@ function flipped(
   const ordered = emitter.transpose(emitter.whole(emitter.cast(kernel, dtype)), order);
   const reversal = integers(call, "window_reversal", []);
   const reversed = reversal.flatMap((on, i) => (on === 0 ? [] : [i + 2]));
-  return reversed.length === 0 ? ordered : emitter.emit("reverse", [ordered], { axes: axes(call, "window_reversal", reversed, order.length) }); // biome-ignore format: one line
+  return reversed.length === 0
+    ? ordered
+    : emitter.emit("reverse", [ordered], { axes: axes(call, "window_reversal", reversed, order.length) });
 }

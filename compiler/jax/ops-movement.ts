@@ -77,7 +77,7 @@ function reshape(call: Call, [x]: readonly Value[]): readonly Value[] {
 }
 
 /** Reshapes a value of the same size; one element broadcast on paper stays so. */
-export function reshapeValue(emitter: Emitter, x: Value, shape: readonly number[]): Value {
+function reshapeValue(emitter: Emitter, x: Value, shape: readonly number[]): Value {
   if (sizeOf(x.node.type.shape) === 1 && sizeOf(shape) > 0) {
     return { node: emitter.reshape(x.node, []), shape };
   }
@@ -97,12 +97,7 @@ function broadcastInDim(call: Call, [x]: readonly Value[]): readonly Value[] {
 }
 
 /** Puts axis i of `x` at `dimensions[i]` of `shape`: a reshape (and a transpose where the axes change order). */
-export function broadcastValue(
-  emitter: Emitter,
-  x: Value,
-  dimensions: readonly number[],
-  shape: readonly number[],
-): Value {
+function broadcastValue(emitter: Emitter, x: Value, dimensions: readonly number[], shape: readonly number[]): Value {
   const full = paddedShape(x);
   const order = range(dimensions.length).sort((a, b) => dimensions[a] - dimensions[b]);
   const sorted = order.every((axis, i) => axis === i)
@@ -136,7 +131,7 @@ function transpose(call: Call, [x]: readonly Value[]): readonly Value[] {
   return [transposeValue(call.context.emitter, x, permutation)];
 }
 
-export function transposeValue(emitter: Emitter, x: Value, permutation: readonly number[]): Value {
+function transposeValue(emitter: Emitter, x: Value, permutation: readonly number[]): Value {
   const shape = permutation.map((axis) => x.shape[axis]);
   if (sizeOf(x.node.type.shape) === 1) {
     return { node: x.node, shape };
@@ -180,7 +175,7 @@ export function sliceValue(
 }
 
 /** The start of each axis if all are constants, clamped as StableHLO says; undefined where any is not. */
-function constantStarts(starts: readonly Value[], limits: readonly number[]): number[] | undefined {
+export function constantStarts(starts: readonly Value[], limits: readonly number[]): number[] | undefined {
   const known = starts.map((start) => (isConstant(start.node) ? constantOf(start.node).data[0] : undefined));
   return known.every((start) => start !== undefined)
     ? known.map((start, i) => Math.min(Math.max(start, 0), limits[i]))
@@ -203,7 +198,14 @@ function dynamicSlice(call: Call, [x, ...starts]: readonly Value[]): readonly Va
   const limits = x.shape.map((n, i) => n - sizes[i]);
   const known = constantStarts(starts, limits);
   if (known !== undefined) {
-    return [sliceValue(emitter, x, known, known.map((start, i) => start + sizes[i]))]; // biome-ignore format: one line
+    return [
+      sliceValue(
+        emitter,
+        x,
+        known,
+        known.map((start, i) => start + sizes[i]),
+      ),
+    ];
   }
   let node = emitter.whole(x);
   sizes.forEach((size, axis) => {
@@ -244,7 +246,7 @@ function dynamicUpdateSlice(call: Call, [x, update, ...starts]: readonly Value[]
 }
 
 /** At a known place: the parts before and after, axis by axis, concatenated with the update. */
-function updateAt(emitter: Emitter, x: Value, update: Value, starts: readonly number[]): Value {
+export function updateAt(emitter: Emitter, x: Value, update: Value, starts: readonly number[]): Value {
   const changed = starts.findIndex((_, i) => update.shape[i] !== x.shape[i]);
   if (changed === -1) {
     return update;
@@ -257,13 +259,24 @@ function updateAt(emitter: Emitter, x: Value, update: Value, starts: readonly nu
       x.shape.map((n, i) => (i === changed ? to : n)),
     );
   const end = starts[changed] + update.shape[changed];
-  const middle = updateAt(emitter, part(starts[changed], end), update, starts.map((start, i) => (i === changed ? 0 : start))); // biome-ignore format: one line
+  const middle = updateAt(
+    emitter,
+    part(starts[changed], end),
+    update,
+    starts.map((start, i) => (i === changed ? 0 : start)),
+  );
   const parts = [part(0, starts[changed]), middle, part(end, x.shape[changed])];
-  return fromNode(concatenateNodes(emitter, parts.map((value) => emitter.whole(value)), changed)); // biome-ignore format: one line
+  return fromNode(
+    concatenateNodes(
+      emitter,
+      parts.map((value) => emitter.whole(value)),
+      changed,
+    ),
+  );
 }
 
-/** At a place that is data: every element chooses between the old one and the update's at its distance from the start. */
-function updateAnywhere(
+/** At a place that is data: every element chooses between itself and the update's at its distance from the start. */
+export function updateAnywhere(
   emitter: Emitter,
   x: Value,
   update: Value,
@@ -301,7 +314,15 @@ function concatenate(call: Call, operands: readonly Value[]): readonly Value[] {
     throw malformed(call, `the operands differ in more than axis ${axis}`);
   }
   const { emitter } = call.context;
-  return [fromNode(concatenateNodes(emitter, operands.map((operand) => emitter.whole(operand)), axis))]; // biome-ignore format: one line
+  return [
+    fromNode(
+      concatenateNodes(
+        emitter,
+        operands.map((operand) => emitter.whole(operand)),
+        axis,
+      ),
+    ),
+  ];
 }
 
 /** Without the empty parts; one part is itself. */
@@ -369,7 +390,12 @@ function padInterior(emitter: Emitter, x: Value, axis: number, count: number, va
   const flat = x.shape.map((size, i) => (i === axis ? n * (count + 1) : size));
   const joined = fromNode(emitter.reshape(padded, flat));
   const ends = flat.map((size, i) => (i === axis ? size - count : size));
-  return sliceValue(emitter, joined, flat.map(() => 0), ends); // biome-ignore format: one line
+  return sliceValue(
+    emitter,
+    joined,
+    flat.map(() => 0),
+    ends,
+  );
 }
 
 function reverse(call: Call, [x]: readonly Value[]): readonly Value[] {

@@ -7,8 +7,8 @@ import type { Region } from "./ast.js";
 import {
   axes,
   type Call,
+  flatten,
   integers,
-  isTuple,
   malformed,
   perAxis,
   type Rule,
@@ -116,20 +116,20 @@ function reducePlain(call: Call, kind: Kind, x: Value, init: Value, reduced: rea
   const onPaper = reduced.some((axis) => padded[axis] !== x.shape[axis]);
   const node = onPaper ? emitter.whole(x) : emitter.reshape(x.node, padded);
   const result =
-    reduced.length === 0 ? node : emitter.emit(kind.reduction, [node], { axes: [...reduced].sort((a, b) => a - b), keep: false }); // biome-ignore format: one line
+    reduced.length === 0
+      ? node
+      : emitter.emit(kind.reduction, [node], { axes: [...reduced].sort((a, b) => a - b), keep: false });
   const value: Value = { node: result, shape };
-  return isIdentity(kind, init) ? value : emitter.elementwise(kind.combine, [value, { node: emitter.reshape(init.node, []), shape: [] }]); // biome-ignore format: one line
+  return isIdentity(kind, init)
+    ? value
+    : emitter.elementwise(kind.combine, [value, { node: emitter.reshape(init.node, []), shape: [] }]);
 }
 
 /** The region on whole tensors: its scalars become tensors of the operands' shape. */
 function applyRegion(call: Call, operands: readonly Value[]): readonly Value[] {
   const results = call.context.runRegion(call.operation.regions[0], operands, call.scope, true);
-  return results.map((result) => {
-    if (isTuple(result)) {
-      throw unsupported(call, "regions that return tuples");
-    }
-    return result;
-  });
+  // HLO's regions return several results as one tuple.
+  return results.flatMap(flatten);
 }
 
 /** More operations than this are no reduction that belongs in a plan. */
@@ -167,7 +167,13 @@ function halve(call: Call, parts: readonly Value[], length: number): Value[] {
   const pick = (x: Value, from: number, to: number, step: number): Value => {
     const starts = x.shape.map((_, axis) => (axis === 0 ? from : 0));
     const ends = x.shape.map((n, axis) => (axis === 0 ? to : n));
-    return sliceValue(emitter, x, starts, ends, starts.map((_, axis) => (axis === 0 ? step : 1))); // biome-ignore format: one line
+    return sliceValue(
+      emitter,
+      x,
+      starts,
+      ends,
+      starts.map((_, axis) => (axis === 0 ? step : 1)),
+    );
   };
   const combined = applyRegion(call, [
     ...parts.map((part) => pick(part, 0, even, 2)),
@@ -185,7 +191,7 @@ const SAMPLES: readonly (readonly [number, number, number, number])[] = [-2, 0, 
   [-2, 0, 1.5].flatMap((b) => [[a, 3, b, 5] as const, [a, 5, b, 3] as const]),
 );
 
-/** `reduce` over (values, positions) whose region keeps the larger (or smaller) value's position, the first of equals. */
+/** `reduce` over (values, positions) whose region keeps the larger (or smaller) value, of equals the first. */
 function argumentOfExtreme(
   call: Call,
   inputs: readonly Value[],
@@ -313,7 +319,6 @@ function windowByRegion(
     shape.length !== window.size.length ||
     reach.some((n, i) => n + (window.size[i] - 1) * window.dilations[i] > padded[0].shape[i])
   ) {
-    // biome-ignore format: one line
     throw malformed(call, `windows do not give [${shape.join(", ")}]`);
   }
   let level = range(count).map((place) => {

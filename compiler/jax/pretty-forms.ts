@@ -317,7 +317,7 @@ function parseConvolution(reader: Reader, name: string, count: number): Body {
   return { name, operands, attributes, regions: [], ...parseTypes(scanner, name, operands.length, count) };
 }
 
-/** `sdy.mesh @mesh = <…>`: how a module is spread over devices. One device runs ours, so it is read and kept as text. */
+/** `sdy.mesh @mesh = <…>`: how a module is spread over devices. Ours runs on one: read, and kept as text. */
 function parseMesh(reader: Reader, name: string): Body {
   const { scanner } = reader;
   const symbol = parseSymbol(scanner);

@@ -58,7 +58,7 @@ function printDictionary(attributes: Attributes, open = "{", close = "}"): strin
   return `${open}${entries.join(", ")}${close}`;
 }
 
-export function printAttribute(attribute: Attribute): string {
+function printAttribute(attribute: Attribute): string {
   switch (attribute.kind) {
     case "number":
       return attribute.type === undefined ? attribute.text : `${attribute.text} : ${printType(attribute.type)}`;

@@ -6,9 +6,11 @@ import { fail } from "../../ir/diagnostics.js";
 
 const BYTECODE = [0x4d, 0x4c, 0xef, 0x52];
 const EXPORT_FIX =
-  "python -c \"import jax, sys; print(jax.export.deserialize(open(sys.argv[1], 'rb').read()).mlir_module())\" FILE > model.mlir";
+  "python -c \"import jax, sys; print(jax.export.deserialize(open(sys.argv[1], 'rb').read()).mlir_module())\" " +
+  "FILE > model.mlir";
 const BYTECODE_FIX =
-  "write the text instead: open('model.mlir', 'w').write(jax.jit(f).lower(*args).as_text(debug_info=True)), or stablehlo-translate --deserialize FILE > model.mlir";
+  "write the text instead: open('model.mlir', 'w').write(jax.jit(f).lower(*args).as_text(debug_info=True)), " +
+  "or stablehlo-translate --deserialize FILE > model.mlir";
 
 /** Throws E0301 for MLIR bytecode, a jax.export blob, an ONNX-unlike binary or HLO text; returns for anything else. */
 export function refuseOtherForms(bytes: Uint8Array, file: string): void {

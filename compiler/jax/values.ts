@@ -10,7 +10,7 @@
 import { fail } from "../../ir/diagnostics.js";
 import { type Attributes, Builder, definitionOf, type Node } from "../../ir/graph.js";
 import { TENSOR } from "../../ir/tensor/index.js";
-import { type DType, isFloat, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
+import { type DType, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
 
 export type TensorNode = Node<TensorType>;
 
@@ -135,7 +135,7 @@ export function sameShape(a: readonly number[], b: readonly number[]): boolean {
 }
 
 /** Numpy's broadcasting rule; throws E0302 where the shapes do not fit. */
-export function broadcastShapes(a: readonly number[], b: readonly number[]): readonly number[] {
+function broadcastShapes(a: readonly number[], b: readonly number[]): readonly number[] {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, i) => {
     const x = a[a.length - rank + i] ?? 1;
@@ -150,8 +150,4 @@ export function broadcastShapes(a: readonly number[], b: readonly number[]): rea
 /** 0, 1, …, count − 1. */
 export function range(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i);
-}
-
-export function isFloatValue(value: Value): boolean {
-  return isFloat(value.node.type.dtype);
 }

@@ -100,7 +100,9 @@ function differs({ kind, actual, expected }: Check): string | undefined {
   const tolerance = kind === "expect_eq" ? 0 : kind === "expect_close" ? CLOSE : ALMOST;
   for (let i = 0; i < expected.data.length; i++) {
     // The tensor level computes in doubles: equality is of what float32 would hold.
-    const [a, b] = isFloat(actual.dtype) ? [Math.fround(actual.data[i]), expected.data[i]] : [actual.data[i], expected.data[i]]; // biome-ignore format: one line
+    const [a, b] = isFloat(actual.dtype)
+      ? [Math.fround(actual.data[i]), expected.data[i]]
+      : [actual.data[i], expected.data[i]];
     const same = Object.is(a, b) || a === b || (Number.isNaN(a) && Number.isNaN(b));
     if (!same && !(Math.abs(a - b) <= tolerance * Math.max(1, Math.abs(b)))) {
       return `${kind}: element ${i} is ${a} instead of ${b}`;

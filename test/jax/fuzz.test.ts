@@ -18,45 +18,31 @@ function generator(seed: number): () => number {
   };
 }
 
-const SMALL = `module @m attributes {mhlo.num_partitions = 1 : i32} {
-  func.func public @main(%arg0: tensor<4x3xf32> loc("p['w']"), %arg1: tensor<2x4xf32>, %arg2: tensor<2xi32>) -> (tensor<2x3xf32> {jax.result_info = ""}) {
-    %0 = stablehlo.dot_general %arg1, %arg0, contracting_dims = [1] x [0], precision = [DEFAULT, DEFAULT] : (tensor<2x4xf32>, tensor<4x3xf32>) -> tensor<2x3xf32>
-    %cst = stablehlo.constant dense<"0x0000803F00000040000040400000A0400000C0400000E040"> : tensor<2x3xf32>
-    %1 = stablehlo.add %0, %cst : tensor<2x3xf32>
-    %cst_0 = stablehlo.constant dense<0xFF800000> : tensor<f32>
-    %2 = stablehlo.reduce(%1 init: %cst_0) applies stablehlo.maximum across dimensions = [1] : (tensor<2x3xf32>, tensor<f32>) -> tensor<2xf32>
-    %3 = stablehlo.broadcast_in_dim %2, dims = [0] : (tensor<2xf32>) -> tensor<2x3xf32>
-    %4 = stablehlo.subtract %1, %3 : tensor<2x3xf32>
-    %5 = stablehlo.slice %4 [0:2, 0:2:1] : (tensor<2x3xf32>) -> tensor<2x2xf32>
-    %6 = stablehlo.pad %5, %cst_0, low = [0, 0], high = [0, 1], interior = [0, 0] : (tensor<2x2xf32>, tensor<f32>) -> tensor<2x3xf32>
-    %7 = "stablehlo.gather"(%6, %arg2) <{dimension_numbers = #stablehlo.gather<offset_dims = [1], collapsed_slice_dims = [0], start_index_map = [0], index_vector_dim = 1>, slice_sizes = array<i64: 1, 3>}> : (tensor<2x3xf32>, tensor<2xi32>) -> tensor<2x3xf32>
-    %c = stablehlo.constant dense<0> : tensor<i32>
-    %8:2 = stablehlo.while(%i = %c, %x = %7) : tensor<i32>, tensor<2x3xf32>
-    cond {
-      %n = stablehlo.constant dense<2> : tensor<i32>
-      %go = stablehlo.compare LT, %i, %n, SIGNED : (tensor<i32>, tensor<i32>) -> tensor<i1>
-      stablehlo.return %go : tensor<i1>
-    } do {
-      %one = stablehlo.constant dense<1> : tensor<i32>
-      %j = stablehlo.add %i, %one : tensor<i32>
-      %y = func.call @f(%x) : (tensor<2x3xf32>) -> tensor<2x3xf32>
-      stablehlo.return %j, %y : tensor<i32>, tensor<2x3xf32>
-    }
-    return %8#1 : tensor<2x3xf32>
-  }
-  func.func private @f(%arg0: tensor<2x3xf32>) -> tensor<2x3xf32> {
-    %0 = stablehlo.transpose %arg0, dims = [1, 0] : (tensor<2x3xf32>) -> tensor<3x2xf32>
-    %1 = stablehlo.iota dim = 0 : tensor<3x2xf32>
-    %2 = chlo.erf %0 : tensor<3x2xf32> -> tensor<3x2xf32>
-    %3 = stablehlo.concatenate %2, %1, dim = 1 : (tensor<3x2xf32>, tensor<3x2xf32>) -> tensor<3x4xf32>
-    %4 = stablehlo.reshape %3 : (tensor<3x4xf32>) -> tensor<2x6xf32>
-    %5 = stablehlo.slice %4 [0:2, 0:3] : (tensor<2x6xf32>) -> tensor<2x3xf32>
-    return %5 : tensor<2x3xf32>
-  }
-}
-`;
+const SMALL = readFileSync(join(import.meta.dirname, "fixtures", "small.mlir"), "utf8");
 
-const FRAGMENTS = ["%", "%0", "tensor<", ">", "<", "{", "}", "(", "[", "]", '"', "x", "99999999999", "-1", "0x", "loc(", "#loc", ":", "?", "\n", "dense<"]; // biome-ignore format: one line
+const FRAGMENTS = [
+  "%",
+  "%0",
+  "tensor<",
+  ">",
+  "<",
+  "{",
+  "}",
+  "(",
+  "[",
+  "]",
+  '"',
+  "x",
+  "99999999999",
+  "-1",
+  "0x",
+  "loc(",
+  "#loc",
+  ":",
+  "?",
+  "\n",
+  "dense<",
+];
 
 /** One to three random edits. */
 function damage(text: string, random: () => number): string {

@@ -47,7 +47,8 @@ describe("control flow", () => {
       stablehlo.return %c : tensor<i1>
     } do {
       %z = stablehlo.constant dense<0> : tensor<i32>
-      %w1 = stablehlo.dynamic_slice %w, %a, %z, sizes = [1, 2] : (tensor<3x2xf32>, tensor<i32>, tensor<i32>) -> tensor<1x2xf32>
+      %w1 = stablehlo.dynamic_slice %w, %a, %z, sizes = [1, 2]
+        : (tensor<3x2xf32>, tensor<i32>, tensor<i32>) -> tensor<1x2xf32>
       %w2 = stablehlo.reshape %w1 : (tensor<1x2xf32>) -> tensor<2xf32>
       %y = stablehlo.multiply %b, %w2 : tensor<2xf32>
       %one = stablehlo.constant dense<1> : tensor<i32>
@@ -89,7 +90,8 @@ describe("control flow", () => {
 });
 
 describe("updates and lookups", () => {
-  const update = `    %r = stablehlo.dynamic_update_slice %x, %u, %i : (tensor<5xf32>, tensor<2xf32>, tensor<i32>) -> tensor<5xf32>
+  const update = `    %r = stablehlo.dynamic_update_slice %x, %u, %i
+      : (tensor<5xf32>, tensor<2xf32>, tensor<i32>) -> tensor<5xf32>
     return %r : tensor<5xf32>`;
   const signature = "%x: tensor<5xf32>, %u: tensor<2xf32>, %i: tensor<i32>) -> tensor<5xf32>";
 
@@ -106,7 +108,8 @@ describe("updates and lookups", () => {
     const body = `    %i = stablehlo.iota dim = 0 : tensor<4xi32>
     %low = stablehlo.constant dense<0xFF800000> : tensor<f32>
     %z = stablehlo.constant dense<0> : tensor<i32>
-    %r:2 = stablehlo.reduce(%x init: %low), (%i init: %z) across dimensions = [0] : (tensor<4xf32>, tensor<4xi32>, tensor<f32>, tensor<i32>) -> (tensor<f32>, tensor<i32>)
+    %r:2 = stablehlo.reduce(%x init: %low), (%i init: %z) across dimensions = [0]
+      : (tensor<4xf32>, tensor<4xi32>, tensor<f32>, tensor<i32>) -> (tensor<f32>, tensor<i32>)
      reducer(%a: tensor<f32>, %b: tensor<f32>) (%c: tensor<i32>, %d: tensor<i32>) {
       %1 = stablehlo.compare GT, %a, %b, FLOAT : (tensor<f32>, tensor<f32>) -> tensor<i1>
       %2 = stablehlo.compare EQ, %a, %b, FLOAT : (tensor<f32>, tensor<f32>) -> tensor<i1>

@@ -56,6 +56,28 @@ describe.skipIf(FIXTURES === undefined)("the Flax fixtures", () => {
   });
 });
 
+/** Exported by models/export_flax.py from the model.py beside them: see docs/exporting.md. */
+const OWN = join(import.meta.dirname, "fixtures");
+const OWN_MODELS = ["scan", "cache", "nnx", "t5"];
+
+describe("models in other styles of JAX", () => {
+  const cases = OWN_MODELS.flatMap((name) => ["model.mlir", "model.hlo.pb"].map((form) => ({ name, form })));
+  it.each(cases)("$name from $form gives JAX's outputs, with its weights from a file", ({ name, form }) => {
+    const folder = join(OWN, name);
+    const model = importJax(join(folder, form), { weights: SafetensorsFile.open(join(folder, "weights.safetensors")) });
+    expect(model.warnings).toEqual([]);
+    const file = SafetensorsFile.open(join(folder, "inputs.safetensors"));
+    const inputs = new Map(model.inputs.map((input) => [input.name, file.read(input.name)]));
+    const outputs = [...evaluateGraph(model.graph, inputs, model.weights).values()];
+    expect(outputs.length).toBe(file.names.filter((key) => key.startsWith("output")).length);
+    outputs.forEach((output, i) => {
+      const expected = file.read(outputs.length === 1 ? "output" : `output[${i}]`);
+      const size = Math.max(1, ...expected.data.map(Math.abs));
+      expect(largestDifference(output, expected)).toBeLessThan(TOLERANCE * size);
+    });
+  });
+});
+
 const TRAINED = dataFolder("bert-sst2");
 const TOKENS = 48;
 
@@ -80,9 +102,15 @@ describe.skipIf(TRAINED === undefined)("the trained BERT", () => {
       const ids = reference.first_ids[sentence];
       const inputs = new Map([
         ["i", row(ids, TOKENS)],
-        ["a", row(ids.map(() => 1), TOKENS)],
+        [
+          "a",
+          row(
+            ids.map(() => 1),
+            TOKENS,
+          ),
+        ],
         ["t", row([], TOKENS)],
-      ]); // biome-ignore format: one line each
+      ]);
       const [logits] = evaluateGraph(model.graph, inputs, model.weights).values();
       const expected = Float64Array.from(reference.logits[sentence]);
       expect(largestDifference(logits, { dtype: "f32", shape: [1, 2], data: expected })).toBeLessThan(1e-3);

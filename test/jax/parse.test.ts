@@ -1,4 +1,4 @@
-/** The reader and the printer of StableHLO text: every file of StableHLO's own suites and of our fixtures round-trips. */
+/** The reader and the printer of StableHLO text: every file of StableHLO's suites and of the fixtures round-trips. */
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -69,7 +69,8 @@ describe("malformed text", () => {
 
   it("is told with line and column, all at once", () => {
     const text = main(
-      "    %0 = stablehlo.add %x %x : tensor<2xf32>\n    %1 = stablehlo.tanh %x : tensor<2xf32\n    return %x : tensor<2xf32>",
+      "    %0 = stablehlo.add %x %x : tensor<2xf32>\n    %1 = stablehlo.tanh %x : tensor<2xf32\n" +
+        "    return %x : tensor<2xf32>",
     );
     const problems = problemsOf(text);
     expect(problems[0]).toMatch(/^bad\.mlir:3:2\d /);
