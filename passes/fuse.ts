@@ -2,6 +2,7 @@
  * The pass `fuse`: idioms become the ops that the compiler knows well. Every idiom is a rule in `idioms/`, written
  * against the normal form of `canonicalise`, whose rules run along so that the form is kept.
  */
+import type { TensorValue } from "../ir/tensor/value.js";
 import { CANONICAL } from "./canonicalise.js";
 import { ACTIVATIONS } from "./idioms/activations.js";
 import { CONVOLUTION } from "./idioms/convolution.js";
@@ -13,7 +14,8 @@ import { type RewriteOptions, type Rule, rewriteWith, type TensorGraph, type Ten
 
 export function fuse(graph: TensorGraph, options: RewriteOptions = {}): TensorGraph {
   const indices = inputsUsedAsIndices(graph);
-  const masks = maskRules((name) => !indices.has(name));
+  const numbers = inputsComparedAsNumbers(graph);
+  const masks = maskRules((name) => !indices.has(name) && !numbers.has(name));
   return rewriteWith(graph, [...CANONICAL, ...idioms(), ...masks], options);
 }
 
@@ -47,4 +49,31 @@ function inputsUsedAsIndices(graph: TensorGraph): ReadonlySet<string> {
     }
   }
   return names;
+}
+
+const COMPARISONS: ReadonlySet<string> = new Set(["equal", "less", "lessOrEqual", "greater", "greaterOrEqual"]);
+/** What comes out of these are the elements that went in. */
+const MOVEMENTS: ReadonlySet<string> = new Set([
+  ...["reshape", "transpose", "broadcast", "slice", "concatenate", "pad", "reverse", "gather", "cast"],
+]);
+
+/** The inputs whose elements meet constants beyond 0 and 1: lengths, positions. They are not just zeros and ones. */
+function inputsComparedAsNumbers(graph: TensorGraph): ReadonlySet<string> {
+  const inputs = new Map<TensorNode, ReadonlySet<string>>();
+  const names = new Set<string>();
+  for (const node of graph.nodes) {
+    const own = node.op === "input" ? [node.attributes.name as string] : [];
+    const from = MOVEMENTS.has(node.op) ? node.args.flatMap((argument) => [...inputs.get(argument)!]) : own;
+    inputs.set(node, new Set(from));
+    if (COMPARISONS.has(node.op) && node.args.some(isBeyondBits)) {
+      for (const name of node.args.flatMap((argument) => [...inputs.get(argument)!])) {
+        names.add(name);
+      }
+    }
+  }
+  return names;
+}
+
+function isBeyondBits(node: TensorNode): boolean {
+  return node.op === "constant" && !(node.attributes.value as TensorValue).data.every((x) => x >= 0 && x <= 1);
 }
