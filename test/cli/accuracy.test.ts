@@ -1,0 +1,94 @@
+/**
+ * The trained BERT on sentences of SST-2, simulated: the labels of onnxruntime, every logit within 2e-2, and the costs
+ * that the report predicts, in every run. The sentences may not be copied: without PUMAC_DATA ours stand in.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { readInputs } from "../../cli/inputs.js";
+import { dataInputs, runOwners } from "../../cli/owners.js";
+import { simulate } from "../../cli/simulation.js";
+import { type Compiled, compileModel } from "../../compiler/compile.js";
+import { costReport } from "../../compiler/report.js";
+import { planDigest } from "../../ir/plan/codec.js";
+
+const FOLDER = join(import.meta.dirname, "..", "..", "models", "bert-sst2");
+const TOKENIZER = join(FOLDER, "tokenizer.json");
+const DATA = process.env.PUMAC_DATA ?? join(import.meta.dirname, "..", "..", "..", "shared", "data");
+const SENTENCES = join(DATA, "sst2", "dev.tsv");
+const EXPORTS = ["bert_sst2.legacy.op14.onnx", "bert_sst2.dynamo.op20.static48.onnx"];
+const TOLERANCE = 0.02;
+
+interface Sentence {
+  readonly text: string;
+  readonly logits: readonly number[];
+}
+
+const ours = JSON.parse(readFileSync(join(FOLDER, "sentences.json"), "utf8")) as readonly Sentence[];
+let compiled: readonly Compiled[];
+
+beforeAll(async () => {
+  const options = { dims: { b: 1, s: 48 } };
+  compiled = await Promise.all(EXPORTS.map((name) => compileModel(join(FOLDER, name), options)));
+});
+
+/** The largest difference of a logit, whether the label agrees, and whether the costs are the predicted ones. */
+async function classify({ plan, weights }: Compiled, { text, logits }: Sentence, seed: number) {
+  const inputs = readInputs({ input: [`text:${text}`], tokenizer: TOKENIZER }, dataInputs(plan));
+  const values = await runOwners(plan, inputs, weights);
+  const { outputs, measured } = await simulate({ plan, digest: planDigest(plan) }, values, seed);
+  const data = [...outputs.get("logits")!.data];
+  const { cost } = costReport(plan);
+  expect(measured.rounds).toBe(cost.rounds);
+  expect(measured.bytes).toEqual(cost.bytes);
+  return {
+    difference: Math.max(...data.map((logit, i) => Math.abs(logit - logits[i]))),
+    sameLabel: data[1] > data[0] === logits[1] > logits[0],
+  };
+}
+
+/** The first sentences of SST-2's development set with onnxruntime's logits. */
+function sentencesOfSst2(count: number): readonly Sentence[] {
+  const { logits } = JSON.parse(readFileSync(join(FOLDER, "reference.json"), "utf8")) as { logits: number[][] };
+  const lines = readFileSync(SENTENCES, "utf8")
+    .split("\n")
+    .slice(1, 1 + count);
+  return lines.map((line, i) => ({ text: line.split("\t")[1], logits: logits[i] }));
+}
+
+describe("the trained BERT", () => {
+  it.each(EXPORTS.map((name, i) => ({ name, i })))("answers our sentences from the export $name", async ({ i }) => {
+    for (const [seed, sentence] of ours.entries()) {
+      const { difference, sameLabel } = await classify(compiled[i], sentence, seed);
+      expect(difference, sentence.text).toBeLessThan(TOLERANCE);
+      expect(sameLabel, sentence.text).toBe(true);
+    }
+  });
+
+  it("is one program, whichever way it was exported", () => {
+    const [legacy, dynamo] = compiled.map(({ plan }) => plan.steps.map(({ op, type }) => ({ op, type })));
+    expect(dynamo).toEqual(legacy);
+  });
+
+  it("costs at most 84 rounds and 13 MB at 48 tokens", () => {
+    const { cost } = costReport(compiled[0].plan);
+    expect(cost.rounds).toBeLessThanOrEqual(84);
+    expect(cost.bytes.total).toBeLessThanOrEqual(13e6);
+  });
+
+  it.skipIf(!existsSync(SENTENCES))(
+    "answers 100 sentences of SST-2 as onnxruntime does",
+    { timeout: 300_000 },
+    async () => {
+      const worst = { difference: 0, text: "" };
+      for (const [seed, sentence] of sentencesOfSst2(100).entries()) {
+        const { difference, sameLabel } = await classify(compiled[0], sentence, seed);
+        expect(sameLabel, sentence.text).toBe(true);
+        if (difference > worst.difference) {
+          Object.assign(worst, { difference, text: sentence.text });
+        }
+      }
+      expect(worst.difference, worst.text).toBeLessThan(TOLERANCE);
+    },
+  );
+});
