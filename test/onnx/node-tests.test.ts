@@ -1,7 +1,8 @@
 /**
  * ONNX's own backend tests of single operators (v1.22.0): every case whose tensors are of types that the tensor level
- * has is imported, verified, printed and parsed, evaluated, and compared at ONNX's tolerance. Failures are listed
- * with their reasons in `node-tests-exceptions.json`; a listed case that passes fails here, so that the list is exact.
+ * has is imported, verified, printed and parsed, evaluated, and compared at ONNX's tolerance; then every pass runs over
+ * it and must change neither shapes nor values. Failures are listed with their reasons in
+ * `node-tests-exceptions.json`; a listed case that passes fails here, so that the list is exact.
  *
  * A plan has fixed shapes, so inputs that say shapes, axes or counts are given as known values where the import asks
  * for them: first all inputs are free, then whole numbers and booleans are known, then everything is.
@@ -13,10 +14,11 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import type { ImportedModel } from "../../compiler/onnx/index.js";
 import { PumacError } from "../../ir/diagnostics.js";
-import { TENSOR } from "../../ir/tensor/index.js";
+import { evaluateGraph, TENSOR } from "../../ir/tensor/index.js";
 import { isFloat, type TensorValue } from "../../ir/tensor/value.js";
 import { parse, print } from "../../ir/text.js";
 import { verify } from "../../ir/verify.js";
+import { TENSOR_PASSES } from "../../passes/index.js";
 import { DATA, evaluateModel, importAt, present, readTensors } from "./support.js";
 
 const ARCHIVE = join(DATA, "onnx-node-tests.tar.gz");
@@ -78,8 +80,35 @@ function importCase({ model, inputs }: Case): ImportedModel {
   throw new Error("no attempt");
 }
 
-function isClose(x: number, y: number): boolean {
-  return x === y || (Number.isNaN(x) && Number.isNaN(y)) || Math.abs(x - y) <= ABSOLUTE + RELATIVE * Math.abs(y);
+function isClose(x: number, y: number, relative: number): boolean {
+  return x === y || (Number.isNaN(x) && Number.isNaN(y)) || Math.abs(x - y) <= ABSOLUTE + relative * Math.abs(y);
+}
+
+function expectSame(name: string, actual: TensorValue | undefined, wanted: TensorValue, relative: number): void {
+  expect(actual?.shape, name).toEqual(wanted.shape);
+  const data = actual?.data ?? [];
+  const bad = wanted.data.findIndex((value, i) => !isClose(data[i], value, relative));
+  expect(bad, `${name}[${bad}] is ${data[bad]}, not ${wanted.data[bad]}`).toBe(-1);
+}
+
+/** Passes compute with real numbers and forget casts to short floats: half a unit in the last place of those. */
+function toleranceOf(model: ImportedModel): number {
+  const dtypes = new Set(model.graph.nodes.map((node) => node.type.dtype));
+  return dtypes.has("bf16") ? 2 ** -8 : dtypes.has("f16") ? 2 ** -9 : 1e-6;
+}
+
+/** Throws where a pass breaks a rule of graphs or changes what the model computes. */
+function runPasses(model: ImportedModel, inputs: ReadonlyMap<string, TensorValue>): void {
+  const before = evaluateModel(model, inputs);
+  let { graph } = model;
+  for (const pass of TENSOR_PASSES) {
+    graph = pass.run(graph, {});
+    expect(verify(graph, TENSOR).map(String), pass.name).toEqual([]);
+    const after = evaluateGraph(graph, inputs, model.weights);
+    for (const [name, wanted] of before) {
+      expectSame(`${pass.name}: ${name}`, after.get(name), wanted, toleranceOf(model));
+    }
+  }
 }
 
 /** Throws where the model's outputs are not the recorded ones. */
@@ -88,15 +117,13 @@ function runCase(each: Case): void {
   expect(verify(model.graph, TENSOR).map(String)).toEqual([]);
   const text = print(model.graph, TENSOR);
   expect(print(parse(text, TENSOR), TENSOR)).toBe(text);
-  const actual = [...evaluateModel(model, new Map(each.inputs.map(({ name, value }) => [name, value]))).values()];
+  const inputs = new Map(each.inputs.map(({ name, value }) => [name, value]));
+  const actual = [...evaluateModel(model, inputs).values()];
   each.outputs.forEach(({ name, value }, i) => {
-    expect({ dtype: actual[i]?.dtype, shape: actual[i]?.shape }, name).toEqual({
-      dtype: value.dtype,
-      shape: value.shape,
-    });
-    const bad = value.data.findIndex((wanted, k) => !isClose(actual[i].data[k], wanted));
-    expect(bad, `${name}[${bad}] is ${actual[i].data[bad]}, not ${value.data[bad]}`).toBe(-1);
+    expect(actual[i]?.dtype, name).toEqual(value.dtype);
+    expectSame(name, actual[i], value, RELATIVE);
   });
+  runPasses(model, inputs);
 }
 
 const CASES = readCases();
