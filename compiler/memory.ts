@@ -1,8 +1,8 @@
 /**
  * Places in the arena: first fit by lifetime, once for P0 and once for P1 and P2 (who hold the same kinds of shares).
  * A value lives from its step to its last use. The openings of a round count as one moment, because all their messages
- * are made before the first of them is complete. Steps whose words are their argument's words (`alias`) share its place:
- * nothing ever writes into a value again.
+ * are made before the first of them is complete. Steps whose words are their argument's words (`alias`) share its
+ * place: nothing ever writes into a value again.
  */
 
 import type { Places } from "../ir/plan/types.js";

@@ -1,7 +1,7 @@
 /**
  * Time estimates: rounds · half a round trip, plus the bytes through the busiest network card, plus the busiest
- * party's multiply-adds on one core. The three do overlap in a run, and setting up, sharing weights and inputs are apart:
- * an estimate of the order, from numbers that are exact.
+ * party's multiply-adds on one core. The three do overlap in a run, and setting up, sharing weights and inputs are
+ * apart: an estimate of the order, from numbers that are exact.
  */
 import { fail } from "../ir/diagnostics.js";
 
@@ -58,7 +58,7 @@ export interface Estimate {
   readonly formula: string;
 }
 
-export const TIME_FORMULA =
+const TIME_FORMULA =
   "rounds * RTT/2 + bytes in or out of the busiest party * 8 / bandwidth + multiply-adds of the busiest party / 8e9";
 
 export function estimateSeconds(cost: EstimatedCost, network: Network = DEFAULT_NETWORK): Estimate {

@@ -10,7 +10,7 @@ export interface Paper {
   readonly ops: readonly ShareOpName[];
 }
 
-export const PAPERS: readonly Paper[] = [
+const PAPERS: readonly Paper[] = [
   {
     cite: "Chaudhari, Choudhury, Patra, Suresh",
     title: "ASTRA: High Throughput 3PC over Rings with Application to Secure Prediction",

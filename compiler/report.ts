@@ -1,6 +1,6 @@
 /**
- * What a plan costs, exactly, before anything runs: the schema `pumac.inspect/1` of docs/user-guide.md. Every byte is an
- * op's declared cost, which the law tests hold to the wire; so sums over nodes, layers, ops, rounds and links agree.
+ * What a plan costs, exactly, before anything runs: the document `pumac.inspect/1`. Every byte is an op's declared
+ * cost, which the law tests hold to the wire; so sums over nodes, layers, ops, rounds and links agree.
  */
 import { planDigest } from "../ir/plan/codec.js";
 import type { Plan, Step } from "../ir/plan/types.js";

@@ -1,90 +1,150 @@
 /**
- * The page that `inspect --html` writes: one file that works offline. No script at all, so the strictest content
- * security policy holds; pictures are SVG made here. Light and dark, wide and narrow.
+ * The page that `inspect --html` writes: one file that works offline. It has no script and no style attribute, only one
+ * style sheet named by its hash, so the strictest content security policy holds; pictures are SVG made here.
  */
-import { type CostLine, type CostReport, costedSteps, groupBy } from "../../compiler/report.js";
+import { createHash } from "node:crypto";
+import { type CostReport, costedSteps, GROUPS, groupBy } from "../../compiler/report.js";
 import type { Plan } from "../../ir/plan/types.js";
+import { knowledgeOf } from "../knowledge.js";
 import { formatBytes, formatSeconds } from "../terminal.js";
-import { escapeHtml } from "./escape.js";
-import { nodeGraph, roundTimeline, treemap } from "./pictures.js";
+import { element, escapeHtml } from "./element.js";
+import { linkFlow } from "./flow.js";
+import { programGraph } from "./program.js";
 import { STYLE } from "./style.js";
+import { costTable } from "./table.js";
+import { roundTimeline } from "./timeline.js";
+import { colourKey, coloursOf, treemap } from "./treemap.js";
 
-const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+/** The policy that the page carries: nothing is loaded, nothing runs, one style sheet. */
+export function policy(): string {
+  const hash = createHash("sha256").update(STYLE).digest("base64");
+  return `default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'`;
+}
 
 export function renderPage(plan: Plan, report: CostReport): string {
-  const { cost } = report;
-  const steps = costedSteps(plan);
-  const nodes = groupBy(steps, ({ name }) => name).filter(({ total, rounds }) => total + rounds > 0);
-  const ops = groupBy(steps, ({ op, step }) => (op === "" ? step.op : op)).filter(({ total }) => total > 0);
-  const shares = groupBy(steps, ({ step }) => step.op).filter(({ total }) => total > 0);
-  const byTotal = (lines: CostLine[]) => lines.sort((a, b) => b.total - a.total);
+  const top = [heading(plan, report), figures(report), timeNote(report)];
+  const parts = [...top, ...pictures(plan, report), ...lists(plan, report)];
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<meta name="viewport" content="width=device-width,initial-scale=1"><title>${escapeHtml(plan.name)}: what the plan costs</title>
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy()}">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${escapeHtml(plan.name)}: what the plan costs</title>
 <style>${STYLE}</style></head><body><main>
-<h1>${escapeHtml(plan.name)}</h1>
-<p class="muted">plan ${report.plan.digest.slice(0, 32)}… · profile ${report.plan.profile}</p>
-<ul class="figures">${[
-    ["rounds", String(cost.rounds)],
-    ["bytes in all", formatBytes(cost.bytes.total)],
-    ["online", formatBytes(cost.bytes.online)],
-    ["offline", formatBytes(cost.bytes.offline)],
-    ["inputs and weights", formatBytes(cost.bytes.input)],
-    [`time on ${cost.seconds.network}`, formatSeconds(cost.seconds.estimate)],
-  ]
-    .map(([name, value]) => `<li><b>${value}</b> ${escapeHtml(name)}</li>`)
-    .join("")}</ul>
-<p class="muted">Bytes are payload summed over all parties. Time = rounds × RTT/2 + busiest link / bandwidth + busiest party's multiply-adds / rate.</p>
-${section("Where the bytes go", treemap(byTotal(ops)))}
-${section("Round by round", roundTimeline(steps, plan.rounds))}
-${section("The program, coloured by cost", nodeGraph(nodes))}
-${section("By operator", table(byTotal(ops)))}
-${section("By share op", table(byTotal(shares)))}
-${section("Links", links(report))}
-${section("Who learns what", knowledge(plan))}
-${section("Papers", PAPERS)}
+${parts.join("\n")}
 </main></body></html>
 `;
 }
 
-function section(title: string, body: string): string {
-  return `<section><h2>${title}</h2>${body}</section>`;
+function section(title: string, about: string, ...body: readonly string[]): string {
+  const note = about === "" ? "" : muted(about);
+  return element("section", {}, element("h2", {}, title), note, ...body);
 }
 
-function table(lines: readonly CostLine[]): string {
-  const rows = lines.map(
-    ({ name, rounds, online, offline, total }) =>
-      `<tr><td>${escapeHtml(name)}</td><td>${rounds}</td><td>${formatBytes(online)}</td><td>${formatBytes(offline)}</td><td>${formatBytes(total)}</td></tr>`,
-  );
-  const head = "<tr><th></th><th>rounds</th><th>online</th><th>offline</th><th>total</th></tr>";
-  return `<div class="scroll"><table>${head}${rows.join("")}</table></div>`;
+function muted(text: string): string {
+  return element("p", { class: "muted" }, escapeHtml(text));
 }
 
-function links({ cost }: CostReport): string {
-  const most = Math.max(1, ...Object.values(cost.bytes.links));
-  const rows = Object.entries(cost.bytes.links).map(
-    ([link, bytes]) =>
-      `<tr><td>${escapeHtml(link)}</td><td>${formatBytes(bytes)}</td><td class="bar"><svg viewBox="0 0 100 6" preserveAspectRatio="none"><rect class="fill" width="${((100 * bytes) / most).toFixed(2)}" height="6"/></svg></td></tr>`,
+function heading(plan: Plan, report: CostReport): string {
+  const inputs = Object.entries(plan.shapes).map(([name, shape]) => `${name} [${shape.join(",")}]`);
+  return [
+    element("h1", {}, escapeHtml(plan.name)),
+    muted("What a private inference with this plan costs, and what each party learns."),
+    muted(`Profile ${report.plan.profile}. Inputs: ${inputs.join(", ")}.`),
+    element("p", { class: "muted" }, "Plan ", element("code", {}, report.plan.digest)),
+  ].join("\n");
+}
+
+function figures({ cost }: CostReport): string {
+  const { bytes, memory, seconds, macs } = cost;
+  const all = Object.values(macs).reduce((sum, n) => sum + n, 0);
+  const items: [string, string][] = [
+    ["rounds", String(cost.rounds)],
+    ["bytes, all parties", formatBytes(bytes.total)],
+    ["of which online", formatBytes(bytes.online)],
+    ["of which offline", formatBytes(bytes.offline)],
+    ["inputs and weights, before", formatBytes(bytes.input)],
+    ["values in memory, each party", formatBytes(Math.max(...Object.values(memory)))],
+    ["multiply-adds, all parties", `${(all / 1e9).toFixed(2)} G`],
+    [`estimated on ${seconds.network}`, formatSeconds(seconds.estimate)],
+  ];
+  const cards = items.map(([name, value]) => element("li", {}, element("b", {}, value), escapeHtml(name)));
+  return element("ul", { class: "figures" }, ...cards);
+}
+
+function timeNote({ cost }: CostReport): string {
+  const { parts, formula, estimate } = cost.seconds;
+  const sum = [parts.delay, parts.transfer, parts.compute].map(formatSeconds).join(" + ");
+  const note = "Bytes and rounds are exact, payload without framing; the time is an estimate.";
+  return muted(`Time = ${formula} = ${sum} = ${formatSeconds(estimate)}. ${note}`);
+}
+
+function pictures(plan: Plan, report: CostReport): string[] {
+  const steps = costedSteps(plan);
+  const ops = groupBy(steps, GROUPS.op).filter(({ total }) => total > 0);
+  const colours = coloursOf(ops);
+  const cells = ops.flatMap(({ name }) => {
+    const ofOp = steps.filter((step) => GROUPS.op(step) === name);
+    return groupBy(ofOp, GROUPS.layer).map((line) => ({ ...line, op: name }));
+  });
+  const rounds = groupBy(steps, GROUPS.round);
+  return [
+    section(
+      "Where the bytes go",
+      "Area: bytes over all parties. Layers, and in each its ops.",
+      treemap(cells, colours),
+      colourKey(colours),
+    ),
+    section(
+      "Round by round",
+      "Each round is one message from P1 to P2 and one back.",
+      roundTimeline(rounds, plan.rounds),
+    ),
+    section(
+      "Who sends what",
+      "P0 prepares and streams to P2 alone; only P1 and P2 wait for each other.",
+      linkFlow(report),
+    ),
+    section(
+      "Who learns what",
+      "Beyond this plan itself: the architecture, shapes, ranges and the order of operations.",
+      knowledge(plan),
+    ),
+    section(
+      "The program",
+      "The model's nodes that cost anything, as dark as they are dear. Arcs lead from a value to its uses; " +
+        "a dot is a value from another layer.",
+      programGraph(plan, steps),
+    ),
+  ];
+}
+
+/** Rows of the longest table. */
+const MOST_RINGS = 24;
+
+function lists(plan: Plan, report: CostReport): string[] {
+  const { ops, shares, rings, formulas } = report;
+  const approximations = formulas.map((each) =>
+    element("li", {}, escapeHtml(`${each.function} on ${each.window}: error at most ${each.maxError}`)),
   );
-  return `<div class="scroll"><table>${rows.join("")}</table></div>`;
+  const ringNote = "Bits of what is opened or dealt: elements are packed to their ring.";
+  const papers = report.papers.map((paper) => {
+    const use = element("span", { class: "muted" }, escapeHtml(`For ${paper.for}.`));
+    const title = element("i", {}, escapeHtml(paper.title));
+    return element("li", {}, escapeHtml(`${paper.cite}: `), title, escapeHtml(`, ${paper.where}. `), use);
+  });
+  return [
+    section("By op of the model", "", costTable(ops, report.cost)),
+    section("By op of the protocol suite", "", costTable(shares, report.cost)),
+    section("By ring", ringNote, costTable(rings, report.cost, MOST_RINGS)),
+    plan.formulas.length === 0 ? "" : section("Approximations", "", element("ul", {}, ...approximations)),
+    section("Papers", "", element("ul", {}, ...papers)),
+  ];
 }
 
 function knowledge(plan: Plan): string {
-  const reveals = plan.reveals.map(({ name, shape }) => `${escapeHtml(name)} [${shape.join(",")}]`).join(", ");
-  const open = plan.bindings.filter(({ owner }) => owner === "public").map(({ input }) => escapeHtml(input));
-  const rows = [
-    ["P0", "random masks only, of its own making: nothing that depends on an input"],
-    ["P1, P2", `uniformly masked values${open.length > 0 ? `, and the public inputs ${open.join(", ")}` : ""}`],
-    ["the model's owner", "nothing of the data or the answer"],
-    ["the data's owner", `the revealed values: ${reveals}`],
-    ["all", "this plan: the architecture, shapes, ranges and the order of operations"],
-  ];
-  return `<div class="scroll"><table>${rows.map(([who, what]) => `<tr><td>${who}</td><td class="text">${what}</td></tr>`).join("")}</table></div>`;
+  const rows = knowledgeOf(plan).map(({ who, learns }) =>
+    element("tr", {}, element("td", {}, escapeHtml(who)), element("td", { class: "text" }, escapeHtml(learns))),
+  );
+  return element("div", { class: "scroll" }, element("table", {}, ...rows));
 }
-
-const PAPERS = `<ul>
-<li>Chaudhari, Choudhury, Patra, Suresh: ASTRA, CCSW 2019 (masked sharing with a helper)</li>
-<li>Koti, Pancholi, Patra, Suresh: SWIFT, USENIX Security 2021</li>
-<li>Boura, Chillotti, Gama, Jetchev, Peceny, Petric: high-precision privacy-preserving real-valued function evaluation, FC 2018 (Fourier series on masked values)</li>
-<li>Dong, Lu, Zheng, Wu, Zhao, Tan, Huang, Hong, Wei, Cheng: PUMA, arXiv 2307.12533 (the setting and the comparison)</li>
-</ul>`;

@@ -69,7 +69,7 @@ export function shuffled(graph: Graph<ShareType>, seed: number): Graph<ShareType
 }
 
 /** A header whose owners give every input of the program as it is. */
-export function headerFor(graph: Graph<ShareType>): PlanHeader {
+function headerFor(graph: Graph<ShareType>): PlanHeader {
   const inputs = graph.nodes.filter(({ op }) => op === "input");
   const named = inputs.map(({ attributes, type }) => ({
     owner: attributes.owner as "model" | "data" | "public",

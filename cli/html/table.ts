@@ -1,0 +1,43 @@
+/** Costs as a table with bars: the dearest lines, and a last row with the sum of all. */
+import type { CostReport, ReportedLine } from "../../compiler/report.js";
+import { formatBytes } from "../terminal.js";
+import { element, escapeHtml, percent, rect } from "./element.js";
+
+/** Shows at most `limit` lines; the last row counts all. */
+export function costTable(
+  lines: readonly ReportedLine[],
+  cost: CostReport["cost"],
+  limit = Number.POSITIVE_INFINITY,
+): string {
+  const sorted = lines
+    .filter(({ bytes, rounds }) => bytes.total > 0 || rounds > 0)
+    .toSorted((a, b) => b.bytes.total - a.bytes.total);
+  const most = Math.max(1, ...sorted.map(({ bytes }) => bytes.total));
+  const head = ["", "rounds", "online", "offline", "total"].map((text) => element("th", {}, text));
+  const rows = sorted
+    .slice(0, limit)
+    .map((line) =>
+      element("tr", {}, ...cellsOf(line.name, line), element("td", { class: "bar wide" }, bar(line, most))),
+    );
+  const last = cellsOf(sorted.length > limit ? `${sorted.length - limit} smaller ones; in all` : "in all", cost);
+  const filler = { class: "wide" };
+  const table = element(
+    "table",
+    {},
+    element("tr", {}, ...head, element("th", filler)),
+    ...rows,
+    element("tr", { class: "sum" }, ...last, element("td", filler)),
+  );
+  return element("div", { class: "scroll" }, table);
+}
+
+function cellsOf(name: string, { rounds, bytes }: Pick<ReportedLine, "rounds" | "bytes">): string[] {
+  const sizes = [bytes.online, bytes.offline, bytes.total].map(formatBytes);
+  return [escapeHtml(name), String(rounds), ...sizes].map((text) => element("td", {}, text));
+}
+
+function bar({ bytes }: ReportedLine, most: number): string {
+  const online = rect("online", { width: percent(bytes.online / most), height: 8 });
+  const place = { x: percent(bytes.online / most), width: percent(bytes.offline / most), height: 8 };
+  return element("svg", { height: 8 }, online, rect("offline", place));
+}

@@ -1,0 +1,117 @@
+/**
+ * A treemap of bytes: layers, and in each its ops, with areas in proportion. Cells are placed in percentages and their
+ * text in pixels, so that it stays readable on a phone. Squarified (Bruls, Huizing, van Wijk, 2000).
+ */
+import type { CostLine } from "../../compiler/report.js";
+import { formatBytes } from "../terminal.js";
+import { element, escapeHtml, hint, label, percent, picture, rect } from "./element.js";
+
+interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface Weighted {
+  readonly name: string;
+  readonly total: number;
+}
+
+/** A box for each item, in order of falling weight: rows along the shorter side, as square as they get. */
+export function squarify<T extends Weighted>(items: readonly T[], box: Box): { readonly item: T; readonly box: Box }[] {
+  const sorted = items.filter(({ total }) => total > 0).toSorted((a, b) => b.total - a.total);
+  const placed: { item: T; box: Box }[] = [];
+  let rest = box;
+  let from = 0;
+  while (from < sorted.length) {
+    const scale = (rest.width * rest.height) / weightOf(sorted.slice(from));
+    const side = Math.min(rest.width, rest.height);
+    let to = from + 1;
+    while (to < sorted.length && worst(sorted, from, to + 1, side, scale) <= worst(sorted, from, to, side, scale)) {
+      to++;
+    }
+    const row = sorted.slice(from, to);
+    const depth = (weightOf(row) * scale) / side;
+    let along = 0;
+    for (const item of row) {
+      const length = (item.total * scale) / depth;
+      const cell =
+        rest.width >= rest.height
+          ? { x: rest.x, y: rest.y + along, width: depth, height: length }
+          : { x: rest.x + along, y: rest.y, width: length, height: depth };
+      placed.push({ item, box: cell });
+      along += length;
+    }
+    rest =
+      rest.width >= rest.height
+        ? { ...rest, x: rest.x + depth, width: rest.width - depth }
+        : { ...rest, y: rest.y + depth, height: rest.height - depth };
+    from = to;
+  }
+  return placed;
+}
+
+function weightOf(items: readonly Weighted[]): number {
+  return items.reduce((sum, { total }) => sum + total, 0);
+}
+
+/** The least square of a row's cells: the larger of its two aspect ratios. */
+function worst(items: readonly Weighted[], from: number, to: number, side: number, scale: number): number {
+  const row = items.slice(from, to);
+  const area = weightOf(row) * scale;
+  const most = row[0].total * scale;
+  const least = row[row.length - 1].total * scale;
+  return Math.max((side * side * most) / (area * area), (area * area) / (side * side * least));
+}
+
+/** Colour classes of the style sheet. */
+const COLOURS = ["a", "b", "c", "d", "e", "f", "g", "h"] as const;
+
+/** The colour class of every op, by its bytes; those after the seventh share the last. */
+export function coloursOf(ops: readonly CostLine[]): ReadonlyMap<string, string> {
+  const sorted = ops.toSorted((a, b) => b.total - a.total);
+  return new Map(sorted.map(({ name }, i) => [name, COLOURS[Math.min(i, COLOURS.length - 1)]]));
+}
+
+const ASPECT = 1.8;
+
+/** `lines`: a line for each layer and op. */
+export function treemap(lines: readonly CostLine[], colours: ReadonlyMap<string, string>): string {
+  const layers = new Map<string, CostLine[]>();
+  for (const line of lines.filter(({ total }) => total > 0)) {
+    layers.set(line.layer, [...(layers.get(line.layer) ?? []), line]);
+  }
+  const groups = [...layers].map(([name, ops]) => ({ name, ops, total: weightOf(ops) }));
+  const cells = squarify(groups, { x: 0, y: 0, width: ASPECT, height: 1 }).flatMap(({ item, box }) =>
+    squarify(item.ops, box).map((each) => cell(each.item, each.box, colours)),
+  );
+  return picture("map", "bytes by layer and op", {}, ...cells);
+}
+
+function cell({ op, layer, total }: CostLine, box: Box, colours: ReadonlyMap<string, string>): string {
+  const size = formatBytes(total);
+  const place = {
+    x: percent(box.x / ASPECT),
+    y: percent(box.y),
+    width: percent(box.width / ASPECT),
+    height: percent(box.height),
+  };
+  const labels = [label(op, 6, 17, "bold"), label(size, 6, 33), label(layer, 6, 48, "small")];
+  const room = box.height > 0.13 ? 3 : box.height > 0.09 ? 2 : box.height > 0.05 ? 1 : 0;
+  const shown = box.width / ASPECT > 0.08 ? labels.slice(0, room) : [];
+  const background = rect(colours.get(op) ?? "h", { width: "100%", height: "100%" });
+  return element("svg", place, hint(`${layer}, ${op}: ${size}`), background, ...shown);
+}
+
+/** What the colours mean. */
+export function colourKey(colours: ReadonlyMap<string, string>): string {
+  const items = [...colours].slice(0, COLOURS.length - 1).map(([op, colour]) => keyItem(colour, op));
+  const rest = colours.size >= COLOURS.length ? [keyItem("h", "other ops")] : [];
+  return element("ul", { class: "key" }, ...items, ...rest);
+}
+
+export function keyItem(colour: string, text: string): string {
+  const sample = element("svg", { viewBox: "0 0 12 12" }, rect(colour, { width: 12, height: 12, rx: 3 }));
+  return element("li", {}, sample, escapeHtml(text));
+}
