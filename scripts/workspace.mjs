@@ -38,7 +38,11 @@ export function install() {
     return;
   }
   if (!installedAsLocked()) {
-    mustRun("npm", ["ci", "--no-audit", "--no-fund"]);
+    // A registry mirror may lack another platform's package; then `npm ci` refuses what `npm install` can do.
+    const clean = spawnSync("npm", ["ci", "--no-audit", "--no-fund"], { cwd: root, stdio: ["ignore", 2, 2] });
+    if (clean.status !== 0) {
+      mustRun("npm", ["install", "--no-save", "--no-audit", "--no-fund"]);
+    }
   }
   writeFileSync(stamp, digest);
 }
