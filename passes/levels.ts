@@ -79,40 +79,82 @@ class Planner {
     }
   }
 
-  /** Widens whole groups of like values (the same place of every layer) where that saves time on the network. */
+  /**
+   * Widens whole groups of like values (the same place of every layer) where that saves time on the network, and drops
+   * groups that have become idle. Two sweeps: what is widened late makes earlier ones idle.
+   */
   private improve(start: Needs, link: LinkCost): Needs {
-    let needs = start;
-    let best = this.seconds(needs, link);
-    for (const group of this.likeValues(needs).slice(0, TRIALS)) {
-      const before = new Map(this.widenings);
-      for (const node of group) {
-        this.widenings.set(node, { limit: this.rangeRing(node) });
+    let state = { needs: start, seconds: this.seconds(start, link) };
+    for (let sweep = 0; sweep < 2; sweep++) {
+      for (const group of this.likeValues(state.needs).slice(0, TRIALS)) {
+        state = this.attempt(state, link, () => {
+          for (const node of group) {
+            this.widenings.set(node, { limit: this.rangeRing(node) });
+          }
+        });
       }
-      const next = this.needs();
-      const seconds = this.violation(next) === undefined ? this.seconds(next, link) : Number.POSITIVE_INFINITY;
-      if (seconds < best) {
-        [needs, best] = [next, seconds];
-      } else {
-        this.widenings.clear();
-        for (const [node, widening] of before) {
-          this.widenings.set(node, widening);
-        }
+      for (const group of this.widenedGroups()) {
+        state = this.attempt(state, link, () => {
+          for (const node of group) {
+            this.widenings.delete(node);
+          }
+        });
       }
     }
-    return needs;
+    return state.needs;
+  }
+
+  /** Makes a change and keeps it if no ring overflows and the plan is faster. */
+  private attempt(
+    state: { needs: Needs; seconds: number },
+    link: LinkCost,
+    change: () => void,
+  ): { needs: Needs; seconds: number } {
+    const before = new Map(this.widenings);
+    change();
+    const needs = this.needs();
+    const seconds = this.violation(needs) === undefined ? this.seconds(needs, link) : Number.POSITIVE_INFINITY;
+    if (seconds < state.seconds) {
+      return { needs, seconds };
+    }
+    this.widenings.clear();
+    for (const [node, widening] of before) {
+      this.widenings.set(node, widening);
+    }
+    return state;
+  }
+
+  private widenedGroups(): ShareNode[][] {
+    const keys = this.likenessKeys();
+    const groups = new Map<string, ShareNode[]>();
+    for (const node of this.widenings.keys()) {
+      const key = keys.get(node)!;
+      groups.set(key, [...(groups.get(key) ?? []), node]);
+    }
+    return [...groups.values()];
+  }
+
+  /** What a value is in its layer: the tensor op, the share op, its number within the tensor op, its shape. */
+  private likenessKeys(): ReadonlyMap<ShareNode, string> {
+    const ordinals = new Map<string, number>();
+    const keys = new Map<ShareNode, string>();
+    for (const node of this.graph.nodes) {
+      const ordinal = ordinals.get(node.origin) ?? 0;
+      ordinals.set(node.origin, ordinal + 1);
+      const kind = / \((\w+)\)$/.exec(node.origin)?.[1] ?? "";
+      keys.set(node, `${kind} ${node.op} ${ordinal} [${node.type.shape.join(",")}]`);
+    }
+    return keys;
   }
 
   /** Masked values that carry more bits than their range needs, grouped by what they are in their layer. */
   private likeValues(needs: Needs): ShareNode[][] {
+    const keys = this.likenessKeys();
     const groups = new Map<string, { nodes: ShareNode[]; bits: number }>();
-    const ordinals = new Map<string, number>();
     for (const node of this.graph.nodes) {
-      const ordinal = ordinals.get(node.origin) ?? 0;
-      ordinals.set(node.origin, ordinal + 1);
       const spare = node.type.kind === "masked" ? needs.ring.get(node)! - this.rangeRing(node) : 0;
       if (spare >= 4 && this.mayWiden(node, this.rangeRing(node), needs) && !this.widenings.has(node)) {
-        const kind = / \((\w+)\)$/.exec(node.origin)?.[1] ?? "";
-        const key = `${kind} ${node.op} ${ordinal} [${node.type.shape.join(",")}]`;
+        const key = keys.get(node)!;
         const group = groups.get(key) ?? { nodes: [], bits: 0 };
         group.nodes.push(node);
         group.bits += spare * sizeOf(node.type.shape);

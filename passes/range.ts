@@ -132,9 +132,17 @@ const IMAGES: Readonly<Record<string, Interval>> = {
 
 /**
  * What values of trained transformers are assumed to stay within where nothing is measured. A product is of a normalised
- * value with a weight matrix; sums add up, so that a residual stream grows with its depth.
+ * value with a weight matrix; sums grow like those of independent values, so that a residual stream grows with the
+ * root of its depth. The variances that a norm meets differ by less than `varianceSpread` between rows.
  */
-export const ASSUMED = { weight: 4, embedding: 4, normalised: 16, product: 28, largest: 2048 } as const;
+export const ASSUMED = {
+  weight: 4,
+  embedding: 4,
+  normalised: 16,
+  product: 28,
+  largest: 2048,
+  varianceSpread: 2 ** -11,
+} as const;
 
 /** Ranges from the structure alone. `ownerOf` says who gives an input. */
 export function structuralRanges(
@@ -149,8 +157,8 @@ export function structuralRanges(
     bounds.set(node, Math.min(bound, ASSUMED.largest));
     if (node.op === "layerNorm" || node.op === "rmsNorm") {
       const epsilon = node.attributes.epsilon as number;
-      const high = (args[0] / 4) ** 2;
-      variances.set(node, { low: Math.max(epsilon, 2 ** -4), high: Math.max(1, high) });
+      const high = Math.max(1, (args[0] / 4) ** 2);
+      variances.set(node, { low: Math.max(epsilon, high * ASSUMED.varianceSpread), high });
     }
   }
   const ranges = new Map([...bounds].map(([node, bound]): [TensorNode, Interval] => [node, [-bound, bound]]));
@@ -180,7 +188,7 @@ function assumedBound(
       return node.args[0].op === "input" && args[0] === 1 ? ASSUMED.embedding : ASSUMED.product;
     case "add":
     case "subtract":
-      return args[0] + args[1];
+      return isBias(node, inputOf) ? Math.max(...args) : Math.hypot(args[0], args[1]);
     case "multiply":
       return Math.min(args[0] * args[1], Math.max(args[0], args[1], ASSUMED.product));
     case "reduceSum":
@@ -188,6 +196,19 @@ function assumedBound(
     default:
       return Math.max(SMALLEST_BOUND, ...args);
   }
+}
+
+/** A sum of a product with a row of the model's owner: `ASSUMED.product` is meant with the bias. */
+function isBias(
+  node: TensorNode,
+  inputOf: (name: string) => { readonly owner: string; readonly integral: boolean },
+): boolean {
+  return node.args.some(
+    (argument) =>
+      argument.op === "input" &&
+      argument.type.shape.length === 1 &&
+      inputOf(argument.attributes.name as string).owner === "model",
+  );
 }
 
 function largestOf(value: TensorValue): number {

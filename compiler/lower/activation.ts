@@ -63,7 +63,12 @@ export const ACTIVATIONS: Readonly<Record<string, Piecewise>> = {
     periodRatio: 2.7,
   }, // biome-ignore format: a row
   silu: {
-    ...GATE, window: 10, series: (x) => x * (sigmoid(x) - 0.5), bucketExponent: 0, tolerance: 1e-3, periodRatio: 2.5,
+    ...GATE,
+    window: 9,
+    series: (x) => x * (sigmoid(x) - 0.5),
+    bucketExponent: 0,
+    tolerance: 2.5e-3,
+    periodRatio: 2.59,
   }, // biome-ignore format: a row
   tangentHyperbolic: {
     ...STEP, window: 4.5, series: Math.tanh, above: [0, 1], below: [0, -1], bucketExponent: -1, tolerance: 4e-4,
@@ -84,7 +89,8 @@ export function lowerActivation(lowering: Lowering, node: TensorNode): ShareNode
   return piecewise(lowering, node, ACTIVATIONS[name]);
 }
 
-function piecewise(lowering: Lowering, node: TensorNode, f: Piecewise): ShareNode {
+/** An activation of a node's argument. */
+export function piecewise(lowering: Lowering, node: TensorNode, f: Piecewise): ShareNode {
   const [argument] = node.args;
   const bound = lowering.boundOf(argument);
   if (!(bound < 2 ** 20)) {
