@@ -4,7 +4,8 @@
  * every element is a constant or a function of ONE element of one source that is 0 or 1: its values at 0 and at 1.
  * Movement moves the elements, element-wise ops work on both values. Where two sources meet, there is no answer.
  *
- * Assumptions: the expression holds no weights; an input that is not used as an index is a mask of zeros and ones when it decides about scores.
+ * Assumptions: the expression holds no weights; an input that is not used as an index or compared with other numbers
+ * is a mask of zeros and ones when it decides about scores.
  */
 import { definitionOf } from "../ir/graph.js";
 import { TENSOR } from "../ir/tensor/index.js";

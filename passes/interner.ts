@@ -5,6 +5,7 @@
  */
 import type { Attributes, Node } from "../ir/graph.js";
 import { sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
+import { shrink } from "./shrink.js";
 
 /** Attributes that name a thing instead of saying what it is. */
 const NAMES: ReadonlySet<string> = new Set(["name"]);
@@ -12,6 +13,7 @@ const NAMES: ReadonlySet<string> = new Set(["name"]);
 export class Interner {
   private readonly tensors = new Map<number, TensorValue[]>();
   private readonly keys = new Map<TensorValue, string>();
+  private readonly shrunk = new Map<TensorValue, TensorValue>();
 
   /** Equal exactly for equal attributes. */
   keyOf(attributes: Attributes): string {
@@ -29,6 +31,13 @@ export class Interner {
       }
     }
     return args.reduce((hash, each) => mix(hash, each), hashText(text));
+  }
+
+  /** The smallest tensor that broadcasts to this one. */
+  smallest(value: TensorValue): TensorValue {
+    const known = this.shrunk.get(value) ?? shrink(value);
+    this.shrunk.set(value, known);
+    return known;
   }
 
   private keyOfValue(value: Attributes[string]): string {

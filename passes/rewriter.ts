@@ -52,13 +52,13 @@ export class Rewriter {
   readonly builder = new Builder<TensorType>(TENSOR);
   private readonly made = new Map<string, TensorNode>();
   private readonly facts = new Map<TensorNode, Facts>();
-  private readonly interner = new Interner();
   private readonly rules = new Map<string, Rule[]>();
   private depth = 0;
 
   constructor(
     rules: readonly Rule[],
     private readonly options: RewriteOptions = {},
+    private readonly interner = new Interner(),
   ) {
     for (const rule of rules) {
       for (const op of rule.ops) {
@@ -97,6 +97,11 @@ export class Rewriter {
   /** A rank-0 constant of the dtype of `like`. */
   scalar(value: number, like: TensorNode): TensorNode {
     return this.constant({ dtype: like.type.dtype, shape: [], data: Float64Array.of(value) }, like.origin);
+  }
+
+  /** The smallest tensor that broadcasts to this one. */
+  smallest(value: TensorValue): TensorValue {
+    return this.interner.smallest(value);
   }
 
   factsOf(node: TensorNode): Facts {
@@ -192,9 +197,10 @@ function checkType(rule: Rule, from: TensorNode, to: TensorNode): void {
 export function rewriteWith(graph: TensorGraph, rules: readonly Rule[], options: RewriteOptions = {}): TensorGraph {
   const mostSweeps = 40;
   let current = graph;
+  const interner = new Interner();
   let last = "";
   for (let sweep = 0; sweep < mostSweeps; sweep++) {
-    const rewriter = new Rewriter(rules, options);
+    const rewriter = new Rewriter(rules, options, interner);
     const { next, changed } = transfer(current, rewriter);
     if (changed === undefined) {
       return next.nodes.length === graph.nodes.length && sweep === 0 ? graph : next;

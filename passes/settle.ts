@@ -1,7 +1,8 @@
 /**
  * The pass `settle`: work that an owner can do before sharing is drawn to the owner. Scalar factors go into weights;
- * the γ and β of a norm go into the next weights, so that a product follows a norm without another one between. It runs after `approximate`, which puts log₂e into the scores,
- * and before `place`, which cuts the graph where the owners' work ends.
+ * the γ and β of a norm go into the next weights, so that a product follows a norm without another one between. It
+ * runs after `approximate`, which puts log₂e into the scores, and before `place`, which cuts the graph where the
+ * owners' work ends.
  */
 import { CANONICAL } from "./canonicalise.js";
 import { type RewriteOptions, Rewriter, rewriteWith, type TensorGraph, type TensorNode } from "./rewriter.js";

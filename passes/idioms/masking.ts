@@ -7,7 +7,6 @@ import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
 import { ElementAnalysis, type Elements, type Source } from "../elements.js";
 import type { Rewriter, Rule, TensorNode } from "../rewriter.js";
 import { scalarOf } from "../rules/common.js";
-import { shrink } from "../rules/movement.js";
 import { termsOf } from "./chains.js";
 
 /** Scores are smaller than this; what is added to them and is below its negative says "not this one". */
@@ -16,15 +15,21 @@ const NEAR = 1e-6;
 
 /** The mask rules. `isBinary` says of an input whether it may be a mask of zeros and ones. */
 export function maskRules(isBinary: (name: string) => boolean): readonly Rule[] {
-  const analyse = () => new ElementAnalysis((input) => isBinary(input.attributes.name as string));
+  const contexts = new WeakMap<Rewriter, Context>();
+  const contextOf = (rewriter: Rewriter): Context => {
+    const known = contexts.get(rewriter) ?? { rewriter, isBinary, additive: new Map(), normal: new Map() };
+    contexts.set(rewriter, known);
+    return known;
+  };
   const apply = (node: TensorNode, rewriter: Rewriter): TensorNode | undefined => {
-    const { scores, keeps } = peel(node.args[0], rewriter, analyse);
+    const context = contextOf(rewriter);
+    const { scores, keeps } = peel(node.args[0], context);
     const all = [...keeps, ...node.args.slice(1)];
     if (all.length === 0 || scores.type.shape.join() !== node.type.shape.join()) {
       return undefined;
     }
     const keep = all.reduce((left, right) => rewriter.emit("and", [left, right], {}, node.origin));
-    const normal = keepOf(keep, rewriter, analyse()) ?? keep;
+    const normal = keepOf(keep, context) ?? keep;
     if (keeps.length === 0 && normal === node.args[1]) {
       return undefined;
     }
@@ -34,21 +39,41 @@ export function maskRules(isBinary: (name: string) => boolean): readonly Rule[] 
   return [{ name: "mask of a softmax", ops: ["softmax"], apply }];
 }
 
+/** Layers share their mask: what was found out about it is kept as long as the rewriter that found it. */
+interface Context {
+  readonly rewriter: Rewriter;
+  readonly isBinary: (name: string) => boolean;
+  readonly additive: Map<TensorNode, TensorNode | undefined>;
+  readonly normal: Map<TensorNode, TensorNode | undefined>;
+}
+
+function analyse({ isBinary }: Context): ElementAnalysis {
+  return new ElementAnalysis((input) => isBinary(input.attributes.name as string));
+}
+
+function once<K, V>(known: Map<K, V>, key: K, compute: () => V): V {
+  if (!known.has(key)) {
+    known.set(key, compute());
+  }
+  return known.get(key)!;
+}
+
 interface Peeled {
   readonly scores: TensorNode;
   readonly keeps: readonly TensorNode[];
 }
 
 /** The scores without the masks around them, and the masks as booleans. */
-function peel(x: TensorNode, rewriter: Rewriter, analyse: () => ElementAnalysis): Peeled {
+function peel(x: TensorNode, context: Context): Peeled {
+  const { rewriter } = context;
   if (x.op !== "add" && x.op !== "subtract") {
-    return peelSelect(x, rewriter, analyse);
+    return peelSelect(x, context);
   }
   const keeps: TensorNode[] = [];
   const terms: TensorNode[] = [];
   for (const term of termsOf(rewriter, x)) {
-    const chosen = peelSelect(term, rewriter, analyse);
-    const keep = rewriter.factsOf(term).parameter ? undefined : additiveKeep(term, rewriter, analyse());
+    const chosen = peelSelect(term, context);
+    const keep = once(context.additive, term, () => additiveKeep(term, context));
     if (keep !== undefined) {
       keeps.push(keep);
     } else {
@@ -60,12 +85,12 @@ function peel(x: TensorNode, rewriter: Rewriter, analyse: () => ElementAnalysis)
     return { scores: x, keeps: [] };
   }
   const sum = terms.reduce((left, right) => rewriter.emit("add", [left, right], {}, x.origin));
-  const inner = peel(unmultiply(sum, keeps, rewriter, analyse), rewriter, analyse);
+  const inner = peel(unmultiply(sum, keeps, context), context);
   return { scores: inner.scores, keeps: [...keeps, ...inner.keeps] };
 }
 
 /** select(c, scores, −∞) keeps where c; select(c, −∞, scores) where not; anything else has no mask. */
-function peelSelect(x: TensorNode, rewriter: Rewriter, analyse: () => ElementAnalysis): Peeled {
+function peelSelect(x: TensorNode, context: Context): Peeled {
   if (x.op !== "select") {
     return { scores: x, keeps: [] };
   }
@@ -74,13 +99,18 @@ function peelSelect(x: TensorNode, rewriter: Rewriter, analyse: () => ElementAna
   if (!far(yes) && !far(no)) {
     return { scores: x, keeps: [] };
   }
-  const keep = far(no) ? condition : rewriter.emit("not", [condition], {}, x.origin);
-  const inner = peel(far(no) ? yes : no, rewriter, analyse);
+  const keep = far(no) ? condition : context.rewriter.emit("not", [condition], {}, x.origin);
+  const inner = peel(far(no) ? yes : no, context);
   return { scores: inner.scores, keeps: [keep, ...inner.keeps] };
 }
 
 /** The boolean that says where an added term is about zero, if it is far below zero everywhere else. */
-function additiveKeep(term: TensorNode, rewriter: Rewriter, analysis: ElementAnalysis): TensorNode | undefined {
+function additiveKeep(term: TensorNode, context: Context): TensorNode | undefined {
+  const { rewriter } = context;
+  if (rewriter.factsOf(term).parameter) {
+    return undefined;
+  }
+  const analysis = analyse(context);
   const elements = analysis.of(term);
   if (elements !== undefined) {
     const values = [...new Set(elements.atZero), ...new Set(elements.atOne)];
@@ -111,19 +141,12 @@ function additiveKeep(term: TensorNode, rewriter: Rewriter, analysis: ElementAna
 }
 
 /** scores · b where b is one wherever the masks keep: the scores. */
-function unmultiply(
-  sum: TensorNode,
-  keeps: readonly TensorNode[],
-  rewriter: Rewriter,
-  analyse: () => ElementAnalysis,
-): TensorNode {
+function unmultiply(sum: TensorNode, keeps: readonly TensorNode[], context: Context): TensorNode {
   if (sum.op !== "multiply") {
     return sum;
   }
   for (const [scores, b] of [sum.args, [sum.args[1], sum.args[0]]]) {
-    const analysis = analyse();
-    const elements = rewriter.factsOf(b).parameter ? undefined : analysis.of(b);
-    const truth = elements === undefined ? undefined : emitKeep(elements, b, rewriter, analysis);
+    const truth = keepOf(b, context);
     if (truth !== undefined && keeps.includes(truth) && scores.type.shape.join() === sum.type.shape.join()) {
       return scores;
     }
@@ -131,17 +154,23 @@ function unmultiply(
   return sum;
 }
 
-/** The one spelling of a boolean expression, or undefined where it mixes several sources. */
-function keepOf(keep: TensorNode, rewriter: Rewriter, analysis: ElementAnalysis): TensorNode | undefined {
+/** The one spelling of an expression of zeros and ones, or undefined where it mixes several sources. */
+function keepOf(keep: TensorNode, context: Context): TensorNode | undefined {
+  return once(context.normal, keep, () => normalise(keep, context));
+}
+
+function normalise(keep: TensorNode, context: Context): TensorNode | undefined {
+  const { rewriter } = context;
   if (rewriter.factsOf(keep).parameter) {
     return undefined;
   }
+  const analysis = analyse(context);
   const elements = analysis.of(keep);
   const normal = elements === undefined ? undefined : emitKeep(elements, keep, rewriter, analysis);
   if (normal !== undefined || keep.op !== "and") {
     return normal;
   }
-  const sides = keep.args.map((side) => keepOf(side, rewriter, analysis) ?? side);
+  const sides = keep.args.map((side) => keepOf(side, context) ?? side);
   return rewriter.emit("and", sides, {}, keep.origin);
 }
 
@@ -155,7 +184,7 @@ function emitKeep(
   const { variable, atZero, atOne, shape } = elements;
   const booleans = (truth: (i: number) => boolean) =>
     rewriter.constant(
-      smallest({ dtype: "bool", shape, data: Float64Array.from(variable, (_, i) => (truth(i) ? 1 : 0)) }),
+      rewriter.smallest({ dtype: "bool", shape, data: Float64Array.from(variable, (_, i) => (truth(i) ? 1 : 0)) }),
     );
   const literals = variable.some((each) => each >= 0);
   if (!atZero.every((value, i) => isBit(value) && isBit(atOne[i]))) {
@@ -176,10 +205,6 @@ function emitKeep(
 
 function isBit(value: number): boolean {
   return value === 0 || value === 1;
-}
-
-function smallest(value: TensorValue): TensorValue {
-  return shrink(value) ?? value;
 }
 
 /** The source's element that decides each element, as a view of the source; elements without one do not matter. */

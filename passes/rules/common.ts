@@ -1,6 +1,6 @@
 /** What the rules share: reading constants, recognising chains, and the names of op families. */
 import { isFloat, type TensorValue } from "../../ir/tensor/value.js";
-import type { Rewriter, TensorNode } from "../rewriter.js";
+import type { TensorNode } from "../rewriter.js";
 
 /** Element-wise functions of one argument that keep the shape (all but `cast` keep the kind of type too). */
 export const UNARY: readonly string[] = [
@@ -46,11 +46,6 @@ export function floats(node: TensorNode): boolean {
 
 export function integersOf(node: TensorNode, name: string): readonly number[] {
   return node.attributes[name] as readonly number[];
-}
-
-/** `multiply(node, factor)`, or the node where the factor is 1. */
-export function scaled(rewriter: Rewriter, node: TensorNode, factor: number): TensorNode {
-  return factor === 1 ? node : rewriter.emit("multiply", [node, rewriter.scalar(factor, node)], {}, node.origin);
 }
 
 /** The axes of a reduction are exactly the last axis of its argument. */

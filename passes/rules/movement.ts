@@ -3,7 +3,7 @@
  * broadcast or concatenation; constant gathers that step evenly are slices; constants are as small as broadcasting
  * allows.
  */
-import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
+import { sizeOf } from "../../ir/tensor/value.js";
 import type { Rewriter, Rule, TensorNode } from "../rewriter.js";
 import { broadcastShapes, equalShapes, padRank, reshapeGroups, type Shape } from "../shapes.js";
 import { BINARY, constantOf, integersOf } from "./common.js";
@@ -184,8 +184,8 @@ const shrinkConstant: Rule = {
   apply(node, rewriter) {
     const args = node.args.map((argument) => {
       const value = constantOf(argument);
-      const small = value === undefined ? undefined : shrink(value);
-      return small === undefined ? argument : rewriter.constant(small, argument.origin);
+      const small = value === undefined ? undefined : rewriter.smallest(value);
+      return small === undefined || small === value ? argument : rewriter.constant(small, argument.origin);
     });
     const shape = broadcastShapes(...args.map((argument) => argument.type.shape));
     const changed = args.some((argument, i) => argument !== node.args[i]);
@@ -195,42 +195,6 @@ const shrinkConstant: Rule = {
     return rewriter.emit(node.op, args, node.attributes, node.origin);
   },
 };
-
-/** The smallest constant that broadcasts to this one, or undefined where it is the smallest. */
-export function shrink(value: TensorValue): TensorValue | undefined {
-  if (value.shape.length === 0 || value.data.length === 0) {
-    return undefined;
-  }
-  let shape: number[] = [...value.shape];
-  let data: ArrayLike<number> = value.data;
-  for (let axis = 0; axis < shape.length; axis++) {
-    const inner = sizeOf(shape.slice(axis + 1));
-    const size = shape[axis];
-    if (size > 1 && repeats(data, size, inner)) {
-      const source: ArrayLike<number> = data;
-      const outer = sizeOf(shape.slice(0, axis));
-      data = Float64Array.from(
-        { length: outer * inner },
-        (_, i) => source[Math.floor(i / inner) * size * inner + (i % inner)],
-      );
-      shape[axis] = 1;
-    }
-  }
-  const lead = shape.findIndex((size) => size !== 1);
-  shape = lead < 0 ? [] : shape.slice(lead);
-  const changed = !equalShapes(shape, value.shape);
-  return changed ? { dtype: value.dtype, shape, data: Float64Array.from(data) } : undefined;
-}
-
-function repeats(data: ArrayLike<number>, size: number, inner: number): boolean {
-  for (let i = 0; i < data.length; i++) {
-    const first = i - (Math.floor(i / inner) % size) * inner;
-    if (!Object.is(data[i], data[first])) {
-      return false;
-    }
-  }
-  return true;
-}
 
 /** slice(reshape(x)) along the first axis of a group: the slice goes first. */
 const sliceOfReshape: Rule = {

@@ -79,7 +79,7 @@ const biasBesideProduct: Rule = {
     const make = (...args: TensorNode[]) => rewriter.emit("add", args, {}, node.origin);
     const linear = (x: TensorNode) => x.op === "matmul" && rewriter.isOwned(x.args[1]) && !rewriter.isStatic(x.args[0]);
     for (const [inner, other] of [node.args, [node.args[1], node.args[0]]]) {
-      if (inner.op !== "add" || !floats(node)) {
+      if (inner.op !== "add" || !floats(node) || rewriter.isStatic(inner)) {
         continue;
       }
       const [a, b] = inner.args;

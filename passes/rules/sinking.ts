@@ -65,7 +65,7 @@ function trim(shape: readonly number[]): readonly number[] {
   return lead < 0 ? [] : shape.slice(lead);
 }
 
-/** A static operand has no leading ones; one that a reshape only gave or took leading ones does not need the reshape. */
+/** A static operand has no leading ones; another needs no reshape that only gives or takes leading ones. */
 const leadingOnes: Rule = {
   name: "operand without leading ones",
   ops: [...BINARY, "select"],

@@ -83,15 +83,42 @@ describe.skipIf(!existsSync(join(DATA, "bert-sst2")))("the trained BERT", () => 
       importOnnx(join(folder, "bert_sst2.dynamo.op20.static48.onnx")),
     ];
     const jax = ["stablehlo.mlir", "hlo.pb"].map((form) =>
-      importJax(join(folder, `bert_sst2.flax.static48.${form}`), { weights, argumentNames: names }),
+      importJax(join(folder, `bert_sst2.flax.static48.${form}`), { weights }),
     );
-    const texts = models.map((model) => anonymous(checked(model, randomValues(model.graph, "input", 1)).secret));
+    const describeProgram = ({ secret, bindings }: Placed) =>
+      `${bindings.map(({ owner }) => owner).join(" ")}\n${anonymous(secret)}`;
+    const texts = models.map((model) => describeProgram(checked(model, randomValues(model.graph, "input", 1))));
     for (const model of jax) {
       const isPublic = (name: string) => name !== model.inputs[0].name;
-      texts.push(anonymous(compileTensors(model.graph, { isPublic }).secret));
+      texts.push(describeProgram(compileTensors(model.graph, { isPublic })));
     }
     for (const text of texts.slice(1)) {
       expect(text).toBe(texts[0]);
     }
+  });
+});
+
+const FLAX = join(DATA, "fixtures-jax");
+/** How many arguments are weights: they come first. */
+const FLAX_WEIGHTS = {
+  flax_bert_cls: 41,
+  flax_bert_cls_baked: 0,
+  flax_gpt2_lm: 28,
+  flax_llama_lm: 21,
+  flax_vit_cls: 40,
+};
+
+describe.skipIf(!existsSync(FLAX))("Flax models", () => {
+  it.each(Object.entries(FLAX_WEIGHTS))("%s is one secret program from text and from HLO", (name, count) => {
+    const file = SafetensorsFile.open(join(FLAX, name, "io.safetensors"));
+    const options = count === 0 ? {} : { weights: file, weightArguments: [`0-${count - 1}`] };
+    const texts = ["stablehlo.mlir", "exported.mlir", "hlo.pb"].map((form) => {
+      const model = importJax(join(FLAX, name, `module.${form}`), options);
+      const argument = (i: number) => file.read(`arg${String(count + i).padStart(3, "0")}`);
+      const inputs = new Map(model.inputs.map((input, i) => [input.name, argument(i)]));
+      return anonymous(checked(model, inputs).secret);
+    });
+    expect(texts[1]).toBe(texts[0]);
+    expect(texts[2]).toBe(texts[0]);
   });
 });
