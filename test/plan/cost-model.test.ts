@@ -1,0 +1,72 @@
+/**
+ * docs/cost-model.md says what the op table says, and its worked layer is the bundled BERT's. After a change that is
+ * meant, `BLESS=1 npx vitest run test/plan/cost-model.test.ts` writes the tables anew.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { compileModel } from "../../compiler/compile.js";
+import { costReport } from "../../compiler/report.js";
+import { definitionOf } from "../../ir/graph.js";
+import { SHARE } from "../../ir/share/index.js";
+import { seededNumbers } from "../../runtime/local-transport.js";
+import { costOf } from "../share/harness.js";
+import { programOf } from "../share/programs.js";
+import { checkedRows, freeOps, layerTable, opTable } from "./cost-model.js";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+const PAGE = join(ROOT, "docs", "cost-model.md");
+const MODEL = join(ROOT, "models", "bert-sst2", "bert_sst2.legacy.op14.onnx");
+const LAYER = "encoder.0";
+
+/** Holds the part of the page between two marks to a text, or writes it there. */
+function expectPart(name: string, text: string): void {
+  const page = readFileSync(PAGE, "utf8");
+  const pattern = new RegExp(`(<!-- begin ${name} -->\n)([^]*?)(<!-- end ${name} -->)`);
+  if (process.env.BLESS === "1") {
+    writeFileSync(
+      PAGE,
+      page.replace(pattern, (_all, begin: string, _old: string, end: string) => `${begin}${text}\n${end}`),
+    );
+  } else {
+    expect(pattern.exec(page)?.[2]).toBe(`${text}\n`);
+  }
+}
+
+describe("the cost model's page", () => {
+  test.each(checkedRows())("has the right formulas for $op", ({ declared, expected }) => {
+    expect({ offline: declared.offline, online: declared.online }).toEqual(expected);
+  });
+
+  test("has every op: those that it calls free send nothing and add no round", () => {
+    const random = seededNumbers(1);
+    for (const op of freeOps()) {
+      for (let i = 0; i < 10; i++) {
+        const node = programOf(op, random).outputs[0].node;
+        expect(node.op).toBe(op);
+        expect(definitionOf(SHARE, op)).toBeDefined();
+        expect(costOf(node)).toMatchObject({ offline: 0, online: 0, output: 0, depth: 0 });
+      }
+    }
+    expectPart("ops", opTable());
+  });
+
+  test("works a layer of BERT, and its rows add up to the report's", async () => {
+    const { plan } = await compileModel(MODEL, { dims: { b: 1, s: 48 } });
+    const table = layerTable(plan, LAYER);
+    const line = costReport(plan).layers.find(({ name }) => name === LAYER)!;
+    const rows = table
+      .split("\n")
+      .slice(2)
+      .map((row) => row.split("|").map((cell) => cell.trim()));
+    const sum = (column: number) => rows.slice(0, -1).reduce((total, cells) => total + Number(cells[column]), 0);
+    expect([sum(5), sum(8), sum(9)]).toEqual([line.rounds, line.bytes.online, line.bytes.offline]);
+    for (const cells of rows.slice(0, -1)) {
+      const [elements, online, offline] = [4, 6, 7].map((column) => Number(cells[column]));
+      const slack = (0.05 * elements) / 8 + 64;
+      expect(Math.abs((2 * elements * online) / 8 - Number(cells[8]))).toBeLessThanOrEqual(2 * slack);
+      expect(Math.abs((elements * offline) / 8 - Number(cells[9]))).toBeLessThanOrEqual(slack);
+    }
+    expectPart("layer", table);
+  });
+});
