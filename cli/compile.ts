@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
 import { type CompileOptions, compileModel } from "../compiler/compile.js";
+import { parseNetwork } from "../compiler/network.js";
 import { costReport } from "../compiler/report.js";
 import { fail } from "../ir/diagnostics.js";
 import { savePlan } from "./plan-file.js";
@@ -17,10 +18,12 @@ interface CompileFlags {
   readonly public: readonly string[];
   readonly reveal: readonly string[];
   readonly dump?: string;
+  readonly network?: string;
+  readonly reveal: readonly string[];
   readonly json?: boolean;
 }
 
-const PROFILES = ["fourier"] as const;
+const PROFILES = ["fourier", "puma"] as const;
 
 export function addCompile(program: Command): void {
   program
@@ -39,6 +42,13 @@ export function addCompile(program: Command): void {
     )
     .option("--public <name…>", "inputs that all may know (default: masks, token types, positions)", collect, [])
     .option("--reveal <name…>", "outputs that the data owner learns (default: all)", collect, [])
+    .option("--network <spec>", "the network to plan for: lan, wan, or BANDWIDTH,RTT such as 400mbps,40ms")
+    .option(
+      "--reveal <name…>",
+      "outputs to reveal, or token: the argmax at the last position, not its logits",
+      collect,
+      [],
+    )
     .option("--dump <folder>", "write the graph after each pass that changed it")
     .option("--json", "print one JSON document (pumac.compile/1)")
     .action(compile);
@@ -79,6 +89,8 @@ function compileOptions(flags: CompileFlags): CompileOptions {
     shapes: parseShapes(flags.shape),
     dims: parseDims(flags.dim),
     profile,
+    ...(flags.network === undefined ? {} : { network: parseNetwork(flags.network) }),
+    ...(flags.reveal.length === 0 ? {} : { reveal: flags.reveal.flatMap((names) => names.split(",")) }),
     secret: flags.secret.flatMap((names) => names.split(",")),
     public: flags.public.flatMap((names) => names.split(",")),
     ...(flags.reveal.length === 0 ? {} : { reveal: flags.reveal.flatMap((names) => names.split(",")) }),

@@ -1,13 +1,13 @@
 /**
  * Chooses how the non-linear functions are computed (NUMERICS.md). Profile `fourier`: softmax to base 2, with log₂e in
- * the scores, where a later canonicalisation merges it into the scale and the owner into the query weights; the other
- * functions are approximated where they are lowered.
+ * the scores, where a later canonicalisation merges it into the scale and the owner into the query weights; profile
+ * `puma`: softmax to base e. Both along the last axis. The other functions are approximated where they are lowered.
  */
 import { type Graph, rewrite } from "../ir/graph.js";
 import { TENSOR } from "../ir/tensor/index.js";
 import { scalar, type TensorType } from "../ir/tensor/value.js";
 
-export function approximate(graph: Graph<TensorType>): Graph<TensorType> {
+export function approximate(graph: Graph<TensorType>, profile: "fourier" | "puma" = "fourier"): Graph<TensorType> {
   return rewrite(graph, TENSOR, (node, args, builder) => {
     if (node.op !== "softmax") {
       return undefined;
@@ -19,6 +19,10 @@ export function approximate(graph: Graph<TensorType>): Graph<TensorType> {
     const swap = swapWithLast(rank, axis);
     const toLast = (x: typeof node) =>
       axis === rank - 1 || x.type.shape.length !== rank ? x : emit("transpose", [x], { permutation: swap });
+    if (profile === "puma") {
+      const natural = (rank: number) => emit("softmax", args.map(toLast), { axis: rank - 1 });
+      return axis === rank - 1 ? undefined : toLast(natural(rank));
+    }
     const log2e = emit("constant", [], { value: scalar(Math.LOG2E, node.type.dtype) });
     const scores = emit("multiply", [toLast(args[0]), log2e]);
     const rows = emit("softmaxBase2", [scores, ...args.slice(1).map(toLast)]);

@@ -11,13 +11,18 @@ import { narrow } from "./narrow.js";
 import type { RewriteOptions, TensorGraph } from "./rewriter.js";
 import { settle } from "./settle.js";
 
+interface PassOptions extends RewriteOptions {
+  /** Which formulas compute the non-linear functions; default: fourier. */
+  readonly profile?: "fourier" | "puma";
+}
+
 interface TensorPass {
   readonly name: string;
   /** Why it stands where it stands. */
   readonly why: string;
   /** The passes that must have run before. */
   readonly after: readonly string[];
-  readonly run: (graph: TensorGraph, options: RewriteOptions) => TensorGraph;
+  readonly run: (graph: TensorGraph, options: PassOptions) => TensorGraph;
 }
 
 export const TENSOR_PASSES: readonly TensorPass[] = [
@@ -43,7 +48,7 @@ export const TENSOR_PASSES: readonly TensorPass[] = [
     name: "approximate",
     why: "after fuse, which finds the softmaxes; before settle, which draws the factor log2(e) into the weights",
     after: ["fuse"],
-    run: approximate,
+    run: (graph, { profile }) => approximate(graph, profile),
   },
   {
     name: "settle",

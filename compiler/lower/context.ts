@@ -38,6 +38,8 @@ export interface Lowered {
 export class Lowering {
   readonly builder = new Builder(SHARE);
   readonly bounds = new Map<ShareNode, number>();
+  /** The masked bits of values that are 0 or 1, where they are at hand: a selection by them costs no product. */
+  readonly truths = new Map<ShareNode, ShareNode>();
   private readonly values = new Map<TensorNode, ShareNode>();
   private readonly conversions = new Map<ShareNode, Map<string, ShareNode>>();
   private readonly inputs = new Map<string, ShareNode>();

@@ -7,6 +7,16 @@ import type { Graph } from "../../ir/graph.js";
 import type { TensorType } from "../../ir/tensor/value.js";
 import { lowerAbsolute, lowerActivation, lowerRelu } from "./activation.js";
 import {
+  lowerBoolean,
+  lowerClamp,
+  lowerComparison,
+  lowerMaximum,
+  lowerNot,
+  lowerReduceMaximum,
+  lowerSelect,
+  lowerSign,
+} from "./comparison.js";
+import {
   type Lowered,
   Lowering,
   type Precision,
@@ -16,6 +26,17 @@ import {
   type TensorNode,
 } from "./context.js";
 import {
+  lowerDivide,
+  lowerExponential,
+  lowerLogarithm,
+  lowerPower,
+  lowerReciprocal,
+  lowerReciprocalSquareRoot,
+  lowerSoftplus,
+  lowerSquareRoot,
+  lowerTrigonometric,
+} from "./functions.js";
+import {
   lowerAdd,
   lowerMatmul,
   lowerMultiply,
@@ -24,6 +45,7 @@ import {
   lowerReduceSum,
   lowerSubtract,
 } from "./linear.js";
+import { lowerLogSoftmax } from "./log-softmax.js";
 import {
   lowerBroadcast,
   lowerConcatenate,
@@ -35,11 +57,20 @@ import {
   lowerTranspose,
 } from "./movement.js";
 import { lowerLayerNorm, lowerRmsNorm, type VarianceRange } from "./norm.js";
+import { PUMA_GELU, PUMA_SILU } from "./puma/activation.js";
+import { lowerPumaActivation } from "./puma/polynomial.js";
+import { lowerPumaSoftmax } from "./puma/softmax.js";
+import { lowerArgmax } from "./sampling.js";
 import { lowerSoftmax, normalised, type Unnormalised } from "./softmax.js";
 
 export type { Lowered, Precision, Ranges, SecretInput } from "./context.js";
 
+/** Which formulas compute the non-linear functions (NUMERICS.md). */
+export type Profile = "fourier" | "puma";
+
 export interface LoweringOptions {
+  /** Default: fourier. */
+  readonly profile?: Profile;
   readonly precision: Precision;
   readonly ranges: Ranges;
   /** The range of the row variances of every norm node. */
@@ -65,6 +96,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   concatenate: lowerConcatenate,
   pad: lowerPad,
   gather: lowerGather,
+  argmax: lowerArgmax,
   cast: (lowering, node) => lowering.value(node.args[0]),
   gelu: lowerActivation,
   silu: lowerActivation,
@@ -75,6 +107,44 @@ const RULES: Readonly<Record<string, Rule>> = {
   absolute: lowerAbsolute,
   layerNorm: (lowering, node, { variances }) => lowerLayerNorm(lowering, node, varianceOf(node, variances)),
   rmsNorm: (lowering, node, { variances }) => lowerRmsNorm(lowering, node, varianceOf(node, variances)),
+  softplus: lowerSoftplus,
+  exponential: lowerExponential,
+  exponential2: lowerExponential,
+  logarithm: lowerLogarithm,
+  reciprocal: lowerReciprocal,
+  divide: lowerDivide,
+  squareRoot: lowerSquareRoot,
+  reciprocalSquareRoot: lowerReciprocalSquareRoot,
+  power: lowerPower,
+  sine: lowerTrigonometric,
+  cosine: lowerTrigonometric,
+  maximum: lowerMaximum,
+  minimum: lowerMaximum,
+  clamp: lowerClamp,
+  sign: lowerSign,
+  less: lowerComparison,
+  lessOrEqual: lowerComparison,
+  greater: lowerComparison,
+  greaterOrEqual: lowerComparison,
+  equal: lowerComparison,
+  and: lowerBoolean,
+  or: lowerBoolean,
+  xor: lowerBoolean,
+  not: lowerNot,
+  select: lowerSelect,
+  reduceMaximum: lowerReduceMaximum,
+  reduceMinimum: lowerReduceMaximum,
+  logSoftmax: lowerLogSoftmax,
+};
+
+/** What profile `puma` computes otherwise; its norms are ours, one 1/√v a row. */
+const PUMA_RULES: Readonly<Record<string, Rule>> = {
+  gelu: (lowering, node) =>
+    node.attributes.approximation === "quick"
+      ? lowerActivation(lowering, node)
+      : lowerPumaActivation(lowering, node, PUMA_GELU),
+  silu: (lowering, node) => lowerPumaActivation(lowering, node, PUMA_SILU),
+  softmax: lowerPumaSoftmax,
 };
 
 function varianceOf(node: TensorNode, variances: LoweringOptions["variances"]): VarianceRange {
@@ -87,13 +157,14 @@ function varianceOf(node: TensorNode, variances: LoweringOptions["variances"]): 
 
 /** Ops that a secret value may meet. */
 export function hasSecretMeaning(op: string): boolean {
-  return op in RULES || op === "softmaxBase2" || op === "input" || op === "constant";
+  return op in RULES || op === "softmax" || op === "softmaxBase2" || op === "input" || op === "constant";
 }
 
 /** Lowers the secret program; every output is revealed to the data owner. */
 export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lowered {
   refuseUnknown(graph);
   const lowering = new Lowering(options.precision, options.ranges, options.inputs);
+  const rules = options.profile === "puma" ? { ...RULES, ...PUMA_RULES } : RULES;
   const softmaxes = new Map<TensorNode, Unnormalised>();
   for (const node of graph.nodes) {
     lowering.at(node);
@@ -104,7 +175,7 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
     } else if (node.op === "matmul" && softmaxes.has(node.args[0])) {
       lowering.define(node, weightedRows(lowering, node, softmaxes.get(node.args[0])!));
     } else if (node.op !== "input" && node.op !== "constant") {
-      lowering.define(node, RULES[node.op](lowering, node, options));
+      lowering.define(node, rules[node.op](lowering, node, options));
     }
   }
   const outputs = graph.outputs.map(({ name, node }) => {

@@ -1,5 +1,5 @@
 /**
- * x^exponent for a positive x over a wide range, two rounds (1/x for softmax rows, 1/√x for norms). PROTOCOL.md
+ * x^exponent for a positive x over a wide range, two rounds (three for very wide ranges; 1/x for softmax rows, 1/√x for norms). PROTOCOL.md
  * normalises first and needs four; here every bucket [low·4^i, low·4^(i+1)) has its own series of x itself, all opened
  * beside the bits that say in which bucket x lies, and one sum of products selects:
  *
@@ -12,10 +12,11 @@ import type { Lowering, ShareNode } from "./context.js";
 import { sumAdditive } from "./digits.js";
 import { fitFourier } from "./fourier.js";
 import { ANGLE_BITS, seriesAttributes } from "./series.js";
+import { below } from "./thresholds.js";
 
 /** Buckets grow by this factor: a series of few harmonics covers a factor of 4. */
 const BASE = 4;
-const SECRET_FRACTION = 12;
+const SECRET_FRACTION = 15;
 const HARMONICS = 7;
 /** Fractional bits of the finest public table. */
 const WIDEST_TABLE = 24;
@@ -25,6 +26,21 @@ const WIDEST_DIGIT = 13;
 export interface PowerRange {
   readonly low: number;
   readonly high: number;
+}
+
+/** A bucket [start, 4·start) of the argument, and where a series of it must hold, in units of start. */
+export interface Bucket {
+  readonly start: number;
+  readonly window: readonly [number, number];
+  /** log2 of the period of a series of x itself. */
+  readonly periodExponent: number;
+}
+
+/** A function on a bucket: magnitude·compute(x / start). `weight` makes its fit relative. */
+export interface BucketFunction {
+  readonly compute: (t: number) => number;
+  readonly weight?: (t: number) => number;
+  readonly magnitude: number;
 }
 
 /**
@@ -39,23 +55,58 @@ export function power(
   fraction: number,
   scale = 1,
 ): ShareNode {
-  const lowExponent = Math.floor(Math.log2(range.low));
-  const highExponent = Math.max(lowExponent + 1, Math.ceil(Math.log2(range.high)));
-  const digit = positiveDigit(lowering, x, lowExponent, highExponent);
-  const count = Math.ceil((highExponent - lowExponent) / 2);
-  const terms = Array.from({ length: count }, (_, i) => {
-    const from = lowExponent + 2 * i;
-    const bit = bucketBit(
-      lowering,
-      digit,
-      i === 0 ? undefined : from,
-      i === count - 1 ? undefined : lowExponent + 2 * i + 2,
-    );
-    const value = bucketSeries(lowering, x, exponent, lowExponent, i, fraction, scale);
-    return lowering.emit("timesBit", [bit, value]);
+  const compute = (t: number) => t ** exponent;
+  const sum = onBuckets(lowering, x, range, (bucket) => {
+    const magnitude = scale * bucket.start ** exponent;
+    const relative = { compute, weight: (t: number) => t ** -exponent, magnitude };
+    return bucketSeries(lowering, x, bucket, relative, fraction);
   });
-  const sum = lowering.remasked(sumAdditive(lowering, terms));
-  return lowering.bounded(sum, scale * 2 ** (exponent * lowExponent));
+  const ends = exponentsOf(range).map((end) => 2 ** (exponent * end));
+  return lowering.bounded(sum, scale * Math.max(...ends));
+}
+
+/** The function that `term` computes on each bucket of x in [low, high], selected by bits; masked. Two rounds. */
+export function onBuckets(
+  lowering: Lowering,
+  x: ShareNode,
+  range: PowerRange,
+  term: (bucket: Bucket) => ShareNode,
+): ShareNode {
+  const [lowExponent, highExponent] = exponentsOf(range);
+  const count = Math.ceil((highExponent - lowExponent) / 2);
+  const borders = Array.from({ length: count - 1 }, (_, i) => lowExponent + 2 * i + 2);
+  const exact = highExponent + 1 - lowExponent > WIDEST_DIGIT;
+  const bits = exact
+    ? exactBits(lowering, x, range, borders)
+    : coarseBits(lowering, positiveDigit(lowering, x, lowExponent, highExponent), borders);
+  const slack = exact ? 0 : 2 ** lowExponent / 2;
+  const terms = bits.map((bit, i) => {
+    const from = lowExponent + 2 * i;
+    const start = 2 ** from;
+    const window = [(i === 0 ? start : start - slack) / start, BASE + slack / start] as const;
+    return lowering.emit("timesBit", [bit, term({ start, window, periodExponent: from + 3 })]);
+  });
+  return lowering.remasked(sumAdditive(lowering, terms));
+}
+
+/** Masked bits of the buckets between these borders (exponents of 2), right up to half a unit of the digit. */
+function coarseBits(lowering: Lowering, digit: PositiveDigit, borders: readonly number[]): ShareNode[] {
+  return [undefined, ...borders].map((from, i) => bucketBit(lowering, digit, from, borders[i]));
+}
+
+/** The same by exact thresholds, where one digit would be too wide: one round more. */
+function exactBits(lowering: Lowering, x: ShareNode, range: PowerRange, borders: readonly number[]): ShareNode[] {
+  const fraction = 2 - exponentsOf(range)[0];
+  const thresholds = borders.map((border) => 2 ** border);
+  const lower = below(lowering, x, range.high, thresholds, fraction);
+  const last = lowering.emit("complement", [lower.at(-1)!]);
+  const bits = lower.map((bit, i) => (i === 0 ? bit : lowering.emit("exclusiveOr", [bit, lower[i - 1]])));
+  return [...bits, last].map((bit) => lowering.emit("remaskBits", [bit]));
+}
+
+function exponentsOf({ low, high }: PowerRange): [number, number] {
+  const lowExponent = Math.floor(Math.log2(low));
+  return [lowExponent, Math.max(lowExponent + 1, Math.ceil(Math.log2(high)))];
 }
 
 interface PositiveDigit {
@@ -67,10 +118,10 @@ interface PositiveDigit {
   readonly unit: number;
 }
 
-/** The top digit of a value in [0, 2^highExponent), in units of 2^lowExponent (or coarser if that were too wide). */
+/** The top digit of a value in [0, 2^highExponent), in units of 2^lowExponent. */
 function positiveDigit(lowering: Lowering, x: ShareNode, lowExponent: number, highExponent: number): PositiveDigit {
   const top = highExponent + 1;
-  const unit = Math.max(lowExponent, top - WIDEST_DIGIT);
+  const unit = lowExponent;
   const fraction = 2 - unit;
   const scaled = lowering.atFraction(x, fraction);
   const value = lowering.emit("reduce", [scaled], { ring: top + fraction });
@@ -98,33 +149,17 @@ function bucketBit(
   return lowering.emit("remaskBits", [inside]);
 }
 
-/** scale·x^exponent on bucket i, opened and at `fraction` bits. */
-function bucketSeries(
+/** A function on a bucket by one series of x, opened and at `fraction` bits. */
+export function bucketSeries(
   lowering: Lowering,
   x: ShareNode,
-  exponent: number,
-  lowExponent: number,
-  i: number,
+  bucket: Bucket,
+  { compute, weight, magnitude }: BucketFunction,
   fraction: number,
-  scale: number,
 ): ShareNode {
-  const start = 2 ** (lowExponent + 2 * i);
-  const slack = 2 ** lowExponent / 2;
-  const window: [number, number] = [(i === 0 ? start : start - slack) / start, BASE + slack / start];
-  const periodExponent = lowExponent + 2 * i + 3;
-  // The fit is relative: on the bucket scaled to [1, 4], weighted by 1 / f.
-  const series = fitFourier(
-    (t) => t ** exponent,
-    window,
-    8,
-    HARMONICS,
-    "none",
-    1e-11,
-    (t) => t ** -exponent,
-  );
-  const angle = lowering.atFraction(x, ANGLE_BITS - periodExponent);
+  const series = fitFourier(compute, bucket.window, 8, HARMONICS, "none", 1e-11, weight);
+  const angle = lowering.atFraction(x, ANGLE_BITS - bucket.periodExponent);
   // The tables hold numbers near 1; the power of two that makes them so goes into the label.
-  const magnitude = scale * start ** exponent;
   const shift = Math.round(Math.log2(magnitude));
   const publicFraction = Math.min(WIDEST_TABLE, Math.max(4, fraction + 1 + shift));
   const bits = { publicFraction, secretFraction: SECRET_FRACTION };

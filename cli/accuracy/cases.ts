@@ -1,0 +1,183 @@
+/**
+ * The functions whose accuracy is stated and measured: op, domain, and the largest error in each profile. One table for
+ * the test, which holds the measured errors to it, and for docs/accuracy.md, which shows both.
+ */
+import type { Attributes } from "../../ir/graph.js";
+import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
+
+/** Error as it is, over the value, or over the largest value of the domain. */
+export type Distance = "absolute" | "relative" | "of the largest";
+
+export interface InputValues {
+  /** Values on the fixed-point grid of this many fractional bits. */
+  readonly values: (fraction: number) => TensorValue;
+  readonly domain: string;
+}
+
+export interface FunctionCase {
+  readonly name: string;
+  readonly op: string;
+  readonly attributes?: Attributes;
+  readonly inputs: readonly InputValues[];
+  /** Public arguments after the inputs. */
+  readonly constants?: readonly number[];
+  readonly distance: Distance;
+  /** Largest errors: of profile fourier, and of puma where it computes the function otherwise. */
+  readonly fourier?: number;
+  readonly puma?: number;
+  /** For norms: the range of the rows' variance. */
+  readonly variance?: { readonly low: number; readonly high: number };
+}
+
+const POINTS = 2000;
+
+function onGrid(x: number, fraction: number): number {
+  return Math.round(x * 2 ** fraction) / 2 ** fraction;
+}
+
+function values(shape: readonly number[], at: (i: number, n: number) => number): (fraction: number) => TensorValue {
+  const n = sizeOf(shape);
+  return (fraction) => ({
+    dtype: "f64",
+    shape,
+    data: Float64Array.from({ length: n }, (_, i) => onGrid(at(i, n), fraction)),
+  });
+}
+
+/** Evenly from low to high. */
+function linear(low: number, high: number, count = POINTS): InputValues {
+  const at = (i: number, n: number) => low + ((high - low) * i) / (n - 1);
+  return { values: values([count], at), domain: `[${low}, ${high}]` };
+}
+
+/** Evenly in the logarithm: as many points in every power of two. */
+function logarithmic(low: number, high: number): InputValues {
+  const at = (i: number, n: number) => low * (high / low) ** (i / (n - 1));
+  return { values: values([POINTS], at), domain: `[${low}, ${high}]` };
+}
+
+/** The same interval in another order, so that two arguments meet in many pairs. */
+function scattered(low: number, high: number): InputValues {
+  const at = (i: number, n: number) => low + ((high - low) * ((i * 733) % n)) / (n - 1);
+  return { values: values([POINTS], at), domain: `[${low}, ${high}]` };
+}
+
+/** Few different values, so that equal ones meet. */
+function stepped(step: number): InputValues {
+  const at = (i: number) => ((((i * step) % 41) - 20) * 3) / 16;
+  return { values: values([POINTS], at), domain: "41 values in [-3.75, 3.75]" };
+}
+
+/** Rows of values in [-scale, scale], as a fixed sequence without a pattern. */
+function rows(count: number, length: number, scale: number): InputValues {
+  const at = (i: number) => {
+    const noise = Math.sin(i * 12.9898 + 1) * 43758.5453;
+    return scale * (2 * (noise - Math.floor(noise)) - 1);
+  };
+  return { values: values([count, length], at), domain: `rows of ${length} in [-${scale}, ${scale}]` };
+}
+
+const activation = (name: string, op: string, fourier: number, extra: Partial<FunctionCase> = {}): FunctionCase => ({
+  name, op, fourier, inputs: [linear(-14, 14)], distance: "absolute", ...extra,
+}); // biome-ignore format: a row
+
+const ACTIVATION_CASES: readonly FunctionCase[] = [
+  activation("GELU (erf)", "gelu", 2e-3, { attributes: { approximation: "erf" }, puma: 0.022 }),
+  activation("GELU (tanh)", "gelu", 2e-3, { attributes: { approximation: "tanh" }, puma: 0.022 }),
+  activation("GELU (quick)", "gelu", 2e-3, { attributes: { approximation: "quick" } }),
+  activation("SiLU", "silu", 4e-3, { puma: 0.075 }),
+  activation("tanh", "tangentHyperbolic", 2e-3),
+  activation("erf", "errorFunction", 2e-3),
+  activation("sigmoid", "sigmoid", 2e-3),
+  activation("softplus", "softplus", 3e-3),
+  activation("ReLU", "relu", 2e-3),
+  activation("|x|", "absolute", 4e-3),
+];
+
+const ELEMENTARY_CASES: readonly FunctionCase[] = [
+  { name: "e^x", op: "exponential", inputs: [linear(-12, 4)], distance: "of the largest", fourier: 2e-4 },
+  { name: "2^x", op: "exponential2", inputs: [linear(-20, 0)], distance: "of the largest", fourier: 4e-4 },
+  { name: "ln x", op: "logarithm", inputs: [logarithmic(0.25, 256)], distance: "absolute", fourier: 2e-3 },
+  { name: "1/x", op: "reciprocal", inputs: [logarithmic(0.5, 256)], distance: "relative", fourier: 1e-3 },
+  { name: "1/x, x < 0", op: "reciprocal", inputs: [linear(-32, -0.5)], distance: "relative", fourier: 1e-3 },
+  { name: "√x", op: "squareRoot", inputs: [logarithmic(0.25, 1024)], distance: "relative", fourier: 1e-3 },
+  { name: "√x from 0", op: "squareRoot", inputs: [linear(0, 16)], distance: "absolute", fourier: 8e-3 },
+  { name: "1/√x", op: "reciprocalSquareRoot", inputs: [logarithmic(0.25, 1024)], distance: "relative", fourier: 1e-3 },
+  {
+    name: "x/y", op: "divide", inputs: [scattered(-8, 8), logarithmic(0.5, 64)], distance: "of the largest",
+    fourier: 1e-3,
+  }, // biome-ignore format: a row
+  { name: "x²", op: "power", constants: [2], inputs: [linear(-8, 8)], distance: "absolute", fourier: 1e-3 },
+  { name: "x³", op: "power", constants: [3], inputs: [linear(-4, 4)], distance: "absolute", fourier: 2e-3 },
+  {
+    name: "x^0.5",
+    op: "power",
+    constants: [0.5],
+    inputs: [logarithmic(0.25, 64)],
+    distance: "relative",
+    fourier: 1e-3,
+  },
+  {
+    name: "x^1.5",
+    op: "power",
+    constants: [1.5],
+    inputs: [logarithmic(0.25, 16)],
+    distance: "relative",
+    fourier: 1e-3,
+  },
+  { name: "sin x", op: "sine", inputs: [linear(-50, 50)], distance: "absolute", fourier: 5e-4 },
+  { name: "cos x", op: "cosine", inputs: [linear(-50, 50)], distance: "absolute", fourier: 5e-4 },
+];
+
+const pair = () => [linear(-10, 10), scattered(-10, 10)];
+const EXACT = 6e-4;
+
+const COMPARISON_CASES: readonly FunctionCase[] = [
+  { name: "max(x, y)", op: "maximum", inputs: pair(), distance: "absolute", fourier: EXACT },
+  { name: "min(x, y)", op: "minimum", inputs: pair(), distance: "absolute", fourier: EXACT },
+  {
+    name: "clip to [-1, 6]", op: "clamp", attributes: { low: -1, high: 6 }, inputs: [linear(-10, 10)],
+    distance: "absolute", fourier: EXACT,
+  }, // biome-ignore format: a row
+  { name: "sign x", op: "sign", inputs: [stepped(1)], distance: "absolute", fourier: 0 },
+  ...["less", "lessOrEqual", "greater", "greaterOrEqual", "equal"].map(
+    (op): FunctionCase => ({ name: op, op, inputs: [stepped(1), stepped(7)], distance: "absolute", fourier: 0 }),
+  ),
+  {
+    name: "max of a row", op: "reduceMaximum", attributes: { axes: [1], keep: false }, inputs: [rows(40, 50, 10)],
+    distance: "absolute", fourier: EXACT,
+  }, // biome-ignore format: a row
+  {
+    name: "min of a row", op: "reduceMinimum", attributes: { axes: [1], keep: true }, inputs: [rows(40, 7, 10)],
+    distance: "absolute", fourier: EXACT,
+  }, // biome-ignore format: a row
+];
+
+const ROW_CASES: readonly FunctionCase[] = [
+  {
+    name: "softmax, base 2", op: "softmaxBase2", inputs: [rows(40, 48, 10)], distance: "absolute", fourier: 1e-3,
+  }, // biome-ignore format: a row
+  {
+    name: "softmax", op: "softmax", attributes: { axis: 1 }, inputs: [rows(40, 48, 10)], distance: "absolute",
+    puma: 4e-2,
+  }, // biome-ignore format: a row
+  {
+    name: "log softmax", op: "logSoftmax", attributes: { axis: 1 }, inputs: [rows(40, 48, 8)], distance: "absolute",
+    fourier: 3e-3,
+  }, // biome-ignore format: a row
+  {
+    name: "LayerNorm", op: "layerNorm", attributes: { epsilon: 1e-5 }, inputs: [rows(30, 64, 4)], distance: "absolute",
+    variance: { low: 2, high: 12 }, fourier: 8e-3, puma: 8e-3,
+  }, // biome-ignore format: a row
+  {
+    name: "RMSNorm", op: "rmsNorm", attributes: { epsilon: 1e-5 }, inputs: [rows(30, 64, 4)], distance: "absolute",
+    variance: { low: 2, high: 12 }, fourier: 8e-3, puma: 8e-3,
+  }, // biome-ignore format: a row
+];
+
+export const FUNCTION_CASES: readonly FunctionCase[] = [
+  ...ACTIVATION_CASES,
+  ...ELEMENTARY_CASES,
+  ...COMPARISON_CASES,
+  ...ROW_CASES,
+];

@@ -1,0 +1,234 @@
+/**
+ * Comparisons of secret values and what selects by them. A comparison is exact on the fixed-point values; its result is
+ * the number 0 or 1, and the masked bit that it is made of is remembered, so that `select` and `and` need no product.
+ */
+import { fail } from "../../ir/diagnostics.js";
+import { fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
+import { addReal } from "./linear.js";
+import { reshapeTo, stridesOf } from "./movement.js";
+import { atLeastZero, below } from "./thresholds.js";
+
+/** Values that fixed point cannot hold: usually a mask of −∞ or −10⁴⁰ that no pass recognised. */
+const LARGEST_VALUE = 2 ** 24;
+
+function sameFraction(lowering: Lowering, x: TensorNode, y: TensorNode, node: TensorNode): [ShareNode, ShareNode] {
+  for (const argument of [x, y]) {
+    if (!(lowering.boundOf(argument) < LARGEST_VALUE)) {
+      throw fail({
+        code: "E0404",
+        what: `${node.op} with a value that has no useful bound`,
+        where: node.origin,
+        why: "an infinite or huge constant, as masks use, does not fit fixed point",
+        fix: "declare the mask --public, or export the model with a finite mask such as -100",
+      });
+    }
+  }
+  return [lowering.masked(x), lowering.masked(y)];
+}
+
+/** x − y with its bound; masked. */
+function difference(lowering: Lowering, node: TensorNode, x: TensorNode, y: TensorNode): Difference {
+  const [a, b] = sameFraction(lowering, x, y, node);
+  const bound = lowering.boundOf(x) + lowering.boundOf(y);
+  return { a, b, value: lowering.bounded(lowering.emit("subtract", [a, b]), bound), bound };
+}
+
+interface Difference {
+  readonly a: ShareNode;
+  readonly b: ShareNode;
+  readonly value: ShareNode;
+  readonly bound: number;
+}
+
+/** The number 0 or 1 of a bit, remembered with its masked bit. */
+function truth(lowering: Lowering, bits: ShareNode): ShareNode {
+  const masked = bits.type.kind === "maskedBits" ? bits : lowering.emit("remaskBits", [bits]);
+  const value = lowering.emit("toArithmetic", [masked], { ring: 0, fraction: 0 });
+  lowering.truths.set(value, masked);
+  return value;
+}
+
+/** max(x, y) = y + [x ≥ y]·(x − y); min(x, y) = x − [x ≥ y]·(x − y). */
+export function lowerMaximum(lowering: Lowering, node: TensorNode): ShareNode {
+  const { a, b, value, bound } = difference(lowering, node, node.args[0], node.args[1]);
+  const excess = lowering.emit("timesBit", [atLeastZero(lowering, value, bound, fractionOf(value)), value]);
+  const fraction = fractionOf(value);
+  return node.op === "maximum"
+    ? lowering.emit("add", [excess, lowering.additive(b, fraction)])
+    : lowering.emit("subtract", [lowering.additive(a, fraction), excess]);
+}
+
+/** low + relu(x − low) − relu(x − high): both borders from one dealing; a border may be infinite. */
+export function lowerClamp(lowering: Lowering, node: TensorNode): ShareNode {
+  const [argument] = node.args;
+  const x = lowering.masked(argument);
+  const fraction = fractionOf(x);
+  const bound = lowering.boundOf(argument);
+  const { low, high } = node.attributes as { low: number; high: number };
+  const hasLow = low > -bound;
+  const hasHigh = high < bound;
+  const borders = [...(hasLow ? [low] : []), ...(hasHigh ? [high] : [])];
+  if (borders.length === 0) {
+    return x;
+  }
+  const beyond = below(lowering, x, bound, borders, fraction).map((bit, i) => {
+    const reached = lowering.emit("remaskBits", [lowering.emit("complement", [bit])]);
+    return lowering.emit("timesBit", [reached, addReal(lowering, x, -borders[i])]);
+  });
+  const start = hasLow ? addReal(lowering, beyond[0], low) : lowering.additive(x, fraction);
+  return hasHigh ? lowering.emit("subtract", [start, beyond.at(-1)!]) : start;
+}
+
+/** sign x = 1 − [x < 0] − [x < smallest]: both from one dealing. */
+export function lowerSign(lowering: Lowering, node: TensorNode): ShareNode {
+  const x = lowering.masked(node.args[0]);
+  const smallest = 2 ** -fractionOf(x);
+  const bits = below(lowering, x, lowering.boundOf(node.args[0]), [0, smallest], fractionOf(x));
+  const [negative, notPositive] = bits.map((bit) => truth(lowering, bit));
+  return addReal(lowering, lowering.emit("negate", [lowering.emit("add", [negative, notPositive])]), 1);
+}
+
+/** x < y, ≤, >, ≥, = of two values as fixed point holds them; 0 or 1. */
+export function lowerComparison(lowering: Lowering, node: TensorNode): ShareNode {
+  const [x, y] = node.args;
+  const { value, bound } = difference(lowering, node, x, y);
+  const smallest = 2 ** -fractionOf(value);
+  const at = (...thresholds: number[]) => below(lowering, value, bound, thresholds, fractionOf(value));
+  const not = (bit: ShareNode) => lowering.emit("complement", [bit]);
+  switch (node.op) {
+    case "less":
+      return truth(lowering, at(0)[0]);
+    case "greaterOrEqual":
+      return truth(lowering, not(at(0)[0]));
+    case "lessOrEqual":
+      return truth(lowering, at(smallest)[0]);
+    case "greater":
+      return truth(lowering, not(at(smallest)[0]));
+    default: {
+      const [negative, notPositive] = at(0, smallest);
+      return truth(lowering, lowering.emit("exclusiveOr", [negative, notPositive]));
+    }
+  }
+}
+
+function sameShape(x: ShareNode, y: ShareNode): boolean {
+  return shapeOf(x).length === shapeOf(y).length && shapeOf(x).every((n, i) => n === shapeOf(y)[i]);
+}
+
+/** and, or, xor of values that are 0 or 1: of bits where they are at hand, else x·y, x + y − x·y, x + y − 2x·y. */
+export function lowerBoolean(lowering: Lowering, node: TensorNode): ShareNode {
+  const values = node.args.map((argument) => lowering.value(argument, 0));
+  const bits = values.map((value) => lowering.truths.get(value));
+  if (bits[0] !== undefined && bits[1] !== undefined && sameShape(bits[0], bits[1])) {
+    return truth(lowering, ofBits(lowering, node.op, bits[0], bits[1]));
+  }
+  const [x, y] = values.map((value) => lowering.atFraction(value, 0));
+  const product = lowering.bounded(lowering.emit("multiply", [x, y]), 1);
+  if (node.op === "and") {
+    return product;
+  }
+  const sum = lowering.additive(lowering.emit("add", [x, y]), 0);
+  const once = lowering.emit("subtract", [sum, product]);
+  return node.op === "or" ? once : lowering.emit("subtract", [once, product]);
+}
+
+function ofBits(lowering: Lowering, op: string, x: ShareNode, y: ShareNode): ShareNode {
+  const not = (bit: ShareNode) => lowering.emit("complement", [bit]);
+  if (op === "xor") {
+    return lowering.emit("exclusiveOr", [x, y]);
+  }
+  return op === "and" ? lowering.emit("conjunction", [x, y]) : not(lowering.emit("conjunction", [not(x), not(y)]));
+}
+
+export function lowerNot(lowering: Lowering, node: TensorNode): ShareNode {
+  const value = lowering.value(node.args[0], 0);
+  const bit = lowering.truths.get(value);
+  return bit === undefined
+    ? addReal(lowering, lowering.emit("negate", [value]), 1)
+    : truth(lowering, lowering.emit("complement", [bit]));
+}
+
+/** condition ? x : y = y + condition·(x − y). */
+export function lowerSelect(lowering: Lowering, node: TensorNode): ShareNode {
+  const [conditionNode, x, y] = node.args;
+  const condition = lowering.value(conditionNode, 0);
+  const { b, value, bound } = difference(lowering, node, x, y);
+  const fraction = fractionOf(value);
+  const bit = lowering.truths.get(condition);
+  const chosen =
+    bit === undefined
+      ? lowering.emit("multiply", [lowering.atFraction(condition, 0), value])
+      : lowering.emit("timesBit", [bit, value]);
+  return lowering.emit("add", [lowering.bounded(chosen, bound), lowering.additive(b, fraction)]);
+}
+
+/** Elements that one step of a tournament compares with each other, all pairs at once. */
+const GROUP = 4;
+
+/** [..., n] → [...], masked: the exact maximum of the last axis. Four rounds for each factor of four. */
+export function tournament(lowering: Lowering, x: ShareNode, bound: number): ShareNode {
+  let current = x;
+  for (let n = shapeOf(current).at(-1)!; n > 1; n = shapeOf(current).at(-1)!) {
+    const group = Math.min(GROUP, n);
+    const size = Math.floor(n / group);
+    const parts = Array.from({ length: group }, (_, i) => part(lowering, current, i * size, size));
+    const winners = lowering.atFraction(lowering.bounded(winner(lowering, parts, bound), bound), fractionOf(x));
+    current =
+      n === group * size
+        ? winners
+        : lowering.emit("concatenate", [winners, part(lowering, current, group * size, n - group * size)], {
+            axis: shapeOf(current).length - 1,
+          });
+    lowering.bounded(current, bound);
+  }
+  return reshapeTo(lowering, current, shapeOf(x).slice(0, -1));
+}
+
+/** Elements [start, start + size) of the last axis. */
+function part(lowering: Lowering, x: ShareNode, start: number, size: number): ShareNode {
+  const shape = [...shapeOf(x).slice(0, -1), size];
+  return lowering.emit("view", [x], { shape, strides: stridesOf(shapeOf(x)), offset: start });
+}
+
+/** The largest of some values, element by element: each that beats all others, times itself. Additive. */
+function winner(lowering: Lowering, parts: readonly ShareNode[], bound: number): ShareNode {
+  const last = parts.length - 1;
+  const fraction = fractionOf(parts[0]);
+  const minus = (i: number, j: number) => lowering.emit("subtract", [parts[i], parts[j]]);
+  const beats = parts.map((_, i) =>
+    parts.map((_, j) => (j > i ? atLeastZero(lowering, minus(i, j), 2 * bound, fraction) : undefined)),
+  );
+  const wins = (i: number, j: number) => beats[i][j] ?? lowering.emit("complement", [beats[j][i]!]);
+  return parts.slice(0, last).reduce(
+    (sum, _, i) => {
+      const against = parts.map((_, j) => j).filter((j) => j !== i);
+      const all = against.map((j) => wins(i, j));
+      const first = all.length === 1 ? all[0] : lowering.emit("remaskBits", [lowering.emit("conjunction", all)]);
+      return lowering.emit("add", [sum, lowering.emit("timesBit", [first, minus(i, last)])]);
+    },
+    lowering.additive(parts[last], fraction),
+  );
+}
+
+/** Maximum or minimum over axes: they go last, become one, and a tournament decides. */
+export function lowerReduceMaximum(lowering: Lowering, node: TensorNode): ShareNode {
+  const x = lowering.masked(node.args[0]);
+  const axes = node.attributes.axes as readonly number[];
+  const shape = shapeOf(x);
+  const kept = shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
+  const strides = stridesOf(shape);
+  const order = [...kept, ...axes];
+  const moved = lowering.emit("view", [x], {
+    shape: order.map((axis) => shape[axis]),
+    strides: order.map((axis) => strides[axis]),
+    offset: 0,
+  });
+  const rows = reshapeTo(lowering, moved, [
+    ...kept.map((axis) => shape[axis]),
+    axes.reduce((product, axis) => product * shape[axis], 1),
+  ]);
+  const bound = lowering.boundOf(node.args[0]);
+  const minimum = node.op === "reduceMinimum";
+  const found = tournament(lowering, minimum ? lowering.emit("negate", [rows]) : rows, bound);
+  return reshapeTo(lowering, minimum ? lowering.emit("negate", [found]) : found, node.type.shape);
+}

@@ -1,0 +1,229 @@
+/**
+ * Elementary functions of secret values, on the interval that the argument's range gives (docs/accuracy.md has every
+ * one's error). Functions of a positive value are selected among series by the value's magnitude (`power.ts`); e^x is
+ * one split; sine and cosine are what a split computes by itself, on any range.
+ */
+import { fail } from "../../ir/diagnostics.js";
+import { type Piecewise, piecewise } from "./activation.js";
+import { constantOf, encodedScalar, fractionOf, type Lowering, type ShareNode, type TensorNode } from "./context.js";
+import { type Interval, intervalOf, positiveInterval } from "./interval.js";
+import { addReal, timesPublic } from "./linear.js";
+import { bucketSeries, onBuckets, power } from "./power.js";
+import { ANGLE_BITS } from "./series.js";
+
+/** Bits of relative precision that a positive argument is read with, and that a result keeps. */
+const RELATIVE_BITS = 14;
+/** Bits of a public factor that scales an argument. */
+const SCALE_BITS = 20;
+
+/** A positive argument with enough bits below its least value, as far as it has them. */
+function positiveArgument(lowering: Lowering, argument: TensorNode, { low }: Interval): ShareNode {
+  const wanted = Math.max(lowering.precision.activation, RELATIVE_BITS - Math.floor(Math.log2(low)));
+  const value = lowering.value(argument, wanted);
+  return lowering.atFraction(value, Math.min(wanted, fractionOf(value)));
+}
+
+/** The fraction at which scale·x^exponent keeps its relative precision where it is smallest. */
+function fractionFor({ low, high }: Interval, exponent: number): number {
+  const smallest = Math.min(low ** exponent, high ** exponent);
+  return Math.min(30, Math.max(8, RELATIVE_BITS - Math.floor(Math.log2(smallest))));
+}
+
+/** x^exponent of a positive argument, masked. Two rounds. */
+function positivePower(lowering: Lowering, node: TensorNode, argument: TensorNode, exponent: number): ShareNode {
+  const range = positiveInterval(lowering, node, argument);
+  const x = positiveArgument(lowering, argument, range);
+  return power(lowering, x, exponent, range, fractionFor(range, exponent));
+}
+
+/** 1/x for an interval on one side of zero. Two rounds. */
+export function lowerReciprocal(lowering: Lowering, node: TensorNode): ShareNode {
+  return reciprocalOf(lowering, node, node.args[0]);
+}
+
+function reciprocalOf(lowering: Lowering, node: TensorNode, argument: TensorNode): ShareNode {
+  const { high } = intervalOf(lowering, argument);
+  if (!(high < 0)) {
+    return positivePower(lowering, node, argument, -1);
+  }
+  const [low] = lowering.ranges.get(argument)!;
+  const range = { low: -high, high: -low };
+  const x = lowering.emit("negate", [positiveArgument(lowering, argument, range)]);
+  return lowering.emit("negate", [power(lowering, x, -1, range, fractionFor(range, -1))]);
+}
+
+/** x/y: a public divisor is a public factor, a secret one costs a reciprocal (two rounds) and a product. */
+export function lowerDivide(lowering: Lowering, node: TensorNode): ShareNode {
+  const [x, y] = node.args;
+  const divisor = constantOf(y);
+  if (divisor !== undefined) {
+    return timesPublic(lowering, lowering.value(x), {
+      ...divisor,
+      data: Float64Array.from(divisor.data, (c) => 1 / c),
+    });
+  }
+  const inverse = reciprocalOf(lowering, node, y);
+  const dividend = constantOf(x);
+  if (dividend !== undefined) {
+    return timesPublic(lowering, inverse, dividend);
+  }
+  return lowering.emit("multiply", [lowering.masked(x), inverse]);
+}
+
+/** What is added below a square root that may be of zero: its error there is 2^-8. */
+const ROOT_EPSILON = 2 ** -14;
+
+/** √x; where x may be 0 it is x/√(x + ε), one product more. */
+export function lowerSquareRoot(lowering: Lowering, node: TensorNode): ShareNode {
+  return squareRootOf(lowering, node, node.args[0]);
+}
+
+function squareRootOf(lowering: Lowering, node: TensorNode, argument: TensorNode): ShareNode {
+  const { low, high } = intervalOf(lowering, argument);
+  if (low !== 0 && !(low > 0 && low < ROOT_EPSILON)) {
+    return positivePower(lowering, node, argument, 0.5);
+  }
+  const range = { low: ROOT_EPSILON / 2, high: high + ROOT_EPSILON };
+  const x = positiveArgument(lowering, argument, range);
+  const inverse = power(lowering, addReal(lowering, x, ROOT_EPSILON), -0.5, range, fractionFor(range, -0.5));
+  return lowering.emit("multiply", [x, inverse]);
+}
+
+export function lowerReciprocalSquareRoot(lowering: Lowering, node: TensorNode): ShareNode {
+  return positivePower(lowering, node, node.args[0], -0.5);
+}
+
+/** ln x on a positive interval. Two rounds. */
+export function lowerLogarithm(lowering: Lowering, node: TensorNode): ShareNode {
+  const range = positiveInterval(lowering, node, node.args[0]);
+  return logarithmOf(lowering, positiveArgument(lowering, node.args[0], range), range);
+}
+
+/** ln x = ln start + ln(x / start) on every bucket; masked. */
+export function logarithmOf(lowering: Lowering, x: ShareNode, range: Interval): ShareNode {
+  const value = onBuckets(lowering, x, range, (bucket) => {
+    const shape = { compute: Math.log, magnitude: 1 };
+    return addReal(lowering, bucketSeries(lowering, x, bucket, shape, RELATIVE_BITS), Math.log(bucket.start));
+  });
+  return lowering.bounded(value, Math.max(1, Math.abs(Math.log(range.low)), Math.abs(Math.log(range.high))));
+}
+
+/** e^x (one round); 2^x with factor 1. */
+export function lowerExponential(lowering: Lowering, node: TensorNode): ShareNode {
+  const factor = node.op === "exponential2" ? 1 : Math.LOG2E;
+  const [argument] = node.args;
+  // The result's range is often much tighter than the argument's, of which it is the power.
+  const high = Math.min(lowering.ranges.get(argument)![1] * factor, Math.log2(lowering.boundOf(node)));
+  const { low } = intervalOf(lowering, argument);
+  return powerOfTwo(lowering, lowering.masked(argument), { low: low * factor, high }, factor);
+}
+
+/** Bits of the split's tables, the digit above 8 units, and how many of its values are told apart: 2^-32 is 0. */
+const EXPONENTIAL = { publicFraction: 24, secretFraction: 15 };
+const CUT_UNITS = 3;
+const MOST_SELECTED = 4;
+
+/** 2^(factor·x) for factor·x in [low, high], additive: 2^H · 2^-t, t = H − factor·x ≥ 0. One round. */
+export function powerOfTwo(lowering: Lowering, x: ShareNode, { low, high }: Interval, factor: number): ShareNode {
+  const top = Math.ceil(high + 2 ** -8);
+  const fraction = RELATIVE_BITS;
+  const scaled =
+    factor === 1
+      ? lowering.emit("negate", [x])
+      : lowering.emit("multiplyConstant", [x], { value: encodedScalar(-factor, SCALE_BITS), fraction: SCALE_BITS });
+  const t = addReal(lowering, lowering.atFraction(scaled, fraction), top);
+  const reach = Math.max(8, top - low + 2);
+  const ring = fraction + Math.ceil(Math.log2(reach)) + 1;
+  const cut = fraction + CUT_UNITS;
+  const value = lowering.emit("reduce", [t], { ring });
+  const hot = lowering.emit("digits", [value], { at: cut, width: ring - cut });
+  const selected = Math.min(MOST_SELECTED, Math.ceil(reach / 2 ** CUT_UNITS) + 1);
+  const bits = Array.from({ length: selected }, (_, difference) =>
+    lowering.emit("remaskBits", [lowering.emit("equals", [hot, value], { at: cut, offset: 0, difference })]),
+  );
+  const e = lowering.emit("exponential", [value, ...bits], { cut, ...EXPONENTIAL, ring: 0 });
+  const labelled = lowering.emit("relabel", [e], { fraction: fractionOf(e) - top });
+  return lowering.bounded(labelled, 2 ** top);
+}
+
+/** sin x or cos x: one harmonic whose period is the ring, so any range wraps as it should. No round. */
+export function lowerTrigonometric(lowering: Lowering, node: TensorNode): ShareNode {
+  const x = lowering.masked(node.args[0]);
+  const turns = encodedScalar(1 / (2 * Math.PI), SCALE_BITS + 6);
+  const scaled = lowering.emit("multiplyConstant", [x], { value: turns, fraction: SCALE_BITS + 6 });
+  const angle = lowering.atFraction(scaled, ANGLE_BITS);
+  const one = 2 ** 24;
+  const cosine = node.op === "cosine";
+  return lowering.emit("series", [angle], {
+    angle: ANGLE_BITS,
+    cosines: [cosine ? one : 0],
+    sines: [cosine ? 0 : one],
+    constant: 0,
+    coefficientFraction: 24,
+    publicFraction: 14,
+    secretFraction: 14,
+    ring: 0,
+  });
+}
+
+/** ln(1 + e^x) = x/2 + an even function: x far above zero, 0 far below. */
+const SOFTPLUS: Piecewise = {
+  slope: 0.5,
+  parity: "even",
+  above: [1, 0],
+  below: [0, 0],
+  window: 8,
+  series: (x) => Math.log1p(Math.exp(-Math.abs(x))) + Math.abs(x) / 2,
+  bucketExponent: 0,
+  tolerance: 8e-4,
+  periodRatio: 2.6,
+};
+
+export function lowerSoftplus(lowering: Lowering, node: TensorNode): ShareNode {
+  return piecewise(lowering, node, SOFTPLUS);
+}
+
+/** The largest exponent that is computed by products. */
+const LARGEST_PRODUCT = 8;
+
+/** x^c for a public c: small whole exponents by products, ±½ and others from a positive interval. */
+export function lowerPower(lowering: Lowering, node: TensorNode): ShareNode {
+  const [x, y] = node.args;
+  const exponents = constantOf(y)?.data;
+  const exponent = exponents?.[0];
+  if (exponents === undefined || exponent === undefined || exponents.some((other) => other !== exponent)) {
+    throw fail({
+      code: "E0402",
+      what: "a power whose exponent is not one public number",
+      where: node.origin,
+      why: "x^y of a secret y has no fixed-point form",
+      fix: "write it as exp(y * log(x)) if x is positive",
+    });
+  }
+  if (exponent === 0.5) {
+    return squareRootOf(lowering, node, x);
+  }
+  if (exponent === -1) {
+    return reciprocalOf(lowering, node, x);
+  }
+  return Number.isInteger(exponent) && exponent >= 1 && exponent <= LARGEST_PRODUCT
+    ? wholePower(lowering, lowering.masked(x), lowering.boundOf(x), exponent)
+    : positivePower(lowering, node, x, exponent);
+}
+
+/** x^n by the fewest rounds: halves first. */
+export function wholePower(lowering: Lowering, x: ShareNode, bound: number, exponent: number): ShareNode {
+  const fraction = fractionOf(x);
+  const powers = new Map<number, ShareNode>([[1, x]]);
+  const of = (n: number): ShareNode => {
+    const known = powers.get(n);
+    if (known !== undefined) {
+      return known;
+    }
+    const parts = [of(Math.ceil(n / 2)), of(Math.floor(n / 2))].map((part) => lowering.atFraction(part, fraction));
+    const made = lowering.bounded(lowering.emit("multiply", parts), bound ** n);
+    powers.set(n, made);
+    return made;
+  };
+  return of(exponent);
+}

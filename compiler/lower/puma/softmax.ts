@@ -1,0 +1,70 @@
+/**
+ * PUMA's softmax (arXiv 2307.12533, section 4.4, Algorithm 2): x̂ = x − max, exactly; e^x̂ is 0 below −14 and
+ * (1 + x̂/2⁵)^(2⁵) above; one reciprocal a row, one product an element. The clipped elements become 0 *before* the sum:
+ * the paper masks after it, where (1 + x̂/32)^32 of a large |x̂| has already spoilt the sum.
+ */
+
+import { tournament } from "../comparison.js";
+import { constantOf, encode, fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "../context.js";
+import { addReal } from "../linear.js";
+import { reshapeTo } from "../movement.js";
+import { power } from "../power.js";
+import { below } from "../thresholds.js";
+
+const CLIP = -14;
+/** (1 + x/2^SQUARINGS)^(2^SQUARINGS). */
+const SQUARINGS = 5;
+/** Fractional bits of the squared value: every squaring doubles its relative error. */
+const SQUARE_FRACTION = 18;
+const RECIPROCAL_FRACTION = 18;
+
+/** softmax(x, keep?) over the last axis, additive. */
+export function lowerPumaSoftmax(lowering: Lowering, node: TensorNode): ShareNode {
+  const [argument, keepNode] = node.args;
+  const bound = lowering.boundOf(argument);
+  const x = lowering.masked(argument);
+  const shape = shapeOf(x);
+  const column = [...shape.slice(0, -1), 1];
+  const candidates = keepNode === undefined ? x : lowered(lowering, x, keepNode, bound);
+  const maximum = reshapeTo(lowering, tournament(lowering, candidates, bound), column);
+  const distance = lowering.bounded(lowering.emit("subtract", [x, maximum]), 2 * bound);
+  const power = negativeExponential(lowering, distance, 2 * bound);
+  const kept = keepNode === undefined ? power : timesKeep(lowering, power, keepNode);
+  const numerators = lowering.atFraction(lowering.bounded(kept, 1.01), SQUARE_FRACTION);
+  const sum = lowering.emit("sum", [numerators], { axis: shape.length - 1 });
+  const reciprocal = reciprocalOfSum(lowering, sum, shape.at(-1)!);
+  return lowering.emit("multiply", [numerators, reshapeTo(lowering, reciprocal, column)]);
+}
+
+function reciprocalOfSum(lowering: Lowering, sum: ShareNode, count: number): ShareNode {
+  return power(lowering, sum, -1, { low: 0.9, high: count * 1.01 }, RECIPROCAL_FRACTION);
+}
+
+/** e^x for x ≤ 0, additive: zero below the clip. Five squarings; the comparison runs beside them. */
+function negativeExponential(lowering: Lowering, x: ShareNode, bound: number): ShareNode {
+  const [clipped] = below(lowering, x, bound, [CLIP], fractionOf(x));
+  const inside = lowering.emit("remaskBits", [lowering.emit("complement", [clipped])]);
+  const quotient = lowering.emit("relabel", [x], { fraction: fractionOf(x) + SQUARINGS });
+  let value = lowering.atFraction(addReal(lowering, quotient, 1), SQUARE_FRACTION);
+  for (let i = 0; i < SQUARINGS; i++) {
+    const square = lowering.bounded(lowering.emit("multiply", [value, value]), 1.01);
+    value = lowering.atFraction(square, SQUARE_FRACTION);
+  }
+  return lowering.emit("timesBit", [inside, value]);
+}
+
+/** Times a public 0/1 value. */
+function timesKeep(lowering: Lowering, x: ShareNode, keepNode: TensorNode): ShareNode {
+  const constant = constantOf(keepNode);
+  if (constant !== undefined) {
+    return lowering.emit("multiplyConstant", [x], { value: encode(constant, 0), fraction: 0 });
+  }
+  return lowering.emit("timesPublic", [lowering.additive(x, fractionOf(x)), lowering.value(keepNode, 0)]);
+}
+
+/** x where kept, −bound elsewhere: what is not kept never is the maximum. */
+function lowered(lowering: Lowering, x: ShareNode, keepNode: TensorNode, bound: number): ShareNode {
+  const raised = lowering.bounded(addReal(lowering, x, bound), 2 * bound);
+  const kept = lowering.bounded(timesKeep(lowering, raised, keepNode), 2 * bound);
+  return lowering.bounded(lowering.remasked(addReal(lowering, kept, -bound)), bound);
+}
