@@ -19,7 +19,8 @@ interface CompileFlags {
   readonly reveal: readonly string[];
   readonly dump?: string;
   readonly network?: string;
-  readonly reveal: readonly string[];
+  readonly weightsArgs: readonly string[];
+  readonly weights?: string;
   readonly json?: boolean;
 }
 
@@ -29,7 +30,7 @@ export function addCompile(program: Command): void {
   program
     .command("compile")
     .description("compile a model to a plan")
-    .argument("<model>", "an ONNX file; external data must lie beside it")
+    .argument("<model>", "ONNX (.onnx, external data beside it), StableHLO text (.mlir) or HLO proto (.hlo.pb)")
     .option("-o, --output <plan>", "where to write the plan (default: the model's name with .pumac)")
     .option("--shape <name=AxB>", "bind an input's shape, for example input_ids=1x128", collect, [])
     .option("--dim <name=n>", "bind symbolic dimensions, for example batch=1,sequence=128", collect, [])
@@ -41,7 +42,6 @@ export function addCompile(program: Command): void {
       [],
     )
     .option("--public <name…>", "inputs that all may know (default: masks, token types, positions)", collect, [])
-    .option("--reveal <name…>", "outputs that the data owner learns (default: all)", collect, [])
     .option("--network <spec>", "the network to plan for: lan, wan, or BANDWIDTH,RTT such as 400mbps,40ms")
     .option(
       "--reveal <name…>",
@@ -49,6 +49,8 @@ export function addCompile(program: Command): void {
       collect,
       [],
     )
+    .option("--weights <file>", "JAX: a .safetensors file with the weights, by tree path")
+    .option("--weights-args <path…>", "JAX: arguments that are weights, by tree path, argN or N-M", collect, [])
     .option("--dump <folder>", "write the graph after each pass that changed it")
     .option("--json", "print one JSON document (pumac.compile/1)")
     .action(compile);
@@ -90,7 +92,8 @@ function compileOptions(flags: CompileFlags): CompileOptions {
     dims: parseDims(flags.dim),
     profile,
     ...(flags.network === undefined ? {} : { network: parseNetwork(flags.network) }),
-    ...(flags.reveal.length === 0 ? {} : { reveal: flags.reveal.flatMap((names) => names.split(",")) }),
+    ...(flags.weights === undefined ? {} : { weightsFile: flags.weights }),
+    weightArguments: flags.weightsArgs.flatMap((names) => names.split(",")),
     secret: flags.secret.flatMap((names) => names.split(",")),
     public: flags.public.flatMap((names) => names.split(",")),
     ...(flags.reveal.length === 0 ? {} : { reveal: flags.reveal.flatMap((names) => names.split(",")) }),

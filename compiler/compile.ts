@@ -3,8 +3,8 @@
  * one call; what a step decides is an argument of the next.
  */
 import { createHash } from "node:crypto";
-import type { Diagnostic } from "../ir/diagnostics.js";
-import type { Graph } from "../ir/graph.js";
+import { type Diagnostic, fail } from "../ir/diagnostics.js";
+import { Builder, type Graph, prune } from "../ir/graph.js";
 import type { Binding, Plan } from "../ir/plan/types.js";
 import { SHARE, type ShareType } from "../ir/share/index.js";
 import type { WeightStore } from "../ir/tensor/index.js";
@@ -31,6 +31,9 @@ export interface CompileOptions {
   readonly public?: readonly string[];
   /** Names of the outputs to reveal; all if absent. */
   readonly reveal?: readonly string[];
+  /** JAX: arguments that are weights, and a safetensors file with their values. */
+  readonly weightArguments?: readonly string[];
+  readonly weightsFile?: string;
   /** Inputs to calibrate ranges with. */
   readonly calibration?: readonly ModelInputs[];
   readonly precision?: Precision;
@@ -53,12 +56,12 @@ export const DEFAULT_PRECISION: Precision = { activation: 12, weight: 12 };
 
 /** Compiles a model file. Throws diagnostics for what the model or the options lack. */
 export async function compileModel(path: string, options: CompileOptions = {}): Promise<Compiled> {
-  const model = await importModel(path, { dims: options.dims ?? {}, shapes: options.shapes ?? {} });
+  const model = await importModel(path, { ...options, dims: options.dims ?? {}, shapes: options.shapes ?? {} });
   const isPublic = (input: string) =>
     (options.public ?? []).includes(input) || (isPublicByName(input) && !(options.secret ?? []).includes(input));
   const graph = withOutputs(model.graph, options.reveal);
   const dump = options.dump === undefined ? {} : { dump: options.dump };
-  const placed = compileTensors(graph, { isPublic, ...dump });
+  const placed = compileTensors(graph, { isPublic, profile: options.profile ?? "fourier", ...dump });
   const inputOf = secretInputs(placed);
   const weights = options.weights === false ? undefined : model.weights;
   const calibration = calibrate(placed, weights, options.calibration, inputOf);
@@ -83,6 +86,7 @@ function lowerPlaced(
 ): { share: Graph<ShareType>; bindings: Binding[] } {
   const names = placed.bindings.map(({ input }) => input);
   const lowered = lower(placed.secret, {
+    profile: options.profile ?? "fourier",
     precision: options.precision ?? DEFAULT_PRECISION,
     ranges: calibration.report.ranges,
     variances: calibration.report.variances,
@@ -127,10 +131,44 @@ function isIntegral(node: Placed["data"]["nodes"][number]): boolean {
   return !isFloat(node.type.dtype) || node.op === "oneHot" || (movement && node.args.slice(0, 1).every(isIntegral));
 }
 
+/**
+ * The graph with only the outputs to reveal. `token` is not an output of the model: it is the argmax of its logits at
+ * the last position, so that nobody learns the logits.
+ */
 function withOutputs(graph: Graph<TensorType>, reveal: readonly string[] | undefined): Graph<TensorType> {
-  return reveal === undefined
-    ? graph
-    : { ...graph, outputs: graph.outputs.filter(({ name }) => reveal.includes(name)) };
+  if (reveal === undefined) {
+    return graph;
+  }
+  const names = graph.outputs.map(({ name }) => name);
+  const unknown = reveal.filter((name) => name !== "token" && !names.includes(name));
+  if (unknown.length > 0) {
+    const fix = `reveal token, or one of ${names.join(", ")}`;
+    throw fail({ code: "E0201", what: `the model has no output '${unknown.join("', '")}'`, fix });
+  }
+  const kept = graph.outputs.filter(({ name }) => reveal.includes(name));
+  return prune(reveal.includes("token") ? withToken(graph, kept) : { ...graph, outputs: kept });
+}
+
+function withToken(graph: Graph<TensorType>, kept: Graph<TensorType>["outputs"]): Graph<TensorType> {
+  const logits = graph.outputs.find(({ name }) => name === "logits") ?? graph.outputs[0];
+  const { shape } = logits.node.type;
+  if (shape.length < 2) {
+    throw fail({ code: "E0201", what: "the model has no logits to choose a token from", where: logits.name });
+  }
+  const builder = new Builder<TensorType>(TENSOR);
+  for (const node of graph.nodes) {
+    builder.append(node);
+  }
+  const position = shape.length - 2;
+  const attributes = {
+    starts: shape.map((n, axis) => (axis === position ? n - 1 : 0)),
+    ends: [...shape],
+    steps: shape.map(() => 1),
+  };
+  const row = builder.emit("slice", [logits.node], attributes, "token");
+  const axis = shape.length - 1;
+  const node = builder.emit("argmax", [row], { axis, keep: false, last: false }, "token");
+  return { nodes: builder.nodes, outputs: [...kept, { name: "token", node }] };
 }
 
 function digestOf(graph: Graph<TensorType>): string {

@@ -1,18 +1,33 @@
 /** Which front end reads a model file. */
 import { fail } from "../ir/diagnostics.js";
+import { importJax } from "./jax/index.js";
 import { type ImportedModel, importOnnx } from "./onnx/index.js";
+import { SafetensorsFile } from "./safetensors.js";
 
-export interface ModelShapes {
+export interface ModelSources {
+  /** Values of symbolic dimensions, and whole shapes of inputs (ONNX). */
   readonly dims: Readonly<Record<string, number>>;
   readonly shapes: Readonly<Record<string, readonly number[]>>;
+  /** JAX: arguments that are weights, and a file with their values. */
+  readonly weightArguments?: readonly string[];
+  readonly weightsFile?: string;
 }
 
 export type { ImportedModel } from "./onnx/index.js";
 
+const JAX_ENDINGS = [".mlir", ".pb", ".stablehlo", ".mlirbc", ".bin", ".hlo"];
+
 /** Imports a model by its ending; E0301 for an unknown one. */
-export async function importModel(path: string, shapes: ModelShapes): Promise<ImportedModel> {
+export async function importModel(path: string, sources: ModelSources): Promise<ImportedModel> {
+  const { dims, shapes, weightArguments, weightsFile } = sources;
   if (path.endsWith(".onnx")) {
-    return importOnnx(path, shapes);
+    return importOnnx(path, { dims, shapes });
+  }
+  if (JAX_ENDINGS.some((ending) => path.endsWith(ending))) {
+    return importJax(path, {
+      ...(weightArguments === undefined || weightArguments.length === 0 ? {} : { weightArguments }),
+      ...(weightsFile === undefined ? {} : { weights: SafetensorsFile.open(weightsFile) }),
+    });
   }
   throw fail({
     code: "E0301",

@@ -181,6 +181,8 @@ function assumedBound(
     }
     case "constant":
       return largestOf(node.attributes.value as TensorValue);
+    case "argmax":
+      return node.args[0].type.shape.at(-1)!;
     case "layerNorm":
     case "rmsNorm":
       return ASSUMED.normalised;

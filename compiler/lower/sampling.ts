@@ -1,0 +1,131 @@
+/**
+ * The next token without its logits: argmax over a row by a tournament of groups of four (LITERATURE.md, 2.4). In a
+ * group all six pairs are compared at once; a lane wins if it wins its three comparisons. Four rounds a level: the
+ * inputs of the comparisons' conjunctions, the comparisons, the winners, the winner's value and index.
+ *
+ * Comparisons are of one fixed rounding of every value, so they are transitive; of equal values the first wins.
+ */
+import type { TensorValue } from "../../ir/tensor/value.js";
+import { sizeOf } from "../../ir/tensor/value.js";
+import type { Lowering, ShareNode, TensorNode } from "./context.js";
+import { isNegative, rangeExponentFor, sumAdditive } from "./digits.js";
+import { reshapeTo } from "./movement.js";
+
+const GROUP = 4;
+/** Fractional bits at which values are compared. */
+const COMPARED_BITS = 10;
+const PAIRS = [0, 1, 2].flatMap((i) => [1, 2, 3].filter((j) => j > i).map((j) => [i, j] as const));
+
+interface Field {
+  /** Values at COMPARED_BITS, masked, [rows, lanes]. */
+  readonly values: ShareNode;
+  /** Indices at fraction 0, masked, or undefined at the first level, where a lane is its own index. */
+  readonly indices: ShareNode | undefined;
+  readonly rows: number;
+  readonly lanes: number;
+}
+
+export function lowerArgmax(lowering: Lowering, node: TensorNode): ShareNode {
+  const [x] = node.args;
+  const lanes = x.type.shape.at(-1)!;
+  const rows = sizeOf(x.type.shape) / lanes;
+  const bound = Math.max(1, lowering.boundOf(x));
+  const values = reshapeTo(lowering, lowering.atFraction(lowering.masked(x), COMPARED_BITS), [rows, lanes]);
+  let field: Field = { values: lowering.bounded(values, bound), indices: undefined, rows, lanes };
+  while (field.lanes > 1) {
+    field = playLevel(lowering, field, bound);
+  }
+  const index =
+    field.indices ?? lowering.emit("constant", [], { value: integers([rows, 1], [0]), ring: 0, fraction: 0 });
+  return reshapeTo(lowering, index, node.type.shape);
+}
+
+function integers(shape: readonly number[], data: readonly number[]): TensorValue {
+  return { dtype: "i64", shape, data: Float64Array.from(data) };
+}
+
+/** The values with lanes that cannot win up to a multiple of the group. */
+function padded(lowering: Lowering, field: Field, bound: number): Field {
+  const lanes = Math.ceil(field.lanes / GROUP) * GROUP;
+  if (lanes === field.lanes) {
+    return field;
+  }
+  const { rows } = field;
+  const indices = Array.from({ length: rows * lanes }, (_, i) =>
+    i % lanes < field.lanes ? Math.floor(i / lanes) * field.lanes + (i % lanes) : -1,
+  );
+  const shape = [rows, lanes];
+  const low = -Math.round(2 * bound * 2 ** COMPARED_BITS);
+  const floor = integers(
+    [lanes],
+    Array.from({ length: lanes }, (_, i) => (i < field.lanes ? 0 : low)),
+  );
+  const taken = lowering.emit("take", [field.values], { indices, shape });
+  const values = lowering.bounded(lowering.emit("addConstant", [taken], { value: floor }), 2 * bound);
+  const moved = field.indices === undefined ? undefined : lowering.emit("take", [field.indices], { indices, shape });
+  return { values, indices: moved, rows, lanes };
+}
+
+function playLevel(lowering: Lowering, entered: Field, bound: number): Field {
+  const field = padded(lowering, entered, bound);
+  const { rows } = field;
+  const groups = field.lanes / GROUP;
+  const lane = (x: ShareNode, i: number) =>
+    lowering.emit("view", [x], { shape: [rows, groups], strides: [field.lanes, GROUP], offset: i });
+  const values = Array.from({ length: GROUP }, (_, i) => lane(field.values, i));
+  const winners = winnersOf(lowering, values, bound, [rows, groups]);
+  const value = sumAdditive(
+    lowering,
+    winners.map((winner, i) => lowering.emit("timesBit", [winner, values[i]])),
+  );
+  const index = sumAdditive(
+    lowering,
+    winners.map((winner, i) => indexTerm(lowering, winner, field, i, lane)),
+  );
+  const masked = lowering.remasked(lowering.bounded(value, 2 * bound));
+  const indices = groups === 1 ? index : lowering.remasked(lowering.bounded(index, 2 ** 20));
+  return { values: masked, indices, rows, lanes: groups };
+}
+
+/** winner · index of its lane: a public factor at the first level, a product later. */
+function indexTerm(
+  lowering: Lowering,
+  winner: ShareNode,
+  { indices, rows, lanes }: Field,
+  i: number,
+  lane: (x: ShareNode, i: number) => ShareNode,
+): ShareNode {
+  if (indices !== undefined) {
+    return lowering.emit("timesBit", [winner, lane(indices, i)]);
+  }
+  const one = lowering.emit("toArithmetic", [winner], { ring: 0, fraction: 0 });
+  const own = Array.from({ length: rows * (lanes / GROUP) }, (_, k) => (k % (lanes / GROUP)) * GROUP + i);
+  return lowering.emit("multiplyConstant", [one], { value: integers([rows, lanes / GROUP], own), fraction: 0 });
+}
+
+/** Masked bits, one for each lane of a group: whether it holds the group's (first) largest value. Three rounds. */
+function winnersOf(
+  lowering: Lowering,
+  values: readonly ShareNode[],
+  bound: number,
+  shape: readonly [number, number],
+): ShareNode[] {
+  const differences = PAIRS.map(([i, j]) => lowering.emit("subtract", [values[i], values[j]]));
+  const all = lowering.emit("concatenate", differences, { axis: 1 });
+  const range = rangeExponentFor(4 * bound, 0);
+  const smaller = lowering.emit("remaskBits", [isNegative(lowering, all, range, COMPARED_BITS)]);
+  const [rows, groups] = shape;
+  const part = (x: ShareNode, k: number, parts: number) =>
+    lowering.emit("view", [x], { shape, strides: [parts * groups, 1], offset: k * groups });
+  const beaten = PAIRS.map((_, k) => part(smaller, k, PAIRS.length));
+  const wins = Array.from({ length: GROUP }, (_, lane) =>
+    lowering.emit(
+      "conjunction",
+      PAIRS.flatMap(([i, j], k) =>
+        i === lane ? [lowering.emit("complement", [beaten[k]])] : j === lane ? [beaten[k]] : [],
+      ),
+    ),
+  );
+  const opened = lowering.emit("remaskBits", [lowering.emit("concatenate", wins, { axis: 1 })]);
+  return wins.map((_, lane) => part(reshapeTo(lowering, opened, [rows, GROUP * groups]), lane, GROUP));
+}
