@@ -64,11 +64,11 @@ export const ACTIVATIONS: Readonly<Record<string, Piecewise>> = {
   }, // biome-ignore format: a row
   silu: {
     ...GATE,
-    window: 9,
+    window: 10,
     series: (x) => x * (sigmoid(x) - 0.5),
     bucketExponent: 0,
-    tolerance: 2.5e-3,
-    periodRatio: 2.59,
+    tolerance: 1e-3,
+    periodRatio: 2.5,
   }, // biome-ignore format: a row
   tangentHyperbolic: {
     ...STEP, window: 4.5, series: Math.tanh, above: [0, 1], below: [0, -1], bucketExponent: -1, tolerance: 4e-4,
