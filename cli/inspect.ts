@@ -129,7 +129,8 @@ export function tableOf(report: CostReport, by: string): string {
     return drawTable(["link", "bytes"], links);
   }
   const lines = LISTS[by as keyof typeof GROUPS](report).filter(({ bytes, rounds }) => bytes.total > 0 || rounds > 0);
-  const ordered = by === "round" || by === "node" ? lines : lines.toSorted((a, b) => b.bytes.total - a.bytes.total);
+  const inOrder = ["round", "node", "layer"].includes(by);
+  const ordered = inOrder ? lines : lines.toSorted((a, b) => b.bytes.total - a.bytes.total);
   const { rounds, bytes } = report.cost;
   const rows = [...ordered, { name: "in all", rounds, bytes }].map((line) => rowOf(line, bytes.total));
   rows.push((rows.pop() ?? []).map((text) => paint.bold(text)));

@@ -83,16 +83,19 @@ function pictures(plan: Plan, report: CostReport): string[] {
   const steps = costedSteps(plan);
   const ops = groupBy(steps, GROUPS.op).filter(({ total }) => total > 0);
   const colours = coloursOf(ops);
-  const cells = ops.flatMap(({ name }) => {
-    const ofOp = steps.filter((step) => GROUPS.op(step) === name);
-    return groupBy(ofOp, GROUPS.layer).map((line) => ({ ...line, op: name }));
-  });
+  const groups = ops.map(({ name }) => ({
+    name,
+    parts: groupBy(
+      steps.filter((step) => GROUPS.op(step) === name),
+      GROUPS.share,
+    ),
+  }));
   const rounds = groupBy(steps, GROUPS.round);
   return [
     section(
       "Where the bytes go",
-      "Area: bytes over all parties. Layers, and in each its ops.",
-      treemap(cells, colours),
+      "Area: bytes over all parties. Ops of the model, each in a colour, cut into the ops of the protocol suite.",
+      treemap(groups, colours),
       colourKey(colours),
     ),
     section(

@@ -25,12 +25,16 @@ export function programGraph(plan: Plan, steps: readonly CostedStep[]): string {
   return [...layers]
     .map(([layer, members]) => {
       const rounds = members.reduce((total, node) => total + node.rounds, 0);
-      const about = `${members.length} nodes, ${rounds} rounds, ${formatBytes(sum(members))}`;
+      const about = `${count(members.length, "node")}, ${count(rounds, "round")}, ${formatBytes(sum(members))}`;
       const summary = element("b", {}, escapeHtml(layer)) + element("span", {}, ` ${about}`);
       const body = element("div", {}, drawNodes(members, sources, most));
       return element("details", layer === dearest ? { open: "" } : {}, element("summary", {}, summary), body);
     })
     .join("");
+}
+
+function count(n: number, what: string): string {
+  return `${n} ${what}${n === 1 ? "" : "s"}`;
 }
 
 function sum(lines: readonly CostLine[]): number {
@@ -101,7 +105,7 @@ function arc(from: number, to: number): string {
 /** A node's box reaches from the gutter to the right edge: op and cost above, its name in the layer below. */
 function row({ name, op, rounds, total }: CostLine, i: number, heat: number): string[] {
   const inLayer = nameInLayer(name);
-  const cost = `${formatBytes(total)}${rounds === 0 ? "" : `, ${rounds} ${rounds === 1 ? "round" : "rounds"}`}`;
+  const cost = `${formatBytes(total)}${rounds === 0 ? "" : `, ${count(rounds, "round")}`}`;
   const fill = rect("heat", { width: "100%", height: "100%", rx: 5, "fill-opacity": short(0.04 + 0.6 * heat) });
   const words = [label(op === "" ? inLayer : op, 8, 13, "bold"), label(inLayer, 8, 26, "small")];
   const place = { x: GUTTER, y: i * ROW + 1, width: "100%", height: ROW - 2 };

@@ -1,5 +1,5 @@
 /**
- * A treemap of bytes: layers, and in each its ops, with areas in proportion. Cells are placed in percentages and their
+ * A treemap of bytes: ops of the model, and in each those of the protocol suite, with areas in proportion. Cells are placed in percentages and their
  * text in pixels, so that it stays readable on a phone. Squarified (Bruls, Huizing, van Wijk, 2000).
  */
 import type { CostLine } from "../../compiler/report.js";
@@ -76,20 +76,21 @@ export function coloursOf(ops: readonly CostLine[]): ReadonlyMap<string, string>
 
 const ASPECT = 1.8;
 
-/** `lines`: a line for each layer and op. */
-export function treemap(lines: readonly CostLine[], colours: ReadonlyMap<string, string>): string {
-  const layers = new Map<string, CostLine[]>();
-  for (const line of lines.filter(({ total }) => total > 0)) {
-    layers.set(line.layer, [...(layers.get(line.layer) ?? []), line]);
-  }
-  const groups = [...layers].map(([name, ops]) => ({ name, ops, total: weightOf(ops) }));
-  const cells = squarify(groups, { x: 0, y: 0, width: ASPECT, height: 1 }).flatMap(({ item, box }) =>
-    squarify(item.ops, box).map((each) => cell(each.item, each.box, colours)),
-  );
-  return picture("map", "bytes by layer and op", {}, ...cells);
+/** An op of the model, and the lines of the ops that it is made of. */
+interface Group {
+  readonly name: string;
+  readonly parts: readonly CostLine[];
 }
 
-function cell({ op, layer, total }: CostLine, box: Box, colours: ReadonlyMap<string, string>): string {
+export function treemap(groups: readonly Group[], colours: ReadonlyMap<string, string>): string {
+  const weighted = groups.map((group) => ({ ...group, total: weightOf(group.parts) }));
+  const cells = squarify(weighted, { x: 0, y: 0, width: ASPECT, height: 1 }).flatMap(({ item, box }) =>
+    squarify(item.parts, box).map((each) => cell(item.name, each.item, each.box, colours.get(item.name) ?? "h")),
+  );
+  return picture("map", "bytes by op", {}, ...cells);
+}
+
+function cell(op: string, { name, total }: CostLine, box: Box, colour: string): string {
   const size = formatBytes(total);
   const place = {
     x: percent(box.x / ASPECT),
@@ -97,11 +98,11 @@ function cell({ op, layer, total }: CostLine, box: Box, colours: ReadonlyMap<str
     width: percent(box.width / ASPECT),
     height: percent(box.height),
   };
-  const labels = [label(op, 6, 17, "bold"), label(size, 6, 33), label(layer, 6, 48, "small")];
+  const labels = [label(op, 6, 17, "bold"), label(name, 6, 33), label(size, 6, 48, "small")];
   const room = box.height > 0.13 ? 3 : box.height > 0.09 ? 2 : box.height > 0.05 ? 1 : 0;
   const shown = box.width / ASPECT > 0.08 ? labels.slice(0, room) : [];
-  const background = rect(colours.get(op) ?? "h", { width: "100%", height: "100%" });
-  return element("svg", place, hint(`${layer}, ${op}: ${size}`), background, ...shown);
+  const background = rect(colour, { width: "100%", height: "100%" });
+  return element("svg", place, hint(`${op}, ${name}: ${size}`), background, ...shown);
 }
 
 /** What the colours mean. */
