@@ -1,7 +1,8 @@
 /**
  * Every diagnostic code, once: its exit status (CLI.md), its title and the page that `pumac explain CODE` prints.
  * The first two digits of a code are its exit status: E03xx bad file, E04xx unsupported, E05xx a gate failed,
- * E06xx a peer, E07xx identity, E08xx disagreement, E09xx protocol, E10xx resources, E02xx usage. Wxxxx are warnings: they never end a command, their status is unused.
+ * E06xx a peer, E07xx identity, E08xx disagreement, E09xx protocol, E10xx resources, E02xx usage. Wxxxx are warnings:
+ * they never end a command, their status is unused.
  */
 export interface CatalogueEntry {
   readonly exit: 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10;
@@ -9,8 +10,9 @@ export interface CatalogueEntry {
   readonly explain: string;
 }
 
-function entry(exit: CatalogueEntry["exit"], title: string, explain: string): CatalogueEntry {
-  return { exit, title, explain };
+/** An entry; an explanation may be given in parts, one a line. */
+function entry(exit: CatalogueEntry["exit"], title: string, ...explain: readonly string[]): CatalogueEntry {
+  return { exit, title, explain: explain.join(" ") };
 }
 
 export const CATALOGUE = {
@@ -27,7 +29,8 @@ export const CATALOGUE = {
   E0203: entry(
     2,
     "dimension not bound",
-    "A model's symbolic dimension has no value. A plan has fixed shapes: bind it with --dim NAME=N or --shape INPUT=AxB.",
+    "A model's symbolic dimension has no value. A plan has fixed shapes: bind it with --dim NAME=N or --shape",
+    "INPUT=AxB.",
   ),
   E0301: entry(3, "file cannot be read", "The file is missing, truncated or not of the kind its name says."),
   E0302: entry(
@@ -59,14 +62,16 @@ export const CATALOGUE = {
   E0404: entry(
     4,
     "value without bound",
-    "A secret value may exceed what fixed point can hold. Calibrate with real inputs (--calibrate) or change the model.",
+    "A secret value may exceed what fixed point can hold. Calibrate with real inputs (--calibrate) or change",
+    "the model.",
   ),
   E0501: entry(5, "budget exceeded", "The plan costs more than --budget allows."),
   E0502: entry(5, "output outside the tolerance", "An output differs from --expect by more than --tolerance."),
   E0601: entry(
     6,
     "peer unreachable",
-    "A party cannot be reached or closed its connection in the middle of a session. The session is over; start a new one.",
+    "A party cannot be reached or closed its connection in the middle of a session. The session is over; start",
+    "a new one.",
   ),
   E0602: entry(6, "peer timed out", "A party did not answer in time. The session is over; start a new one."),
   E0701: entry(7, "peer is not who it says", "A certificate does not belong to the party that the topology names."),
@@ -80,7 +85,8 @@ export const CATALOGUE = {
   W0301: entry(
     3,
     "model input is unused",
-    "No node uses this input. The dynamo exporter merges inputs that were the same tensor object while tracing; then the model computes something else. Export again with distinct example tensors.",
+    "No node uses this input. The dynamo exporter merges inputs that were the same tensor object while tracing;",
+    "then the model computes something else. Export again with distinct example tensors.",
   ),
   W0302: entry(
     3,
@@ -90,12 +96,14 @@ export const CATALOGUE = {
   W0303: entry(
     3,
     "external data is missing",
-    "The model's weights lie in a file that is absent. It can be compiled, because a compile needs shapes only, but not run.",
+    "The model's weights lie in a file that is absent. It can be compiled, because a compile needs shapes only,",
+    "but not run.",
   ),
   W0304: entry(
     3,
     "operator set is newer than known",
-    "The model declares an operator set that is newer than this version of pumac. Compare an output with a reference.",
+    "The model declares an operator set that is newer than this version of pumac. Compare an output with a",
+    "reference.",
   ),
   W0305: entry(
     3,
@@ -105,7 +113,8 @@ export const CATALOGUE = {
   W0306: entry(
     3,
     "arguments without names",
-    "The module does not say which of its arguments are weights, so they are all taken for data. Export with as_text(debug_info=True), or name them with --weights-args or a weights file.",
+    "The module does not say which of its arguments are weights, so they are all taken for data. Export with",
+    "as_text(debug_info=True), or name them with --weights-args or a weights file.",
   ),
 } as const satisfies Record<string, CatalogueEntry>;
 

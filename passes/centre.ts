@@ -1,6 +1,7 @@
 /**
  * The pass `centre`: LayerNorm subtracts the row's mean, and a mean is linear, so the owner can subtract it ahead: from
- * the columns of the weights and from the biases whose results are added up before the norm. What is left is an RMSNorm.
+ * the columns of the weights and from the biases whose results are added up before the norm. What is left is an
+ * RMSNorm.
  * It saves no round, but the ring bits that a secret sum over the row would cost on the critical path (a sum of n
  * elements, divided by n, needs log2 n bits more of every element).
  *

@@ -1,6 +1,7 @@
 /**
  * Plans the rings of a whole share program (ARCHITECTURE.md, law 7). Lowering leaves every ring open; this pass walks
- * backward and asks how many bits each value needs so that all its users are right (`demand` in the op table), and where
+ * backward and asks how many bits each value needs so that all its users are right (`demand` in the op table), and
+ * where
  * that exceeds a word it inserts `widen`. It is the level problem of CKKS compilers in MPC: `rescale` eats bits,
  * `widen` costs a round and buys them back, dealt values (`series`, `toArithmetic`, inputs) come in any ring for free.
  *

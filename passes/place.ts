@@ -89,6 +89,7 @@ function oneHotRows(graph: TensorGraph, isPublic: (input: string) => boolean): T
 const SECRET_OPS: ReadonlySet<string> = new Set([
   ...["matmul", "add", "subtract", "multiply", "negate", "absolute", "sign", "reciprocal", "squareRoot"],
   ...["reciprocalSquareRoot", "exponential", "exponential2", "logarithm", "sine", "cosine", "tangentHyperbolic"],
+  ...["exponentialMinusOne", "logarithmPlusOne"],
   ...["errorFunction", "sigmoid", "relu", "gelu", "silu", "softplus", "maximum", "minimum", "clamp", "power", "divide"],
   ...["softmax", "softmaxBase2", "logSoftmax", "layerNorm", "rmsNorm", "convolution", "select"],
   ...["reshape", "transpose", "broadcast", "concatenate", "slice", "pad", "reverse", "gather", "triangular"],

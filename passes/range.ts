@@ -131,7 +131,8 @@ const IMAGES: Readonly<Record<string, Interval>> = {
 };
 
 /**
- * What values of trained transformers are assumed to stay within where nothing is measured. A product is of a normalised
+ * What values of trained transformers are assumed to stay within where nothing is measured. A product is of a
+ * normalised
  * value with a weight matrix; sums grow like those of independent values, so that a residual stream grows with the
  * root of its depth. The variances that a norm meets differ by less than `varianceSpread` between rows.
  */

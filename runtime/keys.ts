@@ -18,13 +18,19 @@ import {
 import type { Pair } from "../ir/share/types.js";
 import type { PartyName } from "./transport.js";
 
-/** Where a session's nonces, seeds and ephemeral keys come from: so many fresh bytes. Tests and `simulate` give a seed. */
+/**
+ * Where a session's nonces, seeds and ephemeral keys come from: so many fresh bytes. Tests and `simulate` give a
+ * seed.
+ */
 export type RandomSource = (length: number) => Uint8Array;
 
 /** The operating system's generator. */
 export const systemRandom: RandomSource = (length) => randomBytes(length);
 
-/** A reproducible source for simulations: HKDF of a seed and a label, a counter for each call. Not for real sessions. */
+/**
+ * A reproducible source for simulations: HKDF of a seed and a label, a counter for each call. Not for real
+ * sessions.
+ */
 export function seededRandom(seed: string): RandomSource {
   let calls = 0;
   return (length) => new Uint8Array(hkdfSync("sha256", seed, "pumac simulation", `call ${calls++}`, length));

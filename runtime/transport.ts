@@ -13,7 +13,8 @@ export const PARTIES = ["P0", "P1", "P2"] as const satisfies readonly PartyName[
 export interface Transport {
   readonly self: PeerName;
   /**
-   * Sends one frame. Resolves when the peer has room for more, so that a sender that awaits it runs ahead of its peer by
+   * Sends one frame. Resolves when the peer has room for more, so that a sender that awaits it runs ahead of its peer
+   * by
    * a bounded amount. The transport may keep the bytes until then: the caller must not change them before it resolves.
    * Rejects with E0601 when the peer is gone.
    */

@@ -21,7 +21,10 @@ export interface InputLayout {
   readonly fraction: number;
   readonly shape: readonly number[];
   readonly elements: number;
-  /** The 16-byte block of both seeds' streams at which its masks begin; 8 bytes an element, the low `ring` bits count. */
+  /**
+   * The 16-byte block of both seeds' streams at which its masks begin; 8 bytes an element, the low `ring` bits
+   * count.
+   */
   readonly block: number;
   /** The length of its packed masked words. */
   readonly packedBytes: number;

@@ -4,7 +4,8 @@
  * `rescale`, `shiftLeft`) is made once and remembered.
  *
  * Rings are left open (ring 0): the pass `levels` plans them over the whole program. Beside the program, the lowering
- * says how large each value may become (`bounds`), because `widen` is only right for values within a quarter of the ring.
+ * says how large each value may become (`bounds`), because `widen` is only right for values within a quarter of the
+ * ring.
  */
 import { Builder, type Graph, type Node } from "../../ir/graph.js";
 import { SHARE } from "../../ir/share/index.js";

@@ -62,7 +62,8 @@ export function rangeExponentFor(bound: number, bucketExponent: number): number 
 }
 
 /**
- * [x < 0] exactly, up to the rounding to `fraction` bits: one dealing of digits of `width` bits, a look-up each, and one
+ * [x < 0] exactly, up to the rounding to `fraction` bits: one dealing of digits of `width` bits, a look-up each, and
+ * one
  * conjunction of high fan-in (PROTOCOL.md, "comparison"). One round (none if one digit is enough), result as bits.
  */
 export function isNegative(

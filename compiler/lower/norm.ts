@@ -1,5 +1,6 @@
 /**
- * LayerNorm and RMSNorm, profile `fourier`: the variance of x − μ in two passes (never E[x²] − E[x]²), one 1/√v per row,
+ * LayerNorm and RMSNorm, profile `fourier`: the variance of x − μ in two passes (never E[x²] − E[x]²), one 1/√v per
+ * row,
  * one product per element. Four rounds: v, then two for 1/√v, then the product.
  *
  * Instead of dividing by n the sum is relabelled by the next power of two 2^b; the factor κ = n/2^b stays in the value

@@ -4,7 +4,8 @@
  * arena in the addon: a wrong offset throws a RangeError, it never reaches memory.
  *
  * Kernels that would hold the event loop for longer than about a millisecond run on another thread and return a
- * promise, so that sockets keep moving. Long ones of either kind use every thread of the pool (env PUMAC_THREADS, default: one
+ * promise, so that sockets keep moving. Long ones of either kind use every thread of the pool (env PUMAC_THREADS,
+ * default: one
  * for each core; waiting threads sleep, so several parties on one machine share its cores).
  */
 import { existsSync } from "node:fs";
