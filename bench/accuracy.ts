@@ -62,7 +62,7 @@ async function main(): Promise<number> {
       ? (await compileModel(MODEL, { dims, profile: wanted })).plan
       : loadPlan(values.plan).plan;
   const loaded = { plan, digest: planDigest(plan) };
-  const weights = await openWeights(MODEL, plan);
+  const weights = await openWeights({ model: MODEL }, plan);
   const { sentences, isWhole } = readSst2(FOLDER, process.env.PUMAC_DATA ?? join("..", "shared", "data"));
   if (!isWhole) {
     printNote(`no sst2/dev.tsv where PUMAC_DATA says: the ${sentences.length} bundled sentences only`);

@@ -62,7 +62,10 @@ async function compile(model: string, flags: CompileFlags): Promise<void> {
     printProblem(warning, "warning");
   }
   const path = flags.output ?? `${basename(model, extname(model))}.pumac`;
-  const { digest } = savePlan(path, plan, model);
+  const { digest } = savePlan(path, plan, {
+    model,
+    ...(flags.weights === undefined ? {} : { weights: flags.weights }),
+  });
   const { cost } = costReport(plan);
   const { name, profile, shapes, reveals } = plan;
   if (flags.json === true) {

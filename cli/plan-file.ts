@@ -22,16 +22,22 @@ export function loadPlan(path: string): LoadedPlan {
   return { plan, digest: planDigest(plan) };
 }
 
-interface SourceNote {
-  /** The model, relative to the plan's folder. */
+/** The files of a model: its program, and its weights where they are in another file (JAX). */
+export interface ModelFiles {
   readonly model: string;
+  /** A safetensors file. */
+  readonly weights?: string;
+}
+
+/** The files relative to the plan's folder, and the plan that they belong to. */
+interface SourceNote extends ModelFiles {
   readonly digest: string;
 }
 
 /** Writes a plan, and beside it where its model is. */
-export function savePlan(path: string, plan: Plan, model: string): LoadedPlan {
+export function savePlan(path: string, plan: Plan, files: ModelFiles): LoadedPlan {
   const digest = planDigest(plan);
-  const note: SourceNote = { model: relative(dirname(resolve(path)), resolve(model)), digest };
+  const note: SourceNote = { ...mapFiles(files, (file) => relative(dirname(resolve(path)), resolve(file))), digest };
   try {
     writeFileSync(path, encodePlan(plan));
     writeFileSync(noteOf(path), `${JSON.stringify(note)}\n`);
@@ -46,25 +52,46 @@ function noteOf(path: string): string {
   return `${path}.source`;
 }
 
-/** The model file with a plan's weights: `--weights`, or what the note beside the plan says. */
-export function findModel(planPath: string, digest: string, weights: string | undefined): string {
-  if (weights !== undefined) {
-    return weights;
-  }
-  const why =
-    "a plan holds no weights, and the note that compile leaves beside it is missing or belongs to another plan";
-  const fix = "add --weights MODEL with the file that the plan was compiled from";
+function mapFiles({ model, weights }: ModelFiles, change: (file: string) => string): ModelFiles {
+  return { model: change(model), ...(weights === undefined ? {} : { weights: change(weights) }) };
+}
+
+/**
+ * The files with a plan's weights: what `--weights` gives (a model, a safetensors file, or both), the rest from the
+ * note beside the plan. E0201 where neither says which model it is.
+ */
+export function findModel(planPath: string, digest: string, given: readonly string[]): ModelFiles {
+  const weights = given.find(isSafetensors);
+  const model = given.find((file) => !isSafetensors(file));
+  const note = model === undefined ? readNote(planPath, digest) : { model };
+  return weights === undefined ? note : { ...note, weights };
+}
+
+function isSafetensors(file: string): boolean {
+  return file.endsWith(".safetensors");
+}
+
+function readNote(planPath: string, digest: string): ModelFiles {
   const note = existsSync(noteOf(planPath)) ? parseNote(readFileSync(noteOf(planPath), "utf8")) : undefined;
   if (note === undefined || note.digest !== digest) {
-    throw fail({ code: "E0201", what: "where are the weights?", where: planPath, why, fix });
+    throw fail({
+      code: "E0201",
+      what: "where are the weights?",
+      where: planPath,
+      why: "a plan holds no weights, and the note that compile leaves beside it is missing or belongs to another plan",
+      fix: "add --weights MODEL with the file that the plan was compiled from (and --weights FILE.safetensors)",
+    });
   }
-  return isAbsolute(note.model) ? note.model : join(dirname(planPath), note.model);
+  return mapFiles(note, (file) => (isAbsolute(file) ? file : join(dirname(planPath), file)));
 }
 
 function parseNote(text: string): SourceNote | undefined {
   try {
-    const { model, digest } = JSON.parse(text) as Partial<SourceNote>;
-    return typeof model === "string" && typeof digest === "string" ? { model, digest } : undefined;
+    const { model, weights, digest } = JSON.parse(text) as Partial<SourceNote>;
+    if (typeof model !== "string" || typeof digest !== "string") {
+      return undefined;
+    }
+    return { model, digest, ...(typeof weights === "string" ? { weights } : {}) };
   } catch {
     return undefined;
   }

@@ -21,7 +21,8 @@ export interface RunFlags {
   readonly output: readonly string[];
   readonly expect: readonly string[];
   readonly tolerance: number;
-  readonly weights?: string;
+  /** A model, a safetensors file, or both. */
+  readonly weights: readonly string[];
   readonly json?: boolean;
 }
 
@@ -32,7 +33,12 @@ export function runOptions(command: Command): Command {
     .option("--input <name=value>", 'name=@file.npy, name=@file.json, name=2x3xi64=1,2,…, or text:"…"', collect, [])
     .option("--inputs <folder>", "an ONNX test data folder: input_0.pb, input_1.pb, …")
     .option("--tokenizer <file>", "the model's tokenizer.json, for text inputs")
-    .option("--weights <model>", "the model file with the weights (default: the one the plan was compiled from)")
+    .option(
+      "--weights <file>",
+      "the model, or JAX's .safetensors, or each (default: those the plan was compiled from)",
+      collect,
+      [],
+    )
     .option("--output <name=@file>", "write an output to a .npy or .json file", collect, [])
     .option("--expect <name=@file>", "compare an output with a file (exit 5 when outside the tolerance)", collect, [])
     .option("--tolerance <number>", "largest difference that --expect allows", parseTolerance, 0.02)

@@ -3,13 +3,19 @@ import { importModel } from "../compiler/import.js";
 import { fail } from "../ir/diagnostics.js";
 import type { Plan } from "../ir/plan/types.js";
 import type { WeightStore } from "../ir/tensor/index.js";
+import type { ModelFiles } from "./plan-file.js";
 
 /**
  * Opens the weights of the model that a plan was compiled from, at the plan's shapes. E0801 where the model lacks a
  * weight that the plan's owner program reads, or has it in another shape: then it is another model.
  */
-export async function openWeights(path: string, plan: Plan): Promise<WeightStore> {
-  const model = await importModel(path, { dims: {}, shapes: plan.shapes });
+export async function openWeights({ model: path, weights }: ModelFiles, plan: Plan): Promise<WeightStore> {
+  const model = await importModel(path, {
+    dims: {},
+    shapes: plan.shapes,
+    weightArguments: weightArguments(plan),
+    ...(weights === undefined ? {} : { weightsFile: weights }),
+  });
   const shapes = new Map<string, string>();
   for (const { op, attributes, type } of model.graph.nodes) {
     if (op === "parameter") {
@@ -25,4 +31,9 @@ export async function openWeights(path: string, plan: Plan): Promise<WeightStore
     }
   }
   return model.weights;
+}
+
+/** JAX: which arguments were weights when the plan was made. Those that the plan does not read do not matter. */
+function weightArguments({ owners }: Plan): readonly string[] {
+  return owners.model.nodes.filter(({ op }) => op === "parameter").map(({ attributes }) => attributes.name as string);
 }
