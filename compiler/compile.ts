@@ -13,6 +13,7 @@ import { isFloat, type TensorType } from "../ir/tensor/value.js";
 import { print } from "../ir/text.js";
 import { verify } from "../ir/verify.js";
 import { levels } from "../passes/levels.js";
+import { depthFirst } from "../passes/order.js";
 import type { Placed } from "../passes/place.js";
 import { type Calibration, calibrate, type ModelInputs, type SecretInputs } from "./calibrate.js";
 import { emit } from "./emit.js";
@@ -52,7 +53,7 @@ export interface Compiled {
   readonly calibration: Calibration["method"];
 }
 
-export const DEFAULT_PRECISION: Precision = { activation: 12, weight: 12 };
+export const DEFAULT_PRECISION: Precision = { activation: 13, weight: 13 };
 
 /** Compiles a model file. Throws diagnostics for what the model or the options lack. */
 export async function compileModel(path: string, options: CompileOptions = {}): Promise<Compiled> {
@@ -171,6 +172,9 @@ function withToken(graph: Graph<TensorType>, kept: Graph<TensorType>["outputs"])
   return { nodes: builder.nodes, outputs: [...kept, { name: "token", node }] };
 }
 
+/** SHA-256 of the program's text, its nodes in an order that the file's does not change. */
 function digestOf(graph: Graph<TensorType>): string {
-  return createHash("sha256").update(print(graph, TENSOR)).digest("hex");
+  return createHash("sha256")
+    .update(print(depthFirst(graph), TENSOR))
+    .digest("hex");
 }

@@ -12,7 +12,7 @@ import { broadcastTo, reshapeTo } from "./movement.js";
 import { power } from "./power.js";
 
 /** Fractional bits of the value whose squares are summed, above what its smallest standard deviation needs. */
-const SQUARE_BITS = 5;
+const SQUARE_BITS = 7;
 /** Fractional bits of 1/√v, above what its smallest value needs. */
 const SCALE_BITS = 13;
 
