@@ -2,8 +2,8 @@
  * The functions whose accuracy is stated and measured: op, domain, and the largest error in each profile. One table for
  * the test, which holds the measured errors to it, and for docs/accuracy.md, which shows both.
  */
-import type { Attributes } from "../../ir/graph.js";
-import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
+import type { Attributes, Builder, Node } from "../../ir/graph.js";
+import { sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
 
 /** Error as it is, over the value, or over the largest value of the domain. */
 export type Distance = "absolute" | "relative" | "of the largest";
@@ -16,8 +16,11 @@ export interface InputValues {
 
 export interface FunctionCase {
   readonly name: string;
-  readonly op: string;
+  /** One op of the inputs and constants, */
+  readonly op?: string;
   readonly attributes?: Attributes;
+  /** or several: an expression of the inputs. */
+  readonly build?: (emit: Emit, inputs: readonly Node<TensorType>[]) => Node<TensorType>;
   readonly inputs: readonly InputValues[];
   /** Public arguments after the inputs. */
   readonly constants?: readonly number[];
@@ -28,6 +31,13 @@ export interface FunctionCase {
   /** For norms: the range of the rows' variance. */
   readonly variance?: { readonly low: number; readonly high: number };
 }
+
+/** Emits a tensor op. */
+export type Emit = (
+  op: string,
+  args: readonly Node<TensorType>[],
+  attributes?: Attributes,
+) => ReturnType<Builder<TensorType>["emit"]>;
 
 const POINTS = 2000;
 
@@ -97,6 +107,8 @@ const ACTIVATION_CASES: readonly FunctionCase[] = [
 const ELEMENTARY_CASES: readonly FunctionCase[] = [
   { name: "e^x", op: "exponential", inputs: [linear(-12, 4)], distance: "of the largest", fourier: 2e-4 },
   { name: "2^x", op: "exponential2", inputs: [linear(-20, 0)], distance: "of the largest", fourier: 4e-4 },
+  { name: "e^x - 1", op: "exponentialMinusOne", inputs: [linear(-8, 1)], distance: "of the largest", fourier: 2e-4 },
+  { name: "ln(1 + x)", op: "logarithmPlusOne", inputs: [linear(-0.75, 8)], distance: "absolute", fourier: 2e-3 },
   { name: "ln x", op: "logarithm", inputs: [logarithmic(0.25, 256)], distance: "absolute", fourier: 2e-3 },
   { name: "1/x", op: "reciprocal", inputs: [logarithmic(0.5, 256)], distance: "relative", fourier: 1e-3 },
   { name: "1/x, x < 0", op: "reciprocal", inputs: [linear(-32, -0.5)], distance: "relative", fourier: 1e-3 },
@@ -153,6 +165,58 @@ const COMPARISON_CASES: readonly FunctionCase[] = [
   }, // biome-ignore format: a row
 ];
 
+const SELECTION_CASES: readonly FunctionCase[] = [
+  {
+    name: "x < y and not x = y ? x : y", inputs: [stepped(1), stepped(7)], distance: "absolute", fourier: 0,
+    build: (emit, [x, y]) =>
+      emit("select", [emit("and", [emit("less", [x, y]), emit("not", [emit("equal", [x, y])])]), x, y]),
+  }, // biome-ignore format: a row
+  {
+    name: "x > y or x = y, as numbers", inputs: [stepped(1), stepped(7)], distance: "absolute", fourier: 0,
+    build: (emit, [x, y]) =>
+      emit("cast", [emit("or", [emit("greater", [x, y]), emit("equal", [x, y])])], { dtype: "f64" }),
+  }, // biome-ignore format: a row
+  {
+    name: "a condition for a whole row", inputs: [rows(40, 48, 8), rows(40, 1, 8)], distance: "absolute",
+    fourier: EXACT,
+    build: (emit, [x, y]) => {
+      const last = emit("slice", [x], { starts: [0, 47], ends: [40, 48], steps: [1, 1] });
+      const both = emit("xor", [emit("less", [last, y]), emit("reshape", [emit("less", [y, x]), ], { shape: [40, 48] })]);
+      return emit("select", [both, x, emit("negate", [x])]);
+    },
+  }, // biome-ignore format: a row
+];
+
+const indices = (data: readonly number[], shape: readonly number[]): Attributes => ({
+  value: { dtype: "i64", shape, data: Float64Array.from(data) },
+});
+
+const MOVEMENT_CASES: readonly FunctionCase[] = [
+  {
+    name: "triangle", op: "triangular", attributes: { upper: false, diagonal: 1 }, inputs: [rows(40, 48, 8)],
+    distance: "absolute", fourier: 0,
+  }, // biome-ignore format: a row
+  {
+    name: "gather elements", inputs: [rows(40, 48, 8)], distance: "absolute", fourier: 0,
+    build: (emit, [x]) => {
+      const places = Array.from({ length: 40 * 48 }, (_, i) => ((i * 5) % 48) - 20);
+      return emit("gatherElements", [x, emit("constant", [], indices(places, [40, 48]))], { axis: 1 });
+    },
+  }, // biome-ignore format: a row
+  {
+    name: "scatter", inputs: [rows(4, 16, 8), rows(2, 16, 8)], distance: "absolute", fourier: 0,
+    build: (emit, [x, y]) => emit("scatterND", [x, emit("constant", [], indices([3, 1], [2, 1])), y]),
+  }, // biome-ignore format: a row
+  {
+    name: "running sum", op: "cumulativeSum", attributes: { axis: 0, exclusive: false, reverse: false },
+    inputs: [rows(13, 8, 8)], distance: "absolute", fourier: 0,
+  }, // biome-ignore format: a row
+  {
+    name: "running sum from the end", op: "cumulativeSum", attributes: { axis: 1, exclusive: true, reverse: true },
+    inputs: [rows(8, 21, 8)], distance: "absolute", fourier: 0,
+  }, // biome-ignore format: a row
+];
+
 const ROW_CASES: readonly FunctionCase[] = [
   {
     name: "softmax, base 2", op: "softmaxBase2", inputs: [rows(40, 48, 10)], distance: "absolute", fourier: 1e-3,
@@ -179,5 +243,7 @@ export const FUNCTION_CASES: readonly FunctionCase[] = [
   ...ACTIVATION_CASES,
   ...ELEMENTARY_CASES,
   ...COMPARISON_CASES,
+  ...SELECTION_CASES,
+  ...MOVEMENT_CASES,
   ...ROW_CASES,
 ];

@@ -8,7 +8,7 @@ import { DEFAULT_PRECISION } from "../../compiler/compile.js";
 import { emit } from "../../compiler/emit.js";
 import { lower, type Profile } from "../../compiler/lower/index.js";
 import { DEFAULT_NETWORK, linkCost } from "../../compiler/network.js";
-import { Builder, definitionOf, type Node } from "../../ir/graph.js";
+import { Builder, definitionOf, type Graph, type Node } from "../../ir/graph.js";
 import { planDigest } from "../../ir/plan/codec.js";
 import type { Plan } from "../../ir/plan/types.js";
 import { SHARE } from "../../ir/share/index.js";
@@ -16,7 +16,9 @@ import { TENSOR } from "../../ir/tensor/index.js";
 import { scalar, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
 import { levels } from "../../passes/levels.js";
 import { simulate } from "../simulation.js";
-import type { Distance, FunctionCase } from "./cases.js";
+import type { Distance, Emit, FunctionCase } from "./cases.js";
+
+type TensorNode = Node<TensorType>;
 
 export interface Measurement {
   /** The largest and the mean error, by the case's distance. */
@@ -34,60 +36,57 @@ const EMPTY = { nodes: [], outputs: [] };
 
 /** Runs a case in a profile; the seed makes shares and masks repeatable. */
 export async function measureFunction(given: FunctionCase, profile: Profile, seed = 1): Promise<Measurement> {
-  const values = given.inputs.map((input) => input.values(FRACTION));
-  const { graph, nodes } = graphOf(given, values);
-  const expected = TENSOR.ops[given.op].evaluate(
-    [...values, ...(given.constants ?? []).map((c) => scalar(c, "f64"))],
-    given.attributes ?? {},
-    nodes.result.type,
-  );
-  const plan = planOf(given, profile, { graph, nodes, values, expected });
-  const names = new Map(values.map((value, i) => [`x${i}`, value]));
-  const shared = { value: (_: string, name: string) => names.get(name.replace(/@\d+$/, ""))! };
+  const inputs = given.inputs.map((input) => input.values(FRACTION));
+  const graph = graphOf(given, inputs);
+  const values = evaluateAll(graph, inputs);
+  const plan = planOf(given, profile, graph, values);
+  const shared = { value: (_: string, name: string) => inputs[indexOf(name)] };
   const { outputs } = await simulate({ plan, digest: planDigest(plan) }, shared, seed);
-  return { ...compare(values[0], expected, outputs.get("y")!, given.distance), ...costOf(plan, values[0]) };
+  const expected = values.get(graph.outputs[0].node)!;
+  return { ...compare(inputs[0], expected, outputs.get("y")!, given.distance), ...costOf(plan, inputs[0]) };
 }
 
-interface Nodes {
-  readonly inputs: readonly Node<TensorType>[];
-  readonly result: Node<TensorType>;
+/** Input x0, x1, …; one that is read at another fraction too has it behind an @. */
+function indexOf(name: string): number {
+  return Number(name.slice(1).replace(/@\d+$/, ""));
 }
 
-function graphOf(given: FunctionCase, values: readonly TensorValue[]) {
+function graphOf(given: FunctionCase, values: readonly TensorValue[]): Graph<TensorType> {
   const builder = new Builder<TensorType>(TENSOR);
-  const inputs = values.map(({ shape }, i) => builder.emit("input", [], { name: `x${i}`, dtype: "f64", shape }, "x"));
-  const constants = (given.constants ?? []).map((value) =>
-    builder.emit("constant", [], { value: scalar(value, "f64") }, "c"),
-  );
-  const result = builder.emit(given.op, [...inputs, ...constants], given.attributes ?? {}, given.name);
-  const graph = builder.finish([{ name: "y", node: result }]);
-  return { graph, nodes: { inputs, result } };
+  const emit: Emit = (op, args, attributes = {}) => builder.emit(op, args, attributes, given.name);
+  const inputs = values.map(({ shape }, i) => emit("input", [], { name: `x${i}`, dtype: "f64", shape }));
+  const constants = (given.constants ?? []).map((value) => emit("constant", [], { value: scalar(value, "f64") }));
+  const result = given.build?.(emit, inputs) ?? emit(given.op!, [...inputs, ...constants], given.attributes);
+  return builder.finish([{ name: "y", node: result }]);
 }
 
-interface Prepared {
-  readonly graph: ReturnType<typeof graphOf>["graph"];
-  readonly nodes: Nodes;
-  readonly values: readonly TensorValue[];
-  readonly expected: TensorValue;
-}
-
-function planOf(given: FunctionCase, profile: Profile, { graph, nodes, values, expected }: Prepared): Plan {
-  const ranges = new Map<Node<TensorType>, readonly [number, number]>();
+/** The value of every node, in doubles. */
+function evaluateAll(graph: Graph<TensorType>, inputs: readonly TensorValue[]): ReadonlyMap<TensorNode, TensorValue> {
+  const values = new Map<TensorNode, TensorValue>();
   for (const node of graph.nodes) {
-    if (node.op === "constant") {
-      ranges.set(node, rangeOf(node.attributes.value as TensorValue));
-    }
+    const args = node.args.map((argument) => values.get(argument)!);
+    const value =
+      node.op === "input"
+        ? inputs[indexOf(node.attributes.name as string)]
+        : TENSOR.ops[node.op].evaluate(args, node.attributes, node.type);
+    values.set(node, value);
   }
-  nodes.inputs.forEach((node, i) => {
-    ranges.set(node, padded(rangeOf(values[i])));
-  });
-  ranges.set(nodes.result, padded(rangeOf(expected)));
-  const names = nodes.inputs.map((_, i) => `x${i}`);
+  return values;
+}
+
+function planOf(
+  given: FunctionCase,
+  profile: Profile,
+  graph: Graph<TensorType>,
+  values: ReadonlyMap<TensorNode, TensorValue>,
+): Plan {
+  const ranges = new Map([...values].map(([node, value]) => [node, padded(rangeOf(value))] as const));
+  const names = given.inputs.map((_, i) => `x${i}`);
   const lowered = lower(graph, {
     profile,
     precision: DEFAULT_PRECISION,
     ranges,
-    variances: new Map([[nodes.result, given.variance ?? { low: 1, high: 1 }]]),
+    variances: new Map([[graph.outputs[0].node, given.variance ?? { low: 1, high: 1 }]]),
     inputs: new Map(names.map((name) => [name, { owner: "data" as const, integral: false }])),
   });
   return emit(levels(lowered.graph, lowered.bounds, linkCost(DEFAULT_NETWORK)), {

@@ -6,7 +6,7 @@
 import { fail } from "../../ir/diagnostics.js";
 import { type Piecewise, piecewise } from "./activation.js";
 import { constantOf, encodedScalar, fractionOf, type Lowering, type ShareNode, type TensorNode } from "./context.js";
-import { type Interval, intervalOf, positiveInterval } from "./interval.js";
+import { checkPositive, type Interval, intervalOf, positiveInterval } from "./interval.js";
 import { addReal, timesPublic } from "./linear.js";
 import { bucketSeries, onBuckets, power } from "./power.js";
 import { ANGLE_BITS } from "./series.js";
@@ -99,6 +99,13 @@ export function lowerLogarithm(lowering: Lowering, node: TensorNode): ShareNode 
   return logarithmOf(lowering, positiveArgument(lowering, node.args[0], range), range);
 }
 
+/** ln(1 + x) where 1 + x is positive. */
+export function lowerLogarithmPlusOne(lowering: Lowering, node: TensorNode): ShareNode {
+  const argument = intervalOf(lowering, node.args[0]);
+  const range = checkPositive(node, { low: argument.low + 1, high: argument.high + 1 });
+  return logarithmOf(lowering, addReal(lowering, positiveArgument(lowering, node.args[0], range), 1), range);
+}
+
 /** ln x = ln start + ln(x / start) on every bucket; masked. */
 export function logarithmOf(lowering: Lowering, x: ShareNode, range: Interval): ShareNode {
   const value = onBuckets(lowering, x, range, (bucket) => {
@@ -108,12 +115,20 @@ export function logarithmOf(lowering: Lowering, x: ShareNode, range: Interval): 
   return lowering.bounded(value, Math.max(1, Math.abs(Math.log(range.low)), Math.abs(Math.log(range.high))));
 }
 
+/** e^x − 1 as a difference: near 0 as exact as e^x is. */
+export function lowerExponentialMinusOne(lowering: Lowering, node: TensorNode): ShareNode {
+  return addReal(lowering, exponentialOf(lowering, node, Math.LOG2E, lowering.boundOf(node) + 1), -1);
+}
+
 /** e^x (one round); 2^x with factor 1. */
 export function lowerExponential(lowering: Lowering, node: TensorNode): ShareNode {
-  const factor = node.op === "exponential2" ? 1 : Math.LOG2E;
+  return exponentialOf(lowering, node, node.op === "exponential2" ? 1 : Math.LOG2E, lowering.boundOf(node));
+}
+
+function exponentialOf(lowering: Lowering, node: TensorNode, factor: number, bound: number): ShareNode {
   const [argument] = node.args;
   // The result's range is often much tighter than the argument's, of which it is the power.
-  const high = Math.min(lowering.ranges.get(argument)![1] * factor, Math.log2(lowering.boundOf(node)));
+  const high = Math.min(lowering.ranges.get(argument)![1] * factor, Math.log2(bound));
   const { low } = intervalOf(lowering, argument);
   return powerOfTwo(lowering, lowering.masked(argument), { low: low * factor, high }, factor);
 }

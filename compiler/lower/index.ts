@@ -28,7 +28,9 @@ import {
 import {
   lowerDivide,
   lowerExponential,
+  lowerExponentialMinusOne,
   lowerLogarithm,
+  lowerLogarithmPlusOne,
   lowerPower,
   lowerReciprocal,
   lowerReciprocalSquareRoot,
@@ -36,6 +38,7 @@ import {
   lowerSquareRoot,
   lowerTrigonometric,
 } from "./functions.js";
+import { lowerCumulativeSum, lowerScatter, lowerTake } from "./indices.js";
 import {
   lowerAdd,
   lowerMatmul,
@@ -110,7 +113,9 @@ const RULES: Readonly<Record<string, Rule>> = {
   softplus: lowerSoftplus,
   exponential: lowerExponential,
   exponential2: lowerExponential,
+  exponentialMinusOne: lowerExponentialMinusOne,
   logarithm: lowerLogarithm,
+  logarithmPlusOne: lowerLogarithmPlusOne,
   reciprocal: lowerReciprocal,
   divide: lowerDivide,
   squareRoot: lowerSquareRoot,
@@ -135,6 +140,12 @@ const RULES: Readonly<Record<string, Rule>> = {
   reduceMaximum: lowerReduceMaximum,
   reduceMinimum: lowerReduceMaximum,
   logSoftmax: lowerLogSoftmax,
+  gatherElements: lowerTake,
+  gatherND: lowerTake,
+  triangular: lowerTake,
+  scatterND: lowerScatter,
+  scatterElements: lowerScatter,
+  cumulativeSum: lowerCumulativeSum,
 };
 
 /** What profile `puma` computes otherwise; its norms are ours, one 1/√v a row. */

@@ -92,7 +92,11 @@ const WIDEST_RATIO = 2 ** 24;
  * more than fixed point tells apart.
  */
 export function positiveInterval(lowering: Lowering, node: TensorNode, argument: TensorNode): Interval {
-  const { low, high } = intervalOf(lowering, argument);
+  return checkPositive(node, intervalOf(lowering, argument));
+}
+
+/** The interval itself, if it is positive and not too wide; E0404 otherwise. */
+export function checkPositive(node: TensorNode, { low, high }: Interval): Interval {
   if (!(low > 0)) {
     throw fail({
       code: "E0404",

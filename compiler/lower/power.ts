@@ -1,12 +1,12 @@
 /**
- * x^exponent for a positive x over a wide range, two rounds (three for very wide ranges; 1/x for softmax rows, 1/√x for norms). PROTOCOL.md
- * normalises first and needs four; here every bucket [low·4^i, low·4^(i+1)) has its own series of x itself, all opened
- * beside the bits that say in which bucket x lies, and one sum of products selects:
+ * x^exponent for a positive x over a wide range, two rounds: 1/x for softmax rows, 1/√x for norms (three rounds where the
+ * range is very wide). PROTOCOL.md normalises first and needs four; here every bucket [low·4^i, low·4^(i+1)) has its
+ * own series of x itself, all opened beside the bits that say in which bucket x lies, and one sum of products selects:
  *
  *     round 1: open F_0(x), F_1(x), …, and b_0, b_1, …      round 2: open Σ b_i·F_i(x)
  *
  * It costs more bytes per value (a series per bucket), but there is one value per row. The bits come from one dealing of
- * a wide top digit, so they are right up to half a digit; each bucket's series is fitted that much wider.
+ * a wide top digit, right up to half a digit, so each bucket's series is fitted that much wider.
  */
 import type { Lowering, ShareNode } from "./context.js";
 import { sumAdditive } from "./digits.js";
@@ -16,7 +16,7 @@ import { below } from "./thresholds.js";
 
 /** Buckets grow by this factor: a series of few harmonics covers a factor of 4. */
 const BASE = 4;
-const SECRET_FRACTION = 15;
+const SECRET_FRACTION = 14;
 const HARMONICS = 7;
 /** Fractional bits of the finest public table. */
 const WIDEST_TABLE = 24;

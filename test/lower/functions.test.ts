@@ -19,7 +19,7 @@ describe.each(["fourier", "puma"] as const)("profile %s", (profile) => {
   });
 });
 
-function valueOf(polynomial: Polynomial, x: number): number {
+function polynomialAt(polynomial: Polynomial, x: number): number {
   return polynomial.reduce((sum, [power, coefficient]) => sum + coefficient * x ** power, 0);
 }
 
@@ -28,7 +28,7 @@ function inTheClear({ thresholds, lower, middle }: PumaActivation, x: number): n
   if (x < first) {
     return 0;
   }
-  return x < second ? valueOf(lower, x) : x < third ? valueOf(middle, x) : x;
+  return x < second ? polynomialAt(lower, x) : x < third ? polynomialAt(middle, x) : x;
 }
 
 describe("PUMA's formulas", () => {
