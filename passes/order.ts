@@ -24,11 +24,21 @@ export function canonicalOrder(placed: Placed): Placed {
   const secret = depthFirst(transfer(placed.secret, new Rewriter([order])).next);
   const places = new Map(secret.nodes.flatMap((node, i) => (node.op === "input" ? [[node.attributes.name, i]] : [])));
   const bindings = [...placed.bindings].sort((a, b) => Number(places.get(a.input)) - Number(places.get(b.input)));
-  return { ...placed, secret, bindings };
+  const model = ownersOrder(placed.model, bindings, ["model"]);
+  const data = ownersOrder(placed.data, bindings, ["data", "public"]);
+  return { ...placed, secret, model, data, bindings };
 }
 
-/** The nodes in the order of a walk from the outputs, operands first. */
-function depthFirst(graph: TensorGraph): TensorGraph {
+/** An owner's program: its outputs in the order in which the secret program reads them. */
+function ownersOrder(program: TensorGraph, bindings: Placed["bindings"], owners: readonly string[]): TensorGraph {
+  const named = new Map(program.outputs.map((output) => [output.name, output]));
+  const read = bindings.filter(({ owner }) => owners.includes(owner)).map(({ output }) => named.get(output)!);
+  const unread = program.outputs.filter((output) => !read.includes(output));
+  return depthFirst({ nodes: program.nodes, outputs: [...new Set(read), ...unread] });
+}
+
+/** The nodes in the order of a walk from the outputs, operands first: it does not depend on how they were listed. */
+export function depthFirst(graph: TensorGraph): TensorGraph {
   const seen = new Set<TensorNode>();
   const nodes: TensorNode[] = [];
   const pending: { node: TensorNode; next: number }[] = [];
