@@ -10,39 +10,46 @@ import { print } from "../ir/text.js";
 import { verify } from "../ir/verify.js";
 import { TENSOR_PASSES } from "../passes/index.js";
 import { type Placed, place } from "../passes/place.js";
+import { maskInputs } from "./masks.js";
 
 export interface PipelineOptions {
   /** Whether the model's input of this name may be known to all (default: masks, token types and positions). */
-  readonly isPublic?: (input: string) => boolean;
+  readonly isPublic?: (input: string, isMask: boolean) => boolean;
+  /** Which formulas compute the non-linear functions; default: fourier. */
+  readonly profile?: "fourier" | "puma";
   /** Called with the text of the graph after each pass that changed it, and of the programs that `place` makes. */
   readonly dump?: (name: string, text: string) => void;
   /** Called for each rule that looked at a node and refused it. */
   readonly explain?: (pass: string, rule: string, where: string, why: string) => void;
 }
 
-/** Inputs that are public unless the user says otherwise: they tell lengths and layouts, not words. */
-export function isPublicByName(input: string): boolean {
-  return /mask|token_type|segment|position/i.test(input);
+/**
+ * Inputs that are public unless the user says otherwise: they tell lengths and layouts, not words. Masks are known by
+ * their use too (JAX exports need not have names).
+ */
+export function isPublicByName(input: string, isMask = false): boolean {
+  return isMask || /mask|token_type|segment|position/i.test(input);
 }
 
 /** The secret program and the owners' programs of a model's graph. */
 export function compileTensors(graph: Graph<TensorType>, options: PipelineOptions = {}): Placed {
-  const { dump, explain } = options;
+  const { dump, explain, profile = "fourier", isPublic = isPublicByName } = options;
   check(graph, "the front end");
   dump?.("00-imported", print(graph, TENSOR));
   let current = graph;
   TENSOR_PASSES.forEach((pass, place) => {
-    const next = pass.run(
-      current,
-      explain === undefined ? {} : { explain: (rule, where, why) => explain(pass.name, rule, where, why) },
-    );
+    const next = pass.run(current, {
+      profile,
+      ...(explain && { explain: (rule: string, where: string, why: string) => explain(pass.name, rule, where, why) }),
+    });
     if (next !== current) {
       check(next, `pass '${pass.name}'`);
       dump?.(`${String(place + 1).padStart(2, "0")}-${pass.name}`, print(next, TENSOR));
     }
     current = next;
   });
-  const placed = place(current, { isPublic: options.isPublic ?? isPublicByName });
+  const masks = maskInputs(current);
+  const placed = place(current, { isPublic: (input) => isPublic(input, masks.has(input)), splitMasks: true });
   const number = String(TENSOR_PASSES.length + 1).padStart(2, "0");
   for (const [name, program] of Object.entries({ secret: placed.secret, model: placed.model, data: placed.data })) {
     check(program, `pass 'place' (${name})`);

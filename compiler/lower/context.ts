@@ -108,6 +108,14 @@ export class Lowering {
     return value;
   }
 
+  /** Whether a value is known to P1 and P2: a constant, a public input, or a movement of one. */
+  isPublic(node: TensorNode): boolean {
+    if (node.op === "input") {
+      return this.secretInputs.get(node.attributes.name as string)?.owner === "public";
+    }
+    return node.op === "constant" || (node.args.length > 0 && node.args.every((argument) => this.isPublic(argument)));
+  }
+
   /** The fraction that a value has, or that it may be given because nobody fixed it yet (inputs and constants). */
   fractionOf(node: TensorNode): number | undefined {
     return isSource(node) ? undefined : (this.value(node).type as { fraction: number }).fraction;

@@ -1,5 +1,6 @@
 /**
- * Tensor graph → share program: one entry for each tensor op that a secret value may meet. What is not in this table has
+ * Tensor graph → share program: one entry for each tensor op that a secret value may meet. What is not in this table
+ * has
  * no secret meaning; all such nodes are reported at once, with their names.
  */
 import { type Diagnostic, fail } from "../../ir/diagnostics.js";
@@ -65,6 +66,7 @@ import { lowerPumaActivation } from "./puma/polynomial.js";
 import { lowerPumaSoftmax } from "./puma/softmax.js";
 import { lowerArgmax } from "./sampling.js";
 import { lowerSoftmax, normalised, type Unnormalised } from "./softmax.js";
+import { packedScores } from "./structure.js";
 
 export type { Lowered, Precision, Ranges, SecretInput } from "./context.js";
 
@@ -88,7 +90,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   subtract: lowerSubtract,
   negate: lowerNegate,
   multiply: lowerMultiply,
-  matmul: lowerMatmul,
+  matmul: (lowering, node) => lowerMatmul(lowering, node),
   reduceSum: lowerReduceSum,
   reduceMean: lowerReduceMean,
   reshape: lowerReshape,
@@ -177,14 +179,20 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
   const lowering = new Lowering(options.precision, options.ranges, options.inputs);
   const rules = options.profile === "puma" ? { ...RULES, ...PUMA_RULES } : RULES;
   const softmaxes = new Map<TensorNode, Unnormalised>();
+  const packed = packedScores(graph);
+  const masks = new Set(graph.nodes.flatMap(({ op, args }) => (op === "softmaxBase2" ? args.slice(1) : [])));
   for (const node of graph.nodes) {
     lowering.at(node);
     if (node.op === "softmaxBase2") {
-      const rows = lowerSoftmax(lowering, node);
+      const rows = lowerSoftmax(lowering, node, packed.get(node.args[0]));
       softmaxes.set(node, rows);
       lowering.defer(node, () => normalised(lowering, rows));
     } else if (node.op === "matmul" && softmaxes.has(node.args[0])) {
       lowering.define(node, weightedRows(lowering, node, softmaxes.get(node.args[0])!));
+    } else if (packed.has(node)) {
+      lowering.define(node, lowerMatmul(lowering, node, packed.get(node)!.kept));
+    } else if (masks.has(node) && node.op === "and") {
+      lowering.defer(node, () => rules.and(lowering, node, options));
     } else if (node.op !== "input" && node.op !== "constant") {
       lowering.define(node, rules[node.op](lowering, node, options));
     }

@@ -90,11 +90,12 @@ function largest(tensor: TensorValue): number {
   return magnitude === 0 ? 1 : magnitude;
 }
 
-export function lowerMatmul(lowering: Lowering, node: TensorNode): ShareNode {
+/** The product; `keep` lists the elements of each matrix that are wanted, all if empty. */
+export function lowerMatmul(lowering: Lowering, node: TensorNode, keep: readonly number[] = []): ShareNode {
   const [a, b] = node.args.map((argument) =>
     lowering.masked(argument, isSource(argument) ? lowering.precision.weight : lowering.precision.activation),
   );
-  return lowering.emit("matmul", [a, b], { keep: [] });
+  return lowering.emit("matmul", [a, b], { keep });
 }
 
 /** Sum over axes; a mean is the sum with a public factor. */

@@ -5,18 +5,27 @@
  *
  * The rows stay unnormalised: whoever multiplies them with V scales the product's rows, which are shorter.
  */
-import { fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
+import {
+  constantOf,
+  encodedScalar,
+  fractionOf,
+  type Lowering,
+  type ShareNode,
+  shapeOf,
+  type TensorNode,
+} from "./context.js";
 import { rangeExponentFor } from "./digits.js";
 import { addReal } from "./linear.js";
 import { reshapeTo } from "./movement.js";
 import { power } from "./power.js";
+import { type Packing, pack, partsOf, perRow, unpack } from "./structure.js";
 
 /** Bits of the exponential's tables and of its result. */
 const EXPONENTIAL = { publicFraction: 20, secretFraction: 13, fraction: 14 };
 /** 2^−t is selected for t in [0, 24): three values of the digit of t above 8 units. */
 const DIGITS_OF_EXPONENT = 3;
 const CUT_UNITS = 3;
-/** Ring of t: 8 integer bits. */
+/** Integer bits of t, at least. */
 const EXPONENT_RANGE = 8;
 /** log2 of the bucket width of the coarse maximum: it exceeds the maximum by less than two buckets. */
 const BUCKET_EXPONENT = 1;
@@ -30,18 +39,69 @@ export interface Unnormalised {
   readonly reciprocal: ShareNode;
 }
 
-export function lowerSoftmax(lowering: Lowering, node: TensorNode): Unnormalised {
+/** `packing` says that the scores come packed, without those that a constant mask excludes. */
+export function lowerSoftmax(lowering: Lowering, node: TensorNode, packing: Packing | undefined): Unnormalised {
   const [scoresNode, keepNode] = node.args;
-  const keep = keepNode === undefined ? undefined : lowering.value(keepNode, 0);
-  const scores = lowering.masked(scoresNode);
-  const maximum = coarseMaximum(lowering, scores, lowering.boundOf(scoresNode), keep);
-  const distance = lowering.emit("subtract", [maximum, scores]);
-  const numerators = exponential(lowering, distance, keep);
-  const count = shapeOf(numerators).at(-1)!;
-  const sum = lowering.emit("sum", [numerators], { axis: shapeOf(numerators).length - 1 });
-  const range = { low: 2 ** (-2 * 2 ** BUCKET_EXPONENT), high: count * 1.01 };
+  const shape = scoresNode.type.shape;
+  const columns = shape.at(-1)!;
+  const mask = keepNode === undefined ? undefined : maskOf(lowering, keepNode, shape, packing);
+  const scores = maskedScores(lowering, scoresNode, mask);
+  const open = mask?.open === true ? mask.value : undefined;
+  const rows = packing?.lengths ?? [columns];
+  const maximum = coarseMaximum(lowering, scores.value, scores.bound, rows, open);
+  const reference = packing === undefined ? maximum : perRow(lowering, maximum, packing);
+  const distance = lowering.emit("subtract", [reference, scores.value]);
+  const packed = exponential(lowering, distance, 2 * scores.bound, open);
+  const numerators = packing === undefined ? packed : unpack(lowering, packed, packing);
+  lowering.bounded(numerators, 1.01);
+  const sum = lowering.emit("sum", [numerators], { axis: shape.length - 1 });
+  const range = { low: 2 ** (-2 * 2 ** BUCKET_EXPONENT), high: columns * 1.01 };
   const reciprocal = power(lowering, sum, -1, range, RECIPROCAL_FRACTION);
   return { numerators, reciprocal: reshapeTo(lowering, reciprocal, [...shapeOf(sum), 1]) };
+}
+
+interface Mask {
+  /** 1 where kept, 0 elsewhere; masked at fraction 0. */
+  readonly value: ShareNode;
+  /** Whether P1 and P2 know it: a public input or a constant. */
+  readonly open: boolean;
+}
+
+/** The part of a mask that packing has not dealt with, in the scores' form. */
+function maskOf(
+  lowering: Lowering,
+  keep: TensorNode,
+  shape: readonly number[],
+  packing: Packing | undefined,
+): Mask | undefined {
+  const { constant, input } = partsOf(keep);
+  const open = input === undefined || lowering.isPublic(input);
+  if (packing !== undefined) {
+    const value = input === undefined ? undefined : lowering.value(input, 0);
+    return value === undefined ? undefined : { value: pack(lowering, value, shape.slice(0, -2), packing), open };
+  }
+  const whole = lowering.value(input ?? keep, 0);
+  const both = constant !== undefined && input !== undefined ? constantOf(constant) : undefined;
+  const value = both === undefined ? whole : lowering.emit("multiplyConstant", [whole], { value: both, fraction: 0 });
+  return { value, open };
+}
+
+/** Scores, with those that a secret mask excludes pushed below every other one: (keep − 1)·depth is local. */
+function maskedScores(
+  lowering: Lowering,
+  node: TensorNode,
+  mask: Mask | undefined,
+): { readonly value: ShareNode; readonly bound: number } {
+  const value = lowering.masked(node);
+  const bound = lowering.boundOf(node);
+  if (mask === undefined || mask.open) {
+    return { value, bound };
+  }
+  const depth = Math.ceil(2 * bound + 32);
+  const kept = lowering.emit("multiplyConstant", [mask.value], { value: encodedScalar(depth, 0), fraction: 0 });
+  const lifted = lowering.atFraction(kept, fractionOf(value));
+  const pushed = addReal(lowering, lowering.emit("add", [value, lifted]), -depth);
+  return { value: lowering.bounded(pushed, bound + depth), bound: bound + depth };
 }
 
 /** rows = numerators · reciprocal, where somebody needs them normalised. */
@@ -49,17 +109,25 @@ export function normalised(lowering: Lowering, { numerators, reciprocal }: Unnor
   return lowering.emit("multiply", [numerators, reciprocal]);
 }
 
-/** [..., n] → [..., 1] masked, above every kept element by less than two buckets. Three rounds. */
-function coarseMaximum(lowering: Lowering, x: ShareNode, bound: number, keep: ShareNode | undefined): ShareNode {
-  const shape = shapeOf(x);
-  const count = shape.at(-1)!;
+/**
+ * [..., n], cut into rows of these lengths → [..., rows] masked, above every kept element of the row by less than two
+ * buckets. Three rounds.
+ */
+function coarseMaximum(
+  lowering: Lowering,
+  x: ShareNode,
+  bound: number,
+  segments: readonly number[],
+  keep: ShareNode | undefined,
+): ShareNode {
+  const count = Math.max(...segments);
   const fraction = fractionOf(x);
   const rangeExponent = Math.max(BUCKET_EXPONENT + 2, rangeExponentFor(bound, BUCKET_EXPONENT));
   const width = rangeExponent - BUCKET_EXPONENT;
   const counter = Math.max(2, Math.ceil(Math.log2(count + 1)));
   const value = lowering.emit("reduce", [x], { ring: rangeExponent + fraction });
   const mask = keep === undefined ? [] : [keep];
-  const counts = lowering.emit("coarseCount", [value, ...mask], { width, ring: counter, segments: [count] });
+  const counts = lowering.emit("coarseCount", [value, ...mask], { width, ring: counter, segments });
   const opened = lowering.remasked(counts);
   const hot = lowering.emit("digits", [opened], { at: 0, width: counter });
   const none = lowering.emit("equals", [hot, opened], { at: 0, offset: 0, difference: 0 });
@@ -71,10 +139,11 @@ function coarseMaximum(lowering: Lowering, x: ShareNode, bound: number, keep: Sh
   return lowering.bounded(lowering.remasked(maximum), 2 ** rangeExponent);
 }
 
-/** 2^−t for t ≥ 0, masked; exactly zero where not kept. Two rounds. */
-function exponential(lowering: Lowering, t: ShareNode, keep: ShareNode | undefined): ShareNode {
+/** 2^−t for 0 ≤ t < bound and some buckets, masked; exactly zero where not kept. Two rounds. */
+function exponential(lowering: Lowering, t: ShareNode, bound: number, keep: ShareNode | undefined): ShareNode {
   const cut = fractionOf(t) + CUT_UNITS;
-  const ring = fractionOf(t) + EXPONENT_RANGE;
+  const range = Math.max(EXPONENT_RANGE, Math.ceil(Math.log2(bound + 4 * 2 ** BUCKET_EXPONENT)));
+  const ring = fractionOf(t) + range;
   const value = lowering.emit("reduce", [t], { ring });
   const hot = lowering.emit("digits", [value], { at: cut, width: ring - cut });
   const bits = Array.from({ length: DIGITS_OF_EXPONENT }, (_, difference) =>
