@@ -1,4 +1,7 @@
-/** `node scripts/write-accuracy.mjs`: measures every function of both profiles and writes the table in docs/accuracy.md. */
+/**
+ * `node scripts/write-accuracy.mjs`: measures every function of both profiles and writes the
+ * table in docs/accuracy.md and the plots in docs/accuracy.svg. Under a minute.
+ */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildIfStale, root } from "./workspace.mjs";
@@ -8,13 +11,16 @@ const END = "<!-- end of functions -->";
 const page = join(root, "docs", "accuracy.md");
 
 /** Puts a text between the markers, at the end of the page if it has none. */
-export function withTable(text, table) {
+function withTable(text, table) {
   const [start, end] = [text.indexOf(START), text.indexOf(END)];
   const block = `${START}\n${table}\n${END}`;
   return start < 0 || end < start ? `${text.trimEnd()}\n\n${block}\n` : text.slice(0, start) + block + text.slice(end + END.length);
 }
 
 buildIfStale();
-const { functionTable } = await import("../dist/cli/accuracy/markdown.js");
+const { functionTable, measureAll } = await import("../dist/cli/accuracy/markdown.js");
+const { errorPlots } = await import("../dist/cli/accuracy/plots.js");
+const measured = await measureAll();
 const text = existsSync(page) ? readFileSync(page, "utf8") : "# Accuracy\n";
-writeFileSync(page, withTable(text, await functionTable()));
+writeFileSync(page, withTable(text, functionTable(measured)));
+writeFileSync(join(root, "docs", "accuracy.svg"), errorPlots(measured));

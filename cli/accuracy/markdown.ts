@@ -1,24 +1,34 @@
 /** docs/accuracy.md's table of functions: stated and measured errors, rounds and bytes, of both profiles. */
 import { FUNCTION_CASES, type FunctionCase } from "./cases.js";
 import { type Measurement, measureFunction } from "./measure.js";
+import type { Measured } from "./plots.js";
 
 const PROFILES = ["fourier", "puma"] as const;
 
 const HEADER = `| function | on | error | profile | stated | measured | mean | rounds | bytes online + offline |
 |---|---|---|---|---|---|---|---|---|`;
 
-/** Measures every case in the profiles that compute it and writes the rows, functions in the order of the table. */
-export async function functionTable(): Promise<string> {
-  const lines: string[] = [];
+/** Measures every case in the profiles that compute it. */
+export async function measureAll(): Promise<Measured> {
+  const all = new Map<FunctionCase, Map<"fourier" | "puma", Measurement>>();
   for (const given of FUNCTION_CASES) {
+    const profiles = new Map<"fourier" | "puma", Measurement>();
     for (const profile of PROFILES) {
-      const stated = given[profile];
-      if (stated !== undefined) {
-        lines.push(rowOf(given, profile, stated, await measureFunction(given, profile)));
+      if (given[profile] !== undefined) {
+        profiles.set(profile, await measureFunction(given, profile));
       }
     }
+    all.set(given, profiles);
   }
-  return [HEADER, ...lines].join("\n");
+  return all;
+}
+
+/** The rows of the table, functions in the order of the cases. */
+export function functionTable(measured: Measured): string {
+  const rows = [...measured].flatMap(([given, profiles]) =>
+    [...profiles].map(([profile, measurement]) => rowOf(given, profile, given[profile]!, measurement)),
+  );
+  return [HEADER, ...rows].join("\n");
 }
 
 function rowOf(given: FunctionCase, profile: string, stated: number, measured: Measurement): string {
