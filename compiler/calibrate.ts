@@ -8,10 +8,13 @@ import { evaluateGraph, type WeightStore } from "../ir/tensor/index.js";
 import { isFloat, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 import type { Placed } from "../passes/place.js";
 import { calibratedRanges, type RangeReport, structuralRanges } from "../passes/range.js";
+import { placedMaskInputs } from "./masks.js";
 
 /** Multiply-adds of a secret program up to which the compiler calibrates by itself. */
 const SMALL_MODEL = 3e8;
 const SYNTHETIC_SAMPLES = 4;
+/** Ids of so few kinds are token types: BERT has two. */
+const MOST_TOKEN_TYPES = 2;
 
 export type ModelInputs = ReadonlyMap<string, TensorValue>;
 
@@ -59,14 +62,16 @@ function macsOf(placed: Placed): number {
 /** Inputs that exercise the model: uniform ids, full masks, ascending positions, normal floats. */
 export function syntheticInputs(placed: Placed, seed: number): ModelInputs {
   const depths = idDepths(placed);
+  const masks = placedMaskInputs(placed);
   const numbers = uniform(seed);
   const inputs = placed.data.nodes.filter(({ op }) => op === "input");
   return new Map(
     inputs.map((node) => {
       const name = node.attributes.name as string;
+      const kept = masks.has(name) || /mask/i.test(name) || node.type.dtype === "bool";
       const data = new Float64Array(sizeOf(node.type.shape));
       data.forEach((_, i) => {
-        data[i] = syntheticNumber(name, node.type, i, depths.get(node), numbers);
+        data[i] = kept ? 1 : syntheticNumber(name, node.type, i, depths.get(node), numbers);
       });
       return [name, { ...node.type, data }];
     }),
@@ -81,16 +86,14 @@ function syntheticNumber(
   numbers: () => number,
 ): number {
   const last = shape.at(-1) ?? 1;
-  if (/mask/i.test(name) || dtype === "bool") {
-    return 1;
-  }
   if (isFloat(dtype)) {
     return Math.sqrt(-2 * Math.log(numbers() + 1e-12)) * Math.cos(2 * Math.PI * numbers());
   }
   if (/position/i.test(name)) {
     return i % last;
   }
-  return /token_type|segment/i.test(name) ? 0 : Math.floor(numbers() * (depth ?? 2));
+  const type = /token_type|segment/i.test(name) || (depth !== undefined && depth <= MOST_TOKEN_TYPES);
+  return type ? 0 : Math.floor(numbers() * (depth ?? 2));
 }
 
 /** How many values the ids of an input may take: the depth of the one-hot rows made of them. */

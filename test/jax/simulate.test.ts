@@ -1,0 +1,126 @@
+/**
+ * JAX models as secure sessions: the fixtures give JAX's outputs through the three simulated roles, from StableHLO text
+ * and from HLO, and the trained BERT costs the same and answers the same whichever exporter wrote it.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { runOwners } from "../../cli/owners.js";
+import { simulate } from "../../cli/simulation.js";
+import { type Compiled, type CompileOptions, compileModel } from "../../compiler/compile.js";
+import { importModel } from "../../compiler/import.js";
+import { costReport } from "../../compiler/report.js";
+import { SafetensorsFile } from "../../compiler/safetensors.js";
+import { planDigest } from "../../ir/plan/codec.js";
+import { evaluateGraph } from "../../ir/tensor/index.js";
+import type { TensorValue } from "../../ir/tensor/value.js";
+import { dataFolder } from "./data.js";
+
+/** NUMERICS.md, "How accurate is accurate". */
+const TOLERANCE = 2e-2;
+const FIXTURES = dataFolder("fixtures-jax");
+const FORMS = ["stablehlo.mlir", "hlo.pb"];
+
+interface Fixture {
+  readonly name: string;
+  /** How many arguments are weights: they come first. */
+  readonly weights: number;
+}
+
+const MODELS: readonly Fixture[] = [
+  { name: "flax_bert_cls", weights: 41 },
+  { name: "flax_bert_cls_baked", weights: 0 },
+  { name: "flax_gpt2_lm", weights: 28 },
+  { name: "flax_llama_lm", weights: 21 },
+  { name: "flax_vit_cls", weights: 40 },
+];
+
+type Values = ReadonlyMap<string, TensorValue>;
+
+async function revealed({ plan, weights }: Compiled, inputs: Values): Promise<TensorValue> {
+  const { outputs } = await simulate({ plan, digest: planDigest(plan) }, runOwners(plan, inputs, weights), 1);
+  return [...outputs.values()][0];
+}
+
+function argumentKey(index: number): string {
+  return `arg${String(index).padStart(3, "0")}`;
+}
+
+function largestDifference(a: TensorValue, b: TensorValue): number {
+  expect(a.shape).toEqual(b.shape);
+  return Math.max(0, ...Array.from(a.data, (x, i) => Math.abs(x - b.data[i])));
+}
+
+describe.skipIf(FIXTURES === undefined)("the Flax fixtures, simulated (PUMAC_DATA)", () => {
+  const cases = MODELS.flatMap((fixture) => FORMS.map((form) => ({ ...fixture, form })));
+  it.each(cases)("$name from $form gives JAX's outputs", async ({ name, weights, form }) => {
+    const file = join(FIXTURES!, name, "io.safetensors");
+    const io = SafetensorsFile.open(file);
+    const module = join(FIXTURES!, name, `module.${form}`);
+    const owned = weights === 0 ? {} : { weightsFile: file, weightArguments: [`0-${weights - 1}`] };
+    const { inputs: declared } = await importModel(module, { dims: {}, shapes: {}, ...owned });
+    const inputs = new Map(declared.map((input, i) => [input.name, io.read(argumentKey(weights + i))]));
+    // Without names, nothing says that the inputs after the ids and the mask are token types and positions.
+    const options = { ...owned, public: declared.slice(2).map((input) => input.name), calibration: [inputs] };
+    const output = await revealed(await compileModel(module, options), inputs);
+    console.log(
+      name,
+      form,
+      declared.map((i) => i.name),
+      largestDifference(output, io.read("out000")),
+    );
+    expect(largestDifference(output, io.read("out000"))).toBeLessThan(TOLERANCE);
+  });
+});
+
+const TRAINED = dataFolder("bert-sst2");
+const TOKENS = 48;
+const FLAX_WEIGHTS = "bert_sst2.flax.params.safetensors";
+
+interface Twin {
+  readonly file: string;
+  /** JAX: where its weights are, and what its inputs' names do not say. */
+  readonly options: CompileOptions;
+}
+
+const flax = (form: string): Twin => ({
+  file: `bert_sst2.flax.static48.${form}`,
+  options: { weightsFile: join(TRAINED ?? "", FLAX_WEIGHTS), public: ["t"] },
+});
+
+const TWINS: readonly Twin[] = [
+  { file: "bert_sst2.legacy.op14.onnx", options: { dims: { b: 1, s: TOKENS } } },
+  { file: "bert_sst2.dynamo.op20.static48.onnx", options: {} },
+  flax("stablehlo.mlir"),
+  flax("hlo.pb"),
+];
+
+interface Reference {
+  readonly first_ids: readonly (readonly number[])[];
+  readonly logits: readonly (readonly number[])[];
+}
+
+function row(value: (i: number) => number): TensorValue {
+  return { dtype: "i64", shape: [1, TOKENS], data: Float64Array.from({ length: TOKENS }, (_, i) => value(i)) };
+}
+
+describe.skipIf(TRAINED === undefined)("the trained BERT from four exports (PUMAC_DATA)", () => {
+  const costs: unknown[] = [];
+  it.each(TWINS)("$file gives the reference logits at the same cost", async ({ file, options }) => {
+    const { first_ids, logits }: Reference = JSON.parse(readFileSync(join(TRAINED!, "reference.json"), "utf8"));
+    const ids = first_ids[0];
+    const wanted: TensorValue = { dtype: "f32", shape: [1, 2], data: Float64Array.from(logits[0]) };
+    const path = join(TRAINED!, file);
+    const model = await importModel(path, { dims: {}, shapes: {}, ...options });
+    const values = [row((i) => ids[i] ?? 0), row((i) => (i < ids.length ? 1 : 0)), row(() => 0)];
+    const inputs = new Map(model.inputs.map(({ name }, i) => [name, values[i]]));
+    const [exact] = evaluateGraph(model.graph, inputs, model.weights).values();
+    expect(largestDifference(exact, wanted)).toBeLessThan(5e-4);
+
+    const compiled = await compileModel(path, options);
+    const { rounds, bytes, macs } = costReport(compiled.plan).cost;
+    costs.push({ rounds, bytes, macs });
+    expect(costs.at(-1)).toEqual(costs[0]);
+    expect(largestDifference(await revealed(compiled, inputs), wanted)).toBeLessThan(TOLERANCE);
+  });
+});
