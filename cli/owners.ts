@@ -38,8 +38,21 @@ export function dataInputs(plan: Plan): ReadonlyMap<string, TensorType> {
 
 /** Runs both owners' programs in the clear. */
 export function runOwners(plan: Plan, inputs: ReadonlyMap<string, TensorValue>, weights: WeightStore): OwnerValues {
-  const model = evaluateGraph(plan.owners.model, new Map(), weights);
-  const data = evaluateGraph(plan.owners.data, inputs, weights);
+  return runDataOwner(plan, inputs, runModelOwner(plan, weights));
+}
+
+/** The outputs of the model owner's program: the same for every input. */
+export function runModelOwner(plan: Plan, weights: WeightStore): ReadonlyMap<string, TensorValue> {
+  return evaluateGraph(plan.owners.model, new Map(), weights);
+}
+
+/** Runs the data owner's program, beside what the model owner's has given. */
+export function runDataOwner(
+  plan: Plan,
+  inputs: ReadonlyMap<string, TensorValue>,
+  model: ReadonlyMap<string, TensorValue>,
+): OwnerValues {
+  const data = evaluateGraph(plan.owners.data, inputs);
   return {
     value: (source, name) => {
       const binding = plan.bindings.find(({ input, owner }) => input === name && owner === source);

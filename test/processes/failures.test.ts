@@ -38,7 +38,7 @@ describe("a party", () => {
   });
 
   it("that falls silent is given up, with its name", async () => {
-    const { running, ids } = await startStuckRun("--timeout", "1");
+    const { running, ids } = await startStuckRun("--timeout", "6");
     const { status, stderr } = await running.finished;
     expect(stderr).toMatch(/E0602.*P2 did not (answer|connect)/);
     expect(status).toBe(6);
