@@ -58,8 +58,9 @@ export const DEFAULT_PRECISION: Precision = { activation: 13, weight: 13 };
 /** Compiles a model file. Throws diagnostics for what the model or the options lack. */
 export async function compileModel(path: string, options: CompileOptions = {}): Promise<Compiled> {
   const model = await importModel(path, { ...options, dims: options.dims ?? {}, shapes: options.shapes ?? {} });
-  const isPublic = (input: string) =>
-    (options.public ?? []).includes(input) || (isPublicByName(input) && !(options.secret ?? []).includes(input));
+  const isPublic = (input: string, isMask: boolean) =>
+    (options.public ?? []).includes(input) ||
+    (isPublicByName(input, isMask) && !(options.secret ?? []).includes(input));
   const graph = withOutputs(model.graph, options.reveal);
   const dump = options.dump === undefined ? {} : { dump: options.dump };
   const placed = compileTensors(graph, { isPublic, profile: options.profile ?? "fourier", ...dump });
