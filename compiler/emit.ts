@@ -3,7 +3,7 @@
  * that no position is used twice (PROTOCOL.md, "What the parties see"). An owner's inputs are masked by the owner's own
  * two streams, at the same position in both.
  */
-import type { Graph } from "../ir/graph.js";
+import type { Graph, Node } from "../ir/graph.js";
 import { tablesRead } from "../ir/plan/check.js";
 import type { Binding, DrawPosition, Formula, Plan, PlanTables, Step } from "../ir/plan/types.js";
 import { PLAN_VERSION } from "../ir/plan/types.js";
@@ -11,7 +11,7 @@ import { type Pair, SHARE, type ShareType } from "../ir/share/index.js";
 import { cosineQuarter, negativePowers } from "../ir/share/tables.js";
 import type { TensorType } from "../ir/tensor/value.js";
 import { planMemory } from "./memory.js";
-import { schedule } from "./schedule.js";
+import { schedule, walkFromOutputs } from "./schedule.js";
 
 /** Everything of a plan that the share program does not say. */
 export interface PlanHeader {
@@ -56,6 +56,7 @@ export function emit(graph: Graph<ShareType>, header: PlanHeader): Plan {
   return {
     version: PLAN_VERSION,
     ...header,
+    owners: { model: inOneOrder(header.owners.model), data: inOneOrder(header.owners.data) },
     rounds,
     steps,
     origins: origins.names,
@@ -63,6 +64,22 @@ export function emit(graph: Graph<ShareType>, header: PlanHeader): Plan {
     tables: tablesFor(steps),
     arena,
   };
+}
+
+/**
+ * The same program, however the model lists its nodes: in the order of a walk from its outputs, and without origins (of
+ * equal nodes the one that is kept has the origin that came first).
+ */
+function inOneOrder<T>(graph: Graph<T>): Graph<T> {
+  const walked = walkFromOutputs(graph);
+  const known = new Set(walked);
+  const idle = graph.nodes.filter((node) => !known.has(node));
+  const copies = new Map<Node<T>, Node<T>>();
+  for (const node of [...idle, ...walked]) {
+    copies.set(node, { ...node, args: node.args.map((argument) => copies.get(argument)!), origin: "" });
+  }
+  const outputs = graph.outputs.map(({ name, node }) => ({ name, node: copies.get(node)! }));
+  return { nodes: [...copies.values()], outputs };
 }
 
 /** Numbers names in the order in which they come. */

@@ -93,10 +93,10 @@ function groupsOf(working: readonly ShareNode[], depth: ReadonlyMap<ShareNode, n
 }
 
 /** Post-order from the outputs: operands before users, in the order in which a reader of the outputs meets them. */
-function walkFromOutputs(graph: Graph<ShareType>): ShareNode[] {
-  const order: ShareNode[] = [];
-  const state = new Map<ShareNode, number>();
-  const stack: ShareNode[] = [];
+export function walkFromOutputs<T>(graph: Graph<T>): Node<T>[] {
+  const order: Node<T>[] = [];
+  const state = new Map<Node<T>, number>();
+  const stack: Node<T>[] = [];
   for (const { node: output } of graph.outputs) {
     stack.push(output);
     while (stack.length > 0) {
