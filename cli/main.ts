@@ -7,6 +7,7 @@ import { addDoctor } from "./doctor.js";
 import { handleSignals, reportError } from "./exit.js";
 import { addExplain } from "./explain.js";
 import { addInspect } from "./inspect.js";
+import { addModel } from "./model.js";
 import { addRun } from "./run.js";
 import { addSimulate } from "./simulate.js";
 
@@ -21,7 +22,7 @@ function createProgram(): Command {
     .version(version())
     .exitOverride()
     .configureOutput({ outputError: () => undefined });
-  for (const add of [addCompile, addInspect, addSimulate, addRun, addExplain, addDoctor]) {
+  for (const add of [addCompile, addInspect, addSimulate, addRun, addModel, addExplain, addDoctor]) {
     add(program);
   }
   return program;

@@ -1,0 +1,79 @@
+/** `pumac model`: a model of a known architecture with random weights, in the form that Hugging Face exports have. */
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+import type { Command } from "commander";
+import {
+  ARCHITECTURES,
+  type ArchitectureConfig,
+  architectureModel,
+  configFrom,
+} from "../compiler/onnx/architectures/index.js";
+import { writeModel } from "../compiler/onnx/write.js";
+import { fail } from "../ir/diagnostics.js";
+import { parseCount, printJson, printNote } from "./terminal.js";
+
+interface ModelFlags {
+  readonly output: string;
+  readonly config?: string;
+  readonly sequence: number;
+  readonly seed: number;
+  readonly weights: boolean;
+  readonly json?: boolean;
+}
+
+export function addModel(program: Command): void {
+  program
+    .command("model")
+    .description("write a model of a known architecture with random weights")
+    .argument("[name]", Object.keys(ARCHITECTURES).join(", "))
+    .requiredOption("-o, --output <file>", "the .onnx file; its weights go beside it, into FILE.data")
+    .option("--config <file>", "a Hugging Face config.json instead of a name")
+    .option("--sequence <n>", "tokens", parseCount, 128)
+    .option("--seed <n>", "of the random weights", parseCount, 1)
+    .option("--no-weights", "write no weights: enough for cost questions")
+    .option("--json", "print one JSON document (pumac.model/1)")
+    .action(model);
+}
+
+function model(name: string | undefined, flags: ModelFlags): void {
+  const config = flags.config === undefined ? known(name) : readConfig(flags.config);
+  const external = `${basename(flags.output)}.data`;
+  try {
+    writeModel(flags.output, architectureModel(config, flags.sequence, flags.seed), {
+      external,
+      weights: flags.weights,
+    });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === undefined) {
+      throw error;
+    }
+    const resource = code === "ENOSPC" ? "E1001" : "E0301";
+    throw fail({ code: resource, what: "the model cannot be written", where: flags.output, why: message });
+  }
+  if (flags.json === true) {
+    printJson({ schema: "pumac.model/1", path: flags.output, config, sequence: flags.sequence });
+  } else {
+    printNote(`${flags.output}: ${config.architecture}, ${config.layers} layers, hidden ${config.hidden}`);
+  }
+}
+
+function known(name: string | undefined): ArchitectureConfig {
+  const config = name !== undefined && Object.hasOwn(ARCHITECTURES, name) ? ARCHITECTURES[name] : undefined;
+  if (config === undefined) {
+    const fix = `choose ${Object.keys(ARCHITECTURES).join(", ")}, or give --config config.json`;
+    throw fail({ code: "E0201", what: `there is no architecture '${name ?? ""}'`, fix });
+  }
+  return config;
+}
+
+function readConfig(path: string): ArchitectureConfig {
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw fail({ code: "E0301", what: "the config cannot be read", where: path, why });
+  }
+  return configFrom(json as Readonly<Record<string, unknown>>, path);
+}
