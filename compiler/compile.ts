@@ -61,7 +61,8 @@ export async function compileModel(path: string, options: CompileOptions = {}): 
   const isPublic = (input: string, isMask: boolean) =>
     (options.public ?? []).includes(input) ||
     (isPublicByName(input, isMask) && !(options.secret ?? []).includes(input));
-  const graph = withOutputs(model.graph, options.reveal);
+  const program = depthFirst(model.graph);
+  const graph = withOutputs(program, options.reveal);
   const dump = options.dump === undefined ? {} : { dump: options.dump };
   const placed = compileTensors(graph, { isPublic, profile: options.profile ?? "fourier", ...dump });
   const inputOf = secretInputs(placed);
@@ -71,7 +72,7 @@ export async function compileModel(path: string, options: CompileOptions = {}): 
   const plan = emit(share, {
     name: model.name,
     profile: options.profile ?? "fourier",
-    modelDigest: digestOf(model.graph),
+    modelDigest: digestOf(program),
     shapes: Object.fromEntries(model.inputs.map(({ name, shape }) => [name, shape])),
     owners: { model: placed.model, data: placed.data },
     bindings,
@@ -173,9 +174,7 @@ function withToken(graph: Graph<TensorType>, kept: Graph<TensorType>["outputs"])
   return { nodes: builder.nodes, outputs: [...kept, { name: "token", node }] };
 }
 
-/** SHA-256 of the program's text, its nodes in an order that the file's does not change. */
+/** SHA-256 of the program's text; its nodes come in an order that the file's does not change. */
 function digestOf(graph: Graph<TensorType>): string {
-  return createHash("sha256")
-    .update(print(depthFirst(graph), TENSOR))
-    .digest("hex");
+  return createHash("sha256").update(print(graph, TENSOR)).digest("hex");
 }

@@ -1,0 +1,126 @@
+/**
+ * A plan is a function of the model and the options alone: two compiles give the same bytes, and the order in which a
+ * model file lists its nodes and weights, any that respects arguments, does not show.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { type CompileOptions, compileModel } from "../../compiler/compile.js";
+import { architectureModel } from "../../compiler/onnx/architectures/index.js";
+import { decodeMessage, encodeMessage, type GraphProto } from "../../compiler/onnx/schema.js";
+import type { ModelSource } from "../../compiler/onnx/write.js";
+import { encodePlan, planDigest } from "../../ir/plan/codec.js";
+import { TENSOR } from "../../ir/tensor/index.js";
+import { print } from "../../ir/text.js";
+import { seededNumbers } from "../../runtime/local-transport.js";
+import { dataSets, modelFolders, OWN_FIXTURES, readTensors } from "../onnx/support.js";
+import { compileSource, shortened } from "./support.js";
+
+/** The nodes in a random order in which every value is made before it is read; `reads` must list all that is read. */
+function shuffleNodes<N>(
+  nodes: readonly N[],
+  reads: (node: N) => readonly string[],
+  makes: (node: N) => readonly string[],
+  random: () => number,
+): N[] {
+  const waiting = new Set(nodes.flatMap(makes));
+  const pending = [...nodes];
+  const order: N[] = [];
+  while (pending.length > 0) {
+    const ready = pending.filter((node) => reads(node).every((name) => !waiting.has(name)));
+    const node = ready[Math.floor(random() * ready.length)];
+    pending.splice(pending.indexOf(node), 1);
+    for (const name of makes(node)) {
+      waiting.delete(name);
+    }
+    order.push(node);
+  }
+  return order;
+}
+
+function shuffledSource(model: ModelSource, seed: number): ModelSource {
+  const random = seededNumbers(seed);
+  const nodes = shuffleNodes(
+    model.graph.nodes,
+    ({ inputs }) => inputs,
+    ({ outputs }) => outputs.filter((name) => name !== ""),
+    random,
+  );
+  return {
+    ...model,
+    graph: { ...model.graph, nodes, tensors: shuffleNodes(model.graph.tensors ?? [], none, none, random) },
+  };
+}
+
+function none(): readonly string[] {
+  return [];
+}
+
+/** All that a graph reads from outside, its inner graphs included. */
+function readsOf(node: GraphProto["node"][number]): string[] {
+  const inner = node.attribute.flatMap(({ g, graphs }) => [...(g === null ? [] : [g]), ...graphs]);
+  return [...node.input, ...inner.flatMap((graph) => graph.node.flatMap(readsOf))];
+}
+
+/** The bytes of a model file with its nodes and weights in another order. */
+function shuffledFile(bytes: Uint8Array, seed: number): Uint8Array {
+  const random = seededNumbers(seed);
+  const model = decodeMessage("ModelProto", bytes, "model") as ReturnType<typeof decodeMessage<"ModelProto">> & {
+    readonly graph: Uint8Array;
+  };
+  const graph = decodeMessage("GraphProto", model.graph, "graph");
+  const node = shuffleNodes(graph.node, readsOf, ({ output }) => output.filter((name) => name !== ""), random);
+  const initializer = shuffleNodes(graph.initializer, none, none, random);
+  return encodeMessage("ModelProto", { ...model, graph: encodeMessage("GraphProto", { ...graph, node, initializer }) });
+}
+
+const TOKEN: CompileOptions = { reveal: ["token"] };
+
+describe("known architectures, two layers", () => {
+  test.each([
+    ["bert-base", 16, {}],
+    ["bert-base", 16, { profile: "puma" }],
+    ["roberta-base", 16, {}],
+    ["gpt2", 8, TOKEN],
+    ["llama-7b", 4, TOKEN],
+  ] as const)("%s, %i tokens, %o", async (name, tokens, options) => {
+    const model = architectureModel(shortened(name, 2), tokens);
+    const { plan } = await compileSource(model, options);
+    const again = await compileSource(model, options);
+    expect(Buffer.compare(encodePlan(again.plan), encodePlan(plan))).toBe(0);
+    const other = shuffledSource(model, 1);
+    expect(other.graph.nodes).not.toEqual(model.graph.nodes);
+    const shuffled = await compileSource(other, options);
+    expect(planSummary(shuffled.plan)).toEqual(planSummary(plan));
+    expect(planDigest(shuffled.plan)).toBe(planDigest(plan));
+  });
+});
+
+/** What a difference of digests should be explained with. */
+function planSummary(plan: Awaited<ReturnType<typeof compileModel>>["plan"]) {
+  const { rounds, modelDigest, bindings, origins } = plan;
+  const programs = Object.values(plan.owners).map((program) => print(program, TENSOR));
+  return { rounds, modelDigest, steps: plan.steps.map(({ op }) => op), bindings, origins, programs };
+}
+
+describe("the project's own fixtures, their nodes shuffled", () => {
+  test.each(modelFolders(OWN_FIXTURES))("%s", async (name) => {
+    const source = join(OWN_FIXTURES, name);
+    const inputs = readTensors(join(source, dataSets(source)[0]), "input");
+    const shapes = Object.fromEntries(inputs.map(({ name, value }) => [name, value.shape]));
+    const folder = mkdtempSync(join(tmpdir(), "pumac-shuffled-"));
+    try {
+      const path = join(folder, "model.onnx");
+      const bytes = readFileSync(join(source, "model.onnx"));
+      writeFileSync(path, bytes);
+      const { plan } = await compileModel(path, { shapes });
+      writeFileSync(path, shuffledFile(bytes, 1));
+      const shuffled = await compileModel(path, { shapes });
+      expect(planSummary(shuffled.plan)).toEqual(planSummary(plan));
+      expect(planDigest(shuffled.plan)).toBe(planDigest(plan));
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});

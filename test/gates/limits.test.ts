@@ -1,0 +1,40 @@
+/**
+ * What compiling itself costs, and what it decides by the network: memory of BERT-base's compile, which reads no
+ * weight and must not grow with the number of elements; and plans that buy bytes with rounds only where that pays.
+ */
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { parseNetwork } from "../../compiler/network.js";
+import { ARCHITECTURES } from "../../compiler/onnx/architectures/index.js";
+import { costReport } from "../../compiler/report.js";
+import { planDigest } from "../../ir/plan/codec.js";
+import { compileArchitecture, shortened } from "./support.js";
+
+/** The largest resident memory that this process ever had, in bytes; the field of `maxRSS` counts its parent's too. */
+function peakMemory(): number {
+  const status = readFileSync("/proc/self/status", "utf8");
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)![1]) * 1024;
+}
+
+describe("compiling", () => {
+  test.skipIf(process.platform !== "linux")("BERT-base grows the process by less than 1 GB", async () => {
+    const before = process.memoryUsage().rss;
+    await compileArchitecture(ARCHITECTURES["bert-base"], 128);
+    const growth = peakMemory() - before;
+    expect(growth).toBeLessThan(1e9);
+  });
+});
+
+describe("the network decides", () => {
+  const planned = async (network: string) => {
+    const { plan } = await compileArchitecture(shortened("bert-base", 2), 128, { network: parseNetwork(network) });
+    return { digest: planDigest(plan), cost: costReport(plan).cost };
+  };
+
+  test("400mbps,40ms takes fewer rounds, 20gbps,0.1ms fewer bytes", async () => {
+    const [wide, near] = [await planned("400mbps,40ms"), await planned("20gbps,0.1ms")];
+    expect(wide.digest).not.toBe(near.digest);
+    expect(wide.cost.rounds).toBeLessThanOrEqual(near.cost.rounds);
+    expect(near.cost.bytes.total).toBeLessThan(wide.cost.bytes.total);
+  });
+});
