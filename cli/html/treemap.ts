@@ -1,6 +1,7 @@
 /**
- * A treemap of bytes: ops of the model, and in each those of the protocol suite, with areas in proportion. Cells are placed in percentages and their
- * text in pixels, so that it stays readable on a phone. Squarified (Bruls, Huizing, van Wijk, 2000).
+ * A treemap of bytes: ops of the model, and in each those of the protocol suite, with areas in proportion. Cells are
+ * placed in percentages and their text in pixels, so that it stays readable on a phone. Squarified (Bruls, Huizing, van
+ * Wijk, 2000).
  */
 import type { CostLine } from "../../compiler/report.js";
 import { formatBytes } from "../terminal.js";
