@@ -217,6 +217,37 @@ const MOVEMENT_CASES: readonly FunctionCase[] = [
   }, // biome-ignore format: a row
 ];
 
+const DIAGONAL = indices(
+  Array.from({ length: 40 * 48 }, (_, i) => (i % 48 === Math.floor(i / 48) ? 1 : 0)),
+  [40, 48],
+);
+
+/** Below the diagonal, and beside it in the first rows. */
+const CAUSAL = indices(
+  Array.from({ length: 40 * 48 }, (_, i) => (i % 48 <= Math.floor(i / 48) + 2 ? 1 : 0)),
+  [40, 48],
+);
+
+const MASKED_CASES: readonly FunctionCase[] = [
+  {
+    name: "softmax, causal mask", inputs: [rows(40, 48, 10)], distance: "absolute", puma: 4e-2,
+    build: (emit, [x]) => {
+      const keep = emit("cast", [emit("constant", [], CAUSAL)], { dtype: "bool" });
+      return emit("softmax", [x, keep], { axis: 1 });
+    },
+  }, // biome-ignore format: a row
+  {
+    name: "softmax, causal and secret mask", inputs: [rows(40, 48, 10), rows(40, 48, 1)], distance: "absolute",
+    puma: 4e-2,
+    build: (emit, [x, y]) => {
+      const keep = emit("cast", [emit("constant", [], CAUSAL)], { dtype: "bool" });
+      const some = emit("less", [y, emit("constant", [], indices([0], []))]);
+      const self = emit("cast", [emit("constant", [], DIAGONAL)], { dtype: "bool" });
+      return emit("softmax", [x, emit("and", [keep, emit("or", [some, self])])], { axis: 1 });
+    },
+  }, // biome-ignore format: a row
+];
+
 const ROW_CASES: readonly FunctionCase[] = [
   {
     name: "softmax, base 2", op: "softmaxBase2", inputs: [rows(40, 48, 10)], distance: "absolute", fourier: 1e-3,
@@ -246,4 +277,5 @@ export const FUNCTION_CASES: readonly FunctionCase[] = [
   ...SELECTION_CASES,
   ...MOVEMENT_CASES,
   ...ROW_CASES,
+  ...MASKED_CASES,
 ];

@@ -122,13 +122,19 @@ export function lowerBoolean(lowering: Lowering, node: TensorNode): ShareNode {
   if (bits[0] !== undefined && bits[1] !== undefined && sameShape(bits[0], bits[1])) {
     return truth(lowering, ofBits(lowering, node.op, bits[0], bits[1]));
   }
-  const [x, y] = values.map((value) => lowering.atFraction(value, 0));
-  const product = lowering.bounded(lowering.emit("multiply", [x, y]), 1);
+  // Never rescaled: an ulp of a 0 or 1 at fraction 0 is all of it.
+  const product = lowering.bounded(
+    lowering.emit(
+      "multiply",
+      values.map((value) => lowering.remasked(value)),
+    ),
+    1,
+  );
   if (node.op === "and") {
     return product;
   }
-  const sum = lowering.additive(lowering.emit("add", [x, y]), 0);
-  const once = lowering.emit("subtract", [sum, product]);
+  const [x, y] = values.map((value) => lowering.additive(value, fractionOf(product)));
+  const once = lowering.emit("subtract", [lowering.emit("add", [x, y]), product]);
   return node.op === "or" ? once : lowering.emit("subtract", [once, product]);
 }
 
@@ -153,13 +159,12 @@ export function lowerSelect(lowering: Lowering, node: TensorNode): ShareNode {
   const [conditionNode, x, y] = node.args;
   const condition = lowering.value(conditionNode, 0);
   const { b, value, bound } = difference(lowering, node, x, y);
-  const fraction = fractionOf(value);
   const bit = lowering.truths.get(condition);
   const chosen =
     bit === undefined
-      ? lowering.emit("multiply", [lowering.atFraction(condition, 0), value])
+      ? lowering.emit("multiply", [lowering.remasked(condition), value])
       : lowering.emit("timesBit", [bit, value]);
-  return lowering.emit("add", [lowering.bounded(chosen, bound), lowering.additive(b, fraction)]);
+  return lowering.emit("add", [lowering.bounded(chosen, bound), lowering.additive(b, fractionOf(chosen))]);
 }
 
 /** Elements that one step of a tournament compares with each other, all pairs at once. */

@@ -5,7 +5,16 @@
  */
 
 import { tournament } from "../comparison.js";
-import { constantOf, encode, fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "../context.js";
+import {
+  constantOf,
+  encode,
+  fractionOf,
+  isSource,
+  type Lowering,
+  type ShareNode,
+  shapeOf,
+  type TensorNode,
+} from "../context.js";
 import { addReal } from "../linear.js";
 import { reshapeTo } from "../movement.js";
 import { power } from "../power.js";
@@ -53,18 +62,31 @@ function negativeExponential(lowering: Lowering, x: ShareNode, bound: number): S
   return lowering.emit("timesBit", [inside, value]);
 }
 
-/** Times a public 0/1 value. */
+/** Ops that leave a public value in a form with mask 0. */
+const MOVEMENTS = new Set(["reshape", "broadcast", "transpose", "slice", "concatenate", "gather", "reverse", "cast"]);
+
+function isOpen(lowering: Lowering, node: TensorNode): boolean {
+  return (MOVEMENTS.has(node.op) && isOpen(lowering, node.args[0])) || (isSource(node) && lowering.isPublic(node));
+}
+
+/** x times a value of 0 and 1: free of an opening where the value is public; a conjunction is one after the other. */
 function timesKeep(lowering: Lowering, x: ShareNode, keepNode: TensorNode): ShareNode {
   const constant = constantOf(keepNode);
   if (constant !== undefined) {
     return lowering.emit("multiplyConstant", [x], { value: encode(constant, 0), fraction: 0 });
   }
-  return lowering.emit("timesPublic", [lowering.additive(x, fractionOf(x)), lowering.value(keepNode, 0)]);
+  if (keepNode.op === "and") {
+    return keepNode.args.reduce((product, each) => timesKeep(lowering, product, each), x);
+  }
+  const keep = lowering.value(keepNode, 0);
+  return isOpen(lowering, keepNode)
+    ? lowering.emit("timesPublic", [lowering.additive(x, fractionOf(x)), keep])
+    : lowering.emit("multiply", [lowering.remasked(x), lowering.remasked(keep)]);
 }
 
 /** x where kept, −bound elsewhere: what is not kept never is the maximum. */
 function lowered(lowering: Lowering, x: ShareNode, keepNode: TensorNode, bound: number): ShareNode {
   const raised = lowering.bounded(addReal(lowering, x, bound), 2 * bound);
   const kept = lowering.bounded(timesKeep(lowering, raised, keepNode), 2 * bound);
-  return lowering.bounded(lowering.remasked(addReal(lowering, kept, -bound)), bound);
+  return lowering.bounded(lowering.atFraction(addReal(lowering, kept, -bound), fractionOf(x)), bound);
 }
