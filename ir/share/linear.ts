@@ -238,7 +238,8 @@ const MOVEMENTS = {
     infer: (args, attributes) => {
       const [first] = args;
       const axis = integerOf(attributes, "axis", 0, first.shape.length - 1);
-      const without = (type: ShareType) => JSON.stringify({ ...type, ring: 0, shape: type.shape.toSpliced(axis, 1) });
+      const without = (type: ShareType) =>
+        JSON.stringify(Object.entries({ ...type, ring: 0, shape: type.shape.toSpliced(axis, 1) }).sort());
       const rings = args.map((type) => ("ring" in type ? type.ring : 0)).filter((ring) => ring !== 0);
       refuse(
         args.some((type) => without(type) !== without(first)),

@@ -2,11 +2,14 @@
  * JAX models as secure sessions: the fixtures give JAX's outputs through the three simulated roles, from StableHLO text
  * and from HLO, and the trained BERT costs the same and answers the same whichever exporter wrote it.
  */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { runOwners } from "../../cli/owners.js";
+import { findModel, loadPlan, savePlan } from "../../cli/plan-file.js";
 import { simulate } from "../../cli/simulation.js";
+import { openWeights } from "../../cli/weights.js";
 import { type Compiled, type CompileOptions, compileModel } from "../../compiler/compile.js";
 import { importModel } from "../../compiler/import.js";
 import { costReport } from "../../compiler/report.js";
@@ -71,6 +74,40 @@ describe.skipIf(FIXTURES === undefined)("the Flax fixtures, simulated (PUMAC_DAT
     );
     expect(largestDifference(output, io.read("out000"))).toBeLessThan(TOLERANCE);
   });
+});
+
+/** Exported by models/export_flax.py from the model.py beside them. */
+const OWN = join(import.meta.dirname, "fixtures");
+
+describe("models in other styles of JAX, simulated", () => {
+  const cases = ["scan", "nnx"].map((name) => ({ name }));
+  it.each(cases)(
+    "$name gives JAX's outputs, compiled, saved and opened again with its weights file",
+    async ({ name }) => {
+      const folder = join(OWN, name);
+      const files = { model: join(folder, "model.mlir"), weights: join(folder, "weights.safetensors") };
+      const io = SafetensorsFile.open(join(folder, "inputs.safetensors"));
+      const inputs = new Map(["ids", "mask"].map((input) => [input, io.read(input)]));
+      const { plan } = await compileModel(files.model, { weightsFile: files.weights, calibration: [inputs] });
+      const temporary = mkdtempSync(join(tmpdir(), "pumac-jax-"));
+      try {
+        const saved = join(temporary, "model.pumac");
+        savePlan(saved, plan, files);
+        const loaded = loadPlan(saved);
+        const found = findModel(saved, loaded.digest, []);
+        expect({ model: resolve(found.model), weights: resolve(found.weights ?? "") }).toEqual(files);
+        const owners = runOwners(loaded.plan, inputs, await openWeights(found, loaded.plan));
+        const { outputs } = await simulate(loaded, owners, 1);
+        expect(outputs.size).toBeGreaterThan(0);
+        for (const [output, value] of outputs) {
+          const wanted = io.read(output.replace(/\.(\d+)$/, "[$1]"));
+          expect(largestDifference(value, wanted)).toBeLessThan(TOLERANCE);
+        }
+      } finally {
+        rmSync(temporary, { recursive: true });
+      }
+    },
+  );
 });
 
 const TRAINED = dataFolder("bert-sst2");
