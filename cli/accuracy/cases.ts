@@ -181,7 +181,8 @@ const SELECTION_CASES: readonly FunctionCase[] = [
     fourier: EXACT,
     build: (emit, [x, y]) => {
       const last = emit("slice", [x], { starts: [0, 47], ends: [40, 48], steps: [1, 1] });
-      const both = emit("xor", [emit("less", [last, y]), emit("reshape", [emit("less", [y, x]), ], { shape: [40, 48] })]);
+      const each = emit("reshape", [emit("less", [y, x])], { shape: [40, 48] });
+      const both = emit("xor", [emit("less", [last, y]), each]);
       return emit("select", [both, x, emit("negate", [x])]);
     },
   }, // biome-ignore format: a row

@@ -2,7 +2,7 @@
  * docs/accuracy.svg: the error of every function of one variable over its domain, one small plot each, both profiles in
  * one. A column of a plot shows the least and the largest error of its points.
  */
-import { FUNCTION_CASES, type FunctionCase } from "./cases.js";
+import type { FunctionCase } from "./cases.js";
 import type { Measurement } from "./measure.js";
 
 const WIDTH = 300;
@@ -14,16 +14,14 @@ const COLOURS = { fourier: "#1f6feb", puma: "#d1572a" } as const;
 
 export type Measured = ReadonlyMap<FunctionCase, ReadonlyMap<"fourier" | "puma", Measurement>>;
 
-/** The functions that a plot over x can show. */
-function plotted(): readonly FunctionCase[] {
-  return FUNCTION_CASES.filter(
-    ({ inputs, op, distance }) => inputs.length === 1 && op !== undefined && distance !== "relative",
-  ).filter((given) => given.inputs[0].domain.startsWith("["));
+/** Whether a plot over x can show the function. */
+function isPlotted({ inputs, op, distance }: FunctionCase): boolean {
+  return inputs.length === 1 && inputs[0].domain.startsWith("[") && op !== undefined && distance !== "relative";
 }
 
 /** The page of plots as SVG. */
 export function errorPlots(measured: Measured): string {
-  const cases = plotted().filter((given) => largestOf(measured.get(given)) > 0);
+  const cases = [...measured.keys()].filter((given) => isPlotted(given) && largestOf(measured.get(given)!) > 0);
   const rows = Math.ceil(cases.length / COLUMNS);
   const size = [COLUMNS * (WIDTH + MARGIN.gapX), rows * (HEIGHT + MARGIN.gapY) + 8];
   const plots = cases.map((given, i) => {
@@ -32,15 +30,15 @@ export function errorPlots(measured: Measured): string {
     return `<g transform="translate(${x} ${y})">${plot(given, measured.get(given)!)}</g>`;
   });
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size[0]} ${size[1]}" font-family="sans-serif" font-size="11">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.join(" ")}" font-family="sans-serif" font-size="11">`,
     `<rect width="100%" height="100%" fill="#fff"/>`,
     ...plots,
     "</svg>\n",
   ].join("\n");
 }
 
-function largestOf(profiles: ReadonlyMap<string, Measurement> | undefined): number {
-  const errors = [...(profiles?.values() ?? [])].flatMap(({ points }) => points.map(errorAt));
+function largestOf(profiles: ReadonlyMap<string, Measurement>): number {
+  const errors = [...profiles.values()].flatMap(({ points }) => points.map(errorAt));
   return errors.reduce((largest, error) => Math.max(largest, Math.abs(error)), 0);
 }
 

@@ -33,7 +33,7 @@ export interface Piecewise {
 const TABLE_BITS = { publicFraction: 13, secretFraction: 13 };
 
 /** erf by its Taylor series, to 1e-8: enough for fits to 1e-5, and only fits use it. */
-export function erf(x: number): number {
+function erf(x: number): number {
   const magnitude = Math.abs(x);
   if (magnitude > 4.5) {
     return Math.sign(x);
@@ -55,7 +55,7 @@ const GATE = { slope: 0.5, parity: "even", above: [1, 0], below: [0, 0] } as con
 const STEP = { slope: 0, parity: "odd" } as const;
 
 /** The functions, their windows and asymptotes. Windows are where the asymptote is within the tolerance. */
-export const ACTIVATIONS: Readonly<Record<string, Piecewise>> = {
+const ACTIVATIONS: Readonly<Record<string, Piecewise>> = {
   "gelu erf": { ...GATE, window: 4, series: geluErf, bucketExponent: -1, tolerance: 6e-4, periodRatio: 2.9 },
   "gelu tanh": { ...GATE, window: 4, series: geluTanh, bucketExponent: -1, tolerance: 6e-4, periodRatio: 2.9 },
   "gelu quick": {
@@ -148,7 +148,7 @@ function steps(
 const SIGN_BITS = 9;
 
 /** Masked bits of [x ≥ 0]. */
-export function notNegative(lowering: Lowering, x: ShareNode, bound: number): ShareNode {
+function notNegative(lowering: Lowering, x: ShareNode, bound: number): ShareNode {
   const range = rangeExponentFor(bound, -SIGN_BITS);
   const negative = isNegative(lowering, x, range, SIGN_BITS);
   return lowering.emit("remaskBits", [lowering.emit("complement", [negative])]);

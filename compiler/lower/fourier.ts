@@ -48,16 +48,6 @@ export function fitFourier(
   return { period, maxError, ...unpack(solution, harmonics, parity) };
 }
 
-/** The series at x, in doubles. */
-export function evaluateFourier(series: FourierSeries, x: number): number {
-  const angle = (2 * Math.PI * x) / series.period;
-  let sum = series.constant;
-  series.cosines.forEach((c, i) => {
-    sum += c * Math.cos((i + 1) * angle) + series.sines[i] * Math.sin((i + 1) * angle);
-  });
-  return sum;
-}
-
 function basisOf(period: number, harmonics: number, parity: Parity): ((x: number) => number)[] {
   const angle = (x: number, n: number) => (2 * Math.PI * n * x) / period;
   const orders = Array.from({ length: harmonics }, (_, i) => i + 1);

@@ -227,7 +227,7 @@ export function lowerPower(lowering: Lowering, node: TensorNode): ShareNode {
 }
 
 /** x^n by the fewest rounds: halves first. */
-export function wholePower(lowering: Lowering, x: ShareNode, bound: number, exponent: number): ShareNode {
+function wholePower(lowering: Lowering, x: ShareNode, bound: number, exponent: number): ShareNode {
   const fraction = fractionOf(x);
   const powers = new Map<number, ShareNode>([[1, x]]);
   const of = (n: number): ShareNode => {

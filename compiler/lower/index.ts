@@ -169,7 +169,7 @@ function varianceOf(node: TensorNode, variances: LoweringOptions["variances"]): 
 }
 
 /** Ops that a secret value may meet. */
-export function hasSecretMeaning(op: string): boolean {
+function hasSecretMeaning(op: string): boolean {
   return op in RULES || op === "softmax" || op === "softmaxBase2" || op === "input" || op === "constant";
 }
 

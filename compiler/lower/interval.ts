@@ -102,7 +102,7 @@ export function checkPositive(node: TensorNode, { low, high }: Interval): Interv
       code: "E0404",
       what: `${node.op} of a value that may be ${low === 0 ? "zero" : "negative"}`,
       where: node.origin,
-      why: `its argument lies in [${low.toPrecision(3)}, ${high.toPrecision(3)}]; outside its domain the result is noise`,
+      why: `its argument lies in [${low.toPrecision(3)}, ${high.toPrecision(3)}]; outside, the result is noise`,
       fix: "calibrate with real inputs (--calibrate), or bound it in the model: clip it, or add an epsilon above 1e-4",
     });
   }

@@ -1,12 +1,13 @@
 /**
- * x^exponent for a positive x over a wide range, two rounds: 1/x for softmax rows, 1/√x for norms (three rounds where the
- * range is very wide). PROTOCOL.md normalises first and needs four; here every bucket [low·4^i, low·4^(i+1)) has its
+ * x^exponent for a positive x over a wide range, two rounds: 1/x for softmax rows, 1/√x for norms (three rounds where
+ * the range is very wide). PROTOCOL.md normalises first and needs four; here every bucket [low·4^i, low·4^(i+1)) has
+ * its
  * own series of x itself, all opened beside the bits that say in which bucket x lies, and one sum of products selects:
  *
  *     round 1: open F_0(x), F_1(x), …, and b_0, b_1, …      round 2: open Σ b_i·F_i(x)
  *
- * It costs more bytes per value (a series per bucket), but there is one value per row. The bits come from one dealing of
- * a wide top digit, right up to half a digit, so each bucket's series is fitted that much wider.
+ * It costs more bytes per value (a series per bucket), but there is one value per row. The bits come from one dealing
+ * of a wide top digit, right up to half a digit, so each bucket's series is fitted that much wider.
  */
 import type { Lowering, ShareNode } from "./context.js";
 import { sumAdditive } from "./digits.js";

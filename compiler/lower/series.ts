@@ -22,7 +22,7 @@ export interface Stretch {
 const ODD_FACTORS = [1, 3, 5, 7, 9, 11, 13, 15] as const;
 
 /** The stretch whose period 2^p/a is nearest to a wanted period, with a small factor. */
-export function stretchFor(period: number): Stretch {
+function stretchFor(period: number): Stretch {
   let best: Stretch = { factor: 1, exponent: 0 };
   const distance = ({ factor, exponent }: Stretch) => Math.abs(Math.log(2 ** exponent / factor / period));
   for (const factor of ODD_FACTORS) {

@@ -1,6 +1,7 @@
 /**
  * Profile `puma` from a model file to an answer: the trained classifier, through the pipeline that leaves softmax to
- * base e, and through the roles. The tolerance is what PUMA's own formulas are off in double precision (docs/accuracy.md).
+ * base e, and through the roles. The tolerance is what PUMA's own formulas are off in double precision
+ * (docs/accuracy.md).
  */
 import { join } from "node:path";
 import { expect, test } from "vitest";
