@@ -31,7 +31,8 @@ export function catalogueMarkdown(): string {
   const head = [
     "# Errors",
     "",
-    "Made from `ir/catalogue.ts`; `pumac explain CODE` prints the same. The first two digits of a code are its exit status.",
+    "Made from `ir/catalogue.ts`; `pumac explain CODE` prints the same.",
+    "The first two digits of a code are its exit status.",
     "Other exit statuses: 0 ok, 1 a bug in pumac, 130 and 143 ended by a signal.",
     "",
     "| code | exit | what | explanation |",

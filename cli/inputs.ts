@@ -170,6 +170,7 @@ function unknownInput(name: string, expected: ReadonlyMap<string, TensorType>): 
 
 function missingInput(name: string, { dtype, shape }: TensorType): Diagnostic {
   const what = `the plan's input '${name}' was not given`;
-  const fix = `add --input ${name}=@file.npy of shape [${shape}] and type ${dtype}, or --input text:"…" --tokenizer FILE`;
+  const file = `--input ${name}=@file.npy of shape [${shape}] and type ${dtype}`;
+  const fix = `add ${file}, or --input text:"…" --tokenizer FILE`;
   return { code: "E0202", what, where: name, fix };
 }

@@ -9,7 +9,10 @@ import { sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js
 import { readBytes } from "./tensor-files.js";
 
 export interface Encoder {
-  /** Token ids with special tokens, at most `length`: of a longer text the first ones and the closing special tokens. */
+  /**
+   * Token ids with special tokens, at most `length`: of a longer text the first ones and the closing special
+   * tokens.
+   */
   readonly encode: (text: string, length: number) => readonly number[];
   readonly decode: (ids: readonly number[]) => string;
   readonly paddingId: number;

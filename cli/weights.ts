@@ -26,7 +26,8 @@ export async function openWeights({ model: path, weights }: ModelFiles, plan: Pl
     const name = attributes.name as string;
     if (op === "parameter" && shapes.get(name) !== type.shape.join()) {
       const what = "the plan was not compiled from this model";
-      const why = `the plan reads the weight '${name}' of shape [${type.shape}], the model has [${shapes.get(name) ?? "none"}]`;
+      const found = shapes.get(name) ?? "none";
+      const why = `the plan reads the weight '${name}' of shape [${type.shape}], the model has [${found}]`;
       throw fail({ code: "E0801", what, where: path, why, fix: "give the model that the plan was compiled from" });
     }
   }

@@ -60,7 +60,7 @@ function macsOf(placed: Placed): number {
 }
 
 /** Inputs that exercise the model: uniform ids, full masks, ascending positions, normal floats. */
-export function syntheticInputs(placed: Placed, seed: number): ModelInputs {
+function syntheticInputs(placed: Placed, seed: number): ModelInputs {
   const depths = idDepths(placed);
   const masks = placedMaskInputs(placed);
   const numbers = uniform(seed);

@@ -27,7 +27,8 @@ export function placedMaskInputs({ secret, data, bindings }: Placed): ReadonlySe
 }
 
 /**
- * The names of the integer and truth-value inputs that nodes are made of; an embedding of which padding is told is data.
+ * The names of the integer and truth-value inputs that nodes are made of; an embedding of which padding is told is
+ * data.
  * Positions that are counted from a mask are not the mask.
  */
 function inputsUnder(roots: readonly TensorNode[]): ReadonlySet<string> {

@@ -136,7 +136,7 @@ const IMAGES: Readonly<Record<string, Interval>> = {
  * value with a weight matrix; sums grow like those of independent values, so that a residual stream grows with the
  * root of its depth. The variances that a norm meets differ by less than `varianceSpread` between rows.
  */
-export const ASSUMED = {
+const ASSUMED = {
   weight: 4,
   embedding: 4,
   normalised: 16,

@@ -194,7 +194,7 @@ class Owners implements Ownership {
           code: "E0301",
           what: `there is no value for the weight '${name}'`,
           where: this.file,
-          fix: "add --weights FILE.safetensors, which has it under its tree path, e.g. 'dense.kernel' (docs/exporting.md)",
+          fix: "add --weights FILE.safetensors, which has it by tree path, e.g. 'dense.kernel' (docs/exporting.md)",
         });
       },
     };

@@ -1,6 +1,7 @@
 /**
  * Masks that are partly known when the plan is made (causal ones). Scores that nobody may look at are never computed:
- * the product of queries and keys is dealt and opened for the kept scores only, row after row, and all that follows up to
+ * the product of queries and keys is dealt and opened for the kept scores only, row after row, and all that follows up
+ * to
  * the exponential works on that packed list (NUMERICS.md: a public causal mask removes work).
  */
 

@@ -23,7 +23,7 @@ const MOST_BITS = 56;
 const SIZES = [0.5, 1, 2, 3, 4, 5.5, 8, 28, 100];
 const SMALL_SIZES = [0.25, 0.3, 0.5, 1];
 
-export class LooseMaker {
+class LooseMaker {
   readonly builder = new Builder(SHARE);
   readonly bounds = new Map<ShareNode, number>();
   private names = 0;

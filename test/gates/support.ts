@@ -7,7 +7,7 @@ import { ARCHITECTURES, type ArchitectureConfig, architectureModel } from "../..
 import { type ModelSource, writeModel } from "../../compiler/onnx/write.js";
 
 /** A model in a temporary folder, for as long as `use` runs. Every model's file has the same name. */
-export async function withModel<T>(model: ModelSource, use: (path: string) => Promise<T>): Promise<T> {
+async function withModel<T>(model: ModelSource, use: (path: string) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), "pumac-gates-"));
   try {
     const path = join(folder, "model.onnx");
