@@ -6,6 +6,7 @@
  */
 import { describe, expect, test } from "vitest";
 import type { CompileOptions } from "../../compiler/compile.js";
+import { parseNetwork } from "../../compiler/network.js";
 import { ARCHITECTURES } from "../../compiler/onnx/architectures/index.js";
 import { costReport } from "../../compiler/report.js";
 import { compileArchitecture, shortened } from "./support.js";
@@ -23,9 +24,19 @@ interface Gate {
 
 const TOKEN = { reveal: ["token"] };
 
+/** PUMA's formulas meet both limits in the plan for a wide network; that for the default one buys bytes with rounds. */
+const WIDE = parseNetwork("wan");
+
 const GATES: readonly Gate[] = [
   { model: "bert-base", tokens: 128, options: {}, rounds: 400, bytes: 1.2e9, online: 0.5e9 },
-  { model: "bert-base", tokens: 128, options: { profile: "puma" }, rounds: 700, bytes: 2.2e9, large: true },
+  {
+    model: "bert-base",
+    tokens: 128,
+    options: { profile: "puma", network: WIDE },
+    rounds: 700,
+    bytes: 2.2e9,
+    large: true,
+  },
   { model: "bert-large", tokens: 128, options: {}, rounds: 800, bytes: 3.3e9, large: true },
   { model: "gpt2", tokens: 32, options: TOKEN, rounds: 430, bytes: 0.27e9 },
   { model: "llama-7b", tokens: 8, options: TOKEN, rounds: 1100, bytes: 0.85e9, large: true },
@@ -51,7 +62,7 @@ async function extrapolated(gate: Gate, layers: number): Promise<Cost> {
 }
 
 describe("rounds and bytes of whole inferences", () => {
-  test.each(GATES)("$model, $tokens tokens, $options", async (gate) => {
+  test.each(GATES)("$model, $tokens tokens, $options.profile", async (gate) => {
     const { layers } = ARCHITECTURES[gate.model];
     const whole = gate.large !== true || process.env.PUMAC_ALL === "1";
     const cost = await (whole ? costOf(gate, layers) : extrapolated(gate, layers));
