@@ -39,7 +39,13 @@ export function readSst2(model: string, data: string): Sst2 {
   const reference = JSON.parse(readFileSync(join(model, "reference.json"), "utf8")) as ReferenceFile;
   const path = join(data, "sst2", "dev.tsv");
   if (!existsSync(path)) {
-    const sentences = reference.first_ids.map((ids, i) => ({ ids, reference: reference.logits[i], label: undefined }));
+    const cut = (ids: readonly number[]) =>
+      ids.length <= TOKENS ? ids : [...ids.slice(0, TOKENS - 1), ...ids.slice(-1)];
+    const sentences = reference.first_ids.map((ids, i) => ({
+      ids: cut(ids),
+      reference: reference.logits[i],
+      label: undefined,
+    }));
     return { sentences, isWhole: false };
   }
   const encoder = loadEncoder(join(model, "tokenizer.json"));
