@@ -2,10 +2,13 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
+import type { ModelInputs } from "../compiler/calibrate.js";
 import { type CompileOptions, compileModel } from "../compiler/compile.js";
+import { importModel } from "../compiler/import.js";
 import { parseNetwork } from "../compiler/network.js";
 import { costReport } from "../compiler/report.js";
 import { fail } from "../ir/diagnostics.js";
+import { readInputs } from "./inputs.js";
 import { savePlan } from "./plan-file.js";
 import { collect, formatBytes, printJson, printNote, printProblem } from "./terminal.js";
 
@@ -21,6 +24,8 @@ interface CompileFlags {
   readonly network?: string;
   readonly weightsArgs: readonly string[];
   readonly weights?: string;
+  readonly calibrate: readonly string[];
+  readonly tokenizer?: string;
   readonly json?: boolean;
 }
 
@@ -51,13 +56,22 @@ export function addCompile(program: Command): void {
     )
     .option("--weights <file>", "JAX: a .safetensors file with the weights, by tree path")
     .option("--weights-args <path…>", "JAX: arguments that are weights, by tree path, argN or N-M", collect, [])
+    .option(
+      "--calibrate <source>",
+      'inputs whose values say how large secrets may become: a test data folder, or text:"…" (with --tokenizer)',
+      collect,
+      [],
+    )
+    .option("--tokenizer <file>", "the model's tokenizer.json, for --calibrate text:…")
     .option("--dump <folder>", "write the graph after each pass that changed it")
     .option("--json", "print one JSON document (pumac.compile/1)")
     .action(compile);
 }
 
 async function compile(model: string, flags: CompileFlags): Promise<void> {
-  const { plan, warnings } = await compileModel(model, compileOptions(flags));
+  const options = compileOptions(flags);
+  const calibration = flags.calibrate.length === 0 ? {} : { calibration: await readCalibration(model, flags, options) };
+  const { plan, warnings } = await compileModel(model, { ...options, ...calibration });
   for (const warning of warnings) {
     printProblem(warning, "warning");
   }
@@ -75,6 +89,18 @@ async function compile(model: string, flags: CompileFlags): Promise<void> {
     printNote(`${path}: ${plan.steps.length} steps, ${cost.rounds} rounds, ${formatBytes(cost.bytes.total)} in all`);
     printNote(`digest ${digest}`);
   }
+}
+
+/** The values of the model's inputs for every --calibrate: a test data folder or a text. */
+async function readCalibration(model: string, flags: CompileFlags, options: CompileOptions): Promise<ModelInputs[]> {
+  const { inputs } = await importModel(model, { ...options, dims: options.dims ?? {}, shapes: options.shapes ?? {} });
+  const types = new Map(inputs.map(({ name, dtype, shape }) => [name, { dtype, shape }] as const));
+  const { tokenizer } = flags;
+  return flags.calibrate.map((source) =>
+    source.startsWith("text:")
+      ? readInputs({ input: [source], tokenizer }, types)
+      : readInputs({ input: [], inputs: source, tokenizer }, types),
+  );
 }
 
 function compileOptions(flags: CompileFlags): CompileOptions {

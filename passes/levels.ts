@@ -274,7 +274,7 @@ class Planner {
         what: `a value needs a ring of ${excess(violated)} bits, more than a word`,
         where: violated.origin,
         why: "its range and the precision asked for leave no place to widen it",
-        fix: "calibrate with real inputs (--calibrate) for tighter ranges, or lower --precision",
+        fix: "calibrate with real inputs (--calibrate) for tighter ranges",
       });
     }
     const scored = candidates.map((candidate) => ({ ...candidate, ...this.score(candidate, needs) }));

@@ -204,7 +204,7 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
   return { graph: lowering.builder.finish(outputs), bounds: lowering.bounds };
 }
 
-/** softmax(s)·V: the unnormalised rows times V, then every row of the product by 1/Σ (LITERATURE.md, softmax order). */
+/** softmax(s)·V: the unnormalised rows times V, then every row of the product by 1/Σ. */
 function weightedRows(lowering: Lowering, node: TensorNode, rows: Unnormalised): ShareNode {
   const values = lowering.masked(node.args[1]);
   const product = lowering.emit("matmul", [rows.numerators, values], { keep: [] });

@@ -1,5 +1,5 @@
 /**
- * The next token without its logits: argmax over a row by a tournament of groups of four (LITERATURE.md, 2.4). In a
+ * The next token without its logits: argmax over a row by a tournament of groups of four. In a
  * group all six pairs are compared at once; a lane wins if it wins its three comparisons. Four rounds a level: the
  * inputs of the comparisons' conjunctions, the comparisons, the winners, the winner's value and index.
  *

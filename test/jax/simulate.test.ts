@@ -22,7 +22,7 @@ import { dataFolder } from "./data.js";
 /** NUMERICS.md, "How accurate is accurate". */
 const TOLERANCE = 2e-2;
 const FIXTURES = dataFolder("fixtures-jax");
-const FORMS = ["stablehlo.mlir", "hlo.pb"];
+const FORMS = ["stablehlo.mlir", "debuginfo.mlir", "exported.mlir", "hlo.pb"];
 
 interface Fixture {
   readonly name: string;
@@ -66,12 +66,6 @@ describe.skipIf(FIXTURES === undefined)("the Flax fixtures, simulated (PUMAC_DAT
     // Without names, nothing says that the inputs after the ids and the mask are token types and positions.
     const options = { ...owned, public: declared.slice(2).map((input) => input.name), calibration: [inputs] };
     const output = await revealed(await compileModel(module, options), inputs);
-    console.log(
-      name,
-      form,
-      declared.map((i) => i.name),
-      largestDifference(output, io.read("out000")),
-    );
     expect(largestDifference(output, io.read("out000"))).toBeLessThan(TOLERANCE);
   });
 });
