@@ -2,9 +2,11 @@
  * What a plan costs, exactly, before anything runs: the document `pumac.inspect/1`. Every byte is an op's declared
  * cost, which the law tests hold to the wire; so sums over nodes, layers, ops, rounds and links agree.
  */
+
 import { planDigest } from "../ir/plan/codec.js";
 import type { Plan, Step } from "../ir/plan/types.js";
 import { SHARE, type ShareCost, type WordType } from "../ir/share/index.js";
+import { isOpening } from "../ir/share/rounds.js";
 import { sizeOf } from "../ir/tensor/value.js";
 import { type Estimate, estimateSeconds, type Network } from "./network.js";
 import { layerOf, originOf } from "./origins.js";
@@ -228,10 +230,6 @@ function openingBefore(plan: Plan, opening: number): number {
     pending.push(...step.args);
   }
   return -1;
-}
-
-function isOpening(step: Step): boolean {
-  return step.op === "remask" || step.op === "remaskBits" || step.op === "widen";
 }
 
 /** Bytes that the owners send: seeds to all, masked words to P1 and P2. */

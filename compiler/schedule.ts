@@ -7,8 +7,10 @@
  * nodes. Sources, and what is computed from sources alone (a reshaped weight), run just before their first use, so
  * that a weight is in memory only where it is needed.
  */
+
 import type { Graph, Node } from "../ir/graph.js";
 import { SHARE, type ShareType } from "../ir/share/index.js";
+import { isOpening } from "../ir/share/rounds.js";
 
 type ShareNode = Node<ShareType>;
 
@@ -117,11 +119,6 @@ export function walkFromOutputs<T>(graph: Graph<T>): Node<T>[] {
     }
   }
   return order;
-}
-
-/** Ops that add a round, by the declared cost's depth. */
-export function isOpening(node: { readonly op: string }): boolean {
-  return node.op === "remask" || node.op === "remaskBits" || node.op === "widen";
 }
 
 /** Whether P0 deals something for the op: such steps keep their place in P0's stream. */

@@ -11,6 +11,7 @@
 import { fail } from "../ir/diagnostics.js";
 import { Builder, type Graph, type Node, usersOf } from "../ir/graph.js";
 import { SHARE, type ShareType, type WordType } from "../ir/share/index.js";
+import { isOpening } from "../ir/share/rounds.js";
 import { sizeOf } from "../ir/tensor/value.js";
 import { boundsOf } from "./bounds.js";
 
@@ -336,7 +337,7 @@ class Planner {
         const widened = threshold !== undefined && this.demandOf(user, i, needs.ring) > threshold;
         own = Math.max(own, depth.get(argument)! + (widened ? 1 : 0));
       });
-      own += OPENINGS.has(user.op) ? 1 : 0;
+      own += isOpening(user) ? 1 : 0;
       depth.set(user, own);
       most = Math.max(most, own);
     }
@@ -380,11 +381,6 @@ class Planner {
     return builder.finish(this.graph.outputs.map(({ name, node }) => ({ name, node: planned.get(node)! })));
   }
 }
-
-/** Ops that add a round. */
-const OPENINGS: ReadonlySet<string> = new Set(
-  Object.keys(SHARE.ops).filter((name) => ["remask", "remaskBits", "widen"].includes(name)),
-);
 
 /** Ops whose result's ring is an attribute that this pass sets. */
 const DEALT: ReadonlySet<string> = new Set([

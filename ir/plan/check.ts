@@ -5,8 +5,10 @@
  * With it, whatever a plan file says, a party reads and writes only inside its arena, uses no stream position twice,
  * and sends only masked openings (that is the interpreter's own doing, ARCHITECTURE.md, law 9).
  */
+
 import type { Attributes, Node } from "../graph.js";
 import { placeBytes, SHARE, type ShareType, type WordType } from "../share/index.js";
+import { isOpening } from "../share/rounds.js";
 import { cosineQuarter, negativePowers } from "../share/tables.js";
 import { TENSOR } from "../tensor/index.js";
 import { sizeOf } from "../tensor/value.js";
@@ -72,10 +74,6 @@ function checkRounds(plan: Plan): void {
     insist(!opening || latest < step.round, `step ${i} opens what its own round opens`);
   });
   insist(current === plan.rounds, `it has ${current} rounds, not ${plan.rounds}`);
-}
-
-function isOpening(step: Step): boolean {
-  return step.op === "remask" || step.op === "remaskBits" || step.op === "widen";
 }
 
 /** Positions fit what the op draws, and no two draws of a stream overlap. */

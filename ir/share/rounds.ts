@@ -65,3 +65,8 @@ export const ROUNDS = {
     },
   },
 } as const satisfies Record<string, OpSpecification>;
+
+/** Whether an op opens something between P1 and P2, and so adds a round: the ops of this file. */
+export function isOpening({ op }: { readonly op: string }): boolean {
+  return Object.hasOwn(ROUNDS, op);
+}

@@ -1,10 +1,11 @@
 /** The schedule: as many rounds as the depth, arguments first, sources late, and the same whatever the nodes' order. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { isOpening, schedule } from "../../compiler/schedule.js";
+import { schedule } from "../../compiler/schedule.js";
 import { Builder } from "../../ir/graph.js";
 import { encodePlan } from "../../ir/plan/codec.js";
 import { SHARE } from "../../ir/share/index.js";
+import { isOpening } from "../../ir/share/rounds.js";
 import { depthsOf } from "../share/harness.js";
 import { planFor, randomProgram, shuffled } from "./support.js";
 
