@@ -43,9 +43,8 @@ export function calibratedRanges(
       }
     });
   }
-  for (const [node, [low, high]] of ranges) {
-    const bound = Math.max(SMALLEST_BOUND, MARGIN * Math.max(Math.abs(low), Math.abs(high)));
-    ranges.set(node, [-bound, bound]);
+  for (const [node, seen] of ranges) {
+    ranges.set(node, withMargin(seen));
   }
   for (const [node, { low, high }] of variances) {
     const epsilon = node.attributes.epsilon as number;
@@ -55,6 +54,18 @@ export function calibratedRanges(
     });
   }
   return { ranges: exactRanges(graph, ranges), variances };
+}
+
+/**
+ * What may be, from what was seen. Values of both signs may become larger on either side; values of one sign keep it,
+ * and may come nearer to zero by the margin too: 1/x, ln x and √x of them have a domain.
+ */
+function withMargin([low, high]: Interval): [number, number] {
+  const bound = Math.max(SMALLEST_BOUND, MARGIN * Math.max(Math.abs(low), Math.abs(high)));
+  if (low >= 0 && high > 0) {
+    return [low / MARGIN, bound];
+  }
+  return high < 0 ? [-bound, high / MARGIN] : [-bound, bound];
 }
 
 /** Runs a graph, calling back with every node's value; values die after their last use. */
@@ -87,13 +98,10 @@ function observe(
 }
 
 function widenRange(ranges: Map<TensorNode, [number, number]>, node: TensorNode, value: TensorValue): void {
-  let [low, high] = ranges.get(node) ?? [0, 0];
+  let [low, high] = ranges.get(node) ?? [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const x of value.data) {
-    if (x < low) {
-      low = x;
-    } else if (x > high) {
-      high = x;
-    }
+    low = x < low ? x : low;
+    high = x > high ? x : high;
   }
   ranges.set(node, [low, high]);
 }

@@ -127,8 +127,10 @@ export function lowerExponential(lowering: Lowering, node: TensorNode): ShareNod
 
 function exponentialOf(lowering: Lowering, node: TensorNode, factor: number, bound: number): ShareNode {
   const [argument] = node.args;
-  // The result's range is often much tighter than the argument's, of which it is the power.
-  const high = Math.min(lowering.ranges.get(argument)![1] * factor, Math.log2(bound));
+  // The result's range is often much tighter than the argument's, of which it is the power. An argument that was only
+  // seen negative says no more than that.
+  const highest = lowering.ranges.get(argument)![1] * factor;
+  const high = highest > 0 ? Math.min(highest, Math.log2(bound)) : Math.log2(bound);
   const { low } = intervalOf(lowering, argument);
   return powerOfTwo(lowering, lowering.masked(argument), { low: low * factor, high }, factor);
 }

@@ -1,7 +1,7 @@
 /**
  * The interval of a tensor value as a function needs it: 1/x, √x and log x are only defined where the interval says so.
- * Calibrated ranges are wide and symmetric, so what the operators promise by themselves is used too: e^x > 0, x² ≥ 0,
- * a sum with a positive epsilon is at least epsilon.
+ * Ranges may be wider than what the operators promise by themselves, so that is used too: e^x > 0, x² ≥ 0, a sum with a
+ * positive epsilon is at least epsilon.
  */
 import { fail } from "../../ir/diagnostics.js";
 import { sizeOf } from "../../ir/tensor/value.js";

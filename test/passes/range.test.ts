@@ -1,0 +1,70 @@
+/** How large secret values may become: what calibration saw, with margin, and what it may promise of signs. */
+import { describe, expect, it } from "vitest";
+import { DEFAULT_PRECISION } from "../../compiler/compile.js";
+import { lower } from "../../compiler/lower/index.js";
+import { TENSOR } from "../../ir/tensor/index.js";
+import type { TensorValue } from "../../ir/tensor/value.js";
+import { parse } from "../../ir/text.js";
+import { calibratedRanges } from "../../passes/range.js";
+
+const row = (...data: number[]): TensorValue => ({
+  dtype: "f32",
+  shape: [data.length],
+  data: Float64Array.from(data),
+});
+
+/** y = op(x + w), seen on samples of x with w = 1. */
+function calibrated(op: string, ...samples: TensorValue[]) {
+  const graph = parse(
+    `%0 = input {name = "x", dtype = "f32", shape = [2]} : f32[2]
+%1 = input {name = "w", dtype = "f32", shape = [2]} : f32[2]
+%2 = add %0, %1 : f32[2]
+%3 = ${op} %2 : f32[2]
+output "y" = %3`,
+    TENSOR,
+  );
+  const lookups = samples.map((x) => (name: string) => (name === "x" ? x : row(1, 1)));
+  const { ranges, variances } = calibratedRanges(graph, lookups);
+  const input = { owner: "data", integral: false } as const;
+  const inputs = new Map(["x", "w"].map((name) => [name, input]));
+  return {
+    ranges: graph.nodes.map((node) => ranges.get(node)),
+    lower: () => lower(graph, { precision: DEFAULT_PRECISION, ranges, variances, inputs }),
+  };
+}
+
+describe("calibrated ranges", () => {
+  it("keep the sign of what was seen, and leave two bits on either side", () => {
+    expect(calibrated("negate", row(1, 7), row(3, 3)).ranges).toEqual([
+      [0.25, 28],
+      [0.25, 4],
+      [0.5, 32],
+      [-32, -0.5],
+    ]);
+  });
+
+  it("are symmetric where both signs were seen, and never near zero", () => {
+    expect(calibrated("negate", row(-2, 1)).ranges.slice(0, 3)).toEqual([
+      [-8, 8],
+      [0.25, 4],
+      [-8, 8],
+    ]);
+    expect(calibrated("negate", row(-1, -1)).ranges.slice(2)).toEqual([
+      [-0.5, 0.5],
+      [-0.5, 0.5],
+    ]);
+  });
+
+  it.each(["reciprocal", "logarithm", "squareRoot", "reciprocalSquareRoot"])(
+    "give %s of what was only seen positive a domain",
+    (op) => {
+      expect(calibrated(op, row(0.5, 7)).lower().graph.outputs).toHaveLength(1);
+      expect(calibrated("negate", row(0.5, 7)).ranges[2]).toEqual([0.375, 32]);
+      expect(calibrated(op, row(-1.5, 7)).lower).toThrow("E0404");
+    },
+  );
+
+  it("1/x has one below zero too", () => {
+    expect(calibrated("reciprocal", row(-3, -2)).lower().graph.outputs).toHaveLength(1);
+  });
+});
