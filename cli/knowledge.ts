@@ -7,7 +7,7 @@ export interface Knowledge {
 }
 
 export function knowledgeOf(plan: Plan): readonly Knowledge[] {
-  const open = plan.bindings.filter(({ owner }) => owner === "public").map(({ input }) => input);
+  const open = publicInputs(plan);
   const given = open.length === 0 ? "" : `; the public inputs ${open.join(", ")}`;
   const reveals = plan.reveals.map(({ name, shape }) => `${name} [${shape.join(",")}]`).join(", ");
   return [
@@ -16,4 +16,18 @@ export function knowledgeOf(plan: Plan): readonly Knowledge[] {
     { who: "model owner", learns: "nothing of the data or the answer" },
     { who: "data owner", learns: `the answer only: ${reveals}` },
   ];
+}
+
+/** The user's names of what P1 and P2 are given in the clear: the inputs that public values are made of. */
+function publicInputs({ bindings, owners }: Plan): readonly string[] {
+  const given = new Set(bindings.filter(({ owner }) => owner === "public").map(({ output }) => output));
+  const seen = new Set(owners.data.outputs.filter(({ name }) => given.has(name)).map(({ node }) => node));
+  for (const node of seen) {
+    for (const argument of node.args) {
+      seen.add(argument);
+    }
+  }
+  return owners.data.nodes
+    .filter((node) => node.op === "input" && seen.has(node))
+    .map(({ attributes }) => String(attributes.name));
 }

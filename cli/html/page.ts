@@ -76,7 +76,7 @@ function timeNote({ cost }: CostReport): string {
   const { parts, formula, estimate } = cost.seconds;
   const sum = [parts.delay, parts.transfer, parts.compute].map(formatSeconds).join(" + ");
   const note = "Bytes and rounds are exact, payload without framing; the time is an estimate.";
-  return muted(`Time = ${formula} = ${sum} = ${formatSeconds(estimate)}. ${note}`);
+  return muted(`Time = ${formula.replaceAll(" * ", " · ")} = ${sum} = ${formatSeconds(estimate)}. ${note}`);
 }
 
 function pictures(plan: Plan, report: CostReport): string[] {

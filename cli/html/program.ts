@@ -108,7 +108,7 @@ function row({ name, op, rounds, total }: CostLine, i: number, heat: number): st
   const cost = `${formatBytes(total)}${rounds === 0 ? "" : `, ${count(rounds, "round")}`}`;
   const fill = rect("heat", { width: "100%", height: "100%", rx: 5, "fill-opacity": short(0.04 + 0.6 * heat) });
   const words = [label(op === "" ? inLayer : op, 8, 13, "bold"), label(inLayer, 8, 26, "small")];
-  const place = { x: GUTTER, y: i * ROW + 1, width: "100%", height: ROW - 2 };
+  const place = { class: "node", x: GUTTER, y: i * ROW + 1, height: ROW - 2 };
   return [
     element("svg", place, hint(`${name}: ${cost}`), fill, ...words),
     label(cost, percent(0.99), i * ROW + 14, "end"),

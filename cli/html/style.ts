@@ -23,7 +23,7 @@ li { margin: .2rem 0; }
 code { overflow-wrap: anywhere; font-size: .85em; }
 .muted { color: var(--muted); font-size: .9rem; }
 .figures { list-style: none; display: grid; gap: .5rem; padding: 0; margin: 1rem 0; }
-.figures { grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); }
+.figures { grid-template-columns: repeat(2, 1fr); }
 .figures li { margin: 0; padding: .5rem .75rem; background: var(--card); border: 1px solid var(--line); }
 .figures li { border-radius: .5rem; font-size: .9rem; color: var(--muted); }
 .figures b { display: block; font-size: 1.3rem; color: var(--ink); font-variant-numeric: tabular-nums; }
@@ -33,7 +33,7 @@ td, th { padding: .3rem .5rem; border-bottom: 1px solid var(--line); text-align:
 th { color: var(--muted); font-weight: 600; }
 td:first-child, th:first-child { text-align: left; }
 td.text { text-align: left; white-space: normal; min-width: 14rem; }
-td.bar { width: 30%; min-width: 5rem; }
+td.bar { width: 30%; }
 tr.sum td { font-weight: 600; }
 svg { display: block; width: 100%; }
 svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
@@ -56,10 +56,17 @@ summary { cursor: pointer; padding: .4rem .75rem; font-variant-numeric: tabular-
 summary span { color: var(--muted); font-size: .85rem; }
 details > div { background: var(--paper); border-top: 1px solid var(--line); border-radius: 0 0 .5rem .5rem; }
 details > div { padding: .25rem; overflow: hidden; }
-.heat { fill: rgb(var(--heat)); }
+.heat { fill: rgb(var(--heat)); } .node { width: calc(100% - 57px); }
 .nodes path { fill: none; stroke: var(--edge); stroke-width: 1.2; } .nodes circle { fill: var(--edge); }
 .nodes .small { fill: var(--ink); opacity: .75; }
-@media (max-width: 34rem) {
-  main { padding: .75rem; } .map { height: 30rem; } td, th { padding: .3rem .35rem; } .wide { display: none; }
+@media (min-width: 44rem) { .figures { grid-template-columns: repeat(4, 1fr); } }
+@media (max-width: 60rem) { .desktop { display: none; } }
+@media (max-width: 36rem) {
+  main { padding: .75rem; } .map { height: 30rem; } td, th { padding: .3rem .35rem; } .tablet { display: none; }
+  .costs, .costs tbody { display: block; }
+  .costs tr { display: grid; grid-template-columns: 3.5rem 1fr 1fr 1fr; border-bottom: 1px solid var(--line); }
+  .costs td, .costs th { grid-row: 2; border: 0; padding: .1rem; }
+  .costs td:first-child, .costs th:first-child { grid-area: 1 / 1 / 2 / 4; font-weight: 600; }
+  .costs .bar { grid-area: 1 / 4 / 2 / 5; width: auto; align-self: center; }
 }
 `;

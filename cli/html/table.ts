@@ -16,19 +16,11 @@ export function costTable(
   const head = ["", "rounds", "online", "offline", "total"].map((text) => element("th", {}, text));
   const rows = sorted
     .slice(0, limit)
-    .map((line) =>
-      element("tr", {}, ...cellsOf(line.name, line), element("td", { class: "bar wide" }, bar(line, most))),
-    );
+    .map((line) => element("tr", {}, ...cellsOf(line.name, line), element("td", { class: "bar" }, bar(line, most))));
   const last = cellsOf(sorted.length > limit ? `${sorted.length - limit} smaller ones; in all` : "in all", cost);
-  const filler = { class: "wide" };
-  const table = element(
-    "table",
-    {},
-    element("tr", {}, ...head, element("th", filler)),
-    ...rows,
-    element("tr", { class: "sum" }, ...last, element("td", filler)),
-  );
-  return element("div", { class: "scroll" }, table);
+  const first = element("tr", {}, ...head, element("th", { class: "bar" }));
+  const sum = element("tr", { class: "sum" }, ...last, element("td", { class: "bar" }));
+  return element("table", { class: "costs" }, first, ...rows, sum);
 }
 
 function cellsOf(name: string, { rounds, bytes }: Pick<ReportedLine, "rounds" | "bytes">): string[] {

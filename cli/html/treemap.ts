@@ -86,12 +86,22 @@ interface Group {
 export function treemap(groups: readonly Group[], colours: ReadonlyMap<string, string>): string {
   const weighted = groups.map((group) => ({ ...group, total: weightOf(group.parts) }));
   const cells = squarify(weighted, { x: 0, y: 0, width: ASPECT, height: 1 }).flatMap(({ item, box }) =>
-    squarify(item.parts, box).map((each) => cell(item.name, each.item, each.box, colours.get(item.name) ?? "h")),
+    squarify(item.parts, box).map((each, i) =>
+      cell({ ...each.item, op: item.name, first: i === 0 }, each.box, colours.get(item.name) ?? "h"),
+    ),
   );
   return picture("map", "bytes by op", {}, ...cells);
 }
 
-function cell(op: string, { name, total }: CostLine, box: Box, colour: string): string {
+/** A part of an op; the first, which is the largest, bears the op's name: the others have its colour. */
+interface Part {
+  readonly op: string;
+  readonly name: string;
+  readonly total: number;
+  readonly first: boolean;
+}
+
+function cell({ op, name, total, first }: Part, box: Box, colour: string): string {
   const size = formatBytes(total);
   const place = {
     x: percent(box.x / ASPECT),
@@ -99,11 +109,38 @@ function cell(op: string, { name, total }: CostLine, box: Box, colour: string): 
     width: percent(box.width / ASPECT),
     height: percent(box.height),
   };
-  const labels = [label(op, 6, 17, "bold"), label(name, 6, 33), label(size, 6, 48, "small")];
-  const room = box.height > 0.13 ? 3 : box.height > 0.09 ? 2 : box.height > 0.05 ? 1 : 0;
-  const shown = box.width / ASPECT > 0.08 ? labels.slice(0, room) : [];
+  const lines: [string, keyof typeof LETTERS][] = [
+    [name, "plain"],
+    [size, "small"],
+  ];
+  const wanted = first ? [[op, "bold"] as const, ...lines] : lines;
+  const shown = wanted.slice(0, Math.max(0, Math.floor((box.height - 0.02) / LINE))).flatMap(([words, kind], i) => {
+    const screen = screenFor(words.length * LETTERS[kind], box.width / ASPECT);
+    return screen === undefined ? [] : [label(words, 6, 17 + 16 * i, `${kind} ${screen}`.trim())];
+  });
   const background = rect(colour, { width: "100%", height: "100%" });
   return element("svg", place, hint(`${op}, ${name}: ${size}`), background, ...shown);
+}
+
+/** A line's part of the height of the lowest treemap. */
+const LINE = 16 / 384;
+
+/** About how wide a letter is, in pixels, in the widest of the usual fonts. */
+const LETTERS = { bold: 8, plain: 6.9, small: 6.3 } as const;
+
+/** What is left free at both ends of a line. */
+const MARGIN = 10;
+
+/** The narrowest treemap, in pixels, on each class of screen that the style sheet knows. */
+const SCREENS = [
+  { kind: "", width: 336 },
+  { kind: "tablet", width: 540 },
+  { kind: "desktop", width: 900 },
+] as const;
+
+/** The smallest screen on which a line fits into a part of the treemap's width; undefined where it never does. */
+function screenFor(length: number, part: number): string | undefined {
+  return SCREENS.find(({ width }) => width * part >= length + MARGIN)?.kind;
 }
 
 /** What the colours mean. */
