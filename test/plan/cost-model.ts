@@ -1,14 +1,14 @@
 /**
  * The made parts of docs/cost-model.md: what each share op costs, as formulas that are checked against the op table,
- * and a layer of the bundled BERT, counted by hand's means: elements times bits.
+ * and a layer of the bundled BERT, counted by the same formulas with numbers in the place of their letters.
  */
 
+import { runInNewContext } from "node:vm";
 import { nameInLayer } from "../../compiler/origins.js";
 import { type CostedStep, costedSteps } from "../../compiler/report.js";
 import { Builder, type Node } from "../../ir/graph.js";
-import type { Plan } from "../../ir/plan/types.js";
+import type { Plan, Step } from "../../ir/plan/types.js";
 import { SHARE, type ShareOpName, type ShareType } from "../../ir/share/index.js";
-import { sizeOf } from "../../ir/tensor/value.js";
 
 type ShareNode = Node<ShareType>;
 
@@ -178,15 +178,19 @@ export function freeOps(): readonly ShareOpName[] {
 
 interface Line {
   readonly node: string;
-  readonly op: string;
-  readonly ring: string;
-  elements: number;
+  readonly op: ShareOpName;
+  /** The factors that make the number of elements of one step: its shape. */
+  readonly elements: string;
+  /** The op's formulas in the first part, with its letters' numbers. */
+  readonly online: string;
+  readonly offline: string;
+  steps: number;
   rounds: number;
-  online: number;
-  offline: number;
+  onlineBytes: number;
+  offlineBytes: number;
 }
 
-/** The second part: every step of a layer that sends anything, summed by node, op and ring. */
+/** The second part: every step of a layer that sends anything; steps of a node that are alike share a row. */
 export function layerTable(plan: Plan, layer: string): string {
   const lines = new Map<string, Line>();
   for (const costed of costedSteps(plan).filter((each) => each.layer === layer)) {
@@ -194,12 +198,13 @@ export function layerTable(plan: Plan, layer: string): string {
   }
   const rows = [...lines.values()].map((line) => `| ${cellsOf(line).join(" | ")} |`);
   const sum = (pick: (line: Line) => number) => [...lines.values()].reduce((total, line) => total + pick(line), 0);
-  const total = ["**in all**", "", "", "", sum((line) => line.rounds), "", "", 2 * sum((line) => line.online)];
+  const bytes = [sum((line) => line.onlineBytes), sum((line) => line.offlineBytes)];
+  const total = ["**in all**", "", sum((line) => line.steps), "", "", "", sum((line) => line.rounds), ...bytes];
   return [
-    "| node | op | ring | elements | rounds | online bits each way | offline bits | online bytes | offline bytes |",
+    "| node | op | steps | elements | bits each way | bits dealt | rounds | online bytes | offline bytes |",
     "|---|---|---|---|---|---|---|---|---|",
     ...rows,
-    `| ${[...total, sum((line) => line.offline)].join(" | ")} |`,
+    `| ${total.join(" | ")} |`,
   ].join("\n");
 }
 
@@ -207,20 +212,53 @@ function addTo(lines: Map<string, Line>, { step, cost, name, critical }: CostedS
   if (cost.online + cost.offline === 0) {
     return;
   }
-  const counted = step.op === "coarseCount" ? plan.steps[step.args[0]].type : step.type;
-  const ring = "ring" in step.type ? String(step.type.ring) : step.type.kind === "hot" ? `w=${step.type.width}` : "1";
+  const op = step.op as ShareOpName;
+  const row = ROWS[op];
+  if (row === undefined) {
+    throw new Error(`${op} sends something, but has no formula`);
+  }
+  const counted = op === "coarseCount" ? plan.steps[step.args[0]].type : step.type;
   const node = nameInLayer(name);
-  const key = [node, step.op, ring].join("\n");
-  const line = lines.get(key) ?? { node, op: step.op, ring, elements: 0, rounds: 0, online: 0, offline: 0 };
-  line.elements += sizeOf(counted.shape);
+  const elements = counted.shape.filter((size) => size !== 1).join("·") || "1";
+  const [online, offline] = [row.online, row.offline].map(({ text }) => withNumbers(text, lettersOf(step, plan)));
+  const key = [node, op, elements, online, offline].join("\n");
+  const nothing = { steps: 0, rounds: 0, onlineBytes: 0, offlineBytes: 0 };
+  const line = lines.get(key) ?? { node, op, elements, online, offline, ...nothing };
+  line.steps++;
   line.rounds += critical;
-  line.online += cost.online;
-  line.offline += cost.offline;
+  line.onlineBytes += 2 * cost.online;
+  line.offlineBytes += cost.offline;
   lines.set(key, line);
 }
 
-function cellsOf({ node, op, ring, elements, rounds, online, offline }: Line): string[] {
-  const bits = (bytes: number) => String(Math.round((80 * bytes) / elements) / 10);
-  const numbers = [elements, rounds, bits(online), bits(offline), 2 * online, offline];
-  return [node, `\`${op}\``, ring, ...numbers.map(String)];
+type Letters = Readonly<Record<string, number>>;
+
+/** What the letters of the first part are at a step. */
+function lettersOf({ op, args, attributes, type }: Step, plan: Plan): Letters {
+  const first = plan.steps[args[0]].type;
+  const ringOf = (each: ShareType) => ("ring" in each ? each.ring : 0);
+  return {
+    k: op === "widen" ? ringOf(first) : ringOf(type),
+    K: ringOf(type),
+    H: Array.isArray(attributes.cosines) ? attributes.cosines.length : 0,
+    J: args.length - 1,
+    n: args.length,
+    w: Number(attributes.width ?? 0),
+    c: Number(attributes.ring ?? 0),
+  };
+}
+
+/** A formula with its letters replaced, and with every product written out. */
+function withNumbers(text: string, letters: Letters): string {
+  return text.replace(/(\d)(?=[A-Za-z(])/g, "$1·").replace(/[A-Za-z]/g, (letter) => String(letters[letter]));
+}
+
+/** What an expression of the page is: numbers, sums, differences, products, powers and parentheses. */
+export function numberOf(expression: string): number {
+  const script = expression.replaceAll("·", "*").replaceAll("−", "-").replaceAll("^", "**");
+  return Number(runInNewContext(script));
+}
+
+function cellsOf({ node, op, steps, elements, online, offline, rounds, onlineBytes, offlineBytes }: Line): string[] {
+  return [node, `\`${op}\``, steps, elements, online, offline, rounds, onlineBytes, offlineBytes].map(String);
 }
