@@ -1,0 +1,339 @@
+/**
+ * The rings of a share program as a state that can be changed and taken back: every value's ring, its wide copy if it
+ * is widened, the program's depth and its bytes. Planning tries thousands of changes, so that a change recomputes only
+ * what it reaches, nodes and edges are numbers in flat arrays, and what an op asks of its arguments and costs is
+ * computed once for each ring.
+ */
+import type { Graph, Node } from "../ir/graph.js";
+import { SHARE, type ShareType, type WordType } from "../ir/share/index.js";
+import { isOpening } from "../ir/share/rounds.js";
+import { sizeOf } from "../ir/tensor/value.js";
+
+export type ShareNode = Node<ShareType>;
+
+export const WORD = 64;
+
+/** The limit of a value that is not widened: no user needs so many bits. */
+export const NEVER = 1 << 24;
+/** The ring of a value without a bound: more than any word. */
+const BOUNDLESS = 1 << 20;
+/** Rings that a key of remembered costs tells apart. */
+const KEY_BASE = 131;
+
+/** A use of a value: `user` reads it at `position`. */
+export interface Use {
+  readonly user: number;
+  readonly position: number;
+}
+
+/** The arrays of which changes are remembered, so that they can be taken back. */
+type Changing = Int32Array | Float64Array;
+
+export class Rings {
+  readonly nodes: readonly ShareNode[];
+  /** Ring that a value itself must have; 0 for values without one. */
+  private readonly narrow: Int32Array;
+  /** Ring of its wide copy, 0 where there is none. */
+  private readonly wide: Int32Array;
+  /** Users that need more bits than this read the wide copy. */
+  private readonly limits: Int32Array;
+  private readonly costs: Float64Array;
+  /** Edges lie in the order of users and positions: those of node i are first[i] … first[i + 1] − 1. */
+  private readonly first: Int32Array;
+  private readonly argument: Int32Array;
+  private readonly demands: Int32Array;
+  private readonly uses: (Use & { readonly edge: number })[][];
+  private readonly opens: Uint8Array;
+  private readonly isWord: Uint8Array;
+  private readonly isPriced: Uint8Array;
+  private readonly ranges: Int32Array;
+  /** What a value's ring is at least: its range if it is an output. */
+  private readonly least: Int32Array;
+  private readonly depths: Int32Array;
+  private readonly pending: Uint8Array;
+  private readonly known: Map<number, number>[];
+  private readonly asked: Map<number, readonly number[]>[];
+  private journal: { readonly array: Changing; readonly index: number; readonly before: number }[] | undefined;
+  private total = 0;
+  private tooLarge = 0;
+
+  /** `bounds` are the largest absolute values of nodes, in reals; a value without one cannot be widened. */
+  constructor(graph: Graph<ShareType>, bounds: ReadonlyMap<ShareNode, number>) {
+    const { nodes } = graph;
+    this.nodes = nodes;
+    const index = new Map(nodes.map((node, i): [ShareNode, number] => [node, i]));
+    this.first = new Int32Array(nodes.length + 1);
+    nodes.forEach(({ args }, i) => {
+      this.first[i + 1] = this.first[i] + args.length;
+    });
+    this.argument = Int32Array.from(nodes.flatMap(({ args }) => args.map((each) => index.get(each)!)));
+    this.uses = nodes.map(() => []);
+    nodes.forEach(({ args }, user) => {
+      args.forEach((_, position) => {
+        const edge = this.first[user] + position;
+        this.uses[this.argument[edge]].push({ user, position, edge });
+      });
+    });
+    const zeros = () => new Int32Array(nodes.length);
+    [this.narrow, this.wide, this.depths] = [zeros(), zeros(), zeros()];
+    this.limits = zeros().fill(NEVER);
+    this.demands = new Int32Array(this.argument.length);
+    this.costs = new Float64Array(nodes.length);
+    this.pending = new Uint8Array(nodes.length);
+    this.opens = Uint8Array.from(nodes, (node) => (isOpening(node) ? 1 : 0));
+    this.isWord = Uint8Array.from(nodes, ({ type }) => (isWord(type) ? 1 : 0));
+    this.isPriced = Uint8Array.from(nodes, (node) => (bytesOf(node, () => WORD, WORD) > 0 ? 1 : 0));
+    this.ranges = Int32Array.from(nodes, (node) => (isWord(node.type) ? rangeRing(node.type, bounds.get(node)) : 0));
+    const outputs = new Set(graph.outputs.map(({ node }) => node));
+    this.least = Int32Array.from(nodes, (node, i) => (outputs.has(node) ? this.ranges[i] : 1));
+    this.known = nodes.map(() => new Map());
+    this.asked = nodes.map(() => new Map());
+    for (let i = nodes.length - 1; i >= 0; i--) {
+      this.settle(i);
+      this.ask(i);
+      this.price(i);
+    }
+  }
+
+  /** Bytes through the busiest network card, P2's: what P1 opens to it and what P0 deals to it. */
+  get bytes(): number {
+    return this.total;
+  }
+
+  get isSound(): boolean {
+    return this.tooLarge === 0;
+  }
+
+  ringOf(node: number): number {
+    return this.narrow[node];
+  }
+
+  /** The ring of a value's wide copy; 0 where nobody reads one. */
+  wideRingOf(node: number): number {
+    return this.wide[node];
+  }
+
+  /** The larger of a value's ring and its wide copy's. */
+  largestOf(node: number): number {
+    return Math.max(this.narrow[node], this.wide[node]);
+  }
+
+  limitOf(node: number): number {
+    return this.limits[node];
+  }
+
+  /** Bits that hold a value's range: its integer bits, a sign, and one to spare for `widen`. */
+  rangeOf(node: number): number {
+    return this.ranges[node];
+  }
+
+  /** The ring that a node needs of an argument. */
+  demandOf(node: number, position: number): number {
+    return this.demands[this.first[node] + position];
+  }
+
+  /** Whether a node reads the wide copy of an argument. */
+  readsWide(node: number, position: number): boolean {
+    const edge = this.first[node] + position;
+    return this.demands[edge] > this.limits[this.argument[edge]];
+  }
+
+  /** The argument of a node, by number. */
+  argumentOf(node: number, position: number): number {
+    return this.argument[this.first[node] + position];
+  }
+
+  usesOf(node: number): readonly Use[] {
+    return this.uses[node];
+  }
+
+  /** What the users of a value need of it beyond its range, each once, ascending. */
+  demandsBeyondRange(node: number): readonly number[] {
+    const needed = this.uses[node].map(({ edge }) => this.demands[edge]).filter((each) => each > this.ranges[node]);
+    return [...new Set(needed)].sort((a, b) => a - b);
+  }
+
+  /** The first value, seen from the outputs, that needs more than a word. */
+  violated(): number | undefined {
+    for (let i = this.nodes.length - 1; i >= 0 && !this.isSound; i--) {
+      if (this.largestOf(i) > WORD) {
+        return i;
+      }
+    }
+    return undefined;
+  }
+
+  /** The longest chain of openings. */
+  depth(): number {
+    const { first, argument, demands, limits, depths, opens } = this;
+    let most = 0;
+    for (let i = 0; i < opens.length; i++) {
+      let own = 0;
+      for (let edge = first[i]; edge < first[i + 1]; edge++) {
+        const from = argument[edge];
+        const depth = depths[from] + (demands[edge] > limits[from] ? 1 : 0);
+        if (depth > own) {
+          own = depth;
+        }
+      }
+      depths[i] = own + opens[i];
+      if (depths[i] > most) {
+        most = depths[i];
+      }
+    }
+    return most;
+  }
+
+  /** Users that need more than their `limit` bits of these values read wide copies; NEVER: nobody does. */
+  limit(changes: readonly (readonly [node: number, limit: number])[]): void {
+    let [from, count] = [0, 0];
+    for (const [node, limit] of changes) {
+      if (this.limits[node] !== limit) {
+        this.write(this.limits, node, limit);
+        count += 1 - this.pending[node];
+        this.pending[node] = 1;
+        from = Math.max(from, node);
+      }
+    }
+    this.update(from, count);
+  }
+
+  /** Makes changes and says what `look` sees; they stay if `keep` of that, otherwise everything is as before. */
+  attempt<T>(changes: readonly (readonly [number, number])[], look: () => T, keep: (seen: T) => boolean): T {
+    const before = { total: this.total, tooLarge: this.tooLarge };
+    const journal: NonNullable<typeof this.journal> = [];
+    this.journal = journal;
+    this.limit(changes);
+    this.journal = undefined;
+    const seen = look();
+    if (!keep(seen)) {
+      for (let i = journal.length - 1; i >= 0; i--) {
+        journal[i].array[journal[i].index] = journal[i].before;
+      }
+      this.total = before.total;
+      this.tooLarge = before.tooLarge;
+    }
+    return seen;
+  }
+
+  private write(array: Changing, index: number, value: number): void {
+    this.journal?.push({ array, index, before: array[index] });
+    array[index] = value;
+  }
+
+  /** Recomputes `count` pending values, `from` the last one, and all that follows: users before what they use. */
+  private update(from: number, count: number): void {
+    for (let i = from; count > 0; i--) {
+      if (this.pending[i] === 0) {
+        continue;
+      }
+      this.pending[i] = 0;
+      count--;
+      if (this.settle(i)) {
+        for (const edge of this.ask(i)) {
+          const argument = this.argument[edge];
+          count += 1 - this.pending[argument];
+          this.pending[argument] = 1;
+        }
+      }
+      this.price(i);
+    }
+  }
+
+  /** A value's rings from its users' demands; true where its own ring changed. */
+  private settle(node: number): boolean {
+    if (this.isWord[node] === 0) {
+      return false;
+    }
+    const limit = this.limits[node];
+    let narrow = limit === NEVER ? this.least[node] : Math.max(this.least[node], this.ranges[node]);
+    let large = 0;
+    for (const { edge } of this.uses[node]) {
+      const needed = this.demands[edge];
+      if (needed > limit) {
+        large = Math.max(large, needed);
+      } else {
+        narrow = Math.max(narrow, needed);
+      }
+    }
+    const isOther = this.narrow[node] !== narrow;
+    if (isOther || this.wide[node] !== large) {
+      this.tooLarge -= this.largestOf(node) > WORD ? 1 : 0;
+      this.write(this.narrow, node, narrow);
+      this.write(this.wide, node, large);
+      this.tooLarge += this.largestOf(node) > WORD ? 1 : 0;
+    }
+    return isOther;
+  }
+
+  /** What a node of this ring needs of its arguments; the edges on which that changed. */
+  private ask(node: number): readonly number[] {
+    const ring = this.narrow[node];
+    const wanted = this.asked[node].get(ring) ?? this.demandsFor(node, ring);
+    this.asked[node].set(ring, wanted);
+    const changed: number[] = [];
+    for (let i = 0; i < wanted.length; i++) {
+      const edge = this.first[node] + i;
+      if (this.demands[edge] !== wanted[i]) {
+        this.write(this.demands, edge, wanted[i]);
+        changed.push(edge);
+      }
+    }
+    return changed;
+  }
+
+  private demandsFor(node: number, ring: number): readonly number[] {
+    const { op, args, attributes } = this.nodes[node];
+    if (op === "reveal") {
+      return [this.ranges[this.argumentOf(node, 0)]];
+    }
+    const own = op === "reduce" ? (attributes.ring as number) : ring;
+    if (op === "rescale") {
+      return [own + (attributes.bits as number)];
+    }
+    const types = args.map(({ type }) => type);
+    const demands = SHARE.ops[op].demand(types, attributes, own);
+    return args.map((_, i) => demands[i] ?? 0);
+  }
+
+  private price(node: number): void {
+    const gained = this.wide[node] === 0 ? 0 : this.wide[node] - Math.min(WORD, this.narrow[node]);
+    const widening = gained > 0 ? (sizeOf(this.nodes[node].type.shape) * gained * WIDEN_SECTIONS) / 8 : 0;
+    const cost = (this.isPriced[node] === 1 ? this.ownBytes(node) : 0) + widening;
+    if (this.costs[node] !== cost) {
+      this.total += cost - this.costs[node];
+      this.write(this.costs, node, cost);
+    }
+  }
+
+  private ownBytes(node: number): number {
+    const ring = Math.min(WORD, this.narrow[node]);
+    let key = ring;
+    for (let edge = this.first[node]; edge < this.first[node + 1]; edge++) {
+      key = key * KEY_BASE + Math.min(WORD, this.demands[edge]);
+    }
+    const known = this.known[node].get(key) ?? bytesOf(this.nodes[node], (i) => this.demandOf(node, i), ring);
+    this.known[node].set(key, known);
+    return known;
+  }
+}
+
+/** What `widen` brings to P2 for each new bit: two dealt, one opened. */
+const WIDEN_SECTIONS = 3;
+
+/** Bytes that reach P2 of a node whose arguments and result have these rings: opened by P1, and dealt. */
+function bytesOf(node: ShareNode, demanded: (i: number) => number, ring: number): number {
+  const at = (type: ShareType, planned: number): ShareType => (isWord(type) ? { ...type, ring: planned } : type);
+  const args = node.args.map(({ type }, i) => at(type, Math.min(WORD, Math.max(1, demanded(i)))));
+  const { online, offline } = SHARE.ops[node.op].cost(args, node.attributes, at(node.type, ring));
+  return online + offline;
+}
+
+function rangeRing({ fraction }: WordType, bound = Number.POSITIVE_INFINITY): number {
+  const integerBits = Math.ceil(Math.log2(Math.max(bound, 2 ** -fraction)));
+  return Number.isFinite(integerBits) ? Math.max(2, fraction + integerBits + 2) : BOUNDLESS;
+}
+
+export function isWord(type: ShareType): type is WordType {
+  return type.kind === "masked" || type.kind === "additive";
+}
