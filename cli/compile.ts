@@ -26,6 +26,7 @@ interface CompileFlags {
   readonly weights?: string;
   readonly calibrate: readonly string[];
   readonly tokenizer?: string;
+  readonly fraction?: number;
   readonly json?: boolean;
 }
 
@@ -63,6 +64,7 @@ export function addCompile(program: Command): void {
       [],
     )
     .option("--tokenizer <file>", "the model's tokenizer.json, for --calibrate text:…")
+    .option("--fraction <bits>", "fractional bits of values and weights, 8 to 20 (default 13)", parseFraction)
     .option("--dump <folder>", "write the graph after each pass that changed it")
     .option("--json", "print one JSON document (pumac.compile/1)")
     .action(compile);
@@ -89,6 +91,15 @@ async function compile(model: string, flags: CompileFlags): Promise<void> {
     printNote(`${path}: ${plan.steps.length} steps, ${cost.rounds} rounds, ${formatBytes(cost.bytes.total)} in all`);
     printNote(`digest ${digest}`);
   }
+}
+
+/** More bits give smaller errors and dearer plans; rings end at 64 bits. */
+function parseFraction(text: string): number {
+  const bits = Number(text);
+  if (!Number.isInteger(bits) || bits < 8 || bits > 20) {
+    throw fail({ code: "E0201", what: `'${text}' is no number of fractional bits`, fix: "write --fraction 8 to 20" });
+  }
+  return bits;
 }
 
 /** The values of the model's inputs for every --calibrate: a test data folder or a text. */
@@ -122,6 +133,7 @@ function compileOptions(flags: CompileFlags): CompileOptions {
     profile,
     ...(flags.network === undefined ? {} : { network: parseNetwork(flags.network) }),
     ...(flags.weights === undefined ? {} : { weightsFile: flags.weights }),
+    ...(flags.fraction === undefined ? {} : { precision: { activation: flags.fraction, weight: flags.fraction } }),
     weightArguments: flags.weightsArgs.flatMap((names) => names.split(",")),
     secret: flags.secret.flatMap((names) => names.split(",")),
     public: flags.public.flatMap((names) => names.split(",")),

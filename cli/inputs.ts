@@ -123,7 +123,7 @@ function readTestData(folder: string, order: readonly string[]): ReadonlyMap<str
 }
 
 /** The value with the plan's type, if its shape is the plan's and every number is one that the type can hold. */
-function fitted(name: string, value: ReadTensor, type: TensorType): TensorValue {
+export function fitted(name: string, value: ReadTensor, type: TensorType): TensorValue {
   if (value.shape.join() !== type.shape.join()) {
     const what = `the input has shape [${value.shape}], the plan needs [${type.shape}]`;
     throw fail({

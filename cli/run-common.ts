@@ -3,6 +3,7 @@
  * the result is shown. Results go to stdout; what was measured goes beside what `inspect` predicts.
  */
 import type { Command } from "commander";
+import type { ImportedModel } from "../compiler/import.js";
 import { costReport } from "../compiler/report.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import { loadKernels } from "../runtime/kernels/load.js";
@@ -12,7 +13,7 @@ import { checkOutputOptions, handleOutputs } from "./outputs.js";
 import { dataInputs, type OwnerValues, runOwners, type SessionResult } from "./owners.js";
 import { findModel, type LoadedPlan, loadPlan } from "./plan-file.js";
 import { collect, formatBytes, formatSeconds, parseTolerance, printJson, printNote, printResult } from "./terminal.js";
-import { openWeights } from "./weights.js";
+import { openModel } from "./weights.js";
 
 export interface RunFlags {
   readonly input: readonly string[];
@@ -47,6 +48,9 @@ export function runOptions(command: Command): Command {
 
 export interface PreparedRun {
   readonly loaded: LoadedPlan;
+  readonly model: ImportedModel;
+  /** The model's inputs, and what the owners make of them and of the weights. */
+  readonly inputs: ReadonlyMap<string, TensorValue>;
   readonly values: OwnerValues;
 }
 
@@ -57,12 +61,12 @@ export async function prepareRun(planPath: string, flags: RunFlags): Promise<Pre
   const names = plan.reveals.map(({ name }) => name);
   checkOutputOptions(flags, names);
   const inputs = readInputs(flags, dataInputs(plan));
-  const weights = await openWeights(findModel(planPath, digest, flags.weights), plan);
+  const model = await openModel(findModel(planPath, digest, flags.weights), plan);
   const { warning } = loadKernels();
   if (warning !== undefined) {
     printNote(`slow: ${warning}`);
   }
-  return { loaded, values: runOwners(plan, inputs, weights) };
+  return { loaded, model, inputs, values: runOwners(plan, inputs, model.weights) };
 }
 
 /** Prints the outputs and the measured cost beside the predicted one, then writes and compares the outputs. */

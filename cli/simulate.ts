@@ -1,22 +1,63 @@
 /** `pumac simulate`: a plan with all three roles in this process, for trying things out and for accuracy questions. */
+import { writeFileSync } from "node:fs";
 import type { Command } from "commander";
+import { fail } from "../ir/diagnostics.js";
+import { renderReport } from "./html/report/page.js";
+import { type Reported, reportRun } from "./report/analysis.js";
+import { printReport } from "./report/present.js";
 import { prepareRun, presentRun, type RunFlags, runOptions } from "./run-common.js";
+import { simulateData } from "./simulate-data.js";
 import { simulate } from "./simulation.js";
 import { parseCount, startProgress } from "./terminal.js";
 
 interface SimulateFlags extends RunFlags {
   readonly seed?: number;
+  readonly report?: string;
+  readonly data?: string;
+  readonly count?: number;
 }
 
 export function addSimulate(program: Command): void {
   runOptions(program.command("simulate").description("run a plan with all three roles in this process (no privacy)"))
     .option("--seed <n>", "make the run reproducible", parseCount)
-    .action(async (planPath: string, flags: SimulateFlags) => {
-      const prepared = await prepareRun(planPath, flags);
-      const progress = startProgress("simulating");
-      const result = await simulate(prepared.loaded, prepared.values, flags.seed, progress.update).finally(
-        progress.stop,
-      );
-      presentRun(prepared, result, flags);
-    });
+    .option("--report <file>", "where float, fixed point and the roles part, node by node: .html or .json")
+    .option("--data <file>", "a labelled set (.tsv, .csv, .jsonl, .json, .npz) instead of one input: how often right?")
+    .option("--count <n>", "of a set, only the first n examples", parseCount)
+    .action(simulateOrEvaluate);
+}
+
+async function simulateOrEvaluate(planPath: string, flags: SimulateFlags): Promise<void> {
+  const { data, report } = flags;
+  if (data !== undefined) {
+    return simulateData(planPath, { ...flags, data });
+  }
+  if (flags.count !== undefined) {
+    throw fail({ code: "E0201", what: "--count is of a set", fix: "add --data FILE" });
+  }
+  if (report !== undefined && !/\.(html|json)$/.test(report)) {
+    throw fail({ code: "E0201", what: `a report is no '${report}'`, fix: "name a .html or .json file" });
+  }
+  const prepared = await prepareRun(planPath, flags);
+  const progress = startProgress("simulating");
+  if (report === undefined) {
+    const { loaded, values } = prepared;
+    const result = await simulate(loaded, values, flags.seed, progress.update).finally(progress.stop);
+    return presentRun(prepared, result, flags);
+  }
+  const { tolerance, seed } = flags;
+  const options = { ...prepared, tolerance, seed, onRound: progress.update };
+  const reported = await reportRun(options).finally(progress.stop);
+  writeReport(report, reported);
+  printReport(reported.report, report);
+  presentRun(prepared, reported.result, flags);
+}
+
+function writeReport(path: string, { report }: Reported): void {
+  const text = path.endsWith(".html") ? renderReport(report) : `${JSON.stringify(report)}\n`;
+  try {
+    writeFileSync(path, text);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw fail({ code: "E0301", what: "the report cannot be written", where: path, why });
+  }
 }

@@ -2,7 +2,7 @@
  * The three roles and both owners in one process, over links that deliver in seeded order. Everything is as in a real
  * session (handshake, shares, rounds, bytes), except that whoever runs it holds all shares.
  */
-import { runParty } from "../runtime/interpreter.js";
+import { type PartyOptions, runParty } from "../runtime/interpreter.js";
 import { loadKernels } from "../runtime/kernels/load.js";
 import { type RandomSource, seededRandom, systemRandom } from "../runtime/keys.js";
 import { LocalNetwork } from "../runtime/local-transport.js";
@@ -12,18 +12,25 @@ import { inputLayouts } from "../runtime/weight-store.js";
 import { type OwnerValues, runOwnerClients, type SessionResult } from "./owners.js";
 import type { LoadedPlan } from "./plan-file.js";
 
+/** Hears that a party has completed a step, and sees its arena. */
+export type Observe = (party: PartyName, step: number, arena: ArrayBuffer) => void;
+
 /** Runs a plan on the owners' values inside this process; `seed` makes it reproducible. */
 export async function simulate(
   loaded: LoadedPlan,
   values: OwnerValues,
   seed: number | undefined,
   onRound: (done: number, all: number) => void = () => undefined,
+  observe: Observe = () => undefined,
 ): Promise<SessionResult> {
   const network = new LocalNetwork(seed === undefined ? {} : { seed });
   const randomOf = (peer: string): RandomSource =>
     seed === undefined ? systemRandom : seededRandom(`${peer} of simulation ${seed}`);
   const parties = PARTIES.map((party) =>
-    simulateParty(party, network, loaded, randomOf(party), party === "P1" ? onRound : () => undefined),
+    simulateParty(party, network, loaded, randomOf(party), {
+      onRound: party === "P1" ? onRound : () => undefined,
+      observe: (step, arena) => observe(party, step, arena),
+    }),
   );
   const transports = { model: network.transport("model"), data: network.transport("data") };
   const owners = runOwnerClients(transports, { ...loaded, values, random: randomOf("owners") });
@@ -45,7 +52,7 @@ async function simulateParty(
   network: LocalNetwork,
   { plan, digest }: LoadedPlan,
   random: RandomSource,
-  onRound: (done: number, all: number) => void,
+  hooks: Pick<PartyOptions, "onRound" | "observe">,
 ): Promise<void> {
   await runSession(network.transport(party), {
     plan: digest,
@@ -55,7 +62,7 @@ async function simulateParty(
       public: inputLayouts(plan.steps, "public"),
     },
     random,
-    interpret: (session) => runParty({ ...session, plan, party, kernels: loadKernels().create, onRound }),
+    interpret: (session) => runParty({ ...session, plan, party, kernels: loadKernels().create, ...hooks }),
     clock: () => performance.now() / 1000,
   });
 }

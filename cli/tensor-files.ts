@@ -55,7 +55,8 @@ const NUMPY_TYPES: Readonly<Record<string, DType>> = {
   ...{ f2: "f16", f4: "f32", f8: "f64" },
 };
 
-function readNumpy(bytes: Uint8Array): ReadTensor {
+/** A NumPy array from its file's bytes; throws where they are none. */
+export function readNumpy(bytes: Uint8Array): ReadTensor {
   const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
   const { data, shape, dtype, fortranOrder } = parse(buffer);
   const ours = NUMPY_TYPES[dtype];
@@ -90,8 +91,8 @@ function toRowMajor(data: Float64Array, shape: readonly number[]): Float64Array 
 /** Nested arrays of numbers, or `{ "shape": […], "data": […] }`. */
 function readJson(text: string): ReadTensor {
   const value: unknown = JSON.parse(text);
-  const flat: number[] = [];
   if (typeof value === "object" && value !== null && "shape" in value && "data" in value) {
+    const flat: number[] = [];
     collect((value as { data: unknown }).data, [], 0, flat);
     const shape = (value as { shape: readonly number[] }).shape;
     if (!Array.isArray(shape) || !shape.every(isSize) || sizeOf(shape) !== flat.length) {
@@ -99,6 +100,12 @@ function readJson(text: string): ReadTensor {
     }
     return { shape, data: Float64Array.from(flat), dtype: undefined };
   }
+  return tensorOfArrays(value);
+}
+
+/** The tensor of a nested array of numbers; throws where it is ragged, or holds something else. */
+export function tensorOfArrays(value: unknown): ReadTensor {
+  const flat: number[] = [];
   const shape: number[] = [];
   collect(value, shape, 0, flat);
   return { shape, data: Float64Array.from(flat), dtype: undefined };

@@ -1,5 +1,5 @@
-/** The weights of a model file, for the owner's program of a plan. */
-import { importModel } from "../compiler/import.js";
+/** The model that a plan was compiled from: its weights for the owner's program, its graph to compare with. */
+import { type ImportedModel, importModel } from "../compiler/import.js";
 import { fail } from "../ir/diagnostics.js";
 import type { Plan } from "../ir/plan/types.js";
 import type { WeightStore } from "../ir/tensor/index.js";
@@ -9,7 +9,12 @@ import type { ModelFiles } from "./plan-file.js";
  * Opens the weights of the model that a plan was compiled from, at the plan's shapes. E0801 where the model lacks a
  * weight that the plan's owner program reads, or has it in another shape: then it is another model.
  */
-export async function openWeights({ model: path, weights }: ModelFiles, plan: Plan): Promise<WeightStore> {
+export async function openWeights(files: ModelFiles, plan: Plan): Promise<WeightStore> {
+  return (await openModel(files, plan)).weights;
+}
+
+/** The same with the model's graph. */
+export async function openModel({ model: path, weights }: ModelFiles, plan: Plan): Promise<ImportedModel> {
   const model = await importModel(path, {
     dims: {},
     shapes: plan.shapes,
@@ -31,7 +36,7 @@ export async function openWeights({ model: path, weights }: ModelFiles, plan: Pl
       throw fail({ code: "E0801", what, where: path, why, fix: "give the model that the plan was compiled from" });
     }
   }
-  return model.weights;
+  return model;
 }
 
 /** JAX: which arguments were weights when the plan was made. Those that the plan does not read do not matter. */

@@ -138,7 +138,7 @@ function isIntegral(node: Placed["data"]["nodes"][number]): boolean {
  * The graph with only the outputs to reveal. `token` is not an output of the model: it is the argmax of its logits at
  * the last position, so that nobody learns the logits.
  */
-function withOutputs(graph: Graph<TensorType>, reveal: readonly string[] | undefined): Graph<TensorType> {
+export function withOutputs(graph: Graph<TensorType>, reveal: readonly string[] | undefined): Graph<TensorType> {
   if (reveal === undefined) {
     return graph;
   }

@@ -36,12 +36,12 @@ ${parts.join("\n")}
 `;
 }
 
-function section(title: string, about: string, ...body: readonly string[]): string {
+export function section(title: string, about: string, ...body: readonly string[]): string {
   const note = about === "" ? "" : muted(about);
   return element("section", {}, element("h2", {}, title), note, ...body);
 }
 
-function muted(text: string): string {
+export function muted(text: string): string {
   return element("p", { class: "muted" }, escapeHtml(text));
 }
 

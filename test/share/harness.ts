@@ -3,18 +3,10 @@
  * every value in a place of its own, stream positions one after the other. Used by the law tests.
  */
 import { randomBytes } from "node:crypto";
+import { valueFrom } from "../../cli/report/roles.js";
 import { definitionOf, type Graph, type Node } from "../../ir/graph.js";
 import type { Plan, Step } from "../../ir/plan/types.js";
-import {
-  componentBytes,
-  elementBytes,
-  type HotType,
-  placeBytes,
-  SHARE,
-  type ShareType,
-  type ShareValue,
-  type WordType,
-} from "../../ir/share/index.js";
+import { placeBytes, SHARE, type ShareType, type ShareValue, type WordType } from "../../ir/share/index.js";
 import { packedBytes } from "../../ir/share/rules.js";
 import { cosineQuarter, negativePowers } from "../../ir/share/tables.js";
 import { sizeOf } from "../../ir/tensor/value.js";
@@ -214,66 +206,13 @@ export async function runPlan(plan: Plan, values: Values, options: RunOptions = 
   return {
     reports: { P0, P1, P2 },
     arenas,
-    valueOf: (step) => reconstruct(plan.steps[step], arenas),
+    valueOf: (step) => valueFrom(plan.steps[step], arenas),
     close: () => {
       for (const kernels of open) {
         kernels.close();
       }
     },
   };
-}
-
-/** The component of a value in a party's arena, an element a word (hot: the whole element as one number). */
-function component(step: Step, arena: ArrayBuffer, party: "P0" | "P12", which: number): bigint[] {
-  const count = sizeOf(step.type.shape);
-  const size = elementBytes(step.type);
-  // A value without elements has no place.
-  const start = Math.max(0, step.places[party]) + which * componentBytes(step.type);
-  if (size === 8) {
-    return Array.from(new BigUint64Array(arena, start, count));
-  }
-  return Array.from({ length: count }, (_, i) => {
-    const bytes = new Uint8Array(arena, start + i * size, size);
-    return bytes.reduceRight((word, byte) => (word << 8n) | BigInt(byte), 0n);
-  });
-}
-
-/** Which bit is set in a one-hot vector; throws where it is not one-hot. */
-function hotDigit(vector: bigint, { width }: HotType): bigint {
-  for (let digit = 0n; digit < 2n ** BigInt(width); digit++) {
-    if (vector === 1n << digit) {
-      return digit;
-    }
-  }
-  throw new Error(`0x${vector.toString(16)} is not one-hot`);
-}
-
-/** Puts a value together, and checks that both evaluators hold the same m and P0 the same masks as they. */
-function reconstruct(step: Step, arenas: Record<PartyName, ArrayBuffer>): ShareValue {
-  const { type } = step;
-  const [one, two] = [component(step, arenas.P1, "P12", 0), component(step, arenas.P2, "P12", 0)];
-  const ring = "ring" in type ? type.ring : 1;
-  const low = (words: readonly bigint[]) => BigUint64Array.from(words, (word) => BigInt.asUintN(ring, word));
-  switch (type.kind) {
-    case "additive":
-      return { type, value: low(one.map((word, i) => word + two[i])) };
-    case "bits":
-      return { type, value: low(one.map((bit, i) => bit ^ two[i])) };
-    case "hot":
-      return { type, value: BigUint64Array.from(one, (vector, i) => hotDigit(vector ^ two[i], type)) };
-  }
-  const halves = [component(step, arenas.P1, "P12", 1), component(step, arenas.P2, "P12", 1)];
-  const dealt = [0, 1].map((which) => component(step, arenas.P0, "P0", which));
-  const same = (a: readonly bigint[], b: readonly bigint[]) => {
-    const other = low(b);
-    return low(a).every((word, i) => word === other[i]);
-  };
-  if (!same(one, two) || !same(halves[0], dealt[0]) || !same(halves[1], dealt[1])) {
-    throw new Error(`the parties hold different components of ${step.op}`);
-  }
-  const bits = type.kind === "maskedBits";
-  const mask = low(dealt[0].map((word, i) => (bits ? word ^ dealt[1][i] : word + dealt[1][i])));
-  return { type, mask, value: low(one.map((word, i) => (bits ? word ^ mask[i] : word - mask[i]))) };
 }
 
 /** Frames by link. */

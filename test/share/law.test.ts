@@ -4,13 +4,14 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { definitionOf } from "../../ir/graph.js";
-import { SHARE, SHARE_OPS, type ShareOpName, type WordType } from "../../ir/share/index.js";
+import type { Step } from "../../ir/plan/types.js";
+import { SHARE_OPS, type ShareOpName, type ShareValue } from "../../ir/share/index.js";
 import { loadKernels } from "../../runtime/kernels/load.js";
 import { createPortableKernels } from "../../runtime/kernels/portable.js";
 import { seededNumbers } from "../../runtime/local-transport.js";
 import type { PartyName } from "../../runtime/transport.js";
 import { costOf, depthsOf, planOf, runPlan, type Values } from "./harness.js";
+import { errorOf, evaluate } from "./meaning.js";
 import { programOf } from "./programs.js";
 
 const RUNS = 25;
@@ -30,13 +31,11 @@ function randomWords(random: () => number): Values {
     });
 }
 
-/** Largest distance of two values modulo 2^ring. */
-function distance(a: BigUint64Array, b: BigUint64Array, ring: number): bigint {
-  return a.reduce((most, word, i) => {
-    const gap = BigInt.asIntN(ring, word - b[i]);
-    const size = gap < 0n ? -gap : gap;
-    return size > most ? size : most;
-  }, 0n);
+/** What was shared: the words that the test chose, in the input's ring. */
+function inputOf({ attributes, type }: Step, { value }: ShareValue, known: Values): ShareValue {
+  const bits = "ring" in type ? type.ring : 64;
+  const words = known(attributes.name as string, value.length);
+  return { type, value: words.map((word) => BigInt.asUintN(bits, word)) };
 }
 
 async function check(op: ShareOpName, seed: number): Promise<void> {
@@ -54,18 +53,10 @@ async function check(op: ShareOpName, seed: number): Promise<void> {
   for (const [index, step] of plan.steps.entries()) {
     const args = step.args.map(outcome.valueOf);
     const result = outcome.valueOf(index);
-    const definition = definitionOf(SHARE, step.op);
-    const types = args.map((argument) => argument.type);
-    const bits = "ring" in step.type ? step.type.ring : 64;
-    const expected =
-      step.op === "input"
-        ? known(step.attributes.name as string, result.value.length).map((word) => BigInt.asUintN(bits, word))
-        : definition.evaluate(args, step.attributes, step.type, (count) => new BigUint64Array(count)).value;
-    expect(result.value.length).toBe(expected.length);
-    const error = distance(result.value, expected, bits);
-    expect(Number(error), `${step.op} differs`).toBeLessThanOrEqual(
-      ulpOf(step.op as ShareOpName, types, step.attributes, step.type, args),
+    const { error, allowed } = errorOf(step, args, result, (given, values) =>
+      given.op === "input" ? inputOf(given, result, known) : evaluate(given, values),
     );
+    expect(error, `${step.op} differs`).toBeLessThanOrEqual(allowed);
   }
   outcome.close();
   const costs = graph.nodes.map(costOf);
@@ -76,26 +67,6 @@ async function check(op: ShareOpName, seed: number): Promise<void> {
   expect(P1.sent).toEqual({ ...evaluator, P1: 0, P2: total((cost) => cost.online) });
   expect(P2.sent).toEqual({ ...evaluator, P1: total((cost) => cost.online), P2: 0 });
   expect([P1.rounds, P2.rounds]).toEqual(Array(2).fill(Math.max(...depthsOf(graph).values())));
-}
-
-/** The declared error; that of a product with a second factor is in units of the series, times that factor. */
-function ulpOf(
-  op: ShareOpName,
-  types: Parameters<(typeof SHARE_OPS)[ShareOpName]["ulp"]>[0],
-  attributes: Parameters<(typeof SHARE_OPS)[ShareOpName]["ulp"]>[1],
-  type: Parameters<(typeof SHARE_OPS)[ShareOpName]["ulp"]>[2],
-  args: readonly { readonly value: BigUint64Array }[],
-): number {
-  const ulp = SHARE_OPS[op].ulp(types, attributes, type);
-  if (op !== "seriesTimes") {
-    return ulp;
-  }
-  const { ring } = types[1] as WordType;
-  const largest = args[1].value.reduce((most, word) => {
-    const size = Math.abs(Number(BigInt.asIntN(ring, word)));
-    return Math.max(most, size);
-  }, 1);
-  return ulp * largest;
 }
 
 describe("the three roles equal the meaning, and cost what they say", () => {

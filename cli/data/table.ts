@@ -1,0 +1,85 @@
+/** Data sets as tables: TSV, CSV (RFC 4180), JSON and JSON lines, as named columns of equal length. */
+
+/** Columns in the order of the file; cells are text (TSV, CSV) or what JSON says. */
+export type Table = ReadonlyMap<string, readonly unknown[]>;
+
+/** Tab-separated: the first line names the columns; no quoting, as data sets of sentences have it. */
+export function parseTsv(text: string): Table {
+  return tableOf(linesOf(text).map((line) => line.split("\t")));
+}
+
+/** Comma-separated, the first line names the columns; quoted cells may hold commas, quotes (doubled) and line ends. */
+export function parseCsv(text: string): Table {
+  const rows: string[][] = [[]];
+  const cell = /("(?:[^"]|"")*"|[^",\r\n]*)(,|\r?\n|$)/y;
+  while (cell.lastIndex < text.length) {
+    const at = cell.lastIndex;
+    const match = cell.exec(text);
+    if (match === null) {
+      throw new Error(`line ${text.slice(0, at).split("\n").length}: a quote inside a cell that is not quoted`);
+    }
+    const [, content, end] = match;
+    rows.at(-1)!.push(content.startsWith('"') ? content.slice(1, -1).replaceAll('""', '"') : content);
+    if (end !== "," && cell.lastIndex < text.length) {
+      rows.push([]);
+    } else if (end === "," && cell.lastIndex === text.length) {
+      rows.at(-1)!.push("");
+    }
+  }
+  return tableOf(rows.filter((row) => row.length > 1 || row[0] !== ""));
+}
+
+/** An object a line. */
+export function parseJsonLines(text: string): Table {
+  return tableOfObjects(linesOf(text).map((line) => JSON.parse(line) as unknown));
+}
+
+/** A list of objects, or an object of lists. */
+export function parseJsonTable(text: string): Table {
+  const value: unknown = JSON.parse(text);
+  if (Array.isArray(value)) {
+    return tableOfObjects(value);
+  }
+  if (typeof value !== "object" || value === null || !Object.values(value).every(Array.isArray)) {
+    throw new Error("it is neither a list of objects nor an object of lists");
+  }
+  return checked(new Map(Object.entries(value as Record<string, unknown[]>)));
+}
+
+function linesOf(text: string): readonly string[] {
+  return text.split(/\r?\n/).filter((line) => line !== "");
+}
+
+function tableOf([names, ...rows]: readonly (readonly string[])[]): Table {
+  const bad = rows.findIndex((row) => row.length !== names.length);
+  if (bad >= 0) {
+    throw new Error(`row ${bad + 1} has ${rows[bad].length} cells, the first line names ${names.length} columns`);
+  }
+  return new Map(names.map((name, i) => [name.trim(), rows.map((row) => row[i])]));
+}
+
+function tableOfObjects(rows: readonly unknown[]): Table {
+  const isObject = (row: unknown): row is Record<string, unknown> =>
+    typeof row === "object" && row !== null && !Array.isArray(row);
+  if (!rows.every(isObject)) {
+    throw new Error(`example ${rows.findIndex((row) => !isObject(row)) + 1} is no object`);
+  }
+  const names = Object.keys(rows[0] ?? {});
+  return new Map(
+    names.map((name) => {
+      const bad = rows.findIndex((row) => !Object.hasOwn(row, name));
+      if (bad >= 0) {
+        throw new Error(`example ${bad + 1} has no '${name}'`);
+      }
+      return [name, rows.map((row) => row[name])];
+    }),
+  );
+}
+
+function checked(table: Table): Table {
+  const lengths = new Set([...table.values()].map((column) => column.length));
+  if (lengths.size > 1) {
+    throw new Error(`its lists have different lengths: ${[...lengths].join(", ")}`);
+  }
+  return table;
+}

@@ -1,0 +1,194 @@
+/** Labelled sets: the forms that are read, what is refused and with which words, and what a set is summed up to. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { deflateRawSync } from "node:zlib";
+import { dump } from "npyjs";
+import { afterAll, describe, expect, it } from "vitest";
+import { scoresOf } from "../../cli/data/evaluation.js";
+import { type Examples, readExamples } from "../../cli/data/examples.js";
+import { readNpz } from "../../cli/data/npz.js";
+import { shareOf, summarise } from "../../cli/data/summary.js";
+import { parseCsv, parseTsv } from "../../cli/data/table.js";
+import { PumacError } from "../../ir/diagnostics.js";
+import type { Plan } from "../../ir/plan/types.js";
+import type { TensorType } from "../../ir/tensor/value.js";
+
+const TOKENIZER = join(import.meta.dirname, "..", "..", "models", "bert-sst2", "tokenizer.json");
+const folder = mkdtempSync(join(tmpdir(), "pumac-data-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const TEXT_INPUTS = new Map<string, TensorType>([
+  ["input_ids", { dtype: "i64", shape: [2, 8] }],
+  ["attention_mask", { dtype: "i64", shape: [2, 8] }],
+]);
+const NUMBER_INPUTS = new Map<string, TensorType>([["x", { dtype: "f32", shape: [1, 3] }]]);
+
+function read(name: string, content: string | Uint8Array, inputs = TEXT_INPUTS, tokenizer = true): Examples {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return readExamples(path, tokenizer ? TOKENIZER : undefined, inputs);
+}
+
+/** The code and text of what a call throws. */
+function problem(call: () => unknown): string {
+  try {
+    call();
+  } catch (error) {
+    if (error instanceof PumacError) {
+      return error.diagnostics.map(({ code, what, why }) => `${code} ${what}${why === undefined ? "" : `: ${why}`}`)[0];
+    }
+    throw error;
+  }
+  return "";
+}
+
+/** A zip archive of stored or deflated files. */
+function zip(files: readonly { readonly name: string; readonly bytes: Uint8Array; readonly deflated: boolean }[]) {
+  const parts: Buffer[] = [];
+  const directory: Buffer[] = [];
+  let at = 0;
+  for (const { name, bytes, deflated } of files) {
+    const body = Buffer.from(deflated ? deflateRawSync(bytes) : bytes);
+    const local = Buffer.alloc(30);
+    local.writeUInt32LE(0x04034b50);
+    local.writeUInt16LE(name.length, 26);
+    const entry = Buffer.alloc(46);
+    entry.writeUInt32LE(0x02014b50);
+    entry.writeUInt16LE(deflated ? 8 : 0, 10);
+    entry.writeUInt32LE(body.length, 20);
+    entry.writeUInt32LE(bytes.length, 24);
+    entry.writeUInt16LE(name.length, 28);
+    entry.writeUInt32LE(at, 42);
+    parts.push(local, Buffer.from(name), body);
+    directory.push(entry, Buffer.from(name));
+    at += local.length + name.length + body.length;
+  }
+  const end = Buffer.alloc(22);
+  end.writeUInt32LE(0x06054b50);
+  end.writeUInt16LE(files.length, 10);
+  end.writeUInt32LE(at, 16);
+  return Buffer.concat([...parts, ...directory, end]);
+}
+
+describe("a set of texts", () => {
+  const forms = {
+    "a.tsv": 'label\tsentence\n1\tgood .\n0\tbad, "very" .\n',
+    "a.csv": 'text,label\r\ngood .,1\r\n"bad, ""very"" .",0\r\n',
+    "a.jsonl": '{"content":"good .","label":1}\n{"content":"bad, \\"very\\" .","label":0}\n',
+    "a.json": '[{"review":"good .","label":1},{"review":"bad, \\"very\\" .","label":0}]',
+  };
+  it.each(Object.entries(forms))("is read from %s", (name, content) => {
+    const examples = read(name, content);
+    expect(examples).toMatchObject({ count: 2, batch: 2, labels: [1, 0] });
+    const [ids, reference] = [read("b.tsv", forms["a.tsv"]), examples].map((each) =>
+      each.inputs([1, 0]).get("input_ids"),
+    );
+    expect(ids).toEqual(reference);
+    expect([...examples.inputs([0, 1]).get("attention_mask")!.data.subarray(0, 8)]).toEqual([1, 1, 1, 1, 0, 0, 0, 0]);
+  });
+
+  it("may lack labels, or know some only", () => {
+    expect(read("c.tsv", "text\ngood\n").labels).toEqual([undefined]);
+    expect(read("d.tsv", "text\tlabel\ngood\t-1\nbad\t0\n").labels).toEqual([undefined, 0]);
+  });
+
+  it("is refused with words that help", () => {
+    expect(problem(() => read("e.tsv", "a\tb\nx\t1\n"))).toBe(
+      "E0202 the data set has no column of text: its columns are 'a', 'b'",
+    );
+    expect(problem(() => read("f.tsv", "text\tlabel\nx\n"))).toMatch(/^E0301 .*row 1 has 1 cells/);
+    expect(problem(() => read("g.tsv", "text\tlabel\nx\tgood\n"))).toBe('E0202 the label of example 1 is "good"');
+    expect(problem(() => read("h.tsv", "text\tlabel\n"))).toMatch(/^E0202/);
+    expect(problem(() => read("i.xml", "<a/>"))).toMatch(/^E0301 .*'.xml'/);
+    expect(problem(() => read("j.tsv", "text\nx\n", TEXT_INPUTS, false))).toBe("E0201 text needs a tokenizer");
+    expect(problem(() => read("k.csv", 'text,label\na"b,1\n'))).toMatch(/^E0301 .*line 2/);
+    expect(problem(() => read("l.jsonl", '{"text":"a"}\n{"label":1}\n'))).toMatch(/^E0301 .*example 2 has no 'text'/);
+  });
+});
+
+describe("a set of tensors", () => {
+  const rows = new Float32Array([1, 2, 3, 4, 5, 6]);
+  const labels = new BigInt64Array([1n, 0n]);
+  const archive = zip([
+    { name: "x.npy", bytes: new Uint8Array(dump(rows, [2, 3])), deflated: true },
+    { name: "label.npy", bytes: new Uint8Array(dump(labels, [2])), deflated: false },
+  ]);
+
+  it("is read from .npz and from JSON, an example at a time", () => {
+    for (const [name, content] of [
+      ["a.npz", archive],
+      ["x.json", '{"x":[[1,2,3],[4,5,6]],"label":[1,0]}'],
+    ] as const) {
+      const examples = read(name, content, NUMBER_INPUTS);
+      expect(examples).toMatchObject({ count: 2, batch: 1, labels: [1, 0] });
+      expect(examples.inputs([1]).get("x")).toMatchObject({ shape: [1, 3], data: Float64Array.of(4, 5, 6) });
+    }
+  });
+
+  it("fills batches, in any order", () => {
+    const inputs = new Map<string, TensorType>([["x", { dtype: "f32", shape: [2, 3] }]]);
+    const examples = read("b.npz", archive, inputs);
+    expect(examples.batch).toBe(2);
+    expect([...examples.inputs([1, 0]).get("x")!.data]).toEqual([4, 5, 6, 1, 2, 3]);
+  });
+
+  it("is refused with words that help", () => {
+    expect(problem(() => read("c.npz", archive.subarray(0, 40), NUMBER_INPUTS))).toMatch(/^E0301/);
+    const other = new Map<string, TensorType>([["y", { dtype: "f32", shape: [1, 3] }]]);
+    expect(problem(() => read("d.npz", archive, other))).toBe("E0202 the data set has no input 'y'");
+    const wide = new Map<string, TensorType>([["x", { dtype: "f32", shape: [1, 4] }]]);
+    expect(problem(() => read("e.npz", archive, wide))).toMatch(/^E0202 'x' has shape \[2,3\], needed is \[2,4\]/);
+    const wrong = '{"x":[[1,2,3]],"label":[1,0]}';
+    expect(problem(() => read("f.json", wrong, NUMBER_INPUTS))).toMatch(/^E0301 .*different lengths/);
+  });
+});
+
+describe("the parts", () => {
+  it("CSV with line ends in cells and empty ones at the end", () => {
+    expect([...parseCsv('a,b\n"x\ny",\n,z')]).toEqual([
+      ["a", ["x\ny", ""]],
+      ["b", ["", "z"]],
+    ]);
+    expect(parseTsv("a\tb\n1\t2").get("b")).toEqual(["2"]);
+  });
+
+  it("an archive whose file is compressed in a way that is not read", () => {
+    const archive = zip([{ name: "x.npy", bytes: Uint8Array.of(1, 2), deflated: false }]);
+    const entry = archive.indexOf(Buffer.from([0x50, 0x4b, 1, 2]));
+    archive.writeUInt16LE(12, entry + 10);
+    expect(() => readNpz(archive)).toThrow("compression method 12");
+  });
+
+  it("the output with a row of scores for each example", () => {
+    const plan = (reveals: readonly (readonly [string, readonly number[]])[]) =>
+      ({ reveals: reveals.map(([name, shape]) => ({ name, shape, to: "data owner" })) }) as unknown as Plan;
+    expect(
+      scoresOf(
+        plan([
+          ["hidden", [2, 8, 4]],
+          ["pooled", [2, 4]],
+          ["logits", [2, 3]],
+        ]),
+        2,
+      ),
+    ).toBe("logits");
+    expect(problem(() => scoresOf(plan([["hidden", [2, 8, 4]]]), 2))).toMatch(/^E0202 no output.*hidden \[2,8,4\]/);
+  });
+
+  it("sums up agreement, accuracy and errors", () => {
+    const scored = [
+      { place: 0, label: 0, privately: [0.875, -1], plainly: [1, -1] },
+      { place: 1, label: 0, privately: [0, -0.25], plainly: [-0.5, 0.5] },
+      { place: 2, label: undefined, privately: [2, 1], plainly: [2, 1] },
+    ];
+    const { agreement, accuracy, different, ...rest } = summarise(scored);
+    expect(rest).toEqual({ count: 3, largestError: 0.75, meanError: 0.875 / 3 });
+    expect([agreement.hits, agreement.count]).toEqual([2, 3]);
+    expect([accuracy!.privately.hits, accuracy!.plainly.hits, accuracy!.plainly.count]).toEqual([2, 1, 2]);
+    expect(different.map(({ place }) => place)).toEqual([1]);
+    const { low, high } = shareOf(8, 10);
+    expect([low, high].map((share) => share.toFixed(3))).toEqual(["0.490", "0.943"]);
+    expect(summarise([{ place: 0, label: 1, privately: [0.2], plainly: [-0.1] }]).accuracy!.privately.hits).toBe(1);
+  });
+});
