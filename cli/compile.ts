@@ -6,7 +6,7 @@ import type { ModelInputs } from "../compiler/calibrate.js";
 import { type CompileOptions, compileModel } from "../compiler/compile.js";
 import { importModel } from "../compiler/import.js";
 import { parseNetwork } from "../compiler/network.js";
-import { costReport } from "../compiler/report.js";
+import { costOf } from "../compiler/report.js";
 import { fail } from "../ir/diagnostics.js";
 import { readInputs } from "./inputs.js";
 import { savePlan } from "./plan-file.js";
@@ -82,7 +82,7 @@ async function compile(model: string, flags: CompileFlags): Promise<void> {
     model,
     ...(flags.weights === undefined ? {} : { weights: flags.weights }),
   });
-  const { cost } = costReport(plan);
+  const cost = costOf(plan);
   const { name, profile, shapes, reveals } = plan;
   if (flags.json === true) {
     const described = { path, digest, model: name, profile, shapes, reveals };

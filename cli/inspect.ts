@@ -55,8 +55,9 @@ function inspect(path: string, flags: InspectFlags): void {
     const fix = `choose ${CHOICES.join(", ")}`;
     throw fail({ code: "E0201", what: `plans are not grouped by '${flags.by}'`, fix });
   }
-  const { plan } = loadPlan(path);
-  const report = costReport(plan, flags.network === undefined ? DEFAULT_NETWORK : parseNetwork(flags.network));
+  const { plan, digest } = loadPlan(path);
+  const network = flags.network === undefined ? DEFAULT_NETWORK : parseNetwork(flags.network);
+  const report = costReport(plan, network, digest);
   if (flags.json === true) {
     printJson(report);
   } else {

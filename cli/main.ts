@@ -2,27 +2,34 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
-import { addCompile } from "./compile.js";
-import { addDoctor } from "./doctor.js";
 import { handleSignals, reportError } from "./exit.js";
-import { addExplain } from "./explain.js";
-import { addInspect } from "./inspect.js";
-import { addModel } from "./model.js";
-import { addRun } from "./run.js";
-import { addSimulate } from "./simulate.js";
+
+type AddCommand = (program: Command) => void;
+
+/** Where each command is, in the order of --help: only the one that is asked for is loaded. */
+const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
+  compile: async () => (await import("./compile.js")).addCompile,
+  inspect: async () => (await import("./inspect.js")).addInspect,
+  simulate: async () => (await import("./simulate.js")).addSimulate,
+  run: async () => (await import("./run.js")).addRun,
+  model: async () => (await import("./model.js")).addModel,
+  explain: async () => (await import("./explain.js")).addExplain,
+  doctor: async () => (await import("./doctor.js")).addDoctor,
+};
 
 function version(): string {
   const manifest = readFileSync(join(import.meta.dirname, "..", "..", "package.json"), "utf8");
   return (JSON.parse(manifest) as { version: string }).version;
 }
 
-function createProgram(): Command {
+async function createProgram(wanted: string | undefined): Promise<Command> {
   const program = new Command("pumac")
     .description("Compiles transformers to plans for secure three-party inference, says what they cost, and runs them.")
     .version(version())
     .exitOverride()
     .configureOutput({ outputError: () => undefined });
-  for (const add of [addCompile, addInspect, addSimulate, addRun, addModel, addExplain, addDoctor]) {
+  const names = wanted !== undefined && Object.hasOwn(COMMANDS, wanted) ? [wanted] : Object.keys(COMMANDS);
+  for (const add of await Promise.all(names.map((name) => COMMANDS[name]()))) {
     add(program);
   }
   return program;
@@ -30,7 +37,7 @@ function createProgram(): Command {
 
 handleSignals();
 try {
-  await createProgram().parseAsync();
+  await (await createProgram(process.argv[2])).parseAsync();
   process.exit(0);
 } catch (error) {
   process.exit(reportError(error));

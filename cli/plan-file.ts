@@ -6,7 +6,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { fail } from "../ir/diagnostics.js";
-import { decodePlan, encodePlan, planDigest } from "../ir/plan/codec.js";
+import { decodePlan, digestIn, encodePlan } from "../ir/plan/codec.js";
 import type { Plan } from "../ir/plan/types.js";
 import { readBytes } from "./tensor-files.js";
 
@@ -18,8 +18,8 @@ export interface LoadedPlan {
 
 /** Reads and checks a plan; E0301 where there is no such file, E0303 where it is no sound plan of this version. */
 export function loadPlan(path: string): LoadedPlan {
-  const plan = decodePlan(readBytes(path), path);
-  return { plan, digest: planDigest(plan) };
+  const file = readBytes(path);
+  return { plan: decodePlan(file, path), digest: digestIn(file) };
 }
 
 /** The files of a model: its program, and its weights where they are in another file (JAX). */
@@ -36,10 +36,11 @@ interface SourceNote extends ModelFiles {
 
 /** Writes a plan, and beside it where its model is. */
 export function savePlan(path: string, plan: Plan, files: ModelFiles): LoadedPlan {
-  const digest = planDigest(plan);
+  const file = encodePlan(plan);
+  const digest = digestIn(file);
   const note: SourceNote = { ...mapFiles(files, (file) => relative(dirname(resolve(path)), resolve(file))), digest };
   try {
-    writeFileSync(path, encodePlan(plan));
+    writeFileSync(path, file);
     writeFileSync(noteOf(path), `${JSON.stringify(note)}\n`);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);

@@ -4,7 +4,7 @@
  */
 import type { Command } from "commander";
 import type { ImportedModel } from "../compiler/import.js";
-import { costReport } from "../compiler/report.js";
+import { costOf } from "../compiler/report.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import { loadKernels } from "../runtime/kernels/load.js";
 import type { Measured } from "../runtime/measurement.js";
@@ -95,7 +95,7 @@ function describeValue({ data }: TensorValue): string {
 }
 
 function printCosts({ plan }: LoadedPlan, measured: Measured): void {
-  const { cost } = costReport(plan);
+  const cost = costOf(plan);
   const row = (what: string, is: string, predicted: string): string =>
     `${what.padEnd(22)}${is.padStart(14)}${predicted.padStart(14)}`;
   const bytes = (what: "online" | "offline" | "total" | "input"): string =>

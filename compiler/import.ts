@@ -1,7 +1,6 @@
-/** Which front end reads a model file. */
+/** Which front end reads a model file. Only that one is loaded. */
 import { fail } from "../ir/diagnostics.js";
-import { importJax } from "./jax/index.js";
-import { type ImportedModel, importOnnx } from "./onnx/index.js";
+import type { ImportedModel } from "./onnx/index.js";
 import { SafetensorsFile } from "./safetensors.js";
 
 export interface ModelSources {
@@ -21,9 +20,11 @@ const JAX_ENDINGS = [".mlir", ".pb", ".stablehlo", ".mlirbc", ".bin", ".hlo"];
 export async function importModel(path: string, sources: ModelSources): Promise<ImportedModel> {
   const { dims, shapes, weightArguments, weightsFile } = sources;
   if (path.endsWith(".onnx")) {
+    const { importOnnx } = await import("./onnx/index.js");
     return importOnnx(path, { dims, shapes });
   }
   if (JAX_ENDINGS.some((ending) => path.endsWith(ending))) {
+    const { importJax } = await import("./jax/index.js");
     return importJax(path, {
       ...(weightArguments === undefined || weightArguments.length === 0 ? {} : { weightArguments }),
       ...(weightsFile === undefined ? {} : { weights: SafetensorsFile.open(weightsFile) }),

@@ -91,8 +91,45 @@ export interface CostedStep {
 /** Two seeds go to P0, one to each of P1 and P2, from every owner that shares anything. */
 const SEED_BYTES = 16;
 
-export function costReport(plan: Plan, network: Network | undefined = undefined): CostReport {
+/** The exact cost, and an estimate of the time on a network. */
+export function costOf(plan: Plan, network: Network | undefined = undefined): CostReport["cost"] {
+  return sumOf(plan, costedSteps(plan), network);
+}
+
+/** The whole document; `digest` is the plan's, for those who know it already. */
+export function costReport(
+  plan: Plan,
+  network: Network | undefined = undefined,
+  digest = planDigest(plan),
+): CostReport {
   const steps = costedSteps(plan);
+  const by = (keyOf: (step: CostedStep) => string) =>
+    groupBy(steps, keyOf).map(({ online, offline, total, ...line }) => ({
+      ...line,
+      bytes: { online, offline, total },
+    }));
+  return {
+    schema: "pumac.inspect/1",
+    plan: {
+      digest,
+      model: plan.name,
+      profile: plan.profile,
+      shapes: plan.shapes,
+      reveals: plan.reveals.map(({ name, to }) => ({ value: name, to })),
+    },
+    cost: sumOf(plan, steps, network),
+    nodes: by(GROUPS.node),
+    layers: by(GROUPS.layer),
+    ops: by(GROUPS.op),
+    shares: by(GROUPS.share),
+    perRound: by(GROUPS.round),
+    rings: by(GROUPS.ring),
+    formulas: plan.formulas,
+    papers: papersOf(plan.steps),
+  };
+}
+
+function sumOf(plan: Plan, steps: readonly CostedStep[], network: Network | undefined): CostReport["cost"] {
   const total = (pick: (cost: ShareCost) => number) => steps.reduce((sum, { cost }) => sum + pick(cost), 0);
   const online = total((cost) => cost.online);
   const offline = total((cost) => cost.offline);
@@ -117,30 +154,7 @@ export function costReport(plan: Plan, network: Network | undefined = undefined)
     macs,
     memory: { P0: plan.arena.P0, P1: plan.arena.P12, P2: plan.arena.P12 },
   };
-  const by = (keyOf: (step: CostedStep) => string) =>
-    groupBy(steps, keyOf).map(({ online, offline, total, ...line }) => ({
-      ...line,
-      bytes: { online, offline, total },
-    }));
-  return {
-    schema: "pumac.inspect/1",
-    plan: {
-      digest: planDigest(plan),
-      model: plan.name,
-      profile: plan.profile,
-      shapes: plan.shapes,
-      reveals: plan.reveals.map(({ name, to }) => ({ value: name, to })),
-    },
-    cost: { ...cost, seconds: estimateSeconds(cost, network) },
-    nodes: by(GROUPS.node),
-    layers: by(GROUPS.layer),
-    ops: by(GROUPS.op),
-    shares: by(GROUPS.share),
-    perRound: by(GROUPS.round),
-    rings: by(GROUPS.ring),
-    formulas: plan.formulas,
-    papers: papersOf(plan.steps),
-  };
+  return { ...cost, seconds: estimateSeconds(cost, network) };
 }
 
 export function costedSteps(plan: Plan): readonly CostedStep[] {

@@ -5,7 +5,6 @@
 import { X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import { type SecureContextOptions, TLSSocket, type TlsOptions } from "node:tls";
-import { generate } from "selfsigned";
 import { fail } from "../ir/diagnostics.js";
 import type { PeerName } from "./transport.js";
 
@@ -24,6 +23,8 @@ export async function createIdentities(
   names: readonly PeerName[],
   days: number,
 ): Promise<ReadonlyMap<PeerName, Identity>> {
+  // Loaded here, because few sessions make certificates and it takes longer to load than the rest of the runtime.
+  const { generate } = await import("selfsigned");
   const options = {
     keyType: "ec",
     curve: "P-256",

@@ -96,6 +96,11 @@ export function encodePlan(plan: Plan): Uint8Array {
   return Buffer.concat([header, body]);
 }
 
+/** The plan's digest as a plan file holds it: of a file that `encodePlan` made or `decodePlan` has read. */
+export function digestIn(file: Uint8Array): string {
+  return Buffer.from(file.subarray(HEADER_BYTES - 32, HEADER_BYTES)).toString("hex");
+}
+
 /** Reads and checks a plan. E0303 for anything that is not a sound plan of this version; `where` names the file. */
 export function decodePlan(bytes: Uint8Array, where = "plan"): Plan {
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
