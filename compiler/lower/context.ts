@@ -11,6 +11,7 @@ import { Builder, type Graph, type Node } from "../../ir/graph.js";
 import { SHARE } from "../../ir/share/index.js";
 import type { ShareType } from "../../ir/share/types.js";
 import type { TensorType, TensorValue } from "../../ir/tensor/value.js";
+import type { FourierSeries } from "./fourier.js";
 
 export type ShareNode = Node<ShareType>;
 export type TensorNode = Node<TensorType>;
@@ -44,6 +45,7 @@ export class Lowering {
   private readonly values = new Map<TensorNode, ShareNode>();
   private readonly conversions = new Map<ShareNode, Map<string, ShareNode>>();
   private readonly inputs = new Map<string, ShareNode>();
+  private readonly fits = new Map<string, FourierSeries>();
   private readonly deferred = new Map<TensorNode, () => ShareNode>();
   private origin = "";
 
@@ -75,6 +77,13 @@ export class Lowering {
       throw new Error(`no range for ${node.op} '${node.origin}'`);
     }
     return Math.max(Math.abs(range[0]), Math.abs(range[1]));
+  }
+
+  /** The series of this name, fitted once: the layers of a model ask for the same ones. */
+  fitted(name: string, fit: () => FourierSeries): FourierSeries {
+    const series = this.fits.get(name) ?? fit();
+    this.fits.set(name, series);
+    return series;
   }
 
   /** A value that is only computed if somebody asks for it. */

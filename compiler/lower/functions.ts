@@ -109,7 +109,7 @@ export function lowerLogarithmPlusOne(lowering: Lowering, node: TensorNode): Sha
 /** ln x = ln start + ln(x / start) on every bucket; masked. */
 export function logarithmOf(lowering: Lowering, x: ShareNode, range: Interval): ShareNode {
   const value = onBuckets(lowering, x, range, (bucket) => {
-    const shape = { compute: Math.log, magnitude: 1 };
+    const shape = { name: "ln t", compute: Math.log, magnitude: 1 };
     return addReal(lowering, bucketSeries(lowering, x, bucket, shape, RELATIVE_BITS), Math.log(bucket.start));
   });
   return lowering.bounded(value, Math.max(1, Math.abs(Math.log(range.low)), Math.abs(Math.log(range.high))));

@@ -39,6 +39,8 @@ export interface Bucket {
 
 /** A function on a bucket: magnitude·compute(x / start). `weight` makes its fit relative. */
 export interface BucketFunction {
+  /** Names `compute` and `weight`: where it is equal, so are they, and a fit on the same window is not made again. */
+  readonly name: string;
   readonly compute: (t: number) => number;
   readonly weight?: (t: number) => number;
   readonly magnitude: number;
@@ -59,7 +61,8 @@ export function power(
   const compute = (t: number) => t ** exponent;
   const sum = onBuckets(lowering, x, range, (bucket) => {
     const magnitude = scale * bucket.start ** exponent;
-    const relative = { compute, weight: (t: number) => t ** -exponent, magnitude };
+    const weight = (t: number) => t ** -exponent;
+    const relative = { name: `t^${exponent}`, compute, weight, magnitude };
     return bucketSeries(lowering, x, bucket, relative, fraction);
   });
   const ends = exponentsOf(range).map((end) => 2 ** (exponent * end));
@@ -155,10 +158,12 @@ export function bucketSeries(
   lowering: Lowering,
   x: ShareNode,
   bucket: Bucket,
-  { compute, weight, magnitude }: BucketFunction,
+  { name, compute, weight, magnitude }: BucketFunction,
   fraction: number,
 ): ShareNode {
-  const series = fitFourier(compute, bucket.window, 8, HARMONICS, "none", 1e-11, weight);
+  const series = lowering.fitted(`${name} on ${bucket.window}`, () =>
+    fitFourier(compute, bucket.window, 8, HARMONICS, "none", 1e-11, weight),
+  );
   const angle = lowering.atFraction(x, ANGLE_BITS - bucket.periodExponent);
   // The tables hold numbers near 1; the power of two that makes them so goes into the label.
   const shift = Math.round(Math.log2(magnitude));
