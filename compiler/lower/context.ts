@@ -80,8 +80,8 @@ export class Lowering {
   }
 
   /** The series of this name, fitted once: the layers of a model ask for the same ones. */
-  fitted(name: string, fit: () => FourierSeries): FourierSeries {
-    const series = this.fits.get(name) ?? fit();
+  fitted(name: string, compute: () => FourierSeries): FourierSeries {
+    const series = this.fits.get(name) ?? compute();
     this.fits.set(name, series);
     return series;
   }
