@@ -9,7 +9,7 @@ import type { Binding, Plan } from "../ir/plan/types.js";
 import { SHARE, type ShareType } from "../ir/share/index.js";
 import type { WeightStore } from "../ir/tensor/index.js";
 import { TENSOR } from "../ir/tensor/index.js";
-import { isFloat, type TensorType } from "../ir/tensor/value.js";
+import { isFloat, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 import { print } from "../ir/text.js";
 import { verify } from "../ir/verify.js";
 import { levels } from "../passes/levels.js";
@@ -26,10 +26,14 @@ export interface CompileOptions {
   /** Values of symbolic dimensions, and whole shapes of inputs. */
   readonly dims?: Readonly<Record<string, number>>;
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
+  /** Inputs whose value is known and public (ONNX): they become constants of the plan. */
+  readonly values?: Readonly<Record<string, TensorValue>>;
   readonly profile?: Plan["profile"];
   /** Inputs that are secret or public against the default (masks, token types and positions are public). */
   readonly secret?: readonly string[];
   readonly public?: readonly string[];
+  /** Secret inputs that are shared as they are given: the data owner computes nothing of them in the clear. */
+  readonly shared?: readonly string[];
   /** Names of the outputs to reveal; all if absent. */
   readonly reveal?: readonly string[];
   /** JAX: arguments that are weights, and a safetensors file with their values. */
@@ -60,11 +64,12 @@ export async function compileModel(path: string, options: CompileOptions = {}): 
   const model = await importModel(path, { ...options, dims: options.dims ?? {}, shapes: options.shapes ?? {} });
   const isPublic = (input: string, isMask: boolean) =>
     (options.public ?? []).includes(input) ||
-    (isPublicByName(input, isMask) && !(options.secret ?? []).includes(input));
+    (isPublicByName(input, isMask) && ![...(options.secret ?? []), ...(options.shared ?? [])].includes(input));
   const program = depthFirst(model.graph);
   const graph = withOutputs(program, options.reveal);
   const dump = options.dump === undefined ? {} : { dump: options.dump };
-  const placed = compileTensors(graph, { isPublic, profile: options.profile ?? "fourier", ...dump });
+  const isShared = (input: string) => (options.shared ?? []).includes(input);
+  const placed = compileTensors(graph, { isPublic, isShared, profile: options.profile ?? "fourier", ...dump });
   const inputOf = secretInputs(placed);
   const weights = options.weights === false ? undefined : model.weights;
   const calibration = calibrate(placed, weights, options.calibration, inputOf);

@@ -1,5 +1,6 @@
 /** Which front end reads a model file. Only that one is loaded. */
 import { fail } from "../ir/diagnostics.js";
+import type { TensorValue } from "../ir/tensor/value.js";
 import type { ImportedModel } from "./onnx/index.js";
 import { SafetensorsFile } from "./safetensors.js";
 
@@ -7,6 +8,8 @@ export interface ModelSources {
   /** Values of symbolic dimensions, and whole shapes of inputs (ONNX). */
   readonly dims: Readonly<Record<string, number>>;
   readonly shapes: Readonly<Record<string, readonly number[]>>;
+  /** Inputs whose value is known and public (ONNX): they become constants. */
+  readonly values?: Readonly<Record<string, TensorValue>>;
   /** JAX: arguments that are weights, and a file with their values. */
   readonly weightArguments?: readonly string[];
   readonly weightsFile?: string;
@@ -18,10 +21,10 @@ const JAX_ENDINGS = [".mlir", ".pb", ".stablehlo", ".mlirbc", ".bin", ".hlo"];
 
 /** Imports a model by its ending; E0301 for an unknown one. */
 export async function importModel(path: string, sources: ModelSources): Promise<ImportedModel> {
-  const { dims, shapes, weightArguments, weightsFile } = sources;
+  const { dims, shapes, values, weightArguments, weightsFile } = sources;
   if (path.endsWith(".onnx")) {
     const { importOnnx } = await import("./onnx/index.js");
-    return importOnnx(path, { dims, shapes });
+    return importOnnx(path, { dims, shapes, ...(values === undefined ? {} : { values }) });
   }
   if (JAX_ENDINGS.some((ending) => path.endsWith(ending))) {
     const { importJax } = await import("./jax/index.js");

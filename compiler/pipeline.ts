@@ -10,11 +10,14 @@ import { print } from "../ir/text.js";
 import { verify } from "../ir/verify.js";
 import { TENSOR_PASSES } from "../passes/index.js";
 import { type Placed, place } from "../passes/place.js";
+import { hasSecretMeaning } from "./lower/index.js";
 import { maskInputs } from "./masks.js";
 
 export interface PipelineOptions {
   /** Whether the model's input of this name may be known to all (default: masks, token types and positions). */
   readonly isPublic?: (input: string, isMask: boolean) => boolean;
+  /** Whether the model's input of this name is shared as it is given. */
+  readonly isShared?: (input: string) => boolean;
   /** Which formulas compute the non-linear functions; default: fourier. */
   readonly profile?: "fourier" | "puma";
   /** Called with the text of the graph after each pass that changed it, and of the programs that `place` makes. */
@@ -49,7 +52,12 @@ export function compileTensors(graph: Graph<TensorType>, options: PipelineOption
     current = next;
   });
   const masks = maskInputs(current);
-  const placed = place(current, { isPublic: (input) => isPublic(input, masks.has(input)), splitMasks: true });
+  const placed = place(current, {
+    isPublic: (input) => isPublic(input, masks.has(input)),
+    splitMasks: true,
+    hasSecretMeaning,
+    ...(options.isShared && { isShared: options.isShared }),
+  });
   const number = String(TENSOR_PASSES.length + 1).padStart(2, "0");
   for (const [name, program] of Object.entries({ secret: placed.secret, model: placed.model, data: placed.data })) {
     check(program, `pass 'place' (${name})`);

@@ -1,16 +1,18 @@
 /**
  * Chooses how the non-linear functions are computed (NUMERICS.md). Profile `fourier`: softmax to base 2, with log₂e in
  * the scores, where a later canonicalisation merges it into the scale and the owner into the query weights; profile
- * `puma`: softmax to base e. Both along the last axis. The other functions are approximated where they are lowered.
+ * `puma`: softmax to base e. Both along the last axis. Rare functions are written with common ones (`decompose.ts`);
+ * the others are approximated where they are lowered.
  */
 import { type Graph, rewrite } from "../ir/graph.js";
 import { TENSOR } from "../ir/tensor/index.js";
 import { scalar, type TensorType } from "../ir/tensor/value.js";
+import { decomposed } from "./decompose.js";
 
 export function approximate(graph: Graph<TensorType>, profile: "fourier" | "puma" = "fourier"): Graph<TensorType> {
   return rewrite(graph, TENSOR, (node, args, builder) => {
     if (node.op !== "softmax") {
-      return undefined;
+      return decomposed(node, args, builder);
     }
     const emit = (op: string, from: readonly (typeof node)[], attributes = {}) =>
       builder.emit(op, from, attributes, node.origin);

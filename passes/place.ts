@@ -21,6 +21,10 @@ type Knowledge = "constant" | Owner | "secret";
 interface PlaceOptions {
   /** Whether the model's input of this name may be known to all. */
   readonly isPublic?: (input: string) => boolean;
+  /** Whether an op can be computed on secrets; whoever lowers the secret program knows. Default: all can. */
+  readonly hasSecretMeaning?: (op: string) => boolean;
+  /** Whether the input of this name is shared as it is given: its owner computes nothing of it in the clear. */
+  readonly isShared?: (input: string) => boolean;
   /**
    * Keep masks that are partly constant (causal and padding) as an `and` in the secret program, so that whoever makes
    * the plan sees which scores nobody needs. Without it, such a mask is one input.
@@ -30,25 +34,20 @@ interface PlaceOptions {
 
 /** Cuts the graph into the owners' programs and the secret one. Throws E0403 for every op without a secret meaning. */
 export function place(graph: TensorGraph, options: PlaceOptions = {}): Placed {
-  const isPublic = options.isPublic ?? (() => false);
-  const looked = oneHotRows(graph, isPublic);
-  const knowledge = classify(looked, isPublic);
-  checkSecretOps(looked, knowledge);
+  const looked = oneHotRows(graph, options);
+  const knowledge = classify(looked, options);
+  checkSecretOps(looked, knowledge, options.hasSecretMeaning ?? (() => true));
   return new Cut(looked, knowledge, options.splitMasks ?? false).run();
 }
 
 /** What each node's value is known to. */
-function classify(graph: TensorGraph, isPublic: (input: string) => boolean): ReadonlyMap<TensorNode, Knowledge> {
+function classify(graph: TensorGraph, options: PlaceOptions): ReadonlyMap<TensorNode, Knowledge> {
   const knowledge = new Map<TensorNode, Knowledge>();
+  const ofInput = (name: string) =>
+    options.isPublic?.(name) === true ? "public" : options.isShared?.(name) === true ? "secret" : "data";
   for (const node of graph.nodes) {
     const own: Knowledge =
-      node.op === "parameter"
-        ? "model"
-        : node.op !== "input"
-          ? "constant"
-          : isPublic(node.attributes.name as string)
-            ? "public"
-            : "data";
+      node.op === "parameter" ? "model" : node.op === "input" ? ofInput(node.attributes.name as string) : "constant";
     knowledge.set(node, node.args.map((argument) => knowledge.get(argument)!).reduce(join, own));
   }
   return knowledge;
@@ -66,8 +65,8 @@ function join(a: Knowledge, b: Knowledge): Knowledge {
 }
 
 /** embedding(table, ids) = oneHot(ids) · table, where the table is the model's and the ids are the data owner's. */
-function oneHotRows(graph: TensorGraph, isPublic: (input: string) => boolean): TensorGraph {
-  const knowledge = classify(graph, isPublic);
+function oneHotRows(graph: TensorGraph, options: PlaceOptions): TensorGraph {
+  const knowledge = classify(graph, options);
   const builder = new Builder<TensorType>(TENSOR);
   const made = new Map<TensorNode, TensorNode>();
   for (const node of graph.nodes) {
@@ -85,28 +84,23 @@ function oneHotRows(graph: TensorGraph, isPublic: (input: string) => boolean): T
   return builder.finish(graph.outputs.map(({ name, node }) => ({ name, node: made.get(node)! })));
 }
 
-/** Ops that make a secret of secrets. Whether they fit fixed point is for `range` and the lowering to say. */
-const SECRET_OPS: ReadonlySet<string> = new Set([
-  ...["matmul", "add", "subtract", "multiply", "negate", "absolute", "sign", "reciprocal", "squareRoot"],
-  ...["reciprocalSquareRoot", "exponential", "exponential2", "logarithm", "sine", "cosine", "tangentHyperbolic"],
-  ...["exponentialMinusOne", "logarithmPlusOne"],
-  ...["errorFunction", "sigmoid", "relu", "gelu", "silu", "softplus", "maximum", "minimum", "clamp", "power", "divide"],
-  ...["softmax", "softmaxBase2", "logSoftmax", "layerNorm", "rmsNorm", "convolution", "select"],
-  ...["reshape", "transpose", "broadcast", "concatenate", "slice", "pad", "reverse", "gather", "triangular"],
-  ...["gatherElements", "gatherND", "scatterND", "scatterElements", "cumulativeSum"],
-  ...["reduceSum", "reduceMean", "reduceMaximum", "reduceMinimum"],
-  ...["equal", "less", "lessOrEqual", "greater", "greaterOrEqual", "and", "or", "xor", "not", "argmax", "cast"],
-]);
-
-/** Arguments that must be known in the clear even where the op has a secret meaning: indices and exponents. */
+/** Arguments that must be known in the clear even where the op has a secret meaning: indices. */
 const CLEAR_ARGUMENTS: Readonly<Record<string, readonly number[]>> = {
-  ...{ gather: [1], gatherElements: [1], gatherND: [1], scatterND: [1], scatterElements: [1], power: [1] },
+  ...{ gather: [1], gatherElements: [1], gatherND: [1], scatterND: [1], scatterElements: [1] },
 };
 
-function checkSecretOps(graph: TensorGraph, knowledge: ReadonlyMap<TensorNode, Knowledge>): void {
+/** Ops of whole numbers whose result need not be whole in real numbers. */
+const FRACTIONAL: ReadonlySet<string> = new Set(["divide", "power", "reduceMean"]);
+
+function checkSecretOps(
+  graph: TensorGraph,
+  knowledge: ReadonlyMap<TensorNode, Knowledge>,
+  hasSecretMeaning: (op: string) => boolean,
+): void {
   const diagnostics: Diagnostic[] = [];
   for (const node of graph.nodes) {
-    const why = knowledge.get(node) === "secret" ? refusal(node, knowledge) : undefined;
+    const computed = knowledge.get(node) === "secret" && node.op !== "input";
+    const why = computed ? refusal(node, knowledge, hasSecretMeaning) : undefined;
     if (why !== undefined) {
       const secrets = node.args.flatMap((argument) => (knowledge.get(argument) === "secret" ? [argument.origin] : []));
       const from = secrets.length > 0 ? ` (secret: ${secrets.join(", ")})` : "";
@@ -125,17 +119,23 @@ function checkSecretOps(graph: TensorGraph, knowledge: ReadonlyMap<TensorNode, K
   }
 }
 
-function refusal(node: TensorNode, knowledge: ReadonlyMap<TensorNode, Knowledge>): string | undefined {
-  if (!SECRET_OPS.has(node.op)) {
+function refusal(
+  node: TensorNode,
+  knowledge: ReadonlyMap<TensorNode, Knowledge>,
+  hasSecretMeaning: (op: string) => boolean,
+): string | undefined {
+  if (!hasSecretMeaning(node.op)) {
     return "the operator is supported on public values and on one owner's values only";
   }
   const inClear = (place: number) => node.args[place] === undefined || knowledge.get(node.args[place]) !== "secret";
   const places = CLEAR_ARGUMENTS[node.op] ?? [];
   if (!places.every(inClear)) {
-    return "its index or exponent is secret";
+    return "its index is secret";
   }
-  const integer = !isFloat(node.type.dtype) && node.type.dtype !== "bool" && node.op !== "argmax";
-  return integer ? `its result is ${node.type.dtype}: secret values are floats` : undefined;
+  const integer = !isFloat(node.type.dtype) && node.type.dtype !== "bool";
+  return integer && FRACTIONAL.has(node.op)
+    ? `its result is ${node.type.dtype}, which would cut off its fraction: cast it to a float before`
+    : undefined;
 }
 
 /** The cut itself: one walk from the outputs, operands first, so that the order follows the structure only. */
@@ -190,7 +190,8 @@ class Cut {
       return known;
     }
     const split = this.splitMasks && isPartlyConstantMask(node);
-    const inside = this.isSecret(node) || node.op === "constant" || this.isViewOfInput(node) || split;
+    const computed = this.isSecret(node) && node.op !== "input";
+    const inside = computed || node.op === "constant" || this.isViewOfInput(node) || split;
     const result = inside ? this.emitSecret(node) : this.bind(node);
     this.made.secret.set(node, result);
     return result;
@@ -212,7 +213,8 @@ class Cut {
   /** Makes the value an output of its owner's program and an input of the secret one. */
   private bind(node: TensorNode): TensorNode {
     const knowledge = this.knowledge.get(node)!;
-    const owner: Owner = knowledge === "model" || knowledge === "data" ? knowledge : "public";
+    const owner: Owner =
+      knowledge === "secret" ? "data" : knowledge === "model" || knowledge === "data" ? knowledge : "public";
     const program = owner === "model" ? "model" : "data";
     const name = this.unique(nameOf(node));
     this.results[program].push({ name, node: this.copy(program, node) });

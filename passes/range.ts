@@ -61,6 +61,9 @@ export function calibratedRanges(
  * and may come nearer to zero by the margin too: 1/x, ln x and √x of them have a domain.
  */
 function withMargin([low, high]: Interval): [number, number] {
+  if (low > high) {
+    return [-SMALLEST_BOUND, SMALLEST_BOUND];
+  }
   const bound = Math.max(SMALLEST_BOUND, MARGIN * Math.max(Math.abs(low), Math.abs(high)));
   if (low >= 0 && high > 0) {
     return [low / MARGIN, bound];
@@ -100,8 +103,11 @@ function observe(
 function widenRange(ranges: Map<TensorNode, [number, number]>, node: TensorNode, value: TensorValue): void {
   let [low, high] = ranges.get(node) ?? [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const x of value.data) {
-    low = x < low ? x : low;
-    high = x > high ? x : high;
+    // What is infinite (a mask's −∞, the padding of a maximum) is no number of a range.
+    if (Math.abs(x) !== Number.POSITIVE_INFINITY) {
+      low = x < low ? x : low;
+      high = x > high ? x : high;
+    }
   }
   ranges.set(node, [low, high]);
 }
@@ -198,6 +204,8 @@ function assumedBound(
     case "layerNorm":
     case "rmsNorm":
       return ASSUMED.normalised;
+    case "convolution":
+      return ASSUMED.product;
     case "matmul":
       return node.args[0].op === "input" && args[0] === 1 ? ASSUMED.embedding : ASSUMED.product;
     case "add":

@@ -47,7 +47,7 @@ export class Rings {
   private readonly isWord: Uint8Array;
   private readonly isPriced: Uint8Array;
   private readonly ranges: Int32Array;
-  /** What a value's ring is at least: its range if it is an output. */
+  /** What a value's ring is at least: its range if it is an output, or given by an owner whatever its users read. */
   private readonly least: Int32Array;
   private readonly depths: Int32Array;
   private readonly pending: Uint8Array;
@@ -85,7 +85,10 @@ export class Rings {
     this.isPriced = Uint8Array.from(nodes, (node) => (bytesOf(node, () => WORD, WORD) > 0 ? 1 : 0));
     this.ranges = Int32Array.from(nodes, (node) => (isWord(node.type) ? rangeRing(node.type, bounds.get(node)) : 0));
     const outputs = new Set(graph.outputs.map(({ node }) => node));
-    this.least = Int32Array.from(nodes, (node, i) => (outputs.has(node) ? this.ranges[i] : 1));
+    const given = (i: number) => Math.min(WORD, this.ranges[i] - 1);
+    this.least = Int32Array.from(nodes, (node, i) =>
+      outputs.has(node) ? this.ranges[i] : node.op === "input" ? given(i) : 1,
+    );
     this.known = nodes.map(() => new Map());
     this.asked = nodes.map(() => new Map());
     for (let i = nodes.length - 1; i >= 0; i--) {

@@ -5,10 +5,10 @@
 import { fail } from "../../ir/diagnostics.js";
 import { fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
 import { addReal } from "./linear.js";
-import { reshapeTo, stridesOf } from "./movement.js";
+import { broadcastTo, reshapeTo, stridesOf } from "./movement.js";
 import { atLeastZero, below } from "./thresholds.js";
 
-/** Values that fixed point cannot hold: usually a mask of −∞ or −10⁴⁰ that no pass recognised. */
+/** Values that fixed point cannot hold: usually a mask of −10⁴⁰ that no pass recognised. */
 const LARGEST_VALUE = 2 ** 24;
 
 function sameFraction(lowering: Lowering, x: TensorNode, y: TensorNode, node: TensorNode): [ShareNode, ShareNode] {
@@ -18,7 +18,7 @@ function sameFraction(lowering: Lowering, x: TensorNode, y: TensorNode, node: Te
         code: "E0404",
         what: `${node.op} with a value that has no useful bound`,
         where: node.origin,
-        why: "an infinite or huge constant, as masks use, does not fit fixed point",
+        why: "a huge constant, as masks use, does not fit fixed point",
         fix: "declare the mask --public, or export the model with a finite mask such as -100",
       });
     }
@@ -41,7 +41,7 @@ interface Difference {
 }
 
 /** The number 0 or 1 of a bit, remembered with its masked bit. */
-function truth(lowering: Lowering, bits: ShareNode): ShareNode {
+export function truth(lowering: Lowering, bits: ShareNode): ShareNode {
   const masked = bits.type.kind === "maskedBits" ? bits : lowering.emit("remaskBits", [bits]);
   const value = lowering.emit("toArithmetic", [masked], { ring: 0, fraction: 0 });
   lowering.truths.set(value, masked);
@@ -77,6 +77,17 @@ export function lowerClamp(lowering: Lowering, node: TensorNode): ShareNode {
   });
   const start = hasLow ? addReal(lowering, beyond[0], low) : lowering.additive(x, fraction);
   return hasHigh ? lowering.emit("subtract", [start, beyond.at(-1)!]) : start;
+}
+
+/** Fractional bits at which a value is compared with the border of what no longer matters. */
+const COARSE_BITS = 2;
+
+/** max(x, low) for a public low far from the values that matter, so that the comparison is a coarse one; masked. */
+export function atLeast(lowering: Lowering, x: ShareNode, bound: number, low: number): ShareNode {
+  const above = lowering.bounded(addReal(lowering, x, -low), bound + Math.abs(low));
+  const reached = atLeastZero(lowering, above, bound + Math.abs(low), COARSE_BITS);
+  const kept = addReal(lowering, lowering.emit("timesBit", [reached, above]), low);
+  return lowering.atFraction(lowering.bounded(kept, bound), fractionOf(x));
 }
 
 /** sign x = 1 − [x < 0] − [x < smallest]: both from one dealing. */
@@ -154,6 +165,13 @@ export function lowerNot(lowering: Lowering, node: TensorNode): ShareNode {
     : truth(lowering, lowering.emit("complement", [bit]));
 }
 
+/** isNaN and isInfinite: a number in fixed point is neither. */
+export function lowerNever(lowering: Lowering, node: TensorNode): ShareNode {
+  const value = { dtype: "i64", shape: [], data: Float64Array.of(0) } as const;
+  const zero = lowering.emit("constant", [], { value, ring: 0, fraction: 0 });
+  return broadcastTo(lowering, zero, node.type.shape);
+}
+
 /** condition ? x : y = y + condition·(x − y). */
 export function lowerSelect(lowering: Lowering, node: TensorNode): ShareNode {
   const [conditionNode, x, y] = node.args;
@@ -220,6 +238,15 @@ export function lowerReduceMaximum(lowering: Lowering, node: TensorNode): ShareN
   const x = lowering.masked(node.args[0]);
   const axes = node.attributes.axes as readonly number[];
   const shape = shapeOf(x);
+  if (shape.includes(0)) {
+    throw fail({
+      code: "E0402",
+      what: `${node.op} of no elements`,
+      where: node.origin,
+      why: "it is infinite, which fixed point does not hold",
+      fix: "give the model inputs without an empty axis",
+    });
+  }
   const kept = shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
   const strides = stridesOf(shape);
   const order = [...kept, ...axes];

@@ -3,13 +3,13 @@
  * one's error). Functions of a positive value are selected among series by the value's magnitude (`power.ts`); e^x is
  * one split; sine and cosine are what a split computes by itself, on any range.
  */
-import { fail } from "../../ir/diagnostics.js";
 import { type Piecewise, piecewise } from "./activation.js";
+import { atLeast } from "./comparison.js";
 import { constantOf, encodedScalar, fractionOf, type Lowering, type ShareNode, type TensorNode } from "./context.js";
 import { checkPositive, type Interval, intervalOf, positiveInterval } from "./interval.js";
 import { addReal, timesPublic } from "./linear.js";
-import { bucketSeries, onBuckets, power } from "./power.js";
-import { ANGLE_BITS } from "./series.js";
+import { bucketSeries, onBuckets, power, WIDEST_DIGIT } from "./power.js";
+import { ANGLE_BITS, angleOf, fitSeries, seriesOf } from "./series.js";
 
 /** Bits of relative precision that a positive argument is read with, and that a result keeps. */
 const RELATIVE_BITS = 14;
@@ -17,7 +17,7 @@ const RELATIVE_BITS = 14;
 const SCALE_BITS = 20;
 
 /** A positive argument with enough bits below its least value, as far as it has them. */
-function positiveArgument(lowering: Lowering, argument: TensorNode, { low }: Interval): ShareNode {
+export function positiveArgument(lowering: Lowering, argument: TensorNode, { low }: Interval): ShareNode {
   const wanted = Math.max(lowering.precision.activation, RELATIVE_BITS - Math.floor(Math.log2(low)));
   const value = lowering.value(argument, wanted);
   return lowering.atFraction(value, Math.min(wanted, fractionOf(value)));
@@ -30,7 +30,7 @@ function fractionFor({ low, high }: Interval, exponent: number): number {
 }
 
 /** x^exponent of a positive argument, masked. Two rounds. */
-function positivePower(lowering: Lowering, node: TensorNode, argument: TensorNode, exponent: number): ShareNode {
+export function positivePower(lowering: Lowering, node: TensorNode, argument: TensorNode, exponent: number): ShareNode {
   const range = positiveInterval(lowering, node, argument);
   const x = positiveArgument(lowering, argument, range);
   return power(lowering, x, exponent, range, fractionFor(range, exponent));
@@ -41,7 +41,7 @@ export function lowerReciprocal(lowering: Lowering, node: TensorNode): ShareNode
   return reciprocalOf(lowering, node, node.args[0]);
 }
 
-function reciprocalOf(lowering: Lowering, node: TensorNode, argument: TensorNode): ShareNode {
+export function reciprocalOf(lowering: Lowering, node: TensorNode, argument: TensorNode): ShareNode {
   const { high } = intervalOf(lowering, argument);
   if (!(high < 0)) {
     return positivePower(lowering, node, argument, -1);
@@ -78,7 +78,7 @@ export function lowerSquareRoot(lowering: Lowering, node: TensorNode): ShareNode
   return squareRootOf(lowering, node, node.args[0]);
 }
 
-function squareRootOf(lowering: Lowering, node: TensorNode, argument: TensorNode): ShareNode {
+export function squareRootOf(lowering: Lowering, node: TensorNode, argument: TensorNode): ShareNode {
   const { low, high } = intervalOf(lowering, argument);
   if (low !== 0 && !(low > 0 && low < ROOT_EPSILON)) {
     return positivePower(lowering, node, argument, 0.5);
@@ -140,9 +140,20 @@ const EXPONENTIAL = { publicFraction: 24, secretFraction: 15 };
 const CUT_UNITS = 3;
 const MOST_SELECTED = 4;
 
-/** 2^(factor·x) for factor·x in [low, high], additive: 2^H · 2^-t, t = H − factor·x ≥ 0. One round. */
+/** Exponents further below the largest than this are made no smaller: the power is 0 to 24 bits. */
+const DEEPEST_EXPONENT = 64;
+
+/**
+ * 2^(factor·x) for factor·x in [low, high], additive: 2^H · 2^-t, t = H − factor·x ≥ 0. One round; two more where the
+ * interval is wider than what a digit can tell apart.
+ */
 export function powerOfTwo(lowering: Lowering, x: ShareNode, { low, high }: Interval, factor: number): ShareNode {
   const top = Math.ceil(high + 2 ** -8);
+  if (top - low > 2 ** (WIDEST_DIGIT + CUT_UNITS - 2)) {
+    const floor = (top - DEEPEST_EXPONENT) / factor;
+    const kept = atLeast(lowering, x, Math.max(Math.abs(low), Math.abs(high)) / factor, floor);
+    return powerOfTwo(lowering, kept, { low: top - DEEPEST_EXPONENT, high }, factor);
+  }
   const fraction = RELATIVE_BITS;
   const scaled =
     factor === 1
@@ -183,6 +194,34 @@ export function lowerTrigonometric(lowering: Lowering, node: TensorNode): ShareN
   });
 }
 
+/** The largest |x| for which one short series gives arctan x. */
+const WIDEST_ARC = 2;
+const ARC_TOLERANCE = 2e-4;
+const ARC_BITS = { publicFraction: 14, secretFraction: 14 };
+
+/** arctan x by a series where |x| is small; else 2 arctan(x / (1 + √(1 + x²))), whose argument is below one. */
+export function lowerArcTangent(lowering: Lowering, node: TensorNode): ShareNode {
+  const x = lowering.masked(node.args[0]);
+  const bound = lowering.boundOf(node.args[0]);
+  if (bound <= WIDEST_ARC) {
+    return arcOf(lowering, x, bound, 1);
+  }
+  const range = { low: 1, high: bound ** 2 + 1 };
+  const square = lowering.bounded(addReal(lowering, lowering.emit("multiply", [x, x]), 1), range.high);
+  const root = power(lowering, lowering.atFraction(square, fractionOf(x)), 0.5, range, fractionFor(range, 0.5));
+  const above = { low: 2, high: bound + 2 };
+  const inverse = power(lowering, addReal(lowering, root, 1), -1, above, fractionFor(above, -1));
+  const ratio = lowering.bounded(lowering.emit("multiply", [x, inverse]), 1);
+  return arcOf(lowering, lowering.atFraction(ratio, fractionOf(x)), 1, 2);
+}
+
+/** scale · arctan x for |x| ≤ bound. */
+function arcOf(lowering: Lowering, x: ShareNode, bound: number, scale: number): ShareNode {
+  const reach = Math.max(1, bound) + 2 ** -6;
+  const fitted = fitSeries(Math.atan, [-reach, reach], 2.7 * reach, "odd", ARC_TOLERANCE);
+  return seriesOf(lowering, angleOf(lowering, x, fitted.stretch), fitted, ARC_BITS, scale);
+}
+
 /** ln(1 + e^x) = x/2 + an even function: x far above zero, 0 far below. */
 const SOFTPLUS: Piecewise = {
   slope: 0.5,
@@ -198,49 +237,4 @@ const SOFTPLUS: Piecewise = {
 
 export function lowerSoftplus(lowering: Lowering, node: TensorNode): ShareNode {
   return piecewise(lowering, node, SOFTPLUS);
-}
-
-/** The largest exponent that is computed by products. */
-const LARGEST_PRODUCT = 8;
-
-/** x^c for a public c: small whole exponents by products, ±½ and others from a positive interval. */
-export function lowerPower(lowering: Lowering, node: TensorNode): ShareNode {
-  const [x, y] = node.args;
-  const exponents = constantOf(y)?.data;
-  const exponent = exponents?.[0];
-  if (exponents === undefined || exponent === undefined || exponents.some((other) => other !== exponent)) {
-    throw fail({
-      code: "E0402",
-      what: "a power whose exponent is not one public number",
-      where: node.origin,
-      why: "x^y of a secret y has no fixed-point form",
-      fix: "write it as exp(y * log(x)) if x is positive",
-    });
-  }
-  if (exponent === 0.5) {
-    return squareRootOf(lowering, node, x);
-  }
-  if (exponent === -1) {
-    return reciprocalOf(lowering, node, x);
-  }
-  return Number.isInteger(exponent) && exponent >= 1 && exponent <= LARGEST_PRODUCT
-    ? wholePower(lowering, lowering.masked(x), lowering.boundOf(x), exponent)
-    : positivePower(lowering, node, x, exponent);
-}
-
-/** x^n by the fewest rounds: halves first. */
-function wholePower(lowering: Lowering, x: ShareNode, bound: number, exponent: number): ShareNode {
-  const fraction = fractionOf(x);
-  const powers = new Map<number, ShareNode>([[1, x]]);
-  const of = (n: number): ShareNode => {
-    const known = powers.get(n);
-    if (known !== undefined) {
-      return known;
-    }
-    const parts = [of(Math.ceil(n / 2)), of(Math.floor(n / 2))].map((part) => lowering.atFraction(part, fraction));
-    const made = lowering.bounded(lowering.emit("multiply", parts), bound ** n);
-    powers.set(n, made);
-    return made;
-  };
-  return of(exponent);
 }

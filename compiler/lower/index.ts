@@ -12,12 +12,14 @@ import {
   lowerClamp,
   lowerComparison,
   lowerMaximum,
+  lowerNever,
   lowerNot,
   lowerReduceMaximum,
   lowerSelect,
   lowerSign,
 } from "./comparison.js";
 import {
+  constantOf,
   type Lowered,
   Lowering,
   type Precision,
@@ -26,13 +28,15 @@ import {
   type ShareNode,
   type TensorNode,
 } from "./context.js";
+import { lowerConvolution } from "./convolution.js";
+import { lowerPower } from "./exponents.js";
 import {
+  lowerArcTangent,
   lowerDivide,
   lowerExponential,
   lowerExponentialMinusOne,
   lowerLogarithm,
   lowerLogarithmPlusOne,
-  lowerPower,
   lowerReciprocal,
   lowerReciprocalSquareRoot,
   lowerSoftplus,
@@ -61,9 +65,11 @@ import {
   lowerTranspose,
 } from "./movement.js";
 import { lowerLayerNorm, lowerRmsNorm, type VarianceRange } from "./norm.js";
+import { lowerOneHot, lowerTop } from "./order.js";
 import { PUMA_GELU, PUMA_SILU } from "./puma/activation.js";
 import { lowerPumaActivation } from "./puma/polynomial.js";
 import { lowerPumaSoftmax } from "./puma/softmax.js";
+import { lowerCast, lowerFloor, lowerModulo, lowerRound } from "./rounding.js";
 import { lowerArgmax } from "./sampling.js";
 import { lowerSoftmax, normalised, type Unnormalised } from "./softmax.js";
 import { packedScores } from "./structure.js";
@@ -102,7 +108,18 @@ const RULES: Readonly<Record<string, Rule>> = {
   pad: lowerPad,
   gather: lowerGather,
   argmax: lowerArgmax,
-  cast: (lowering, node) => lowering.value(node.args[0]),
+  argmin: lowerArgmax,
+  oneHot: lowerOneHot,
+  topValues: lowerTop,
+  topIndices: lowerTop,
+  cast: lowerCast,
+  floor: lowerFloor,
+  ceiling: lowerFloor,
+  round: lowerRound,
+  modulo: lowerModulo,
+  isNaN: lowerNever,
+  isInfinite: lowerNever,
+  convolution: lowerConvolution,
   gelu: lowerActivation,
   silu: lowerActivation,
   tangentHyperbolic: lowerActivation,
@@ -123,6 +140,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   squareRoot: lowerSquareRoot,
   reciprocalSquareRoot: lowerReciprocalSquareRoot,
   power: lowerPower,
+  arcTangent: lowerArcTangent,
   sine: lowerTrigonometric,
   cosine: lowerTrigonometric,
   maximum: lowerMaximum,
@@ -169,13 +187,13 @@ function varianceOf(node: TensorNode, variances: LoweringOptions["variances"]): 
 }
 
 /** Ops that a secret value may meet. */
-function hasSecretMeaning(op: string): boolean {
-  return op in RULES || op === "softmax" || op === "softmaxBase2" || op === "input" || op === "constant";
+export function hasSecretMeaning(op: string): boolean {
+  return op in RULES || op === "softmax" || op === "softmaxBase2";
 }
 
 /** Lowers the secret program; every output is revealed to the data owner. */
 export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lowered {
-  refuseUnknown(graph);
+  refuseInfinite(graph);
   const lowering = new Lowering(options.precision, options.ranges, options.inputs);
   const rules = options.profile === "puma" ? { ...RULES, ...PUMA_RULES } : RULES;
   const softmaxes = new Map<TensorNode, Unnormalised>();
@@ -214,19 +232,19 @@ function weightedRows(lowering: Lowering, node: TensorNode, rows: Unnormalised):
   return lowering.emit("multiply", [lowering.bounded(opened, bound), rows.reciprocal]);
 }
 
-function refuseUnknown(graph: Graph<TensorType>): void {
-  const unknown = graph.nodes.filter((node) => !hasSecretMeaning(node.op));
-  if (unknown.length > 0) {
-    throw fail(
-      ...unknown.map(
-        (node): Diagnostic => ({
-          code: "E0403",
-          what: `'${node.op}' has no meaning on secret data`,
-          where: node.origin,
-          why: "the value depends on weights or on a secret input",
-          fix: "declare the input --public if it is no secret, or export the model without this operator",
-        }),
-      ),
-    );
+function refuseInfinite({ nodes }: Graph<TensorType>): void {
+  const infinite = nodes.filter((node) => constantOf(node)?.data.every(Number.isFinite) === false);
+  if (infinite.length > 0) {
+    const diagnostics = infinite.map((constant): Diagnostic => {
+      const user = nodes.find(({ args }) => args.includes(constant)) ?? constant;
+      return {
+        code: "E0404",
+        what: `${user.op} of secret values with an infinite constant`,
+        where: user.origin,
+        why: "a mask of −∞ that no pass recognised: fixed point holds no infinite number",
+        fix: "declare the mask --public, or export the model with a finite mask such as -100",
+      };
+    });
+    throw fail(...diagnostics);
   }
 }

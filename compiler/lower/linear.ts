@@ -67,7 +67,21 @@ export function lowerMultiply(lowering: Lowering, node: TensorNode): ShareNode {
   if (factor !== undefined) {
     return timesPublic(lowering, lowering.value(constantOf(y) === undefined ? y : x), factor);
   }
-  return lowering.emit("multiply", [lowering.masked(x), lowering.masked(y)]);
+  return lowering.emit("multiply", [operand(lowering, x), operand(lowering, y)]);
+}
+
+/** Functions whose results are given as many fractional bits as their smallest values need. */
+const RELATIVE: ReadonlySet<string> = new Set(["reciprocal", "reciprocalSquareRoot", "power"]);
+const VIEWS: ReadonlySet<string> = new Set(["reshape", "broadcast", "transpose"]);
+
+/** An operand at the fraction of activations; a small factor such as 1/n keeps the bits that it was given. */
+function operand(lowering: Lowering, argument: TensorNode): ShareNode {
+  let source = argument;
+  while (VIEWS.has(source.op)) {
+    source = source.args[0];
+  }
+  const isFine = RELATIVE.has(source.op) && lowering.fractionOf(argument)! > lowering.precision.activation;
+  return isFine ? lowering.remasked(lowering.value(argument)) : lowering.masked(argument);
 }
 
 /** A value times public reals: a power of two only relabels; anything else is an integer factor, more fraction. */

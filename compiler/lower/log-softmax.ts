@@ -3,18 +3,7 @@
 import { tournament } from "./comparison.js";
 import { fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
 import { logarithmOf, powerOfTwo } from "./functions.js";
-import { reshapeTo, stridesOf } from "./movement.js";
-
-/** A view with two axes swapped. */
-function swapped(lowering: Lowering, x: ShareNode, first: number, second: number): ShareNode {
-  if (first === second) {
-    return x;
-  }
-  const [shape, strides] = [[...shapeOf(x)], stridesOf(shapeOf(x))];
-  [shape[first], shape[second]] = [shape[second], shape[first]];
-  [strides[first], strides[second]] = [strides[second], strides[first]];
-  return lowering.emit("view", [x], { shape, strides, offset: 0 });
-}
+import { reshapeTo, swapped } from "./movement.js";
 
 export function lowerLogSoftmax(lowering: Lowering, node: TensorNode): ShareNode {
   const last = node.type.shape.length - 1;

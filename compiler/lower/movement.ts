@@ -83,18 +83,48 @@ export function lowerConcatenate(lowering: Lowering, node: TensorNode): ShareNod
   return lowering.emit("concatenate", parts, { axis: node.attributes.axis });
 }
 
-/** Zero padding; another padding value is a public constant in the padded lanes. */
+/** Padding with a public number; an infinite one is the end of the argument's range, which no element passes. */
 export function lowerPad(lowering: Lowering, node: TensorNode): ShareNode {
-  const x = lowering.value(node.args[0]);
-  const low = node.attributes.low as readonly number[];
-  const inside = indicesOf(node.type.shape, (index) => flatIndex(index, low, shapeOf(x)));
-  const padded = lowering.emit("take", [x], { indices: inside, shape: node.type.shape });
-  const value = node.attributes.value as number;
-  if (value === 0) {
-    return padded;
+  const { low, high, value } = node.attributes as { low: number[]; high: number[]; value: number };
+  const [least, most] = lowering.ranges.get(node.args[0])!;
+  const finite = Number.isFinite(value) ? value : value < 0 ? least : most;
+  return padded(lowering, lowering.value(node.args[0]), low, high, finite);
+}
+
+/** x with `low` and `high` more elements around it on every axis, in x's form: copies of one public number. */
+export function padded(
+  lowering: Lowering,
+  x: ShareNode,
+  low: readonly number[],
+  high: readonly number[],
+  value: number,
+): ShareNode {
+  const fraction = fractionOf(x);
+  const data = Float64Array.of(Math.round(value * 2 ** fraction));
+  const attributes = { value: { dtype: "i64", shape: [], data } as const, ring: 0, fraction };
+  let whole = x;
+  for (const [axis, before] of low.entries()) {
+    const around = [before, high[axis]].map((count) => {
+      const shape = shapeOf(whole).with(axis, count);
+      const one = lowering.bounded(lowering.emit("constant", [], attributes), Math.abs(value));
+      const all = lowering.emit("view", [one], { shape, strides: shape.map(() => 0), offset: 0 });
+      return count === 0 ? [] : [x.type.kind === "additive" ? lowering.additive(all, fraction) : all];
+    });
+    const parts = [...around[0], whole, ...around[1]];
+    whole = parts.length === 1 ? whole : lowering.emit("concatenate", parts, { axis });
   }
-  const data = Float64Array.from(inside, (index) => (index < 0 ? Math.round(value * 2 ** fractionOf(x)) : 0));
-  return lowering.emit("addConstant", [padded], { value: { dtype: "i64", shape: node.type.shape, data } });
+  return whole;
+}
+
+/** A view with two axes swapped. */
+export function swapped(lowering: Lowering, x: ShareNode, first: number, second: number): ShareNode {
+  if (first === second) {
+    return x;
+  }
+  const [shape, strides] = [[...shapeOf(x)], stridesOf(shapeOf(x))];
+  [shape[first], shape[second]] = [shape[second], shape[first]];
+  [strides[first], strides[second]] = [strides[second], strides[first]];
+  return lowering.emit("view", [x], { shape, strides, offset: 0 });
 }
 
 /** Gather along an axis by public indices. */
@@ -125,29 +155,4 @@ export function lowerGather(lowering: Lowering, node: TensorNode): ShareNode {
     }
   }
   return lowering.emit("take", [x], { indices: flat, shape: node.type.shape });
-}
-
-function flatIndex(index: readonly number[], low: readonly number[], shape: readonly number[]): number {
-  let flat = 0;
-  for (let axis = 0; axis < shape.length; axis++) {
-    const at = index[axis] - low[axis];
-    if (at < 0 || at >= shape[axis]) {
-      return -1;
-    }
-    flat = flat * shape[axis] + at;
-  }
-  return flat;
-}
-
-/** Calls `map` for every multi-index of a shape, row-major. */
-function indicesOf(shape: readonly number[], map: (index: readonly number[]) => number): number[] {
-  const result: number[] = [];
-  const index = new Array<number>(shape.length).fill(0);
-  for (let count = sizeOf(shape); count > 0; count--) {
-    result.push(map(index));
-    for (let axis = shape.length - 1; axis >= 0 && ++index[axis] === shape[axis]; axis--) {
-      index[axis] = 0;
-    }
-  }
-  return result;
 }

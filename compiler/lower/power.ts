@@ -22,7 +22,7 @@ const HARMONICS = 7;
 /** Fractional bits of the finest public table. */
 const WIDEST_TABLE = 24;
 /** The widest digit that may be dealt: 2^13 bits per value. */
-const WIDEST_DIGIT = 13;
+export const WIDEST_DIGIT = 13;
 
 export interface PowerRange {
   readonly low: number;

@@ -9,7 +9,8 @@ import type { TensorValue } from "../../ir/tensor/value.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import type { Lowering, ShareNode, TensorNode } from "./context.js";
 import { isNegative, rangeExponentFor, sumAdditive } from "./digits.js";
-import { reshapeTo } from "./movement.js";
+import { addReal } from "./linear.js";
+import { reshapeTo, swapped } from "./movement.js";
 
 const GROUP = 4;
 /** Fractional bits at which values are compared. */
@@ -25,19 +26,41 @@ interface Field {
   readonly lanes: number;
 }
 
+/** argmax and argmin along an axis; of equal values the first counts, or the last. */
 export function lowerArgmax(lowering: Lowering, node: TensorNode): ShareNode {
-  const [x] = node.args;
-  const lanes = x.type.shape.at(-1)!;
-  const rows = sizeOf(x.type.shape) / lanes;
-  const bound = Math.max(1, lowering.boundOf(x));
-  const values = reshapeTo(lowering, lowering.atFraction(lowering.masked(x), COMPARED_BITS), [rows, lanes]);
+  const [argument] = node.args;
+  const axis = node.attributes.axis as number;
+  const end = argument.type.shape.length - 1;
+  const x = swapped(lowering, lowering.masked(argument), axis, end);
+  const lanes = argument.type.shape[axis];
+  const rows = sizeOf(argument.type.shape) / lanes;
+  const upright = node.op === "argmin" ? lowering.emit("negate", [x]) : x;
+  const last = node.attributes.last === true;
+  const [shape, strides] = [
+    [rows, lanes],
+    [lanes, last ? -1 : 1],
+  ];
+  const ordered = last ? lowering.emit("view", [upright], { shape, strides, offset: lanes - 1 }) : upright;
+  const index = argmaxOfRows(lowering, ordered, Math.max(1, lowering.boundOf(argument)), rows, lanes);
+  const found = last ? addReal(lowering, lowering.emit("negate", [index]), lanes - 1) : index;
+  const column = argument.type.shape.with(axis, argument.type.shape[end]).with(end, 1);
+  return reshapeTo(lowering, swapped(lowering, reshapeTo(lowering, found, column), axis, end), node.type.shape);
+}
+
+/** The index of the first largest value of every row, [rows, 1] at fraction 0. */
+function argmaxOfRows(lowering: Lowering, x: ShareNode, bound: number, rows: number, lanes: number): ShareNode {
+  const values = reshapeTo(lowering, lowering.atFraction(x, COMPARED_BITS), [rows, lanes]);
   let field: Field = { values: lowering.bounded(values, bound), indices: undefined, rows, lanes };
   while (field.lanes > 1) {
     field = playLevel(lowering, field, bound);
   }
-  const index =
-    field.indices ?? lowering.emit("constant", [], { value: integers([rows, 1], [0]), ring: 0, fraction: 0 });
-  return reshapeTo(lowering, index, node.type.shape);
+  return (
+    field.indices ?? lowering.emit("constant", [], { value: integers([rows, 1], zeros(rows)), ring: 0, fraction: 0 })
+  );
+}
+
+function zeros(count: number): number[] {
+  return new Array<number>(count).fill(0);
 }
 
 function integers(shape: readonly number[], data: readonly number[]): TensorValue {

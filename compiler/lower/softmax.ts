@@ -5,6 +5,8 @@
  *
  * The rows stay unnormalised: whoever multiplies them with V scales the product's rows, which are shorter.
  */
+import { fail } from "../../ir/diagnostics.js";
+import { atLeast, tournament } from "./comparison.js";
 import {
   constantOf,
   encodedScalar,
@@ -17,7 +19,7 @@ import {
 import { rangeExponentFor } from "./digits.js";
 import { addReal } from "./linear.js";
 import { reshapeTo } from "./movement.js";
-import { power } from "./power.js";
+import { power, WIDEST_DIGIT } from "./power.js";
 import { type Packing, pack, partsOf, perRow, unpack } from "./structure.js";
 
 /** Bits of the exponential's tables and of its result. */
@@ -45,19 +47,64 @@ export function lowerSoftmax(lowering: Lowering, node: TensorNode, packing: Pack
   const shape = scoresNode.type.shape;
   const columns = shape.at(-1)!;
   const mask = keepNode === undefined ? undefined : maskOf(lowering, keepNode, shape, packing);
-  const scores = maskedScores(lowering, scoresNode, mask);
   const open = mask?.open === true ? mask.value : undefined;
-  const rows = packing?.lengths ?? [columns];
-  const maximum = coarseMaximum(lowering, scores.value, scores.bound, rows, open);
-  const reference = packing === undefined ? maximum : perRow(lowering, maximum, packing);
-  const distance = lowering.emit("subtract", [reference, scores.value]);
-  const packed = exponential(lowering, distance, 2 * scores.bound, open);
+  const { distance, bound } =
+    digitWidth(lowering.boundOf(scoresNode)) > WIDEST_DIGIT
+      ? exactDistance(lowering, scoresNode, mask, packing)
+      : coarseDistance(lowering, scoresNode, mask, packing);
+  const packed = exponential(lowering, distance, bound, open);
   const numerators = packing === undefined ? packed : unpack(lowering, packed, packing);
   lowering.bounded(numerators, 1.01);
   const sum = lowering.emit("sum", [numerators], { axis: shape.length - 1 });
   const range = { low: 2 ** (-2 * 2 ** BUCKET_EXPONENT), high: columns * 1.01 };
   const reciprocal = power(lowering, sum, -1, range, RECIPROCAL_FRACTION);
   return { numerators, reciprocal: reshapeTo(lowering, reciprocal, [...shapeOf(sum), 1]) };
+}
+
+interface Distance {
+  /** How far every score is below its row's maximum or a little more, masked. */
+  readonly distance: ShareNode;
+  readonly bound: number;
+}
+
+function coarseDistance(
+  lowering: Lowering,
+  node: TensorNode,
+  mask: Mask | undefined,
+  packing: Packing | undefined,
+): Distance {
+  const scores = mask === undefined || mask.open ? plainScores(lowering, node) : maskedScores(lowering, node, mask);
+  const open = mask?.open === true ? mask.value : undefined;
+  const rows = packing?.lengths ?? [node.type.shape.at(-1)!];
+  const maximum = coarseMaximum(lowering, scores.value, scores.bound, rows, open);
+  const reference = packing === undefined ? maximum : perRow(lowering, maximum, packing);
+  return { distance: lowering.emit("subtract", [reference, scores.value]), bound: 2 * scores.bound };
+}
+
+/** Distances beyond this are as good as any: the power is 0. */
+const DEEPEST = 31;
+
+/** Scores whose range no digit holds: below their exact maximum, and not further than counts. More rounds. */
+function exactDistance(
+  lowering: Lowering,
+  node: TensorNode,
+  mask: Mask | undefined,
+  packing: Packing | undefined,
+): Distance {
+  if (packing !== undefined) {
+    throw fail({
+      code: "E0404",
+      what: `softmax of scores up to ${lowering.boundOf(node).toPrecision(3)} under a causal mask`,
+      where: node.origin,
+      why: "no digit holds so wide a range, and the rows have different lengths",
+      fix: "calibrate with real inputs (--calibrate) for a tighter range",
+    });
+  }
+  const { value, bound } = mask === undefined ? plainScores(lowering, node) : maskedScores(lowering, node, mask);
+  const maximum = reshapeTo(lowering, tournament(lowering, value, bound), [...shapeOf(value).slice(0, -1), 1]);
+  const below = lowering.bounded(lowering.emit("subtract", [value, maximum]), 2 * bound);
+  const near = lowering.bounded(atLeast(lowering, below, 2 * bound, -DEEPEST), DEEPEST);
+  return { distance: lowering.emit("negate", [near]), bound: DEEPEST };
 }
 
 interface Mask {
@@ -86,22 +133,28 @@ function maskOf(
   return { value, open };
 }
 
-/** Scores, with those that a secret mask excludes pushed below every other one: (keep − 1)·depth is local. */
-function maskedScores(
-  lowering: Lowering,
-  node: TensorNode,
-  mask: Mask | undefined,
-): { readonly value: ShareNode; readonly bound: number } {
-  const value = lowering.masked(node);
-  const bound = lowering.boundOf(node);
-  if (mask === undefined || mask.open) {
-    return { value, bound };
-  }
+interface Scores {
+  readonly value: ShareNode;
+  readonly bound: number;
+}
+
+function plainScores(lowering: Lowering, node: TensorNode): Scores {
+  return { value: lowering.masked(node), bound: lowering.boundOf(node) };
+}
+
+/** Scores, with those that a mask excludes pushed below every other one: (keep − 1)·depth is local. */
+function maskedScores(lowering: Lowering, node: TensorNode, mask: Mask): Scores {
+  const { value, bound } = plainScores(lowering, node);
   const depth = Math.ceil(2 * bound + 32);
   const kept = lowering.emit("multiplyConstant", [mask.value], { value: encodedScalar(depth, 0), fraction: 0 });
   const lifted = lowering.atFraction(kept, fractionOf(value));
   const pushed = addReal(lowering, lowering.emit("add", [value, lifted]), -depth);
   return { value: lowering.bounded(pushed, bound + depth), bound: bound + depth };
+}
+
+/** Bits of the coarse maximum's digit. */
+function digitWidth(bound: number): number {
+  return Math.max(2, rangeExponentFor(bound, BUCKET_EXPONENT) - BUCKET_EXPONENT);
 }
 
 /** rows = numerators · reciprocal, where somebody needs them normalised. */
@@ -122,8 +175,8 @@ function coarseMaximum(
 ): ShareNode {
   const count = Math.max(...segments);
   const fraction = fractionOf(x);
-  const rangeExponent = Math.max(BUCKET_EXPONENT + 2, rangeExponentFor(bound, BUCKET_EXPONENT));
-  const width = rangeExponent - BUCKET_EXPONENT;
+  const width = digitWidth(bound);
+  const rangeExponent = width + BUCKET_EXPONENT;
   const counter = Math.max(2, Math.ceil(Math.log2(count + 1)));
   const value = lowering.emit("reduce", [x], { ring: rangeExponent + fraction });
   const mask = keep === undefined ? [] : [keep];

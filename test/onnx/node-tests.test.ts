@@ -7,21 +7,19 @@
  * A plan has fixed shapes, so inputs that say shapes, axes or counts are given as known values where the import asks
  * for them: first all inputs are free, then whole numbers and booleans are known, then everything is.
  */
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import type { ImportedModel } from "../../compiler/onnx/index.js";
-import { PumacError } from "../../ir/diagnostics.js";
 import { evaluateGraph, TENSOR } from "../../ir/tensor/index.js";
 import { isFloat, type TensorValue } from "../../ir/tensor/value.js";
 import { parse, print } from "../../ir/text.js";
 import { verify } from "../../ir/verify.js";
 import { TENSOR_PASSES } from "../../passes/index.js";
-import { DATA, evaluateModel, importAt, present, readTensors } from "./support.js";
+import { type NodeCase, readNodeCases, type Tensors } from "./node-cases.js";
+import { evaluateModel, importAt } from "./support.js";
 
-const ARCHIVE = join(DATA, "onnx-node-tests.tar.gz");
 const EXCEPTIONS = JSON.parse(readFileSync(new URL("node-tests-exceptions.json", import.meta.url), "utf8")) as Readonly<
   Record<string, string>
 >;
@@ -29,43 +27,11 @@ const EXCEPTIONS = JSON.parse(readFileSync(new URL("node-tests-exceptions.json",
 const RELATIVE = 1e-3;
 const ABSOLUTE = 1e-7;
 
-type Tensors = readonly { readonly name: string; readonly value: TensorValue }[];
-interface Case {
-  readonly name: string;
-  readonly model: string;
-  readonly inputs: Tensors;
-  readonly outputs: Tensors;
-}
-
 const folder = mkdtempSync(join(tmpdir(), "pumac-node-tests-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Cases whose data files hold sequences, not tensors. */
-const SEQUENCES = ["test_loop13_seq", "test_loop16_seq_none"];
-
-/** All cases but those with tensors of types that the tensor level lacks (8-bit floats, sub-byte integers, strings). */
-function readCases(): readonly Case[] {
-  if (!present(ARCHIVE)) {
-    return [];
-  }
-  execFileSync("tar", ["-xzf", ARCHIVE, "-C", folder]);
-  const names = readdirSync(folder).filter((name) => !SEQUENCES.includes(name));
-  return names.flatMap((name) => {
-    const data = join(folder, name, "test_data_set_0");
-    try {
-      const [inputs, outputs] = [readTensors(data, "input"), readTensors(data, "output")];
-      return [{ name, model: join(folder, name, "model.onnx"), inputs, outputs }];
-    } catch (error) {
-      if (error instanceof PumacError && error.diagnostics[0].code === "E0402") {
-        return [];
-      }
-      throw error;
-    }
-  });
-}
-
 /** Imports with as many free inputs as the model allows. */
-function importCase({ model, inputs }: Case): ImportedModel {
+function importCase({ model, inputs }: NodeCase): ImportedModel {
   const shapes = new Map(inputs.map(({ name, value }) => [name, value]));
   const attempts: Tensors[] = [[], inputs.filter(({ value }) => !isFloat(value.dtype)), inputs];
   for (const [i, known] of attempts.entries()) {
@@ -112,7 +78,7 @@ function runPasses(model: ImportedModel, inputs: ReadonlyMap<string, TensorValue
 }
 
 /** Throws where the model's outputs are not the recorded ones. */
-function runCase(each: Case): void {
+function runCase(each: NodeCase): void {
   const model = importCase(each);
   expect(verify(model.graph, TENSOR).map(String)).toEqual([]);
   const text = print(model.graph, TENSOR);
@@ -126,7 +92,7 @@ function runCase(each: Case): void {
   runPasses(model, inputs);
 }
 
-const CASES = readCases();
+const CASES = readNodeCases(folder);
 
 describe.skipIf(CASES.length === 0)("ONNX backend node tests (PUMAC_DATA)", () => {
   it.each(CASES.map((each) => [each.name, each] as const))("%s", (name, each) => {

@@ -69,8 +69,8 @@ function slices(emitter: Emitter, x: Value, window: Window, value: number): read
   });
 }
 
-function combine(emitter: Emitter, op: string, values: readonly Value[]): Value {
-  return values.slice(1).reduce((sum, next) => emitter.emit(op, [sum, next]), values[0]);
+function sumOf(emitter: Emitter, values: readonly Value[]): Value {
+  return values.slice(1).reduce((sum, next) => emitter.emit("add", [sum, next]), values[0]);
 }
 
 function maxPool(call: Call): readonly Value[] {
@@ -79,7 +79,13 @@ function maxPool(call: Call): readonly Value[] {
     throw call.refuse("the positions of the maxima", "only the maxima themselves are supported");
   }
   const window = windowOf(call, x.type.shape.slice(2));
-  return [combine(call.emitter, "maximum", slices(call.emitter, x, window, Number.NEGATIVE_INFINITY))];
+  const { emitter } = call;
+  const lanes = slices(emitter, x, window, Number.NEGATIVE_INFINITY).map((slice) =>
+    emitter.emit("reshape", [slice], { shape: [...slice.type.shape, 1] }),
+  );
+  const axis = x.type.shape.length;
+  const all = lanes.length === 1 ? lanes[0] : emitter.emit("concatenate", lanes, { axis });
+  return [emitter.reduce("reduceMaximum", all, [axis], false)];
 }
 
 /** The sum of a window over how many of its positions count: all in the padded input, or those in the input. */
@@ -87,7 +93,7 @@ function averagePool(call: Call): readonly Value[] {
   const { emitter } = call;
   const x = call.input(0);
   const window = windowOf(call, x.type.shape.slice(2));
-  const sum = combine(emitter, "add", slices(emitter, x, window, 0));
+  const sum = sumOf(emitter, slices(emitter, x, window, 0));
   const padded = call.flag("count_include_pad", false);
   const inside = window.kernel.map((kernel, i) =>
     Array.from({ length: window.counts[i] }, (_, at) => {
