@@ -10,6 +10,8 @@ import { createPortableKernels } from "../runtime/kernels/portable.js";
 
 const ARENA = 2 ** 28;
 const [A, B, C, D, TABLE] = [0, 2 ** 26, 2 ** 27, 3 * 2 ** 26, ARENA - 2 ** 20];
+/** Real numbers near 1. */
+const REALS = TABLE - 2 ** 24;
 
 interface Measurement {
   readonly name: string;
@@ -105,6 +107,7 @@ const MEASUREMENTS: readonly Measurement[] = [
   loop("deal, 46 bits", WORDS, 8, (kernels, n) => kernels.dealWords(0, 0, A, n, 46, C)),
   loop("add", WORDS, 24, (kernels, n) => kernels.add(C, A, B, n)),
   loop("rescale", WORDS, 16, (kernels, n) => kernels.rescale(C, A, 64, 18, true, n)),
+  loop("encode, 18 of 46 bits", WORDS, 16, (kernels, n) => kernels.encode(C, REALS, n, 18, 46, D)),
   loop("pack 46 bits", WORDS, 8, (kernels, n) => kernels.packWords(A, n, 46, C)),
   loop("unpack 46 bits", WORDS, 8, (kernels, n) => kernels.unpackWords(C, n, 46, D)),
   loop("pack bits", 8 * WORDS, 1, (kernels, n) => kernels.packBits(A, n, C)),
@@ -140,6 +143,9 @@ function prepare(kernels: Kernels): Kernels {
   }
   new Uint8Array(kernels.arena, TABLE - 2 ** 20, 2 ** 20).fill(1);
   new Int32Array(kernels.arena, TABLE).set(cosineQuarter(18));
+  new Float64Array(kernels.arena, REALS, WORDS).forEach((_, i, reals) => {
+    reals[i] = Math.sin(i);
+  });
   return kernels;
 }
 

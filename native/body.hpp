@@ -99,6 +99,7 @@ constexpr Kernel TABLE[] = {
     {"sumAxis", "nnnnn", sum_axis},
     {"view", "nnnnll", view},
     {"take", "nnnl", take},
+    {"encode", "nnnnnn", encode},
     {"copy", "nnn", copy},
     {"zero", "nn", zero},
     {"exclusiveOr", "nnnn", exclusive_or},

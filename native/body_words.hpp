@@ -47,6 +47,31 @@ void rescale(const Call& call) {
   each(count, 16, [=](size_t i) { to[i] = ((a[i] - bias) & low) >> bits; });
 }
 
+// One thread: an owner encodes in pieces that fit its cache, and the first refused element is one for all of them.
+void encode(const Call& call) {
+  const size_t count = call.size(2);
+  uint64_t* to = call.words(0, count);
+  const uint64_t* from = call.words(1, count);
+  const int fraction = call.small(3, -64, 64), ring = call.small(4, 1, 64);
+  uint64_t* refused = call.words(5, 1);
+  const double scale = std::ldexp(1.0, fraction), limit = std::ldexp(1.0, ring - 1);
+  size_t first = count;
+  for (size_t i = 0; i < count; i++) {
+    double x;
+    std::memcpy(&x, from + i, sizeof x);
+    x *= scale;
+    if (x >= -limit - 0.5 && x < limit - 0.5) {
+      const int64_t towards_zero = static_cast<int64_t>(x);
+      const int64_t floor = towards_zero - (x < static_cast<double>(towards_zero));
+      to[i] = static_cast<uint64_t>(floor + (x - static_cast<double>(floor) >= 0.5));
+    } else {
+      to[i] = 0;
+      first = std::min(first, i);
+    }
+  }
+  *refused = first;
+}
+
 // A factor of a product: one place, or the sum or difference of two.
 struct Factor {
   const uint64_t* at;

@@ -1,6 +1,7 @@
 // The kernels for processors with AVX-512: body.hpp compiled with those instructions.
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <stdexcept>
 #include <utility>

@@ -1,6 +1,7 @@
 // The kernels for any processor: body.hpp compiled with the default instructions.
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <stdexcept>
 #include <utility>

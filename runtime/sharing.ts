@@ -13,9 +13,10 @@ import { type InputLayout, packedLength } from "./weight-store.js";
 
 /** Elements that are masked at a time: a multiple of 8, so that every piece ends on a byte and on a stream block. */
 const CHUNK = 1 << 15;
-/** The arena holds a chunk of words, then its packed form. */
+/** The arena holds a chunk of words, then its packed form, then a word that says which element was refused. */
 const PACKED_AT = CHUNK * 8;
-const ARENA_BYTES = CHUNK * 16;
+const REFUSED_AT = CHUNK * 16;
+const ARENA_BYTES = REFUSED_AT + 8;
 
 export interface Seeds {
   /** For λ¹, known to P0 and P1. */
@@ -50,7 +51,7 @@ export class Sharer {
     for (let start = 0; start < layout.elements; start += CHUNK) {
       const count = Math.min(CHUNK, layout.elements - start);
       const block = layout.block + start / 2;
-      this.encode(layout, value, start, count);
+      await this.encode(layout, value, start, count);
       for (const handle of handles) {
         await kernels.addStream(handle, block, 0, count);
       }
@@ -98,19 +99,14 @@ export class Sharer {
     return known;
   }
 
-  /** Writes the integers of a chunk into the arena as words, each in two halves: doubles hold them exactly. */
-  private encode(layout: InputLayout, value: TensorValue, start: number, count: number): void {
-    const halves = new Int32Array(this.kernels.arena, 0, 2 * count);
-    const scale = 2 ** layout.fraction;
-    const limit = 2 ** (layout.ring - 1);
-    for (let i = 0; i < count; i++) {
-      const integer = Math.round(value.data[start + i] * scale);
-      if (!(integer >= -limit && integer < limit)) {
-        throw outOfRange(layout, value.data[start + i]);
-      }
-      const high = Math.floor(integer / 2 ** 32);
-      halves[2 * i] = (integer - high * 2 ** 32) | 0;
-      halves[2 * i + 1] = high;
+  /** Writes the integers of a chunk into the arena as words. E0202 where a number is not in the ring's range. */
+  private async encode(layout: InputLayout, value: TensorValue, start: number, count: number): Promise<void> {
+    const { kernels } = this;
+    new Float64Array(kernels.arena, 0, count).set(value.data.subarray(start, start + count));
+    await kernels.encode(0, 0, count, layout.fraction, layout.ring, REFUSED_AT);
+    const refused = Number(new BigUint64Array(kernels.arena, REFUSED_AT, 1)[0]);
+    if (refused < count) {
+      throw outOfRange(layout, value.data[start + refused]);
     }
   }
 }

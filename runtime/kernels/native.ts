@@ -188,6 +188,8 @@ function wordKernels(run: Run): WordKernels {
       return run("view", 2 * count, to, from, elementBytes, offset, axes(shape), axes(strides));
     },
     take: (to, from, elementBytes, indices) => run("take", 2 * indices.length, to, from, elementBytes, indices),
+    encode: (to, from, count, fraction, ring, refused) =>
+      run("encode", 3 * count, to, from, count, fraction, ring, refused),
     copy: (to, from, bytes) => run("copy", bytes / 8, to, from, bytes),
     zero: (to, bytes) => run("zero", bytes / 16, to, bytes),
   };

@@ -146,7 +146,7 @@ function elementwise({
 }
 
 export function wordKernels(memory: Memory): WordKernels {
-  const { bytes, words } = memory;
+  const { bytes, halves, words } = memory;
   return {
     ...elementwise(memory),
     ...products(memory),
@@ -180,6 +180,21 @@ export function wordKernels(memory: Memory): WordKernels {
           bytes[to + i] = indices[i] < 0 ? 0 : bytes[from + indices[i]];
         }
       }
+    },
+    encode(to, from, count, fraction, ring, refused) {
+      const reals = new Float64Array(memory.arena);
+      const [scale, limit] = [2 ** fraction, 2 ** (ring - 1)];
+      let first = count;
+      for (let i = 0; i < count; i++) {
+        const integer = Math.round(reals[from / 8 + i] * scale);
+        const fits = integer >= -limit && integer < limit;
+        // Each word in two halves: doubles hold them exactly.
+        const high = fits ? Math.floor(integer / 2 ** 32) : 0;
+        halves[to / 4 + 2 * i] = fits ? integer - high * 2 ** 32 : 0;
+        halves[to / 4 + 2 * i + 1] = high;
+        first = fits ? first : Math.min(first, i);
+      }
+      words[refused / 8] = BigInt(first);
     },
     copy(to, from, count) {
       bytes.copyWithin(to, from, from + count);

@@ -33,6 +33,15 @@ function safeInteger(at: Layout): number {
   return at.draw(fc.oneof(fc.constant(0), fc.maxSafeInteger()));
 }
 
+/** A real number for a ring: anywhere in it, at its edges, half-way between two integers, or none at all. */
+function nearRing(at: Layout, fraction: number, ring: number): number {
+  const limit = 2 ** (ring - 1);
+  const [kind, part] = [at.integer(0, 19), at.integer(-(2 ** 31), 2 ** 31 - 1) / 2 ** 31];
+  const odd = [Number.NaN, Number.POSITIVE_INFINITY, -0, Number.MIN_VALUE, -0.49999999999999994, 0.49999999999999994];
+  const near = [limit, limit - 0.5, limit - 1, -limit, -limit - 0.5, -limit - 1, Math.round(part * limit) + 0.5];
+  return ([...odd, ...near][kind] ?? part * limit) / 2 ** fraction;
+}
+
 /** A key and the first block of a draw. */
 function streamOf(at: Layout): { key: Uint8Array; block: number } {
   return { key: at.draw(fc.uint8Array({ minLength: 16, maxLength: 16 })), block: at.integer(0, 2 ** 40) };
@@ -163,7 +172,7 @@ const WIRE: Pick<
 
 const WORDS: Pick<
   Record<KernelName, Case>,
-  "add" | "subtract" | "addWord" | "multiplyWord" | "shiftLeft" | "rescale" | "copy" | "zero"
+  "add" | "subtract" | "addWord" | "multiplyWord" | "shiftLeft" | "rescale" | "encode" | "copy" | "zero"
 > = {
   add(at) {
     const count = at.count();
@@ -200,6 +209,12 @@ const WORDS: Pick<
     const [a, bits] = [at.words(count), at.integer(1, ring - 1)];
     const to = at.result("words", count, a);
     return (kernels) => kernels.rescale(to, a, ring, bits, half, count);
+  },
+  encode(at) {
+    const [count, fraction, ring] = [at.count(), at.integer(-4, 30), at.integer(1, 64)];
+    const from = at.reals(Float64Array.from({ length: count }, () => nearRing(at, fraction, ring)));
+    const [to, refused] = [at.result("words", count, from), at.words(1)];
+    return (kernels) => kernels.encode(to, from, count, fraction, ring, refused);
   },
   copy(at) {
     const count = at.count();

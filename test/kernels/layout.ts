@@ -65,6 +65,13 @@ export class Layout {
     return at;
   }
 
+  /** A place that holds real numbers, in words. */
+  reals(values: Float64Array): number {
+    const at = this.words(values.length);
+    this.writes.push({ at, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) });
+    return at;
+  }
+
   /** Bytes of the arena that the case needs. */
   get size(): number {
     return this.end + 64;
