@@ -182,9 +182,9 @@ export interface WordKernels {
   /** to[i] = from[indices[i]], 0 where the index is -1; elements of 1 or 8 bytes. */
   take(to: number, from: number, elementBytes: 1 | 8, indices: Int32Array): Work;
   /**
-   * Real numbers to words: from[i] is a double, to[i] = the integer nearest to from[i] * 2^fraction (of two equally near
-   * ones the larger), which is in [-2^(ring - 1), 2^(ring - 1)); what is not becomes 0. The word at `refused` becomes the
-   * index of the first such element, or `count`. -64 <= fraction <= 64.
+   * Real numbers to words: from[i] is a double, to[i] the integer nearest to from[i] * 2^fraction (of two equally near
+   * ones the larger) if it is in [-2^(ring - 1), 2^(ring - 1)), else 0. The word at `refused` becomes the index of the
+   * first element that is not, or `count`. -64 <= fraction <= 64.
    */
   encode(to: number, from: number, count: number, fraction: number, ring: number, refused: number): Work;
   copy(to: number, from: number, bytes: number): Work;
