@@ -7,7 +7,7 @@ import type { Node } from "../ir/graph.js";
 import { evaluateGraph, type WeightStore } from "../ir/tensor/index.js";
 import { isFloat, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 import type { Placed } from "../passes/place.js";
-import { calibratedRanges, type RangeReport, structuralRanges } from "../passes/range.js";
+import { calibratedRanges, type InputsOf, type RangeReport, structuralRanges } from "../passes/range.js";
 import { placedMaskInputs } from "./masks.js";
 
 /** Multiply-adds of a secret program up to which the compiler calibrates by itself. */
@@ -18,11 +18,6 @@ const MOST_TOKEN_TYPES = 2;
 
 export type ModelInputs = ReadonlyMap<string, TensorValue>;
 
-export type SecretInputs = (name: string) => {
-  readonly owner: "model" | "data" | "public";
-  readonly integral: boolean;
-};
-
 export interface Calibration {
   readonly report: RangeReport;
   readonly method: "given inputs" | "synthetic inputs" | "structure";
@@ -32,7 +27,7 @@ export function calibrate(
   placed: Placed,
   weights: WeightStore | undefined,
   samples: readonly ModelInputs[] | undefined,
-  inputOf: SecretInputs,
+  inputOf: InputsOf,
 ): Calibration {
   if (weights === undefined || (samples === undefined && macsOf(placed) > SMALL_MODEL)) {
     return { report: structuralRanges(placed.secret, inputOf), method: "structure" };
@@ -46,7 +41,7 @@ export function calibrate(
       return (binding.owner === "model" ? model : data).get(binding.output)!;
     };
   });
-  const report = calibratedRanges(placed.secret, lookups);
+  const report = calibratedRanges(placed.secret, lookups, inputOf);
   return { report, method: samples === undefined ? "synthetic inputs" : "given inputs" };
 }
 

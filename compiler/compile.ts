@@ -15,9 +15,11 @@ import { verify } from "../ir/verify.js";
 import { levels } from "../passes/levels.js";
 import { depthFirst } from "../passes/order.js";
 import type { Placed } from "../passes/place.js";
-import { type Calibration, calibrate, type ModelInputs, type SecretInputs } from "./calibrate.js";
+import type { InputsOf } from "../passes/range.js";
+import { checkRanges } from "./bounds-check.js";
+import { type Calibration, calibrate, type ModelInputs } from "./calibrate.js";
 import { emit } from "./emit.js";
-import { importModel } from "./import.js";
+import { type ImportedModel, importModel } from "./import.js";
 import { lower, type Precision } from "./lower/index.js";
 import { DEFAULT_NETWORK, linkCost, type Network } from "./network.js";
 import { compileTensors, isPublicByName } from "./pipeline.js";
@@ -62,6 +64,11 @@ export const DEFAULT_PRECISION: Precision = { activation: 13, weight: 13 };
 /** Compiles a model file. Throws diagnostics for what the model or the options lack. */
 export async function compileModel(path: string, options: CompileOptions = {}): Promise<Compiled> {
   const model = await importModel(path, { ...options, dims: options.dims ?? {}, shapes: options.shapes ?? {} });
+  return compileImported(model, options);
+}
+
+/** The same of a model that a front end has read. */
+export function compileImported(model: ImportedModel, options: CompileOptions = {}): Compiled {
   const isPublic = (input: string, isMask: boolean) =>
     (options.public ?? []).includes(input) ||
     (isPublicByName(input, isMask) && ![...(options.secret ?? []), ...(options.shared ?? [])].includes(input));
@@ -73,6 +80,11 @@ export async function compileModel(path: string, options: CompileOptions = {}): 
   const inputOf = secretInputs(placed);
   const weights = options.weights === false ? undefined : model.weights;
   const calibration = calibrate(placed, weights, options.calibration, inputOf);
+  const warnings = [
+    ...model.warnings,
+    ...(weights === undefined || calibration.method !== "structure" ? [] : [assumedRanges(model)]),
+    ...checkRanges(placed.secret, calibration),
+  ];
   const { share, bindings } = lowerPlaced(placed, calibration, inputOf, options);
   const plan = emit(share, {
     name: model.name,
@@ -83,13 +95,23 @@ export async function compileModel(path: string, options: CompileOptions = {}): 
     bindings,
     formulas: [],
   });
-  return { plan, warnings: model.warnings, weights: model.weights, calibration: calibration.method };
+  return { plan, warnings, weights: model.weights, calibration: calibration.method };
+}
+
+function assumedRanges({ name }: ImportedModel): Diagnostic {
+  return {
+    code: "W0403",
+    what: "how large values become is assumed from the model's structure, not measured",
+    where: name,
+    why: "the model is too large for inputs that the compiler makes itself",
+    fix: "calibrate with real inputs (--calibrate)",
+  };
 }
 
 function lowerPlaced(
   placed: Placed,
   calibration: Calibration,
-  inputOf: SecretInputs,
+  inputOf: InputsOf,
   options: CompileOptions,
 ): { share: Graph<ShareType>; bindings: Binding[] } {
   const names = placed.bindings.map(({ input }) => input);
@@ -122,12 +144,12 @@ function bindingsOf(share: Graph<ShareType>, placed: Placed): Binding[] {
     });
 }
 
-function secretInputs(placed: Placed): SecretInputs {
+function secretInputs(placed: Placed): InputsOf {
   const known = new Map(
     placed.bindings.map(({ input, owner, output }) => {
       const program = owner === "model" ? placed.model : placed.data;
       const node = program.outputs.find(({ name }) => name === output)!.node;
-      return [input, { owner, integral: isIntegral(node) }] as const;
+      return [input, { owner, integral: isIntegral(node), oneHot: isOneHot(node) }] as const;
     }),
   );
   return (name) => known.get(name)!;
@@ -137,6 +159,10 @@ function secretInputs(placed: Placed): SecretInputs {
 function isIntegral(node: Placed["data"]["nodes"][number]): boolean {
   const movement = ["reshape", "transpose", "broadcast", "slice", "concatenate", "gather", "cast"].includes(node.op);
   return !isFloat(node.type.dtype) || node.op === "oneHot" || (movement && node.args.slice(0, 1).every(isIntegral));
+}
+
+function isOneHot(node: Placed["data"]["nodes"][number]): boolean {
+  return node.op === "oneHot" || (node.op === "cast" && isOneHot(node.args[0]));
 }
 
 /**

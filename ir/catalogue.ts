@@ -116,6 +116,24 @@ export const CATALOGUE = {
     "The module does not say which of its arguments are weights, so they are all taken for data. Export with",
     "as_text(debug_info=True), or name them with --weights-args or a weights file.",
   ),
+  W0401: entry(
+    4,
+    "domain known from samples only",
+    "1/x, √x or ln x is computed of a value that was only seen on one side of zero while calibrating; nothing in the",
+    "model keeps it there. Calibrate with more inputs, or clip it in the model.",
+  ),
+  W0402: entry(
+    4,
+    "mask computed as a number",
+    "A constant far below every value is added or chosen outside of a softmax's scores. It is right, but every value",
+    "that it meets carries its size.",
+  ),
+  W0403: entry(
+    4,
+    "range assumed",
+    "Nothing bounds a value: no weights, no calibration inputs. It is planned with an assumed size; a run whose values",
+    "are larger gives noise. Calibrate with real inputs (--calibrate).",
+  ),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type DiagnosticCode = keyof typeof CATALOGUE;

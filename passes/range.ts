@@ -1,15 +1,15 @@
 /**
- * How large every secret value may become (NUMERICS.md, "Ranges"): from calibration inputs, run in the clear by whoever
- * compiles, with margin; or, where no weights are at hand, from the structure: what the operators of trained
- * transformers produce, stated in the table below and in the plan's report, never silently.
+ * How large every secret value may become (NUMERICS.md, "Ranges"). Two sources, intersected at every node: interval
+ * arithmetic (`intervals.ts`), which is certain; and calibration inputs, run in the clear by whoever compiles, with
+ * margin; or, where no weights are at hand, the structure: what the operators of trained transformers produce, stated
+ * in the table below and in the plan's report, never silently.
  */
 import type { Graph, Node } from "../ir/graph.js";
 import { TENSOR } from "../ir/tensor/index.js";
 import type { TensorType, TensorValue } from "../ir/tensor/value.js";
+import { extremes, type Facts, type Interval, intersection, intervalFrom } from "./intervals.js";
 
 type TensorNode = Node<TensorType>;
-
-export type Interval = readonly [number, number];
 
 export interface VarianceRange {
   readonly low: number;
@@ -18,33 +18,44 @@ export interface VarianceRange {
 
 export interface RangeReport {
   readonly ranges: ReadonlyMap<TensorNode, Interval>;
+  /** What interval arithmetic says of a node whose arguments are in their ranges. */
+  readonly derived: ReadonlyMap<TensorNode, Interval>;
   /** Row variances (mean squares) of norm nodes, with epsilon. */
   readonly variances: ReadonlyMap<TensorNode, VarianceRange>;
 }
 
+/** An input of the secret program. */
+export interface InputFacts {
+  readonly owner: "model" | "data" | "public";
+  /** One-hot rows, masks, and other small integers. */
+  readonly integral: boolean;
+  /** The last axis has a single 1, or none. */
+  readonly oneHot: boolean;
+}
+
+export type InputsOf = (name: string) => InputFacts;
+
 /** Values may be larger than calibration saw by this factor (two bits), variances by its square root both ways. */
 const MARGIN = 4;
 const VARIANCE_MARGIN = 8;
-/** Nothing is planned smaller than this: bounds near zero come from dead inputs. */
+/** What was zero on every sample may be larger: bounds near zero come from dead inputs. */
 const SMALLEST_BOUND = 0.5;
 
 /** Ranges seen while the secret program runs on samples of its inputs, widened by the margin. */
 export function calibratedRanges(
   graph: Graph<TensorType>,
   samples: readonly ((input: string) => TensorValue)[],
+  inputOf: InputsOf,
 ): RangeReport {
-  const ranges = new Map<TensorNode, [number, number]>();
+  const seen = new Map<TensorNode, Interval>();
   const variances = new Map<TensorNode, VarianceRange>();
   for (const sample of samples) {
     observe(graph, sample, (node, value, args) => {
-      widenRange(ranges, node, value);
+      seen.set(node, widened(seen.get(node), extremes(value, node.op === "input" ? undefined : FINITE)));
       if (node.op === "layerNorm" || node.op === "rmsNorm") {
         widenVariance(variances, node, args[0]);
       }
     });
-  }
-  for (const [node, seen] of ranges) {
-    ranges.set(node, withMargin(seen));
   }
   for (const [node, { low, high }] of variances) {
     const epsilon = node.attributes.epsilon as number;
@@ -53,22 +64,72 @@ export function calibratedRanges(
       high: high * VARIANCE_MARGIN + epsilon,
     });
   }
-  return { ranges: exactRanges(graph, ranges), variances };
+  const sourceOf = (node: TensorNode) => (node.op === "input" ? inputOf(node.attributes.name as string) : undefined);
+  const isWeight = (node: TensorNode) => sourceOf(node)?.owner === "model";
+  const facts: Facts = {
+    valueOf: (node) => (isWeight(node) ? samples[0]?.(node.attributes.name as string) : constantOf(node)),
+    isOneHot: (node) => sourceOf(node)?.oneHot === true,
+  };
+  const observed = (node: TensorNode): Interval =>
+    facts.isOneHot(node) ? [0, 1] : isWeight(node) ? seen.get(node)! : withMargin(seen.get(node)!);
+  return { ...propagate(graph, facts, observed), variances };
+}
+
+/** What is infinite on the way (a mask's −∞, the padding of a maximum) is no number of a range. */
+const FINITE: Interval = [-Number.MAX_VALUE, Number.MAX_VALUE];
+
+function widened(range: Interval | undefined, [low, high]: Interval): Interval {
+  return range === undefined ? [low, high] : [Math.min(range[0], low), Math.max(range[1], high)];
+}
+
+/** Interval arithmetic forward, each node's interval intersected with what else is known of it. */
+function propagate(
+  graph: Graph<TensorType>,
+  facts: Facts,
+  known: (node: TensorNode, args: readonly Interval[]) => Interval | undefined,
+): Pick<RangeReport, "ranges" | "derived"> {
+  const ranges = new Map<TensorNode, Interval>();
+  const derived = new Map<TensorNode, Interval>();
+  for (const node of graph.nodes) {
+    const args = node.args.map((argument) => ranges.get(argument)!);
+    const certain = EXACT.has(node.op) ? intervalFrom(node, args, facts) : loose(intervalFrom(node, args, facts));
+    const other = known(node, args);
+    derived.set(node, certain);
+    ranges.set(node, other === undefined ? certain : intersection(other, certain));
+  }
+  return { ranges, derived };
+}
+
+/** Ops whose fixed-point result is as exact as their arguments; that of others may leave its interval by an error. */
+const EXACT: ReadonlySet<string> = new Set([
+  ...["constant", "reshape", "transpose", "broadcast", "slice", "reverse", "concatenate", "pad", "gather", "cast"],
+  ...["select", "triangular", "gatherElements", "gatherND", "scatterElements", "scatterND", "clamp", "negate"],
+  ...["sign", "equal", "less", "lessOrEqual", "greater", "greaterOrEqual", "and", "or", "xor", "not", "argmax"],
+]);
+const LOOSENESS = 2 ** -6;
+
+/** A little wider; an interval on one side of zero stays there. */
+function loose([low, high]: Interval): Interval {
+  return [low - Math.abs(low) * LOOSENESS, high + Math.abs(high) * LOOSENESS];
+}
+
+function constantOf(node: TensorNode): TensorValue | undefined {
+  return node.op === "constant" ? (node.attributes.value as TensorValue) : undefined;
 }
 
 /**
  * What may be, from what was seen. Values of both signs may become larger on either side; values of one sign keep it,
  * and may come nearer to zero by the margin too: 1/x, ln x and √x of them have a domain.
  */
-function withMargin([low, high]: Interval): [number, number] {
+function withMargin([low, high]: Interval): Interval {
   if (low > high) {
     return [-SMALLEST_BOUND, SMALLEST_BOUND];
   }
-  const bound = Math.max(SMALLEST_BOUND, MARGIN * Math.max(Math.abs(low), Math.abs(high)));
   if (low >= 0 && high > 0) {
-    return [low / MARGIN, bound];
+    return [low / MARGIN, high * MARGIN];
   }
-  return high < 0 ? [-bound, high / MARGIN] : [-bound, bound];
+  const bound = Math.max(SMALLEST_BOUND, MARGIN * Math.max(Math.abs(low), Math.abs(high)));
+  return high < 0 ? [low * MARGIN, high / MARGIN] : [-bound, bound];
 }
 
 /** Runs a graph, calling back with every node's value; values die after their last use. */
@@ -100,18 +161,6 @@ function observe(
   });
 }
 
-function widenRange(ranges: Map<TensorNode, [number, number]>, node: TensorNode, value: TensorValue): void {
-  let [low, high] = ranges.get(node) ?? [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const x of value.data) {
-    // What is infinite (a mask's −∞, the padding of a maximum) is no number of a range.
-    if (Math.abs(x) !== Number.POSITIVE_INFINITY) {
-      low = x < low ? x : low;
-      high = x > high ? x : high;
-    }
-  }
-  ranges.set(node, [low, high]);
-}
-
 function widenVariance(variances: Map<TensorNode, VarianceRange>, node: TensorNode, x: TensorValue): void {
   const n = x.shape.at(-1)!;
   let { low, high } = variances.get(node) ?? { low: Number.POSITIVE_INFINITY, high: 0 };
@@ -125,35 +174,13 @@ function widenVariance(variances: Map<TensorNode, VarianceRange>, node: TensorNo
   variances.set(node, { low, high });
 }
 
-/** Public constants and functions with a bounded image need no margin. */
-function exactRanges(graph: Graph<TensorType>, ranges: Map<TensorNode, [number, number]>): RangeReport["ranges"] {
-  for (const node of graph.nodes) {
-    const image = IMAGES[node.op];
-    if (image !== undefined) {
-      ranges.set(node, [image[0], image[1]]);
-    }
-  }
-  return ranges;
-}
-
-/** An approximation may exceed 1 by its error, and a ring that ends at 1 would not hold that. */
-const ONE = 1.01;
-
-const IMAGES: Readonly<Record<string, Interval>> = {
-  softmax: [0, ONE],
-  softmaxBase2: [0, ONE],
-  sigmoid: [0, ONE],
-  tangentHyperbolic: [-ONE, ONE],
-  errorFunction: [-ONE, ONE],
-};
-
 /**
  * What values of trained transformers are assumed to stay within where nothing is measured. A product is of a
  * normalised
  * value with a weight matrix; sums grow like those of independent values, so that a residual stream grows with the
  * root of its depth. The variances that a norm meets differ by less than `varianceSpread` between rows.
  */
-const ASSUMED = {
+export const ASSUMED = {
   weight: 4,
   embedding: 4,
   normalised: 16,
@@ -162,45 +189,33 @@ const ASSUMED = {
   varianceSpread: 2 ** -11,
 } as const;
 
-/** Ranges from the structure alone. `ownerOf` says who gives an input. */
-export function structuralRanges(
-  graph: Graph<TensorType>,
-  inputOf: (name: string) => { readonly owner: string; readonly integral: boolean },
-): RangeReport {
-  const bounds = new Map<TensorNode, number>();
+/** Ranges from the structure alone. */
+export function structuralRanges(graph: Graph<TensorType>, inputOf: InputsOf): RangeReport {
   const variances = new Map<TensorNode, VarianceRange>();
-  for (const node of graph.nodes) {
-    const args = node.args.map((argument) => bounds.get(argument)!);
-    const bound = assumedBound(node, args, inputOf);
-    bounds.set(node, Math.min(bound, ASSUMED.largest));
+  const facts: Facts = {
+    valueOf: constantOf,
+    isOneHot: (node) => node.op === "input" && inputOf(node.attributes.name as string).oneHot,
+  };
+  const assumed = (node: TensorNode, args: readonly Interval[]): Interval | undefined => {
+    const bounds = args.map(([low, high]) => Math.max(Math.abs(low), Math.abs(high)));
     if (node.op === "layerNorm" || node.op === "rmsNorm") {
       const epsilon = node.attributes.epsilon as number;
-      const high = Math.max(1, (args[0] / 4) ** 2);
+      const high = Math.max(1, (bounds[0] / 4) ** 2);
       variances.set(node, { low: Math.max(epsilon, high * ASSUMED.varianceSpread), high });
     }
-  }
-  const ranges = new Map([...bounds].map(([node, bound]): [TensorNode, Interval] => [node, [-bound, bound]]));
-  return { ranges, variances };
+    const bound = assumedBound(node, bounds, inputOf);
+    return bound === undefined ? undefined : [-Math.min(bound, ASSUMED.largest), Math.min(bound, ASSUMED.largest)];
+  };
+  return { ...propagate(graph, facts, assumed), variances };
 }
 
-function assumedBound(
-  node: TensorNode,
-  args: readonly number[],
-  inputOf: (name: string) => { readonly owner: string; readonly integral: boolean },
-): number {
-  const image = IMAGES[node.op];
-  if (image !== undefined) {
-    return image[1];
-  }
+/** What is assumed of a node beyond what interval arithmetic says of it. */
+function assumedBound(node: TensorNode, args: readonly number[], inputOf: InputsOf): number | undefined {
   switch (node.op) {
     case "input": {
       const { owner, integral } = inputOf(node.attributes.name as string);
       return integral ? 1 : owner === "model" ? ASSUMED.weight : ASSUMED.normalised;
     }
-    case "constant":
-      return largestOf(node.attributes.value as TensorValue);
-    case "argmax":
-      return node.args[0].type.shape.at(-1)!;
     case "layerNorm":
     case "rmsNorm":
       return ASSUMED.normalised;
@@ -216,27 +231,16 @@ function assumedBound(
     case "reduceSum":
       return Math.max(...args) * 8;
     default:
-      return Math.max(SMALLEST_BOUND, ...args);
+      return undefined;
   }
 }
 
 /** A sum of a product with a row of the model's owner: `ASSUMED.product` is meant with the bias. */
-function isBias(
-  node: TensorNode,
-  inputOf: (name: string) => { readonly owner: string; readonly integral: boolean },
-): boolean {
+function isBias(node: TensorNode, inputOf: InputsOf): boolean {
   return node.args.some(
     (argument) =>
       argument.op === "input" &&
       argument.type.shape.length === 1 &&
       inputOf(argument.attributes.name as string).owner === "model",
   );
-}
-
-function largestOf(value: TensorValue): number {
-  let largest = 0;
-  for (const x of value.data) {
-    largest = Math.max(largest, Math.abs(x));
-  }
-  return largest;
 }

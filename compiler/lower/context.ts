@@ -28,6 +28,12 @@ export interface SecretInput {
   readonly integral: boolean;
 }
 
+/** No ring is planned for less: a value near zero has an error that is larger. */
+const SMALLEST_BOUND = 0.5;
+
+/** Bits of a product with its fraction, before sign and headroom. */
+const PRODUCT_BITS = 58;
+
 /** Interval of each tensor value, from calibration or from structure, in reals. */
 export type Ranges = ReadonlyMap<TensorNode, readonly [number, number]>;
 
@@ -76,7 +82,15 @@ export class Lowering {
     if (range === undefined) {
       throw new Error(`no range for ${node.op} '${node.origin}'`);
     }
-    return Math.max(Math.abs(range[0]), Math.abs(range[1]));
+    return Math.max(SMALLEST_BOUND, Math.abs(range[0]), Math.abs(range[1]));
+  }
+
+  /**
+   * Fractional bits of the factors of a product: those of every value, unless the product is so large that they would
+   * leave its integer bits no place in a word.
+   */
+  factorFraction(bound: number, usual = this.precision.activation): number {
+    return Math.max(0, Math.min(usual, Math.floor((PRODUCT_BITS - Math.ceil(Math.log2(bound))) / 2)));
   }
 
   /** The series of this name, fitted once: the layers of a model ask for the same ones. */

@@ -47,7 +47,9 @@ function wholePower(lowering: Lowering, x: ShareNode, bound: number, exponent: n
     if (known !== undefined) {
       return known;
     }
-    const parts = [of(Math.ceil(n / 2)), of(Math.floor(n / 2))].map((part) => lowering.atFraction(part, fraction));
+    const parts = [of(Math.ceil(n / 2)), of(Math.floor(n / 2))].map((part) =>
+      lowering.atFraction(part, lowering.factorFraction(bound ** n, fraction)),
+    );
     const made = lowering.bounded(lowering.emit("multiply", parts), bound ** n);
     powers.set(n, made);
     return made;

@@ -67,21 +67,22 @@ export function lowerMultiply(lowering: Lowering, node: TensorNode): ShareNode {
   if (factor !== undefined) {
     return timesPublic(lowering, lowering.value(constantOf(y) === undefined ? y : x), factor);
   }
-  return lowering.emit("multiply", [operand(lowering, x), operand(lowering, y)]);
+  const fraction = lowering.factorFraction(lowering.boundOf(node));
+  return lowering.emit("multiply", [operand(lowering, x, fraction), operand(lowering, y, fraction)]);
 }
 
 /** Functions whose results are given as many fractional bits as their smallest values need. */
 const RELATIVE: ReadonlySet<string> = new Set(["reciprocal", "reciprocalSquareRoot", "power"]);
 const VIEWS: ReadonlySet<string> = new Set(["reshape", "broadcast", "transpose"]);
 
-/** An operand at the fraction of activations; a small factor such as 1/n keeps the bits that it was given. */
-function operand(lowering: Lowering, argument: TensorNode): ShareNode {
+/** An operand at the fraction of factors; a small factor such as 1/n keeps the bits that it was given. */
+function operand(lowering: Lowering, argument: TensorNode, fraction: number): ShareNode {
   let source = argument;
   while (VIEWS.has(source.op)) {
     source = source.args[0];
   }
   const isFine = RELATIVE.has(source.op) && lowering.fractionOf(argument)! > lowering.precision.activation;
-  return isFine ? lowering.remasked(lowering.value(argument)) : lowering.masked(argument);
+  return isFine ? lowering.remasked(lowering.value(argument)) : lowering.masked(argument, fraction);
 }
 
 /** A value times public reals: a power of two only relabels; anything else is an integer factor, more fraction. */
@@ -106,8 +107,10 @@ function largest(tensor: TensorValue): number {
 
 /** The product; `keep` lists the elements of each matrix that are wanted, all if empty. */
 export function lowerMatmul(lowering: Lowering, node: TensorNode, keep: readonly number[] = []): ShareNode {
+  const { weight, activation } = lowering.precision;
+  const bound = lowering.boundOf(node);
   const [a, b] = node.args.map((argument) =>
-    lowering.masked(argument, isSource(argument) ? lowering.precision.weight : lowering.precision.activation),
+    lowering.masked(argument, lowering.factorFraction(bound, isSource(argument) ? weight : activation)),
   );
   return lowering.emit("matmul", [a, b], { keep });
 }

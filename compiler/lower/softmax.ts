@@ -84,6 +84,9 @@ function coarseDistance(
 /** Distances beyond this are as good as any: the power is 0. */
 const DEEPEST = 31;
 
+/** Beyond this the comparisons of the exact maximum have no bits left for a score's fraction. */
+const LARGEST_SCORE = 2 ** 20;
+
 /** Scores whose range no digit holds: below their exact maximum, and not further than counts. More rounds. */
 function exactDistance(
   lowering: Lowering,
@@ -91,6 +94,15 @@ function exactDistance(
   mask: Mask | undefined,
   packing: Packing | undefined,
 ): Distance {
+  if (!(lowering.boundOf(node) <= LARGEST_SCORE)) {
+    throw fail({
+      code: "E0404",
+      what: `softmax of scores up to ${lowering.boundOf(node).toPrecision(3)}`,
+      where: node.origin,
+      why: "comparisons of so large values leave no bits for a fraction; such scores are mostly masks as numbers",
+      fix: "give the mask as zeros and ones, or clip the scores in the model",
+    });
+  }
   if (packing !== undefined) {
     throw fail({
       code: "E0404",

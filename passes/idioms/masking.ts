@@ -74,8 +74,12 @@ function peel(x: TensorNode, context: Context): Peeled {
   for (const term of termsOf(rewriter, x)) {
     const chosen = peelSelect(term, context);
     const keep = once(context.additive, term, () => additiveKeep(term, context));
+    const mixed = keep === undefined ? mixedConstant(term, context) : undefined;
     if (keep !== undefined) {
       keeps.push(keep);
+    } else if (mixed !== undefined) {
+      keeps.push(mixed.keep);
+      terms.push(mixed.rest);
     } else {
       keeps.push(...chosen.keeps);
       terms.push(chosen.scores);
@@ -138,6 +142,28 @@ function additiveKeep(term: TensorNode, context: Context): TensorNode | undefine
     return far(yes) && near(no) ? rewriter.emit("not", [condition], {}, term.origin) : undefined;
   }
   return undefined;
+}
+
+/** A constant that is a mask and a bias in one (positional slopes and the causal mask): the choice, and the rest. */
+function mixedConstant(
+  term: TensorNode,
+  context: Context,
+): { readonly keep: TensorNode; readonly rest: TensorNode } | undefined {
+  const { rewriter } = context;
+  const analysis = analyse(context);
+  const elements = rewriter.factsOf(term).parameter ? undefined : analysis.of(term);
+  if (elements === undefined || elements.variable.some((each) => each >= 0)) {
+    return undefined;
+  }
+  const { atOne, shape } = elements;
+  if (!atOne.some((value) => value <= -FAR) || atOne.every((value) => value <= -FAR)) {
+    return undefined;
+  }
+  const kept = Float64Array.from(atOne, (value) => (value <= -FAR ? 0 : 1));
+  const keep = emitKeep({ ...elements, atZero: kept, atOne: kept }, term, rewriter, analysis);
+  const data = Float64Array.from(atOne, (value, i) => value * kept[i] || 0);
+  const rest = rewriter.constant(rewriter.smallest({ dtype: term.type.dtype, shape, data }), term.origin);
+  return keep === undefined ? undefined : { keep, rest };
 }
 
 /** scores · b where b is one wherever the masks keep: the scores. */
