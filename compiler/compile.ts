@@ -115,15 +115,17 @@ function lowerPlaced(
   options: CompileOptions,
 ): { share: Graph<ShareType>; bindings: Binding[] } {
   const names = placed.bindings.map(({ input }) => input);
+  const link = linkCost(options.network ?? DEFAULT_NETWORK);
   const lowered = lower(placed.secret, {
     profile: options.profile ?? "fourier",
     precision: options.precision ?? DEFAULT_PRECISION,
     ranges: calibration.report.ranges,
     variances: calibration.report.variances,
     inputs: new Map(names.map((name) => [name, inputOf(name)])),
+    link,
   });
   options.dump?.("50-lower", print(lowered.graph, SHARE));
-  const share = levels(lowered.graph, lowered.bounds, linkCost(options.network ?? DEFAULT_NETWORK));
+  const share = levels(lowered.graph, lowered.bounds, link);
   options.dump?.("51-levels", print(share, SHARE));
   const violations = verify(share, SHARE);
   if (violations.length > 0) {

@@ -1,5 +1,5 @@
 /**
- * Time estimates: rounds · half a round trip, plus the bytes through the busiest network card, plus the busiest
+ * Time estimates: rounds · (half a round trip and what a message takes in the processes), plus the bytes through the busiest network card, plus the busiest
  * party's multiply-adds on one core. The three do overlap in a run, and setting up, sharing weights and inputs are
  * apart: an estimate of the order, from numbers that are exact.
  */
@@ -58,11 +58,14 @@ export interface Estimate {
   readonly formula: string;
 }
 
+/** Seconds that a round takes beside the network: a message each way through two processes (docs/performance.md). */
+const SECONDS_PER_MESSAGE = 0.3e-3;
+
 const TIME_FORMULA =
-  "rounds * RTT/2 + bytes in or out of the busiest party * 8 / bandwidth + multiply-adds of the busiest party / 8e9";
+  "rounds * (RTT/2 + 0.3 ms) + bytes in or out of the busiest party * 8 / bandwidth + multiply-adds of the busiest party / 8e9";
 
 export function estimateSeconds(cost: EstimatedCost, network: Network = DEFAULT_NETWORK): Estimate {
-  const delay = (cost.rounds * network.roundTrip) / 2;
+  const delay = cost.rounds * secondsPerRound(network);
   const transfer = (8 * busiestCard(cost.bytes.links)) / network.bandwidth;
   const compute = Math.max(...Object.values(cost.macs)) / MACS_PER_SECOND;
   const parts = { delay, transfer, compute };
@@ -81,7 +84,11 @@ function busiestCard(links: Readonly<Record<string, number>>): number {
   return Math.max(...cards.values());
 }
 
-/** What a round and a byte cost on a network. */
-export function linkCost({ bandwidth, roundTrip }: Network): { secondsPerRound: number; secondsPerByte: number } {
-  return { secondsPerRound: roundTrip / 2, secondsPerByte: 8 / bandwidth };
+function secondsPerRound({ roundTrip }: Network): number {
+  return roundTrip / 2 + SECONDS_PER_MESSAGE;
+}
+
+/** What a round and a byte cost on a network: the same as in the estimate. */
+export function linkCost(network: Network): { secondsPerRound: number; secondsPerByte: number } {
+  return { secondsPerRound: secondsPerRound(network), secondsPerByte: 8 / network.bandwidth };
 }

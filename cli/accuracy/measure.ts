@@ -82,14 +82,16 @@ function planOf(
 ): Plan {
   const ranges = new Map([...values].map(([node, value]) => [node, padded(rangeOf(value))] as const));
   const names = given.inputs.map((_, i) => `x${i}`);
+  const link = linkCost(DEFAULT_NETWORK);
   const lowered = lower(graph, {
     profile,
     precision: DEFAULT_PRECISION,
     ranges,
     variances: new Map([[graph.outputs[0].node, given.variance ?? { low: 1, high: 1 }]]),
     inputs: new Map(names.map((name) => [name, { owner: "data" as const, integral: false }])),
+    link,
   });
-  return emit(levels(lowered.graph, lowered.bounds, linkCost(DEFAULT_NETWORK)), {
+  return emit(levels(lowered.graph, lowered.bounds, link), {
     name: given.name,
     profile,
     modelDigest: "",

@@ -9,10 +9,11 @@
  */
 import { fail } from "../../ir/diagnostics.js";
 import { fractionOf, type Lowering, type ShareNode, type TensorNode } from "./context.js";
-import { coarseBetween, coarseDigit, isNegative, rangeExponentFor, sumAdditive } from "./digits.js";
+import { coarseBits, sumAdditive } from "./digits.js";
 import type { Parity } from "./fourier.js";
 import { addReal } from "./linear.js";
 import { angleOf, fitSeries, seriesOf } from "./series.js";
+import { atLeastZero } from "./thresholds.js";
 
 /** An activation function in the shape above. `series` is what the series must give: f(x) − slope·x. */
 export interface Piecewise {
@@ -29,6 +30,10 @@ export interface Piecewise {
   /** period / window of the fit. */
   readonly periodRatio: number;
 }
+
+/** Points at which a function's range is read off, and what is allowed for its fit's error. */
+const SAMPLES = 256;
+const SERIES_SLACK = 1.01;
 
 const TABLE_BITS = { publicFraction: 13, secretFraction: 13 };
 
@@ -101,13 +106,16 @@ export function piecewise(lowering: Lowering, node: TensorNode, f: Piecewise): S
   const reach = f.window + slack;
   const fitted = fitSeries(f.series, [-reach, reach], f.window * f.periodRatio, f.parity, f.tolerance);
   const offset = f.parity === "odd" && f.below[1] === 0 ? 0.5 : 0;
-  const s = addReal(lowering, seriesOf(lowering, angleOf(lowering, x, fitted.stretch), fitted, TABLE_BITS), offset);
-  const inner = lowering.bounded(lowering.atFraction(s, fractionOf(x) + (f.slope === 0 ? 0 : 1)), f.window + 2);
+  const { centre, radius } = rangeOf(f.series, reach);
+  const s = seriesOf(lowering, angleOf(lowering, x, fitted.stretch), fitted, TABLE_BITS);
+  const centred = lowering.bounded(addReal(lowering, s, -centre), radius);
+  const opened = lowering.atFraction(centred, fractionOf(x) + (f.slope === 0 ? 0 : 1));
+  const inner = lowering.bounded(addReal(lowering, opened, centre + offset), f.window + 2);
   const inside = f.slope === 0 ? inner : insideGate(lowering, inner, x);
-  const rangeExponent = rangeExponentFor(Math.max(bound, reach), f.bucketExponent);
-  const digit = coarseDigit(lowering, x, rangeExponent, f.bucketExponent);
-  const middle = coarseBetween(lowering, digit, -f.window, f.window);
-  const above = coarseBetween(lowering, digit, f.window, Number.POSITIVE_INFINITY);
+  const [middle, above] = coarseBits(lowering, x, Math.max(bound, reach), f.bucketExponent, [
+    [-f.window, f.window],
+    [f.window, Number.POSITIVE_INFINITY],
+  ]);
   const terms = [lowering.emit("timesBit", [middle, inside])];
   if (f.above[0] === 1) {
     terms.push(lowering.additive(lowering.emit("timesBit", [above, x]), fractionOf(inside)));
@@ -116,6 +124,16 @@ export function piecewise(lowering: Lowering, node: TensorNode, f: Piecewise): S
   return constants === undefined
     ? sumAdditive(lowering, terms)
     : addReal(lowering, sumAdditive(lowering, [...terms, constants]), f.below[1]);
+}
+
+/**
+ * The middle of what a function takes on [−reach, reach], and how far from it: only the rest is opened, in a bit or two
+ * less. Outside, where the series is something else, its bit is 0, and 0 times anything in a ring is 0.
+ */
+function rangeOf(f: (x: number) => number, reach: number): { readonly centre: number; readonly radius: number } {
+  const values = Array.from({ length: SAMPLES + 1 }, (_, i) => f(-reach + (2 * reach * i) / SAMPLES));
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  return { centre: (low + high) / 2, radius: ((high - low) / 2) * SERIES_SLACK };
 }
 
 /** x/2 + s at one fraction more: the half costs nothing. */
@@ -147,22 +165,15 @@ function steps(
 /** Fractional bits at which signs are decided: values within 2^-SIGN_BITS of a border may fall on either side. */
 const SIGN_BITS = 9;
 
-/** Masked bits of [x ≥ 0]. */
-function notNegative(lowering: Lowering, x: ShareNode, bound: number): ShareNode {
-  const range = rangeExponentFor(bound, -SIGN_BITS);
-  const negative = isNegative(lowering, x, range, SIGN_BITS);
-  return lowering.emit("remaskBits", [lowering.emit("complement", [negative])]);
-}
-
 export function lowerRelu(lowering: Lowering, node: TensorNode): ShareNode {
   const x = lowering.masked(node.args[0]);
-  return lowering.emit("timesBit", [notNegative(lowering, x, lowering.boundOf(node.args[0])), x]);
+  return lowering.emit("timesBit", [atLeastZero(lowering, x, lowering.boundOf(node.args[0]), SIGN_BITS), x]);
 }
 
 /** |x| = 2·relu(x) − x. */
 export function lowerAbsolute(lowering: Lowering, node: TensorNode): ShareNode {
   const x = lowering.masked(node.args[0]);
-  const positive = lowering.emit("timesBit", [notNegative(lowering, x, lowering.boundOf(node.args[0])), x]);
+  const positive = lowering.emit("timesBit", [atLeastZero(lowering, x, lowering.boundOf(node.args[0]), SIGN_BITS), x]);
   const twice = lowering.emit("relabel", [positive], { fraction: fractionOf(positive) - 1 });
   const fraction = fractionOf(positive);
   return lowering.emit("subtract", [lowering.additive(twice, fraction), lowering.additive(x, fraction)]);

@@ -3,10 +3,12 @@
  * the number 0 or 1, and the masked bit that it is made of is remembered, so that `select` and `and` need no product.
  */
 import { fail } from "../../ir/diagnostics.js";
+import { sizeOf } from "../../ir/tensor/value.js";
 import { fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
 import { addReal } from "./linear.js";
 import { broadcastTo, reshapeTo, stridesOf } from "./movement.js";
 import { atLeastZero, below } from "./thresholds.js";
+import { conjunctionOf, tournamentSteps, withRest } from "./tournament.js";
 
 /** Values that fixed point cannot hold: usually a mask of −10⁴⁰ that no pass recognised. */
 const LARGEST_VALUE = 2 ** 24;
@@ -185,14 +187,14 @@ export function lowerSelect(lowering: Lowering, node: TensorNode): ShareNode {
   return lowering.emit("add", [lowering.bounded(chosen, bound), lowering.additive(b, fractionOf(chosen))]);
 }
 
-/** Elements that one step of a tournament compares with each other, all pairs at once. */
-const GROUP = 4;
-
-/** [..., n] → [...], masked: the exact maximum of the last axis. Four rounds for each factor of four. */
+/** [..., n] → [...], masked: the exact maximum of the last axis. Three rounds a step of pairs, four or five of more. */
 export function tournament(lowering: Lowering, x: ShareNode, bound: number): ShareNode {
   let current = x;
-  for (let n = shapeOf(current).at(-1)!; n > 1; n = shapeOf(current).at(-1)!) {
-    const group = Math.min(GROUP, n);
+  const rows = sizeOf(shapeOf(x).slice(0, -1));
+  const compared = { bound: 2 * bound, fraction: fractionOf(x), leaves: withRest, values: 1 };
+  const groups = tournamentSteps(lowering, shapeOf(x).at(-1)!, rows, compared);
+  for (const group of groups) {
+    const n = shapeOf(current).at(-1)!;
     const size = Math.floor(n / group);
     const parts = Array.from({ length: group }, (_, i) => part(lowering, current, i * size, size));
     const winners = lowering.atFraction(lowering.bounded(winner(lowering, parts, bound), bound), fractionOf(x));
@@ -226,7 +228,7 @@ function winner(lowering: Lowering, parts: readonly ShareNode[], bound: number):
     (sum, _, i) => {
       const against = parts.map((_, j) => j).filter((j) => j !== i);
       const all = against.map((j) => wins(i, j));
-      const first = all.length === 1 ? all[0] : lowering.emit("remaskBits", [lowering.emit("conjunction", all)]);
+      const first = all.length === 1 ? all[0] : lowering.emit("remaskBits", [conjunctionOf(lowering, all)]);
       return lowering.emit("add", [sum, lowering.emit("timesBit", [first, minus(i, last)])]);
     },
     lowering.additive(parts[last], fraction),

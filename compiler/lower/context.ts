@@ -11,6 +11,7 @@ import { Builder, type Graph, type Node } from "../../ir/graph.js";
 import { SHARE } from "../../ir/share/index.js";
 import type { ShareType } from "../../ir/share/types.js";
 import type { TensorType, TensorValue } from "../../ir/tensor/value.js";
+import type { LinkCost } from "../../passes/levels.js";
 import type { FourierSeries } from "./fourier.js";
 
 export type ShareNode = Node<ShareType>;
@@ -59,7 +60,18 @@ export class Lowering {
     readonly precision: Precision,
     readonly ranges: Ranges,
     readonly secretInputs: ReadonlyMap<string, SecretInput>,
+    private readonly link: LinkCost,
   ) {}
+
+  /** Whether so many bytes less, over the network that the plan is for, are worth so many rounds more. */
+  pays(rounds: number, savedBytes: number): boolean {
+    return this.seconds(0, savedBytes) > this.seconds(rounds, 0);
+  }
+
+  /** What rounds, and bytes that reach P2, take on that network. */
+  seconds(rounds: number, bytes: number): number {
+    return rounds * this.link.secondsPerRound + bytes * this.link.secondsPerByte;
+  }
 
   /** Says which tensor node the following share nodes compute. */
   at(node: TensorNode): void {

@@ -1,107 +1,143 @@
 /**
- * Where a value lies, from one dealing of its mask's top digit (PROTOCOL.md, "coarse maximum"): with q = top digit of m
- * minus top digit of λ, without the borrow, (q − 1)·W ≤ x < (q + 1)·W for buckets of width W. Every question "is x in
- * these buckets" is then a local look-up, right up to one bucket at its borders.
+ * Where a value lies, from dealt digits of its mask (PROTOCOL.md, "coarse maximum"): with q = top digit of m minus top
+ * digit of λ, without the borrow, (q − 1)·W ≤ x < (q + 1)·W for buckets of width W. Every question "is x in these
+ * buckets" is then a local look-up, right up to half a bucket at its borders.
+ *
+ * A digit of w bits is 2^w dealt bits an element. Cut in two halves it is 2·2^(w/2), and the answer a conjunction: one
+ * round more. Which is better, the network says that the plan is for.
  */
-import type { Lowering, ShareNode } from "./context.js";
+import { sizeOf } from "../../ir/tensor/value.js";
+import { type Lowering, type ShareNode, shapeOf } from "./context.js";
 
-/** A dealt top digit of a value in a range of 2^rangeBits, cut into buckets of 2^-bucketBits. */
-export interface CoarseDigit {
-  readonly hot: ShareNode;
-  /** The value, in the ring of the range. */
+/** Buckets between two borders, either of which may be infinite. */
+export type Span = readonly [low: number, high: number];
+
+/** The widest digit that may be dealt: 2^13 bits per value. */
+export const WIDEST_DIGIT = 13;
+/** Bits that a cut digit opens and deals for every border, beside its two digits. */
+const BITS_PER_BORDER = 3;
+
+/** A value reduced to the ring of its range, whose top `width` bits are its number of buckets. */
+interface Cut {
   readonly value: ShareNode;
   readonly width: number;
   readonly at: number;
-  readonly fraction: number;
-  /** log2 of the bucket width in reals. */
-  readonly bucketExponent: number;
 }
 
 /**
- * Deals the top digit of x, |x| < 2^(rangeExponent−1) minus a bucket. Buckets are 2^bucketExponent wide; the digit has
- * rangeExponent − bucketExponent bits.
+ * Masked bits of [low ≤ x < high) for each span, |x| ≤ bound, right except within half a bucket of 2^bucketExponent at
+ * a border. A border is rounded to a multiple of the bucket width. One round, or two.
  */
-export function coarseDigit(
+export function coarseBits(
   lowering: Lowering,
   x: ShareNode,
-  rangeExponent: number,
+  bound: number,
   bucketExponent: number,
-): CoarseDigit {
+  spans: readonly Span[],
+): readonly ShareNode[] {
+  const borders = [...new Set(spans.flat().filter(Number.isFinite))];
+  const wholeWidth = rangeExponentFor(bound, bucketExponent) - bucketExponent;
+  const reach = bound + Math.max(0, ...borders.map(Math.abs));
+  const cutWidth = rangeExponentFor(reach, bucketExponent) - bucketExponent;
+  const dealt = hotBits(cutWidth) + BITS_PER_BORDER * borders.length;
+  const isCut = wholeWidth > WIDEST_DIGIT || lowering.pays(1, (sizeOf(shapeOf(x)) * (2 ** wholeWidth - dealt)) / 8);
+  const bucket = 2 ** bucketExponent;
+  const inBuckets = spans.map(([low, high]): Span => [Math.round(low / bucket), Math.round(high / bucket)]);
+  const bits = isCut
+    ? byHalves(lowering, cut(lowering, x, cutWidth, bucketExponent), inBuckets)
+    : byWhole(lowering, cut(lowering, x, wholeWidth, bucketExponent), inBuckets);
+  return bits.map((bit) => lowering.emit("remaskBits", [bit]));
+}
+
+/** Dealt bits of a digit that is cut into halves. */
+function hotBits(width: number): number {
+  return 2 ** Math.ceil(width / 2) + 2 ** Math.floor(width / 2);
+}
+
+function cut(lowering: Lowering, x: ShareNode, width: number, bucketExponent: number): Cut {
   const fraction = Math.max(1 - bucketExponent, 2);
-  const scaled = lowering.atFraction(x, fraction);
-  const value = lowering.emit("reduce", [scaled], { ring: rangeExponent + fraction });
-  const width = rangeExponent - bucketExponent;
-  const at = rangeExponent + fraction - width;
+  const at = fraction + bucketExponent;
+  const value = lowering.emit("reduce", [lowering.atFraction(x, fraction)], { ring: at + width });
+  return { value, width, at };
+}
+
+/** One digit: a span is a run of its values. */
+function byWhole(lowering: Lowering, { value, width, at }: Cut, spans: readonly Span[]): ShareNode[] {
   const hot = lowering.emit("digits", [value], { at, width });
-  return { hot, value, width, at, fraction, bucketExponent };
+  const [size, limit] = [2 ** width, 2 ** (width - 1)];
+  return spans.map(([low, high]) => {
+    const first = low === Number.NEGATIVE_INFINITY ? -limit : low + 1;
+    const last = high === Number.POSITIVE_INFINITY ? limit - 1 : high;
+    return lowering.emit("within", [hot, value], {
+      at,
+      offset: 2 ** (at - 1),
+      from: ((first % size) + size) % size,
+      count: Math.max(0, Math.min(size, last - first + 1)),
+    });
+  });
 }
 
 /**
- * Masked bits of [low ≤ x < high), right except within a bucket of a border; low or high may be infinite. A border is
- * rounded to a multiple of the bucket width.
+ * Two digits: x is at or above a border if the bucket's number minus the border's lies in the lower half of the circle.
+ * With high digits d = m's − λ's, modulo 2^h, and the borrow a out of the low ones, that is [d − a < 2^(h−1)] =
+ * [d < 2^(h−1)] ⊕ a·[d is 0 or 2^(h−1)].
  */
-export function coarseBetween(lowering: Lowering, digit: CoarseDigit, low: number, high: number): ShareNode {
-  const bucket = 2 ** digit.bucketExponent;
-  const half = 2 ** (digit.at - 1);
-  const limit = 2 ** (digit.width - 1);
-  const first = low === Number.NEGATIVE_INFINITY ? -limit : Math.round(low / bucket) + 1;
-  const last = high === Number.POSITIVE_INFINITY ? limit - 1 : Math.round(high / bucket);
-  const size = 2 ** digit.width;
-  const inside = lowering.emit("within", [digit.hot, digit.value], {
-    at: digit.at,
-    offset: half,
-    from: ((first % size) + size) % size,
-    count: Math.max(0, Math.min(size, last - first + 1)),
+function byHalves(lowering: Lowering, { value, width, at }: Cut, spans: readonly Span[]): ShareNode[] {
+  const low = { at, width: Math.floor(width / 2) };
+  const high = { at: at + low.width, width: width - low.width };
+  const lowHot = lowering.emit("digits", [value], low);
+  const highHot = lowering.emit("digits", [value], high);
+  const half = 2 ** (high.width - 1);
+  const open = (bits: ShareNode) => lowering.emit("remaskBits", [bits]);
+  const borrows = new Map<number, ShareNode>();
+  const borrow = (offset: number): ShareNode => {
+    const period = 2 ** high.at;
+    const key = ((offset % period) + period) % period;
+    const known = borrows.get(key) ?? open(lowering.emit("less", [lowHot, value], { at: low.at, offset }));
+    borrows.set(key, known);
+    return known;
+  };
+  const known = new Map<number, ShareNode>();
+  const atLeast = (border: number): ShareNode => {
+    const made = known.get(border) ?? atBorder(border);
+    known.set(border, made);
+    return made;
+  };
+  const atBorder = (border: number): ShareNode => {
+    const offset = 2 ** (at - 1) - (border + 1) * 2 ** at;
+    const within = (from: number, count: number) =>
+      lowering.emit("within", [highHot, value], { at: high.at, offset, from, count });
+    const changes = open(lowering.emit("exclusiveOr", [within(0, 1), within(half, 1)]));
+    const changed = lowering.emit("conjunction", [borrow(offset), changes]);
+    return lowering.emit("exclusiveOr", [within(0, half), changed]);
+  };
+  return spans.map(([from, to]) => {
+    if (from === Number.NEGATIVE_INFINITY) {
+      return lowering.emit("complement", [atLeast(to)]);
+    }
+    const above = atLeast(from);
+    return to === Number.POSITIVE_INFINITY ? above : lowering.emit("exclusiveOr", [above, atLeast(to)]);
   });
-  return lowering.emit("remaskBits", [inside]);
+}
+
+/** Masked bits of [x ≠ 0] for an integer x of `width` bits, its ring. One round, or two. */
+export function notZero(lowering: Lowering, x: ShareNode, width: number): ShareNode {
+  const saved = 2 ** width - hotBits(width) - BITS_PER_BORDER;
+  const isCut = width > 1 && lowering.pays(1, (sizeOf(shapeOf(x)) * saved) / 8);
+  const low = isCut ? Math.floor(width / 2) : width;
+  const digits = [{ at: 0, width: low }, ...(isCut ? [{ at: low, width: width - low }] : [])];
+  const equal = digits.map((digit) => {
+    const hot = lowering.emit("digits", [x], digit);
+    return lowering.emit("equals", [hot, x], { at: digit.at, offset: 0, difference: 0 });
+  });
+  const open = (bits: ShareNode) => lowering.emit("remaskBits", [bits]);
+  const zero = isCut ? lowering.emit("conjunction", equal.map(open)) : equal[0];
+  return open(lowering.emit("complement", [zero]));
 }
 
 /** Bits that hold any |x| ≤ bound with a bucket to spare on both sides. */
 export function rangeExponentFor(bound: number, bucketExponent: number): number {
   return Math.ceil(Math.log2(bound + 2 ** bucketExponent * 2)) + 1;
-}
-
-/**
- * [x < 0] exactly, up to the rounding to `fraction` bits: one dealing of digits of `width` bits, a look-up each, and
- * one
- * conjunction of high fan-in (PROTOCOL.md, "comparison"). One round (none if one digit is enough), result as bits.
- */
-export function isNegative(
-  lowering: Lowering,
-  x: ShareNode,
-  rangeExponent: number,
-  fraction: number,
-  width = 5,
-): ShareNode {
-  const ring = rangeExponent + fraction;
-  const value = lowering.emit("reduce", [lowering.atFraction(x, fraction)], { ring });
-  const top = lowering.emit("topBit", [value], { offset: 0 });
-  const cuts: { at: number; width: number }[] = [];
-  for (let at = 0; at < ring - 1; at += width) {
-    cuts.push({ at, width: Math.min(width, ring - 1 - at) });
-  }
-  const hots = cuts.map((cut) => lowering.emit("digits", [value], cut));
-  const less = hots.map((hot, i) => lowering.emit("less", [hot, value], { at: cuts[i].at, offset: 0 }));
-  const equal = hots
-    .slice(1)
-    .map((hot, i) => lowering.emit("equals", [hot, value], { at: cuts[i + 1].at, offset: 0, difference: 0 }));
-  const borrow = borrowOf(lowering, less, equal);
-  return lowering.emit("exclusiveOr", [top, borrow]);
-}
-
-/** less_top ⊕ equal_top·less_next ⊕ …: the terms exclude each other, so XOR is OR. */
-function borrowOf(lowering: Lowering, less: readonly ShareNode[], equal: readonly ShareNode[]): ShareNode {
-  const count = less.length;
-  if (count === 1) {
-    return less[0];
-  }
-  const maskedLess = less.slice(0, -1).map((bit) => lowering.emit("remaskBits", [bit]));
-  const maskedEqual = equal.map((bit) => lowering.emit("remaskBits", [bit]));
-  return maskedLess.reduce(
-    (borrow, bit, i) =>
-      lowering.emit("exclusiveOr", [borrow, lowering.emit("conjunction", [bit, ...maskedEqual.slice(i)])]),
-    less[count - 1],
-  );
 }
 
 /** Σ of timesBit terms and others: all additive, at one fraction. */

@@ -6,9 +6,10 @@
 import { type Piecewise, piecewise } from "./activation.js";
 import { atLeast } from "./comparison.js";
 import { constantOf, encodedScalar, fractionOf, type Lowering, type ShareNode, type TensorNode } from "./context.js";
+import { WIDEST_DIGIT } from "./digits.js";
 import { checkPositive, type Interval, intervalOf, positiveInterval } from "./interval.js";
 import { addReal, timesPublic } from "./linear.js";
-import { bucketSeries, onBuckets, power, WIDEST_DIGIT } from "./power.js";
+import { bucketSeries, onBuckets, power } from "./power.js";
 import { ANGLE_BITS, angleOf, fitSeries, seriesOf } from "./series.js";
 
 /** Bits of relative precision that a positive argument is read with, and that a result keeps. */

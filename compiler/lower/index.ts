@@ -6,6 +6,7 @@
 import { type Diagnostic, fail } from "../../ir/diagnostics.js";
 import type { Graph } from "../../ir/graph.js";
 import type { TensorType } from "../../ir/tensor/value.js";
+import type { LinkCost } from "../../passes/levels.js";
 import { lowerAbsolute, lowerActivation, lowerRelu } from "./activation.js";
 import {
   lowerBoolean,
@@ -87,6 +88,8 @@ export interface LoweringOptions {
   /** The range of the row variances of every norm node. */
   readonly variances: ReadonlyMap<TensorNode, VarianceRange>;
   readonly inputs: ReadonlyMap<string, SecretInput>;
+  /** The network that decides between more bytes and more rounds. */
+  readonly link: LinkCost;
 }
 
 type Rule = (lowering: Lowering, node: TensorNode, options: LoweringOptions) => ShareNode;
@@ -194,7 +197,7 @@ export function hasSecretMeaning(op: string): boolean {
 /** Lowers the secret program; every output is revealed to the data owner. */
 export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lowered {
   refuseInfinite(graph);
-  const lowering = new Lowering(options.precision, options.ranges, options.inputs);
+  const lowering = new Lowering(options.precision, options.ranges, options.inputs, options.link);
   const rules = options.profile === "puma" ? { ...RULES, ...PUMA_RULES } : RULES;
   const softmaxes = new Map<TensorNode, Unnormalised>();
   const packed = packedScores(graph);

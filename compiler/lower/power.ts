@@ -10,10 +10,9 @@
  * of a wide top digit, right up to half a digit, so each bucket's series is fitted that much wider.
  */
 import type { Lowering, ShareNode } from "./context.js";
-import { sumAdditive } from "./digits.js";
+import { coarseBits, type Span, sumAdditive } from "./digits.js";
 import { fitFourier } from "./fourier.js";
 import { ANGLE_BITS, seriesAttributes } from "./series.js";
-import { below } from "./thresholds.js";
 
 /** Buckets grow by this factor: a series of few harmonics covers a factor of 4. */
 const BASE = 4;
@@ -21,8 +20,6 @@ const SECRET_FRACTION = 14;
 const HARMONICS = 7;
 /** Fractional bits of the finest public table. */
 const WIDEST_TABLE = 24;
-/** The widest digit that may be dealt: 2^13 bits per value. */
-export const WIDEST_DIGIT = 13;
 
 export interface PowerRange {
   readonly low: number;
@@ -69,7 +66,7 @@ export function power(
   return lowering.bounded(sum, scale * Math.max(...ends));
 }
 
-/** The function that `term` computes on each bucket of x in [low, high], selected by bits; masked. Two rounds. */
+/** The function that `term` computes on each bucket of x in [low, high], selected by bits; masked. Two rounds, or three; one for a single bucket. */
 export function onBuckets(
   lowering: Lowering,
   x: ShareNode,
@@ -78,79 +75,28 @@ export function onBuckets(
 ): ShareNode {
   const [lowExponent, highExponent] = exponentsOf(range);
   const count = Math.ceil((highExponent - lowExponent) / 2);
-  const borders = Array.from({ length: count - 1 }, (_, i) => lowExponent + 2 * i + 2);
-  const exact = highExponent + 1 - lowExponent > WIDEST_DIGIT;
-  const bits = exact
-    ? exactBits(lowering, x, range, borders)
-    : coarseBits(lowering, positiveDigit(lowering, x, lowExponent, highExponent), borders);
-  const slack = exact ? 0 : 2 ** lowExponent / 2;
-  const terms = bits.map((bit, i) => {
+  const borders = Array.from({ length: count - 1 }, (_, i) => 2 ** (lowExponent + 2 * i + 2));
+  const spans = [Number.NEGATIVE_INFINITY, ...borders].map(
+    (from, i): Span => [from, borders[i] ?? Number.POSITIVE_INFINITY],
+  );
+  const bits = count === 1 ? [] : coarseBits(lowering, x, range.high, lowExponent, spans);
+  const slack = 2 ** lowExponent / 2;
+  const values = spans.map((_, i) => {
     const from = lowExponent + 2 * i;
     const start = 2 ** from;
     const window = [(i === 0 ? start : start - slack) / start, BASE + slack / start] as const;
-    return lowering.emit("timesBit", [bit, term({ start, window, periodExponent: from + 3 })]);
+    return term({ start, window, periodExponent: from + 3 });
   });
+  if (count === 1) {
+    return values[0];
+  }
+  const terms = values.map((value, i) => lowering.emit("timesBit", [bits[i], value]));
   return lowering.remasked(sumAdditive(lowering, terms));
-}
-
-/** Masked bits of the buckets between these borders (exponents of 2), right up to half a unit of the digit. */
-function coarseBits(lowering: Lowering, digit: PositiveDigit, borders: readonly number[]): ShareNode[] {
-  return [undefined, ...borders].map((from, i) => bucketBit(lowering, digit, from, borders[i]));
-}
-
-/** The same by exact thresholds, where one digit would be too wide: one round more. */
-function exactBits(lowering: Lowering, x: ShareNode, range: PowerRange, borders: readonly number[]): ShareNode[] {
-  const fraction = 2 - exponentsOf(range)[0];
-  const thresholds = borders.map((border) => 2 ** border);
-  const lower = below(lowering, x, range.high, thresholds, fraction);
-  const last = lowering.emit("complement", [lower.at(-1)!]);
-  const bits = lower.map((bit, i) => (i === 0 ? bit : lowering.emit("exclusiveOr", [bit, lower[i - 1]])));
-  return [...bits, last].map((bit) => lowering.emit("remaskBits", [bit]));
 }
 
 function exponentsOf({ low, high }: PowerRange): [number, number] {
   const lowExponent = Math.floor(Math.log2(low));
   return [lowExponent, Math.max(lowExponent + 1, Math.ceil(Math.log2(high)))];
-}
-
-interface PositiveDigit {
-  readonly hot: ShareNode;
-  readonly value: ShareNode;
-  readonly at: number;
-  readonly width: number;
-  /** log2 of a bucket of the digit. */
-  readonly unit: number;
-}
-
-/** The top digit of a value in [0, 2^highExponent), in units of 2^lowExponent. */
-function positiveDigit(lowering: Lowering, x: ShareNode, lowExponent: number, highExponent: number): PositiveDigit {
-  const top = highExponent + 1;
-  const unit = lowExponent;
-  const fraction = 2 - unit;
-  const scaled = lowering.atFraction(x, fraction);
-  const value = lowering.emit("reduce", [scaled], { ring: top + fraction });
-  const width = top - unit;
-  const hot = lowering.emit("digits", [value], { at: 2, width });
-  return { hot, value, at: 2, width, unit };
-}
-
-/** Masked bit of [2^from ≤ x < 2^to), either may be open. */
-function bucketBit(
-  lowering: Lowering,
-  digit: PositiveDigit,
-  from: number | undefined,
-  to: number | undefined,
-): ShareNode {
-  const size = 2 ** digit.width;
-  const first = from === undefined ? 0 : Math.round(2 ** (from - digit.unit)) + 1;
-  const last = to === undefined ? size - 1 : Math.round(2 ** (to - digit.unit));
-  const inside = lowering.emit("within", [digit.hot, digit.value], {
-    at: digit.at,
-    offset: 2 ** (digit.at - 1),
-    from: first,
-    count: last - first + 1,
-  });
-  return lowering.emit("remaskBits", [inside]);
 }
 
 /** A function on a bucket by one series of x, opened and at `fraction` bits. */

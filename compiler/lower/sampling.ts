@@ -1,21 +1,23 @@
 /**
- * The next token without its logits: argmax over a row by a tournament of groups of four. In a
- * group all six pairs are compared at once; a lane wins if it wins its three comparisons. Four rounds a level: the
- * inputs of the comparisons' conjunctions, the comparisons, the winners, the winner's value and index.
+ * The next token without its logits: argmax over a row by a tournament. In a group all pairs are compared at once; a
+ * lane wins if it wins all its comparisons. Four rounds a level (three for pairs, five for large groups): the inputs of the
+ * comparisons' conjunctions, the comparisons, the winners, the winner's value and index.
  *
  * Comparisons are of one fixed rounding of every value, so they are transitive; of equal values the first wins.
  */
 import type { TensorValue } from "../../ir/tensor/value.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import type { Lowering, ShareNode, TensorNode } from "./context.js";
-import { isNegative, rangeExponentFor, sumAdditive } from "./digits.js";
+import { sumAdditive } from "./digits.js";
 import { addReal } from "./linear.js";
 import { reshapeTo, swapped } from "./movement.js";
+import { below } from "./thresholds.js";
+import { conjunctionOf, tournamentSteps } from "./tournament.js";
 
-const GROUP = 4;
 /** Fractional bits at which values are compared. */
 const COMPARED_BITS = 10;
-const PAIRS = [0, 1, 2].flatMap((i) => [1, 2, 3].filter((j) => j > i).map((j) => [i, j] as const));
+/** Differences of values of which some are lanes that cannot win. */
+const PADDED = 4;
 
 interface Field {
   /** Values at COMPARED_BITS, masked, [rows, lanes]. */
@@ -51,8 +53,9 @@ export function lowerArgmax(lowering: Lowering, node: TensorNode): ShareNode {
 function argmaxOfRows(lowering: Lowering, x: ShareNode, bound: number, rows: number, lanes: number): ShareNode {
   const values = reshapeTo(lowering, lowering.atFraction(x, COMPARED_BITS), [rows, lanes]);
   let field: Field = { values: lowering.bounded(values, bound), indices: undefined, rows, lanes };
-  while (field.lanes > 1) {
-    field = playLevel(lowering, field, bound);
+  const compared = { bound: PADDED * bound, fraction: COMPARED_BITS, leaves: paddedLeaves, values: 2 };
+  for (const group of tournamentSteps(lowering, lanes, rows, compared)) {
+    field = playLevel(lowering, padded(lowering, field, group, bound), group, bound);
   }
   return (
     field.indices ?? lowering.emit("constant", [], { value: integers([rows, 1], zeros(rows)), ring: 0, fraction: 0 })
@@ -67,9 +70,13 @@ function integers(shape: readonly number[], data: readonly number[]): TensorValu
   return { dtype: "i64", shape, data: Float64Array.from(data) };
 }
 
+function paddedLeaves(lanes: number, group: number): number {
+  return Math.ceil(lanes / group);
+}
+
 /** The values with lanes that cannot win up to a multiple of the group. */
-function padded(lowering: Lowering, field: Field, bound: number): Field {
-  const lanes = Math.ceil(field.lanes / GROUP) * GROUP;
+function padded(lowering: Lowering, field: Field, group: number, bound: number): Field {
+  const lanes = paddedLeaves(field.lanes, group) * group;
   if (lanes === field.lanes) {
     return field;
   }
@@ -89,13 +96,12 @@ function padded(lowering: Lowering, field: Field, bound: number): Field {
   return { values, indices: moved, rows, lanes };
 }
 
-function playLevel(lowering: Lowering, entered: Field, bound: number): Field {
-  const field = padded(lowering, entered, bound);
+function playLevel(lowering: Lowering, field: Field, group: number, bound: number): Field {
   const { rows } = field;
-  const groups = field.lanes / GROUP;
+  const groups = field.lanes / group;
   const lane = (x: ShareNode, i: number) =>
-    lowering.emit("view", [x], { shape: [rows, groups], strides: [field.lanes, GROUP], offset: i });
-  const values = Array.from({ length: GROUP }, (_, i) => lane(field.values, i));
+    lowering.emit("view", [x], { shape: [rows, groups], strides: [field.lanes, group], offset: i });
+  const values = Array.from({ length: group }, (_, i) => lane(field.values, i));
   const winners = winnersOf(lowering, values, bound, [rows, groups]);
   const value = sumAdditive(
     lowering,
@@ -103,7 +109,7 @@ function playLevel(lowering: Lowering, entered: Field, bound: number): Field {
   );
   const index = sumAdditive(
     lowering,
-    winners.map((winner, i) => indexTerm(lowering, winner, field, i, lane)),
+    winners.map((winner, i) => indexTerm(lowering, winner, { ...field, group }, i, lane)),
   );
   const masked = lowering.remasked(lowering.bounded(value, 2 * bound));
   const indices = groups === 1 ? index : lowering.remasked(lowering.bounded(index, 2 ** 20));
@@ -114,7 +120,7 @@ function playLevel(lowering: Lowering, entered: Field, bound: number): Field {
 function indexTerm(
   lowering: Lowering,
   winner: ShareNode,
-  { indices, rows, lanes }: Field,
+  { indices, rows, lanes, group }: Field & { readonly group: number },
   i: number,
   lane: (x: ShareNode, i: number) => ShareNode,
 ): ShareNode {
@@ -122,33 +128,36 @@ function indexTerm(
     return lowering.emit("timesBit", [winner, lane(indices, i)]);
   }
   const one = lowering.emit("toArithmetic", [winner], { ring: 0, fraction: 0 });
-  const own = Array.from({ length: rows * (lanes / GROUP) }, (_, k) => (k % (lanes / GROUP)) * GROUP + i);
-  return lowering.emit("multiplyConstant", [one], { value: integers([rows, lanes / GROUP], own), fraction: 0 });
+  const groups = lanes / group;
+  const own = Array.from({ length: rows * groups }, (_, k) => (k % groups) * group + i);
+  return lowering.emit("multiplyConstant", [one], { value: integers([rows, groups], own), fraction: 0 });
 }
 
-/** Masked bits, one for each lane of a group: whether it holds the group's (first) largest value. Three rounds. */
+/** Masked bits, one for each lane of a group: whether it holds the group's (first) largest value. Three rounds, two for pairs. */
 function winnersOf(
   lowering: Lowering,
   values: readonly ShareNode[],
   bound: number,
   shape: readonly [number, number],
 ): ShareNode[] {
-  const differences = PAIRS.map(([i, j]) => lowering.emit("subtract", [values[i], values[j]]));
+  const lanes = values.map((_, i) => i);
+  const pairs = lanes.flatMap((i) => lanes.slice(i + 1).map((j) => [i, j] as const));
+  const differences = pairs.map(([i, j]) => lowering.emit("subtract", [values[i], values[j]]));
   const all = lowering.emit("concatenate", differences, { axis: 1 });
-  const range = rangeExponentFor(4 * bound, 0);
-  const smaller = lowering.emit("remaskBits", [isNegative(lowering, all, range, COMPARED_BITS)]);
+  const smaller = lowering.emit("remaskBits", below(lowering, all, PADDED * bound, [0], COMPARED_BITS));
   const [rows, groups] = shape;
   const part = (x: ShareNode, k: number, parts: number) =>
     lowering.emit("view", [x], { shape, strides: [parts * groups, 1], offset: k * groups });
-  const beaten = PAIRS.map((_, k) => part(smaller, k, PAIRS.length));
-  const wins = Array.from({ length: GROUP }, (_, lane) =>
-    lowering.emit(
-      "conjunction",
-      PAIRS.flatMap(([i, j], k) =>
-        i === lane ? [lowering.emit("complement", [beaten[k]])] : j === lane ? [beaten[k]] : [],
-      ),
+  const beaten = pairs.map((_, k) => part(smaller, k, pairs.length));
+  const won = lanes.map((lane) =>
+    pairs.flatMap(([i, j], k) =>
+      i === lane ? [lowering.emit("complement", [beaten[k]])] : j === lane ? [beaten[k]] : [],
     ),
   );
+  if (lanes.length === 2) {
+    return won.map(([only]) => only);
+  }
+  const wins = won.map((bits) => conjunctionOf(lowering, bits));
   const opened = lowering.emit("remaskBits", [lowering.emit("concatenate", wins, { axis: 1 })]);
-  return wins.map((_, lane) => part(reshapeTo(lowering, opened, [rows, GROUP * groups]), lane, GROUP));
+  return lanes.map((lane) => part(reshapeTo(lowering, opened, [rows, lanes.length * groups]), lane, lanes.length));
 }

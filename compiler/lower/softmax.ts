@@ -16,10 +16,10 @@ import {
   shapeOf,
   type TensorNode,
 } from "./context.js";
-import { rangeExponentFor } from "./digits.js";
+import { notZero, rangeExponentFor, WIDEST_DIGIT } from "./digits.js";
 import { addReal } from "./linear.js";
 import { reshapeTo } from "./movement.js";
-import { power, WIDEST_DIGIT } from "./power.js";
+import { power } from "./power.js";
 import { type Packing, pack, partsOf, perRow, unpack } from "./structure.js";
 
 /** Bits of the exponential's tables and of its result. */
@@ -176,7 +176,7 @@ export function normalised(lowering: Lowering, { numerators, reciprocal }: Unnor
 
 /**
  * [..., n], cut into rows of these lengths → [..., rows] masked, above every kept element of the row by less than two
- * buckets. Three rounds.
+ * buckets. Three rounds, or four.
  */
 function coarseMaximum(
   lowering: Lowering,
@@ -194,9 +194,7 @@ function coarseMaximum(
   const mask = keep === undefined ? [] : [keep];
   const counts = lowering.emit("coarseCount", [value, ...mask], { width, ring: counter, segments });
   const opened = lowering.remasked(counts);
-  const hot = lowering.emit("digits", [opened], { at: 0, width: counter });
-  const none = lowering.emit("equals", [hot, opened], { at: 0, offset: 0, difference: 0 });
-  const some = lowering.emit("remaskBits", [lowering.emit("complement", [none])]);
+  const some = notZero(lowering, opened, counter);
   const reached = lowering.emit("toArithmetic", [some], { ring: 0, fraction: 0 });
   const buckets = lowering.emit("sum", [reached], { axis: shapeOf(reached).length - 1 });
   const height = lowering.emit("relabel", [buckets], { fraction: -BUCKET_EXPONENT });

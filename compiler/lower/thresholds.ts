@@ -5,10 +5,35 @@
 import type { Lowering, ShareNode } from "./context.js";
 import { rangeExponentFor } from "./digits.js";
 
-/** Bits of a digit, and how many digits one conjunction joins. */
-const DIGIT = 5;
-const WIDE_DIGIT = 6;
+/** Bits of the widest digit, and how many digits one conjunction joins. */
+const WIDEST_DIGIT = 6;
 const MOST_DIGITS = 6;
+
+/** Bits that one comparison of values of `ring` bits brings to P2, dealt and opened, with digits of `width` bits. */
+function bitsWith(width: number, ring: number, thresholds: number): number {
+  const count = Math.ceil((ring - 1) / width);
+  const last = ring - 1 - (count - 1) * width;
+  const hot = (count - 1) * 2 ** width + 2 ** last;
+  let joined = 0;
+  for (let n = 2; n <= count; n++) {
+    joined += 2 ** n - 1 - n;
+  }
+  return hot + 1 + thresholds * (2 * (count - 1) + joined + 1);
+}
+
+/** The width of digits that makes comparisons cheapest, among those that one conjunction joins. */
+function digitWidth(ring: number, thresholds: number): number {
+  const widths = Array.from({ length: WIDEST_DIGIT }, (_, i) => i + 1);
+  const joined = widths.filter((width) => width * MOST_DIGITS >= ring - 1);
+  const bits = (width: number) => bitsWith(width, ring, thresholds);
+  return joined.reduce((best, width) => (bits(width) < bits(best) ? width : best), WIDEST_DIGIT);
+}
+
+/** Bits to P2 of one comparison of two values within ±bound at `fraction` bits. */
+export function comparisonBits(bound: number, fraction: number): number {
+  const ring = rangeExponentFor(bound, -fraction) + fraction;
+  return bitsWith(digitWidth(ring, 1), ring, 1);
+}
 
 /** Bits of [x < c] for each public c, |x| ≤ bound; right to 2^-fraction. One round (none for a single digit). */
 export function below(
@@ -20,9 +45,9 @@ export function below(
 ): readonly ShareNode[] {
   const reach = bound + Math.max(...thresholds.map(Math.abs));
   const rangeExponent = rangeExponentFor(reach, -fraction);
-  const kept = Math.min(fraction, MOST_DIGITS * WIDE_DIGIT + 1 - rangeExponent);
+  const kept = Math.min(fraction, MOST_DIGITS * WIDEST_DIGIT + 1 - rangeExponent);
   const ring = rangeExponent + kept;
-  const width = ring - 1 > MOST_DIGITS * DIGIT ? WIDE_DIGIT : DIGIT;
+  const width = digitWidth(ring, thresholds.length);
   const value = lowering.emit("reduce", [lowering.atFraction(x, kept)], { ring });
   const digits: Digit[] = [];
   for (let at = 0; at < ring - 1; at += width) {

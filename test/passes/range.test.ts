@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { DEFAULT_PRECISION } from "../../compiler/compile.js";
 import { lower } from "../../compiler/lower/index.js";
+import { DEFAULT_NETWORK, linkCost } from "../../compiler/network.js";
 import { TENSOR } from "../../ir/tensor/index.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 import { parse } from "../../ir/text.js";
@@ -27,9 +28,10 @@ output "y" = %3`,
   const lookups = samples.map((x) => (name: string) => (name === "x" ? x : row(1, 1)));
   const { ranges, variances } = calibratedRanges(graph, lookups, () => input);
   const inputs = new Map(["x", "w"].map((name) => [name, input]));
+  const link = linkCost(DEFAULT_NETWORK);
   return {
     ranges: graph.nodes.map((node) => ranges.get(node)),
-    lower: () => lower(graph, { precision: DEFAULT_PRECISION, ranges, variances, inputs }),
+    lower: () => lower(graph, { precision: DEFAULT_PRECISION, ranges, variances, inputs, link }),
   };
 }
 

@@ -31,11 +31,10 @@ const RECIPROCAL_FRACTION = 18;
 export function lowerPumaSoftmax(lowering: Lowering, node: TensorNode): ShareNode {
   const [argument, keepNode] = node.args;
   const bound = lowering.boundOf(argument);
-  const x = lowering.masked(argument);
+  const x = keepNode === undefined ? lowering.masked(argument) : lowered(lowering, argument, keepNode, bound);
   const shape = shapeOf(x);
   const column = [...shape.slice(0, -1), 1];
-  const candidates = keepNode === undefined ? x : lowered(lowering, x, keepNode, bound);
-  const maximum = reshapeTo(lowering, tournament(lowering, candidates, bound), column);
+  const maximum = reshapeTo(lowering, tournament(lowering, x, bound), column);
   const distance = lowering.bounded(lowering.emit("subtract", [x, maximum]), 2 * bound);
   const power = negativeExponential(lowering, distance, 2 * bound);
   const kept = keepNode === undefined ? power : timesKeep(lowering, power, keepNode);
@@ -84,9 +83,9 @@ function timesKeep(lowering: Lowering, x: ShareNode, keepNode: TensorNode): Shar
     : lowering.emit("multiply", [lowering.remasked(x), lowering.remasked(keep)]);
 }
 
-/** x where kept, −bound elsewhere: what is not kept never is the maximum. */
-function lowered(lowering: Lowering, x: ShareNode, keepNode: TensorNode, bound: number): ShareNode {
-  const raised = lowering.bounded(addReal(lowering, x, bound), 2 * bound);
+/** Scores where kept, −bound elsewhere, masked: what is not kept never is the maximum. */
+function lowered(lowering: Lowering, scores: TensorNode, keepNode: TensorNode, bound: number): ShareNode {
+  const raised = lowering.bounded(addReal(lowering, lowering.value(scores), bound), 2 * bound);
   const kept = lowering.bounded(timesKeep(lowering, raised, keepNode), 2 * bound);
-  return lowering.bounded(lowering.atFraction(addReal(lowering, kept, -bound), fractionOf(x)), bound);
+  return lowering.bounded(lowering.atFraction(addReal(lowering, kept, -bound), lowering.precision.activation), bound);
 }
