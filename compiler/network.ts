@@ -1,7 +1,7 @@
 /**
- * Time estimates: rounds · (half a round trip and what a message takes in the processes), plus the bytes through the busiest network card, plus the busiest
- * party's multiply-adds on one core. The three do overlap in a run, and setting up, sharing weights and inputs are
- * apart: an estimate of the order, from numbers that are exact.
+ * Time estimates: rounds · (half a round trip and what a message takes in the processes), plus the bytes through the
+ * busiest network card, plus the busiest party's multiply-adds on one core. The three do overlap in a run, and setting
+ * up, sharing weights and inputs are apart: an estimate of the order, from numbers that are exact.
  */
 import { fail } from "../ir/diagnostics.js";
 
@@ -59,10 +59,11 @@ export interface Estimate {
 }
 
 /** Seconds that a round takes beside the network: a message each way through two processes (docs/performance.md). */
-const SECONDS_PER_MESSAGE = 0.3e-3;
+const SECONDS_PER_MESSAGE = 0.1e-3;
 
 const TIME_FORMULA =
-  "rounds * (RTT/2 + 0.3 ms) + bytes in or out of the busiest party * 8 / bandwidth + multiply-adds of the busiest party / 8e9";
+  "rounds * (RTT/2 + 0.1 ms) + bytes in or out of the busiest party * 8 / bandwidth" +
+  " + multiply-adds of the busiest party / 8e9";
 
 export function estimateSeconds(cost: EstimatedCost, network: Network = DEFAULT_NETWORK): Estimate {
   const delay = cost.rounds * secondsPerRound(network);

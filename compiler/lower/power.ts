@@ -66,7 +66,10 @@ export function power(
   return lowering.bounded(sum, scale * Math.max(...ends));
 }
 
-/** The function that `term` computes on each bucket of x in [low, high], selected by bits; masked. Two rounds, or three; one for a single bucket. */
+/**
+ * The function that `term` computes on each bucket of x in [low, high], selected by bits; masked. Two rounds, or three;
+ * one for a single bucket.
+ */
 export function onBuckets(
   lowering: Lowering,
   x: ShareNode,

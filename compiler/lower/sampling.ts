@@ -1,7 +1,7 @@
 /**
  * The next token without its logits: argmax over a row by a tournament. In a group all pairs are compared at once; a
- * lane wins if it wins all its comparisons. Four rounds a level (three for pairs, five for large groups): the inputs of the
- * comparisons' conjunctions, the comparisons, the winners, the winner's value and index.
+ * lane wins if it wins all its comparisons. Four rounds a level (three for pairs, five for large groups): the inputs
+ * of the comparisons' conjunctions, the comparisons, the winners, the winner's value and index.
  *
  * Comparisons are of one fixed rounding of every value, so they are transitive; of equal values the first wins.
  */
@@ -133,7 +133,10 @@ function indexTerm(
   return lowering.emit("multiplyConstant", [one], { value: integers([rows, groups], own), fraction: 0 });
 }
 
-/** Masked bits, one for each lane of a group: whether it holds the group's (first) largest value. Three rounds, two for pairs. */
+/**
+ * Masked bits, one for each lane of a group: whether it holds the group's (first) largest value. Three rounds, two for
+ * pairs.
+ */
 function winnersOf(
   lowering: Lowering,
   values: readonly ShareNode[],

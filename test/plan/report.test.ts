@@ -68,7 +68,7 @@ describe("the cost report", () => {
     const { links } = cost.bytes;
     const { parts, estimate, network } = cost.seconds;
     expect(network).toBe("400mbps,40ms");
-    expect(parts.delay).toBeCloseTo(cost.rounds * 0.02, 12);
+    expect(parts.delay).toBeCloseTo(cost.rounds * 0.0201, 12);
     expect(parts.transfer).toBeCloseTo((8 * (links["P0>P2"] + links["P1>P2"])) / 400e6, 12);
     expect(parts.compute).toBeCloseTo(Math.max(...Object.values(cost.macs)) / 8e9, 15);
     expect(estimate).toBeCloseTo(parts.delay + parts.transfer + parts.compute, 15);
