@@ -3,7 +3,7 @@
  * the result is shown. Results go to stdout; what was measured goes beside what `inspect` predicts.
  */
 import type { Command } from "commander";
-import type { ImportedModel } from "../compiler/import.js";
+import type { ImportedModel } from "../compiler/imported.js";
 import { costOf } from "../compiler/report.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import { loadKernels } from "../runtime/kernels/load.js";

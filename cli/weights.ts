@@ -1,5 +1,6 @@
 /** The model that a plan was compiled from: its weights for the owner's program, its graph to compare with. */
-import { type ImportedModel, importModel } from "../compiler/import.js";
+import { importModel } from "../compiler/import.js";
+import type { ImportedModel } from "../compiler/imported.js";
 import { fail } from "../ir/diagnostics.js";
 import type { Plan } from "../ir/plan/types.js";
 import type { WeightStore } from "../ir/tensor/index.js";

@@ -1,7 +1,7 @@
 /** Which front end reads a model file. Only that one is loaded. */
 import { fail } from "../ir/diagnostics.js";
 import type { TensorValue } from "../ir/tensor/value.js";
-import type { ImportedModel } from "./onnx/index.js";
+import type { ImportedModel } from "./imported.js";
 import { SafetensorsFile } from "./safetensors.js";
 
 export interface ModelSources {
@@ -14,8 +14,6 @@ export interface ModelSources {
   readonly weightArguments?: readonly string[];
   readonly weightsFile?: string;
 }
-
-export type { ImportedModel } from "./onnx/index.js";
 
 const JAX_ENDINGS = [".mlir", ".pb", ".stablehlo", ".mlirbc", ".bin", ".hlo"];
 

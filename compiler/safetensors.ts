@@ -6,6 +6,7 @@
 import { fail } from "../ir/diagnostics.js";
 import { type DType, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 import { type ByteSource, ModelFile } from "./model-file.js";
+import { brainToNumber, halfToNumber } from "./small-floats.js";
 
 const DTYPES: Readonly<Record<string, readonly [DType, number]>> = {
   F64: ["f64", 8],
@@ -129,7 +130,7 @@ const READERS: Readonly<Record<DType, readonly [number, (view: DataView, at: num
   f64: [8, (view, at) => view.getFloat64(at, true)],
   f32: [4, (view, at) => view.getFloat32(at, true)],
   f16: [2, (view, at) => halfToNumber(view.getUint16(at, true))],
-  bf16: [2, (view, at) => bfloatToNumber(view.getUint16(at, true))],
+  bf16: [2, (view, at) => brainToNumber(view.getUint16(at, true))],
   i64: [8, (view, at) => Number(view.getBigInt64(at, true))],
   u64: [8, (view, at) => Number(view.getBigUint64(at, true))],
   i32: [4, (view, at) => view.getInt32(at, true)],
@@ -160,22 +161,4 @@ export function decodeElements(bytes: Uint8Array, dtype: DType, size: number): F
     data[i] = read(view, i * width);
   }
   return data;
-}
-
-/** IEEE 754 binary16. */
-function halfToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 0x3ff;
-  if (exponent === 31) {
-    return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  }
-  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
-}
-
-/** The upper half of a binary32. */
-function bfloatToNumber(bits: number): number {
-  const view = new DataView(new ArrayBuffer(4));
-  view.setUint32(0, bits << 16);
-  return view.getFloat32(0);
 }

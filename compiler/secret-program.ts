@@ -10,7 +10,7 @@ import type { TensorType } from "../ir/tensor/value.js";
 import { depthFirst } from "../passes/order.js";
 import type { Placed } from "../passes/place.js";
 import { withOutputs } from "./compile.js";
-import type { ImportedModel } from "./import.js";
+import type { ImportedModel } from "./imported.js";
 import { compileTensors } from "./pipeline.js";
 
 /** The programs that a plan was made of; E0801 where the model gives others. */

@@ -180,13 +180,25 @@ void drop_arena(napi_env env, void* data, void*) {
 
 void drop_memory(napi_env, void* bytes, void* length) { release_pages(bytes, reinterpret_cast<size_t>(length)); }
 
+// Reads the arguments of a call: exactly so many.
+template <size_t N>
+void read_arguments(napi_env env, napi_callback_info info, napi_value (&values)[N]) {
+  size_t count = N;
+  check(napi_get_cb_info(env, info, &count, values, nullptr, nullptr));
+  if (count != N) throw std::out_of_range("wrong number of arguments");
+}
+
+ArenaHandle& arena_of(napi_env env, napi_value handle) {
+  void* data = nullptr;
+  check(napi_get_value_external(env, handle, &data));
+  return *static_cast<ArenaHandle*>(data);
+}
+
 // createArena(bytes: number, tier: number, streamTier: number): { handle, buffer }, the buffer zeroed.
 napi_value create_arena(napi_env env, napi_callback_info info) {
   napi_value values[3], result = nullptr;
-  size_t count = 3;
   try {
-    check(napi_get_cb_info(env, info, &count, values, nullptr, nullptr));
-    if (count != 3) throw std::out_of_range("wrong number of arguments");
+    read_arguments(env, info, values);
     double wanted = 0;
     int32_t tier = 0, stream = 0;
     check(napi_get_value_double(env, values[0], &wanted));
@@ -225,13 +237,9 @@ napi_value create_arena(napi_env env, napi_callback_info info) {
 // closeArena(handle, buffer): forgets the keys, detaches the buffer and gives its memory back.
 napi_value close_arena(napi_env env, napi_callback_info info) {
   napi_value values[2];
-  size_t count = 2;
   try {
-    check(napi_get_cb_info(env, info, &count, values, nullptr, nullptr));
-    if (count != 2) throw std::out_of_range("wrong number of arguments");
-    void* handle = nullptr;
-    check(napi_get_value_external(env, values[0], &handle));
-    empty_arena(env, *static_cast<ArenaHandle*>(handle));
+    read_arguments(env, info, values);
+    empty_arena(env, arena_of(env, values[0]));
     bool detached = false;
     check(napi_is_detached_arraybuffer(env, values[1], &detached));
     if (!detached) check(napi_detach_arraybuffer(env, values[1]));
@@ -244,17 +252,14 @@ napi_value close_arena(napi_env env, napi_callback_info info) {
 // addKey(handle, key: Uint8Array of 16): the key's number in this arena.
 napi_value add_key(napi_env env, napi_callback_info info) {
   napi_value values[2], result = nullptr;
-  size_t count = 2;
   try {
-    check(napi_get_cb_info(env, info, &count, values, nullptr, nullptr));
-    if (count != 2) throw std::out_of_range("wrong number of arguments");
-    void *handle = nullptr, *bytes = nullptr;
+    read_arguments(env, info, values);
+    void* bytes = nullptr;
     size_t length = 0;
     napi_typedarray_type type;
-    check(napi_get_value_external(env, values[0], &handle));
     check(napi_get_typedarray_info(env, values[1], &type, &length, &bytes, nullptr, nullptr));
     if (type != napi_uint8_array || length != 16) throw std::out_of_range("a key is 16 bytes");
-    Arena& arena = static_cast<ArenaHandle*>(handle)->arena;
+    Arena& arena = arena_of(env, values[0]).arena;
     arena.keys.emplace_back();
     expand_key(static_cast<const uint8_t*>(bytes), arena.keys.back());
     check(napi_create_uint32(env, static_cast<uint32_t>(arena.keys.size() - 1), &result));

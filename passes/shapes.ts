@@ -1,32 +1,11 @@
 /**
- * Arithmetic on shapes that more than one rule needs: permutations, numpy broadcasting, and how a reshape cuts the
- * dimensions of its argument into groups that it regroups.
+ * Arithmetic on shapes that more than one rule needs: permutations, and how a reshape cuts the dimensions of its
+ * argument into groups that it regroups. Broadcasting: ir/shape.ts.
  */
+import { sameShape } from "../ir/shape.js";
 import { sizeOf } from "../ir/tensor/value.js";
 
 export type Shape = readonly number[];
-
-export function equalShapes(a: Shape, b: Shape): boolean {
-  return a.length === b.length && a.every((size, axis) => size === b[axis]);
-}
-
-/** The numpy broadcast of the shapes, or undefined where they do not fit. */
-export function broadcastShapes(...shapes: readonly Shape[]): Shape | undefined {
-  const rank = Math.max(0, ...shapes.map((shape) => shape.length));
-  const result: number[] = new Array(rank).fill(1);
-  for (const shape of shapes) {
-    for (let axis = 0; axis < shape.length; axis++) {
-      const at = rank - shape.length + axis;
-      if (shape[axis] !== 1) {
-        if (result[at] !== 1 && result[at] !== shape[axis]) {
-          return undefined;
-        }
-        result[at] = shape[axis];
-      }
-    }
-  }
-  return result;
-}
 
 /** The shape with leading ones up to this rank. */
 export function padRank(shape: Shape, rank: number): Shape {
@@ -95,7 +74,7 @@ export function unreshapeOperand(operand: Shape, source: Shape, target: Shape): 
     const sizes = source.slice(...from);
     if (part.every((size) => size === 1)) {
       result.push(...sizes.map(() => 1));
-    } else if (equalShapes(part, whole)) {
+    } else if (sameShape(part, whole)) {
       result.push(...sizes);
     } else {
       return undefined;

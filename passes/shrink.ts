@@ -1,6 +1,6 @@
 /** Constants without repetition: exporters write masks and ones at full size where one element says it all. */
+import { sameShape } from "../ir/shape.js";
 import { sizeOf, type TensorValue } from "../ir/tensor/value.js";
-import { equalShapes } from "./shapes.js";
 
 /** The smallest tensor that broadcasts to this one: itself, or one without the axes in which it does not vary. */
 export function shrink(value: TensorValue): TensorValue {
@@ -24,7 +24,7 @@ export function shrink(value: TensorValue): TensorValue {
   }
   const lead = shape.findIndex((size) => size !== 1);
   shape = lead < 0 ? [] : shape.slice(lead);
-  const changed = !equalShapes(shape, value.shape);
+  const changed = !sameShape(shape, value.shape);
   return changed ? { dtype: value.dtype, shape, data: Float64Array.from(data) } : value;
 }
 

@@ -8,9 +8,10 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { buildIfStale, install, root } from "./workspace.mjs";
 
-const folder = join(root, "models", "bert-sst2");
-const model = join(folder, "bert_sst2.legacy.op14.onnx");
-const tokenizer = join(folder, "tokenizer.json");
+// Paths as a reader would write them, from the root of the checkout, where every command runs.
+const model = "models/bert-sst2/bert_sst2.legacy.op14.onnx";
+const tokenizer = "models/bert-sst2/tokenizer.json";
+const plan = ".cache/demo.pumac";
 const text = process.argv[2] ?? "An inventive, moving story, beautifully acted and beautifully shot.";
 const LENGTH = 48;
 const LABELS = ["negative", "positive"];
@@ -43,25 +44,24 @@ buildIfStale();
 const { referenceLogits } = await import("./onnxruntime.mjs");
 const started = performance.now();
 mkdirSync(join(root, ".cache"), { recursive: true });
-const plan = join(root, ".cache", "demo.pumac");
 
 title("compile the model to a plan");
-say("./pumac compile models/bert-sst2/bert_sst2.legacy.op14.onnx --dim b=1,s=48 -o .cache/demo.pumac");
+say(`./pumac compile ${model} --dim b=1,s=${LENGTH} -o ${plan}`);
 pumac("compile", model, "--dim", `b=1,s=${LENGTH}`, "-o", plan);
 
 title("what it will cost");
-say("./pumac inspect .cache/demo.pumac");
+say(`./pumac inspect ${plan}`);
 say(pumac("inspect", plan).trimEnd());
 const predicted = JSON.parse(pumac("inspect", plan, "--json")).cost;
 
 title("classify a sentence with three party processes");
-say(`./pumac run .cache/demo.pumac --input 'text:${text}' --tokenizer models/bert-sst2/tokenizer.json`);
+say(`./pumac run ${plan} --input 'text:${text}' --tokenizer ${tokenizer}`);
 const run = JSON.parse(pumac("run", plan, "--input", `text:${text}`, "--tokenizer", tokenizer, "--json"));
 const { measured } = run;
 
 title("the answer");
 const privately = run.outputs.logits.data;
-const plainly = await referenceLogits(model, tokenizer, text, LENGTH);
+const plainly = await referenceLogits(join(root, model), join(root, tokenizer), text, LENGTH);
 const show = (logits) => `${logits.map((x) => x.toFixed(4).padStart(8)).join(" ")}   ${LABELS[Number(logits[1] > logits[0])]}`;
 say(`"${text}"`);
 say(`private, by three parties   ${show(privately)}`);

@@ -3,7 +3,7 @@
  * the tensor level evaluates in doubles. The model owner's program is run once.
  */
 import { withOutputs } from "../../compiler/compile.js";
-import type { ImportedModel } from "../../compiler/import.js";
+import type { ImportedModel } from "../../compiler/imported.js";
 import { fail } from "../../ir/diagnostics.js";
 import type { Plan } from "../../ir/plan/types.js";
 import { evaluateGraph, type WeightStore } from "../../ir/tensor/index.js";

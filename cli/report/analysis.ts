@@ -2,14 +2,13 @@
  * `simulate --report`: every node of the secret program three times over, in float, on integers, by the three roles,
  * and where they part.
  */
-
-import type { ImportedModel } from "../../compiler/import.js";
+import type { ImportedModel } from "../../compiler/imported.js";
 import { layerOf, originOf } from "../../compiler/origins.js";
 import { programsOf } from "../../compiler/secret-program.js";
 import type { Graph, Node } from "../../ir/graph.js";
 import type { Plan } from "../../ir/plan/types.js";
+import { broadcastStrides } from "../../ir/shape.js";
 import type { WordType } from "../../ir/share/index.js";
-import { broadcastStrides } from "../../ir/share/rules.js";
 import { TENSOR } from "../../ir/tensor/index.js";
 import type { TensorType, TensorValue } from "../../ir/tensor/value.js";
 import { plainModel } from "../data/evaluation.js";

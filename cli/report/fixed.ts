@@ -3,9 +3,9 @@
  * is the fixed-point answer; the roles differ from it by stochastic rounding only.
  */
 import type { Plan, Step } from "../../ir/plan/types.js";
+import { broadcastStrides } from "../../ir/shape.js";
 import { matrixShape } from "../../ir/share/bilinear.js";
 import { SHARE, type ShareValue, type WordType } from "../../ir/share/index.js";
-import { broadcastStrides } from "../../ir/share/rules.js";
 import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
 import type { OwnerValues } from "../owners.js";
 

@@ -5,6 +5,7 @@
  */
 import { type Diagnostic, fail, PumacError } from "../../ir/diagnostics.js";
 import type { Graph, Output } from "../../ir/graph.js";
+import { sameShape } from "../../ir/shape.js";
 import { ShapeError } from "../../ir/tensor/types.js";
 import type { TensorType } from "../../ir/tensor/value.js";
 import { type Module, nameOfLocation, type Operation, type Region, type Type } from "./ast.js";
@@ -27,7 +28,7 @@ import { LINEAR } from "./ops-linear.js";
 import { MOVEMENT } from "./ops-movement.js";
 import { REDUCTIONS } from "./ops-reduce.js";
 import { ORDERS } from "./ops-sort.js";
-import { Emitter, sameShape, type Value } from "./values.js";
+import { Emitter, type Value } from "./values.js";
 
 const RULES: Readonly<Record<string, Rule>> = {
   ...ELEMENTWISE,

@@ -1,6 +1,5 @@
 /** The front end for JAX: StableHLO text and HloModuleProto. */
 export {
-  type ImportedModel,
   importHlo,
   importJax,
   importModule,

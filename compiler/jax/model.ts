@@ -3,8 +3,10 @@ import { readFileSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import { type Diagnostic, fail } from "../../ir/diagnostics.js";
 import type { Graph } from "../../ir/graph.js";
+import { sameShape } from "../../ir/shape.js";
 import type { WeightStore } from "../../ir/tensor/index.js";
 import { type DType, isFloat, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
+import type { ImportedModel } from "../imported.js";
 import type { SafetensorsFile } from "../safetensors.js";
 import { type Module, nameOfLocation, type Operation } from "./ast.js";
 import { hloToModule } from "./hlo.js";
@@ -12,7 +14,7 @@ import { type Argument, Importer, type Ownership } from "./importer.js";
 import { parseStableHlo } from "./parser.js";
 import { refuseOtherForms } from "./recognise.js";
 import { recogniseFunctions } from "./sampled.js";
-import { constantOf, type Emitter, fromNode, isConstant, sameShape, type Value, withoutLeadingOnes } from "./values.js";
+import { constantOf, type Emitter, fromNode, isConstant, type Value, withoutLeadingOnes } from "./values.js";
 import { isNamed, isPublicStructure, numberKeys, pathSaysWeight, weightKeys } from "./weights.js";
 
 export interface JaxOptions {
@@ -31,15 +33,6 @@ export interface JaxOptions {
    * of the semantics. A plan needs neither.
    */
   readonly exact?: boolean;
-}
-
-export interface ImportedModel {
-  readonly graph: Graph<TensorType>;
-  readonly weights: WeightStore;
-  readonly warnings: readonly Diagnostic[];
-  readonly name: string;
-  /** The inputs, in the module's order. */
-  readonly inputs: readonly { readonly name: string; readonly dtype: DType; readonly shape: readonly number[] }[];
 }
 
 /** More text than a module with its weights inside can have in one string. */

@@ -3,6 +3,7 @@
  * (`index_vector_dim`) of an index tensor. Almost all that JAX writes is a lookup of whole rows, which becomes
  * `embedding` or `gather`; the general case becomes `gatherND` over explicit positions.
  */
+import { sameShape } from "../../ir/shape.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import { axes, type Call, field, flatten, integers, malformed, type Rule, unsupported } from "./context.js";
 import { constantStarts, sliceValue, updateAnywhere, updateAt } from "./ops-movement.js";
@@ -12,7 +13,6 @@ import {
   fromNode,
   isConstant,
   range,
-  sameShape,
   splatOf,
   type TensorNode,
   type Value,

@@ -1,4 +1,5 @@
 /** Operations that move elements: shapes, slices, concatenation, padding. */
+import { sameShape } from "../../ir/shape.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import {
   attributeOf,
@@ -21,7 +22,6 @@ import {
   isConstant,
   paddedShape,
   range,
-  sameShape,
   splatOf,
   type TensorNode,
   type Value,

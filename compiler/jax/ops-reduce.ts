@@ -2,6 +2,7 @@
  * Reductions, windows and orders. A region that is one known operation becomes the tensor graph's own reduction; any
  * other region is applied to whole halves of the data at once, in a tree that keeps the order of the elements.
  */
+import { sameShape } from "../../ir/shape.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import type { Region } from "./ast.js";
 import {
@@ -16,7 +17,7 @@ import {
   unsupported,
 } from "./context.js";
 import { padValue, sliceValue } from "./ops-movement.js";
-import { constantOf, fromNode, isConstant, paddedShape, range, sameShape, splatOf, type Value } from "./values.js";
+import { constantOf, fromNode, isConstant, paddedShape, range, splatOf, type Value } from "./values.js";
 
 export const REDUCTIONS: Readonly<Record<string, Rule>> = {
   "stablehlo.reduce": reduce,

@@ -9,6 +9,7 @@
  */
 import { fail } from "../../ir/diagnostics.js";
 import { type Attributes, Builder, definitionOf, type Node } from "../../ir/graph.js";
+import { jointShape, sameShape } from "../../ir/shape.js";
 import { TENSOR } from "../../ir/tensor/index.js";
 import { type DType, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
 
@@ -130,21 +131,13 @@ export function withoutLeadingOnes(shape: readonly number[]): readonly number[] 
   return first === -1 ? [] : shape.slice(first);
 }
 
-export function sameShape(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((n, i) => n === b[i]);
-}
-
 /** Numpy's broadcasting rule; throws E0302 where the shapes do not fit. */
 function broadcastShapes(a: readonly number[], b: readonly number[]): readonly number[] {
-  const rank = Math.max(a.length, b.length);
-  return Array.from({ length: rank }, (_, i) => {
-    const x = a[a.length - rank + i] ?? 1;
-    const y = b[b.length - rank + i] ?? 1;
-    if (x !== y && x !== 1 && y !== 1) {
-      throw fail({ code: "E0302", what: `shapes [${a.join(", ")}] and [${b.join(", ")}] do not fit together` });
-    }
-    return x === 1 ? y : x;
-  });
+  const joint = jointShape(a, b);
+  if (joint === undefined) {
+    throw fail({ code: "E0302", what: `shapes [${a.join(", ")}] and [${b.join(", ")}] do not fit together` });
+  }
+  return joint;
 }
 
 /** 0, 1, …, count − 1. */

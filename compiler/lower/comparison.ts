@@ -3,10 +3,11 @@
  * the number 0 or 1, and the masked bit that it is made of is remembered, so that `select` and `and` need no product.
  */
 import { fail } from "../../ir/diagnostics.js";
+import { stridesOf } from "../../ir/shape.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import { fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
 import { addReal } from "./linear.js";
-import { broadcastTo, reshapeTo, stridesOf } from "./movement.js";
+import { broadcastTo, reshapeTo } from "./movement.js";
 import { atLeastZero, below } from "./thresholds.js";
 import { conjunctionOf, tournamentSteps, withRest } from "./tournament.js";
 

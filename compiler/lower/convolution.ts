@@ -3,9 +3,10 @@
  * view that reads elements more than once, local like every movement), the filters are columns. What is opened is the
  * result, as of any product.
  */
+import { stridesOf } from "../../ir/shape.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import { fractionOf, isSource, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
-import { padded, reshapeTo, stridesOf } from "./movement.js";
+import { padded, reshapeTo } from "./movement.js";
 
 export function lowerConvolution(lowering: Lowering, node: TensorNode): ShareNode {
   const [, kernel, bias] = node.args;

@@ -2,8 +2,8 @@
  * Movements: the same elements in another order. They are local on every form of a value (PROTOCOL.md, "shape moves");
  * transposes, broadcasts and slices are one strided `view`, gathers with public indices one `take`.
  */
-
 import { fail } from "../../ir/diagnostics.js";
+import { broadcastStrides, sameShape, stridesOf } from "../../ir/shape.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import {
   constantOf,
@@ -15,26 +15,13 @@ import {
   type TensorNode,
 } from "./context.js";
 
-export function stridesOf(shape: readonly number[]): number[] {
-  const strides = new Array<number>(shape.length).fill(1);
-  for (let i = shape.length - 2; i >= 0; i--) {
-    strides[i] = strides[i + 1] * shape[i + 1];
-  }
-  return strides;
-}
-
 export function reshapeTo(lowering: Lowering, x: ShareNode, shape: readonly number[]): ShareNode {
-  const same = shape.length === shapeOf(x).length && shape.every((n, i) => n === shapeOf(x)[i]);
-  return same ? x : lowering.emit("reshape", [x], { shape });
+  return sameShape(shape, shapeOf(x)) ? x : lowering.emit("reshape", [x], { shape });
 }
 
 /** numpy broadcast of a share value to a shape. */
 export function broadcastTo(lowering: Lowering, x: ShareNode, shape: readonly number[]): ShareNode {
-  const from = shapeOf(x);
-  const lead = shape.length - from.length;
-  const own = stridesOf(from);
-  const strides = shape.map((n, i) => (i < lead || (from[i - lead] === 1 && n !== 1) ? 0 : own[i - lead]));
-  return lowering.emit("view", [x], { shape, strides, offset: 0 });
+  return lowering.emit("view", [x], { shape, strides: broadcastStrides(shapeOf(x), shape), offset: 0 });
 }
 
 export function lowerReshape(lowering: Lowering, node: TensorNode): ShareNode {

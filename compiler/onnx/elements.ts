@@ -6,28 +6,10 @@
 import { fail } from "../../ir/diagnostics.js";
 import type { DType, TensorValue } from "../../ir/tensor/value.js";
 import type { ByteSource } from "../model-file.js";
+import { brainToNumber, halfToNumber } from "../small-floats.js";
 
 /** Elements converted at a time: the bytes of one piece fit the file's window or little more. */
 const PIECE = 1 << 20;
-
-/** Half precision (IEEE 754 binary16) to a number. */
-function halfToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 0x3ff;
-  if (exponent === 31) {
-    return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  }
-  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
-const scratch = new DataView(new ArrayBuffer(4));
-
-/** bfloat16, the upper half of a float32, to a number. */
-function brainToNumber(bits: number): number {
-  scratch.setUint32(0, bits * 65536);
-  return scratch.getFloat32(0);
-}
 
 type Read = (view: DataView, at: number) => number;
 

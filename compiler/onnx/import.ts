@@ -5,9 +5,9 @@
 import { basename } from "node:path";
 import type { Diagnostic } from "../../ir/diagnostics.js";
 import { fail } from "../../ir/diagnostics.js";
-import type { Graph } from "../../ir/graph.js";
 import type { WeightStore } from "../../ir/tensor/index.js";
-import type { DType, TensorType, TensorValue } from "../../ir/tensor/value.js";
+import type { DType, TensorValue } from "../../ir/tensor/value.js";
+import type { ImportedModel } from "../imported.js";
 import { type Bindings, bindShapes, dimensionValue, type Symbols } from "./dimensions.js";
 import type { Value } from "./emitter.js";
 import { functionKey, normalDomain, type OnnxModel, readModel } from "./model.js";
@@ -20,16 +20,6 @@ import { Translation, unsupported } from "./translate.js";
 export interface ImportOptions extends Bindings {
   /** Inputs whose value is known and public: they become constants, and everything that follows from them folds. */
   readonly values?: Readonly<Record<string, TensorValue>>;
-}
-
-export interface ImportedModel {
-  readonly graph: Graph<TensorType>;
-  readonly weights: WeightStore;
-  readonly warnings: readonly Diagnostic[];
-  /** The file's name without its ending. */
-  readonly name: string;
-  /** The model's inputs with their bound shapes, in the file's order, without those given as `values`. */
-  readonly inputs: readonly { readonly name: string; readonly dtype: DType; readonly shape: readonly number[] }[];
 }
 
 /** The newest operator set that this version was written against. */

@@ -1,3 +1,3 @@
 /** The ONNX front end. */
-export { type ImportedModel, type ImportOptions, importOnnx } from "./import.js";
+export { type ImportOptions, importOnnx } from "./import.js";
 export { readTensorFile } from "./tensor-proto.js";

@@ -3,18 +3,9 @@
  * and deals it: k bits for each OUTPUT element, whatever the length of the sums. (PROTOCOL.md, bilinear; ASTRA.)
  */
 import type { Attributes } from "../graph.js";
+import { sameShape } from "../shape.js";
 import { sizeOf } from "../tensor/value.js";
-import {
-  additive,
-  broadcastShape,
-  integersOf,
-  masked,
-  packedBytes,
-  refuse,
-  sameRing,
-  sameShape,
-  smallestRing,
-} from "./rules.js";
+import { additive, broadcastShape, integersOf, masked, packedBytes, refuse, sameRing, smallestRing } from "./rules.js";
 import type { Draw, OpSpecification, ShareCost, ShareType, WordType } from "./types.js";
 
 /** The dimensions of a batched matrix product: a is [batch…, rows, inner], b is [batch…, inner, columns]. */

@@ -3,6 +3,7 @@
  * public comparison of that value is then a local look-up at the digit of m. (PROTOCOL.md, comparison.)
  */
 import type { Attributes } from "../graph.js";
+import { sameShape } from "../shape.js";
 import { sizeOf } from "../tensor/value.js";
 import {
   bitsOf,
@@ -13,7 +14,6 @@ import {
   packedBytes,
   refuse,
   ringOf,
-  sameShape,
   stringOf,
   wholeBlocks,
   widthOf,

@@ -2,9 +2,9 @@
  * The meanings of the split ops (see evaluate.ts): the real functions that they approximate, rounded. Only `evaluate`
  * uses floating-point functions; the roles use tables.
  */
+import { broadcastStrides } from "../shape.js";
 import { sizeOf } from "../tensor/value.js";
 import { type Meaning, make, openOf, signedOf } from "./meaning.js";
-import { broadcastStrides } from "./rules.js";
 import type { ShareType, WordType } from "./types.js";
 
 function toWord(real: number): bigint {

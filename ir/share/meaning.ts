@@ -1,6 +1,6 @@
 /** Helpers of the meanings in `evaluate*.ts`: making values, reading them as signed integers, strided reading. */
+import { broadcastStrides } from "../shape.js";
 import { sizeOf } from "../tensor/value.js";
-import { broadcastStrides } from "./rules.js";
 import type { ShareOp, ShareType, ShareValue, WordType } from "./types.js";
 
 export type Meaning = ShareOp["evaluate"];

@@ -3,6 +3,7 @@
  * them: what they accept, the interpreter may run without looking again.
  */
 import type { Attributes } from "../graph.js";
+import { jointShape } from "../shape.js";
 import { sizeOf, type TensorValue } from "../tensor/value.js";
 import { type BitType, type HotType, MAXIMUM_HOT_WIDTH, type ShareType, type WordType } from "./types.js";
 
@@ -106,33 +107,11 @@ export function widthOf(attributes: Attributes): number {
 
 /** The shape of a numpy broadcast; throws where shapes do not fit. */
 export function broadcastShape(a: readonly number[], b: readonly number[]): readonly number[] {
-  const rank = Math.max(a.length, b.length);
-  return Array.from({ length: rank }, (_, i) => {
-    const x = a[i - rank + a.length] ?? 1;
-    const y = b[i - rank + b.length] ?? 1;
-    refuse(x !== y && x !== 1 && y !== 1, `shapes [${a.join(",")}] and [${b.join(",")}] do not broadcast`);
-    return x === 1 ? y : x;
-  });
-}
-
-export function sameShape(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((n, i) => n === b[i]);
-}
-
-/** Row-major strides of a shape, in elements. */
-function stridesOf(shape: readonly number[]): number[] {
-  const strides = new Array<number>(shape.length);
-  for (let i = shape.length - 1, step = 1; i >= 0; step *= shape[i--]) {
-    strides[i] = step;
+  const joint = jointShape(a, b);
+  if (joint === undefined) {
+    throw new Error(`shapes [${a.join(",")}] and [${b.join(",")}] do not broadcast`);
   }
-  return strides;
-}
-
-/** Strides that read a tensor of shape `from` as if it had been broadcast to `to`: 0 along repeated axes. */
-export function broadcastStrides(from: readonly number[], to: readonly number[]): number[] {
-  const strides = stridesOf(from);
-  const missing = to.length - from.length;
-  return to.map((_, i) => (i < missing || from[i - missing] === 1 ? 0 : strides[i - missing]));
+  return joint;
 }
 
 /** Bytes of `count` elements packed at `bits` bits each: every section of a message starts on a byte. */

@@ -4,6 +4,7 @@
  * on P1 and P2. (PROTOCOL.md, split.)
  */
 import type { AttributeSignature, Attributes } from "../graph.js";
+import { sameShape } from "../shape.js";
 import { sizeOf } from "../tensor/value.js";
 import {
   bitsOf,
@@ -14,7 +15,6 @@ import {
   packedBytes,
   refuse,
   ringOf,
-  sameShape,
   wholeBlocks,
   widthOf,
 } from "./rules.js";

@@ -1,7 +1,8 @@
 /** Runs a tensor graph in the clear. Values are freed after their last use; weights are read when they are needed. */
 import type { Graph, Node } from "../graph.js";
+import { sameShape } from "../shape.js";
 import { TENSOR_OPS } from "./table.js";
-import { sameShape, type TensorOp } from "./types.js";
+import type { TensorOp } from "./types.js";
 import { isFloat, printTensorType, type TensorType, type TensorValue } from "./value.js";
 
 /** The weights of a model, by parameter name: read one at a time, never all in memory. */

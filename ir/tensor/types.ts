@@ -3,6 +3,7 @@
  * types are labels, and `evaluate` computes in doubles, written to be read.
  */
 import type { Attributes, OpDefinition } from "../graph.js";
+import { broadcastStrides, jointShape, sameShape } from "../shape.js";
 import { type DType, sizeOf, type TensorType, type TensorValue } from "./value.js";
 
 export interface TensorOp extends OpDefinition<TensorType> {
@@ -30,41 +31,13 @@ export function integers(attributes: Attributes, name: string): readonly number[
   return attributes[name] as readonly number[];
 }
 
-export function sameShape(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((n, i) => n === b[i]);
-}
-
-/** Row-major strides in elements. */
-export function stridesOf(shape: readonly number[]): number[] {
-  const strides = new Array<number>(shape.length);
-  for (let i = shape.length - 1, step = 1; i >= 0; step *= shape[i--]) {
-    strides[i] = step;
-  }
-  return strides;
-}
-
 /** The shape of numpy's broadcast. */
 export function broadcastShapes(...shapes: readonly (readonly number[])[]): number[] {
-  const rank = Math.max(0, ...shapes.map((shape) => shape.length));
-  return Array.from({ length: rank }, (_, i) => {
-    let size = 1;
-    for (const shape of shapes) {
-      const n = shape[i - rank + shape.length] ?? 1;
-      refuse(
-        n !== 1 && size !== 1 && n !== size,
-        `shapes ${shapes.map((s) => `[${s.join(",")}]`).join(" and ")} do not broadcast`,
-      );
-      size = n === 1 ? size : n;
-    }
-    return size;
-  });
-}
-
-/** Strides that read a tensor of shape `from` as if broadcast to `to`. */
-export function broadcastStrides(from: readonly number[], to: readonly number[]): number[] {
-  const own = stridesOf(from);
-  const missing = to.length - from.length;
-  return to.map((_, i) => (i < missing || from[i - missing] === 1 ? 0 : own[i - missing]));
+  const joint = jointShape(...shapes);
+  if (joint === undefined) {
+    throw new ShapeError(`shapes ${shapes.map((s) => `[${s.join(",")}]`).join(" and ")} do not broadcast`);
+  }
+  return joint;
 }
 
 /** Calls `visit(flat, offset)` for every element of `shape`, offset by `strides` from `start`, row-major. */

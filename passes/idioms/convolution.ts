@@ -1,9 +1,8 @@
 /** A convolution whose windows do not overlap (a vision transformer's patches) is a product of the rows of patches. */
-
+import { sameShape } from "../../ir/shape.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import type { Rule } from "../rewriter.js";
 import { integersOf } from "../rules/common.js";
-import { equalShapes } from "../shapes.js";
 
 const patches: Rule = {
   name: "patches",
@@ -15,7 +14,7 @@ const patches: Rule = {
     const filters = weight.type.shape[0];
     const plain =
       node.attributes.groups === 1 &&
-      equalShapes(integersOf(node, "strides"), kernel) &&
+      sameShape(integersOf(node, "strides"), kernel) &&
       integersOf(node, "pads").every((pad) => pad === 0) &&
       spatial.every((size, i) => size % kernel[i] === 0);
     if (!plain) {

@@ -3,8 +3,9 @@
  * its reshapes cut the axes of its base. It is spelt, in this order of preference, as nothing, a reshape, a transpose,
  * a reshape and a transpose, a transpose and a reshape, or all three. Axes of size one count for nothing.
  */
+import { sameShape } from "../../ir/shape.js";
 import type { Rewriter, Rule, TensorNode } from "../rewriter.js";
-import { equalShapes, type Shape } from "../shapes.js";
+import type { Shape } from "../shapes.js";
 import { integersOf } from "./common.js";
 
 interface Step {
@@ -174,7 +175,7 @@ function turn(from: Shape, axes: readonly (readonly Atom[])[], place: ReadonlyMa
   const fromReal = from.filter((size) => size !== 1);
   const fromOnes = from.length - fromReal.length;
   // Where the axes are the base's own, its ones stay where they are, as many as there are.
-  const fits = equalShapes(fromReal, own) && (fromOnes === ones.length || ones.length === 0);
+  const fits = sameShape(fromReal, own) && (fromOnes === ones.length || ones.length === 0);
   const before = fits ? from : [...ones.map(() => 1), ...own];
   const onesBefore = before.flatMap((size, axis) => (size === 1 ? [axis] : []));
   const realBefore = before.flatMap((size, axis) => (size === 1 ? [] : [axis]));
@@ -200,7 +201,7 @@ function tidy(from: Shape, steps: readonly Step[]): Step[] {
       kept.pop();
     }
     const before = kept.length === 0 ? from : shape;
-    if (step.op === "reshape" ? !equalShapes(before, step.value) : true) {
+    if (step.op === "reshape" ? !sameShape(before, step.value) : true) {
       kept.push(step);
     }
     shape = step.op === "reshape" ? step.value : step.value.map((axis) => shape[axis]);
@@ -214,7 +215,7 @@ const layout: Rule = {
   apply(node, rewriter: Rewriter) {
     const chain = chainOf(node);
     const { base } = chain;
-    if (equalShapes(base.type.shape, node.type.shape) && chain.steps.every((step) => step.op === "reshape")) {
+    if (sameShape(base.type.shape, node.type.shape) && chain.steps.every((step) => step.op === "reshape")) {
       return base;
     }
     const target = layoutOf(chain);
@@ -224,7 +225,7 @@ const layout: Rule = {
     const steps = tidy(base.type.shape, spell(base.type.shape, target));
     const same =
       steps.length === chain.steps.length &&
-      steps.every((step, i) => step.op === chain.steps[i].op && equalShapes(step.value, chain.steps[i].value));
+      steps.every((step, i) => step.op === chain.steps[i].op && sameShape(step.value, chain.steps[i].value));
     return same ? undefined : steps.reduce((x, step) => emitStep(rewriter, x, step, node.origin), base);
   },
 };

@@ -3,9 +3,10 @@
  * broadcast or concatenation; constant gathers that step evenly are slices; constants are as small as broadcasting
  * allows.
  */
+import { jointShape, sameShape } from "../../ir/shape.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import type { Rewriter, Rule, TensorNode } from "../rewriter.js";
-import { broadcastShapes, equalShapes, padRank, reshapeGroups, type Shape } from "../shapes.js";
+import { padRank, reshapeGroups, type Shape } from "../shapes.js";
 import { BINARY, constantOf, integersOf } from "./common.js";
 
 /** transpose(broadcast(x)) = broadcast(transpose(x)). */
@@ -29,7 +30,7 @@ const broadcast: Rule = {
   ops: ["broadcast"],
   apply(node, rewriter) {
     const [x] = node.args;
-    if (equalShapes(x.type.shape, node.type.shape)) {
+    if (sameShape(x.type.shape, node.type.shape)) {
       return x;
     }
     if (sizeOf(x.type.shape) === sizeOf(node.type.shape)) {
@@ -46,7 +47,7 @@ const slice: Rule = {
     const [x] = node.args;
     const [starts, steps] = [integersOf(node, "starts"), integersOf(node, "steps")];
     const forward = steps.every((step) => step > 0);
-    if (forward && equalShapes(x.type.shape, node.type.shape)) {
+    if (forward && sameShape(x.type.shape, node.type.shape)) {
       return x;
     }
     if (x.op === "slice" && forward && integersOf(x, "steps").every((step) => step > 0)) {
@@ -84,9 +85,7 @@ const sliceEnds: Rule = {
     }
     const next = emitSlice(rewriter, node.args[0], starts, node.type.shape, steps, node.origin);
     const unchanged =
-      next.op === "slice" &&
-      equalShapes(integersOf(next, "ends"), ends) &&
-      equalShapes(integersOf(next, "steps"), steps);
+      next.op === "slice" && sameShape(integersOf(next, "ends"), ends) && sameShape(integersOf(next, "steps"), steps);
     return unchanged ? undefined : next;
   },
 };
@@ -187,9 +186,9 @@ const shrinkConstant: Rule = {
       const small = value === undefined ? undefined : rewriter.smallest(value);
       return small === undefined || small === value ? argument : rewriter.constant(small, argument.origin);
     });
-    const shape = broadcastShapes(...args.map((argument) => argument.type.shape));
+    const shape = jointShape(...args.map((argument) => argument.type.shape));
     const changed = args.some((argument, i) => argument !== node.args[i]);
-    if (!changed || shape === undefined || !equalShapes(shape, node.type.shape)) {
+    if (!changed || shape === undefined || !sameShape(shape, node.type.shape)) {
       return undefined;
     }
     return rewriter.emit(node.op, args, node.attributes, node.origin);

@@ -3,9 +3,10 @@
  * operands have them, merged projections split into their parts (a slice of a product is a product with a slice of
  * the weight).
  */
+import { jointShape, sameShape } from "../../ir/shape.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import type { Rewriter, Rule, TensorNode } from "../rewriter.js";
-import { broadcastShapes, equalShapes, reshapeGroups } from "../shapes.js";
+import { reshapeGroups } from "../shapes.js";
 import { floats, integersOf, isClose, scalarOf } from "./common.js";
 import { emitSlice } from "./movement.js";
 
@@ -67,7 +68,7 @@ function unflattened(view: TensorNode, rewriter: Rewriter): TensorNode | undefin
   const last = reshapeGroups(source, target)?.at(-1);
   const shape = last === undefined ? [] : [...source.slice(0, last.from[0]), target[target.length - 1]];
   const merges = last !== undefined && last.to[0] === target.length - 1 && shape.length > 1;
-  return merges && !equalShapes(shape, target) ? rewriter.emit("reshape", [x], { shape }, view.origin) : undefined;
+  return merges && !sameShape(shape, target) ? rewriter.emit("reshape", [x], { shape }, view.origin) : undefined;
 }
 
 /** (x · W + y) + p = (x · W + p) + y for a vector p: a bias stands beside its product (but not the β of a norm). */
@@ -103,9 +104,9 @@ const batches: Rule = {
     const matrix = (x: TensorNode) => x.type.shape.slice(-2);
     const batch = (x: TensorNode) => x.type.shape.slice(0, -2);
     const flattens = (x: TensorNode) =>
-      x.op === "reshape" && batch(x.args[0]).length > batch(x).length && equalShapes(matrix(x.args[0]), matrix(x));
+      x.op === "reshape" && batch(x.args[0]).length > batch(x).length && sameShape(matrix(x.args[0]), matrix(x));
     const view = flattens(left) ? left : right;
-    if (!flattens(view) || batch(node).length === 0 || !equalShapes(batch(left), batch(right))) {
+    if (!flattens(view) || batch(node).length === 0 || !sameShape(batch(left), batch(right))) {
       return undefined;
     }
     const axes = batch(view.args[0]);
@@ -130,8 +131,8 @@ const plainRight: Rule = {
     if (a === node.args[0] && right === node.args[1]) {
       return undefined;
     }
-    const batch = broadcastShapes(a.type.shape.slice(0, -2), right.type.shape.slice(0, -2));
-    return batch !== undefined && equalShapes(batch, node.type.shape.slice(0, -2))
+    const batch = jointShape(a.type.shape.slice(0, -2), right.type.shape.slice(0, -2));
+    return batch !== undefined && sameShape(batch, node.type.shape.slice(0, -2))
       ? rewriter.emit("matmul", [a, right], {}, node.origin)
       : undefined;
   },
@@ -139,7 +140,7 @@ const plainRight: Rule = {
 
 function keepsMatrix(x: TensorNode): boolean {
   const [source] = x.args;
-  return source.type.shape.length >= 2 && equalShapes(source.type.shape.slice(-2), x.type.shape.slice(-2));
+  return source.type.shape.length >= 2 && sameShape(source.type.shape.slice(-2), x.type.shape.slice(-2));
 }
 
 function swapLast(rewriter: Rewriter, x: TensorNode): TensorNode {
@@ -196,7 +197,7 @@ const sliceOfLinear: Rule = {
     const last = node.type.shape.length - 1;
     const onlyLast = node.type.shape.every((size, axis) => axis === last || size === x.type.shape[axis]);
     const [operand, p] = x.args;
-    const linear = (x.op === "add" || x.op === "multiply") && equalShapes(operand.type.shape, x.type.shape);
+    const linear = (x.op === "add" || x.op === "multiply") && sameShape(operand.type.shape, x.type.shape);
     if (!onlyLast || !(linear || x.op === "matmul") || !floats(x) || !rewriter.isStatic(p)) {
       return undefined;
     }

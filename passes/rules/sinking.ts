@@ -3,8 +3,9 @@
  * that flatten the batch for a product (`Gemm`) and exports that do not have the same form, factors and biases meet
  * the product that they belong to, and nothing is computed on copies.
  */
+import { jointShape, sameShape } from "../../ir/shape.js";
 import type { Rewriter, Rule, TensorNode } from "../rewriter.js";
-import { broadcastShapes, equalShapes, inverse, padRank, permute, reshapeGroups, unreshapeOperand } from "../shapes.js";
+import { inverse, padRank, permute, reshapeGroups, unreshapeOperand } from "../shapes.js";
 import { BINARY, integersOf, REDUCTIONS, scalarOf, UNARY } from "./common.js";
 
 const unary: Rule = {
@@ -27,14 +28,13 @@ const binaryReshape: Rule = {
   apply(node, rewriter) {
     const [a, b] = node.args;
     for (const view of [a, b]) {
-      if (view.op !== "reshape" || !equalShapes(view.type.shape, node.type.shape)) {
+      if (view.op !== "reshape" || !sameShape(view.type.shape, node.type.shape)) {
         continue;
       }
       const source = view.args[0].type.shape;
       const args = node.args.map((each) => beforeReshape(each, view, rewriter));
-      const shape =
-        args.every((each) => each !== undefined) && broadcastShapes(...args.map((each) => each!.type.shape));
-      if (shape && equalShapes(shape, source)) {
+      const shape = args.every((each) => each !== undefined) && jointShape(...args.map((each) => each!.type.shape));
+      if (shape && sameShape(shape, source)) {
         const value = rewriter.emit(node.op, args as TensorNode[], node.attributes, node.origin);
         return rewriter.emit("reshape", [value], { shape: node.type.shape }, node.origin);
       }
@@ -49,12 +49,12 @@ function beforeReshape(operand: TensorNode, view: TensorNode, rewriter: Rewriter
   if (operand === view || scalarOf(operand) !== undefined) {
     return operand === view ? view.args[0] : operand;
   }
-  const unviewed = operand.op === "reshape" && equalShapes(operand.type.shape, view.type.shape);
-  if (unviewed && equalShapes(operand.args[0].type.shape, source)) {
+  const unviewed = operand.op === "reshape" && sameShape(operand.type.shape, view.type.shape);
+  if (unviewed && sameShape(operand.args[0].type.shape, source)) {
     return operand.args[0];
   }
   const free = rewriter.isStatic(operand) && !rewriter.isStatic(view);
-  const small = free || !equalShapes(operand.type.shape, view.type.shape);
+  const small = free || !sameShape(operand.type.shape, view.type.shape);
   const shape = small ? unreshapeOperand(operand.type.shape, source, view.type.shape) : undefined;
   return shape === undefined ? undefined : rewriter.emit("reshape", [operand], { shape: trim(shape) }, operand.origin);
 }
@@ -77,11 +77,11 @@ const leadingOnes: Rule = {
         return leads ? rewriter.emit("reshape", [each], { shape: trim(each.type.shape) }, each.origin) : each;
       }
       const [x] = each.op === "reshape" ? each.args : [each];
-      return x.type.shape.length <= rank && equalShapes(trim(x.type.shape), trim(each.type.shape)) ? x : each;
+      return x.type.shape.length <= rank && sameShape(trim(x.type.shape), trim(each.type.shape)) ? x : each;
     });
-    const shape = broadcastShapes(...args.map((each) => each.type.shape));
+    const shape = jointShape(...args.map((each) => each.type.shape));
     const changed = args.some((each, i) => each !== node.args[i]);
-    return changed && shape !== undefined && equalShapes(shape, node.type.shape)
+    return changed && shape !== undefined && sameShape(shape, node.type.shape)
       ? rewriter.emit(node.op, args, node.attributes, node.origin)
       : undefined;
   },
@@ -93,7 +93,7 @@ const binaryTranspose: Rule = {
   ops: BINARY,
   apply(node, rewriter) {
     const rank = node.type.shape.length;
-    const view = node.args.find((each) => each.op === "transpose" && equalShapes(each.type.shape, node.type.shape));
+    const view = node.args.find((each) => each.op === "transpose" && sameShape(each.type.shape, node.type.shape));
     if (view === undefined) {
       return undefined;
     }
@@ -101,13 +101,13 @@ const binaryTranspose: Rule = {
     const back = inverse(permutation);
     const args: TensorNode[] = [];
     for (const each of node.args) {
-      if (each.op === "transpose" && equalShapes(integersOf(each, "permutation"), permutation)) {
+      if (each.op === "transpose" && sameShape(integersOf(each, "permutation"), permutation)) {
         args.push(each.args[0]);
       } else if (scalarOf(each) !== undefined) {
         args.push(each);
       } else if (
         (rewriter.isStatic(each) && !rewriter.isStatic(view)) ||
-        !equalShapes(each.type.shape, node.type.shape)
+        !sameShape(each.type.shape, node.type.shape)
       ) {
         const shape = padRank(each.type.shape, rank);
         const full = rewriter.emit("reshape", [each], { shape }, each.origin);
@@ -251,7 +251,7 @@ const concatenationOfTransposes: Rule = {
     }
     const permutation = integersOf(first, "permutation");
     const alike = node.args.every(
-      (each) => each.op === "transpose" && equalShapes(integersOf(each, "permutation"), permutation),
+      (each) => each.op === "transpose" && sameShape(integersOf(each, "permutation"), permutation),
     );
     if (!alike) {
       return undefined;

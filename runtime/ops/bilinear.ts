@@ -4,8 +4,9 @@
  *   P1: m_x (m_y - mask1_y) - mask1_x m_y + half1        P2: -m_x mask2_y - mask2_x m_y + half2
  * Safe: what P2 receives is masked by a stream that it does not have; P0 receives nothing. (PROTOCOL.md, bilinear.)
  */
+import { sameShape } from "../../ir/shape.js";
 import { matrixShape } from "../../ir/share/bilinear.js";
-import { broadcastShape, sameShape } from "../../ir/share/rules.js";
+import { broadcastShape } from "../../ir/share/rules.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import type { Factor, ProductMode, Work } from "../kernels/interface.js";
 import {

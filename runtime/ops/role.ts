@@ -8,8 +8,9 @@
  * must cut the dealing alike.
  */
 import type { Attributes } from "../../ir/graph.js";
+import { broadcastStrides, sameShape } from "../../ir/shape.js";
 import { componentBytes, type Pair, type ShareType, type WordType } from "../../ir/share/index.js";
-import { broadcastStrides, packedBytes, sameShape } from "../../ir/share/rules.js";
+import { packedBytes } from "../../ir/share/rules.js";
 import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
 import type { Kernels } from "../kernels/interface.js";
 import type { PartyName } from "../transport.js";

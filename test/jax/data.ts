@@ -12,6 +12,24 @@ export function dataFolder(name: string): string | undefined {
   return existsSync(folder) ? folder : undefined;
 }
 
+/** The forms in which every Flax fixture was exported. */
+export const FORMS = ["stablehlo.mlir", "debuginfo.mlir", "exported.mlir", "hlo.pb"];
+
+/** A Flax fixture of fixtures-jax. */
+export interface Fixture {
+  readonly name: string;
+  /** How many arguments are weights: they come first. */
+  readonly weights: number;
+}
+
+export const MODELS: readonly Fixture[] = [
+  { name: "flax_bert_cls", weights: 41 },
+  { name: "flax_bert_cls_baked", weights: 0 },
+  { name: "flax_gpt2_lm", weights: 28 },
+  { name: "flax_llama_lm", weights: 21 },
+  { name: "flax_vit_cls", weights: 40 },
+];
+
 export interface StableHloSuite {
   readonly testdata: readonly string[];
   readonly interpret: readonly string[];

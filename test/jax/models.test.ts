@@ -5,29 +5,15 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { type ImportedModel, importJax, type JaxOptions } from "../../compiler/jax/index.js";
+import type { ImportedModel } from "../../compiler/imported.js";
+import { importJax, type JaxOptions } from "../../compiler/jax/index.js";
 import { SafetensorsFile } from "../../compiler/safetensors.js";
 import { evaluateGraph } from "../../ir/tensor/index.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
-import { dataFolder } from "./data.js";
+import { dataFolder, FORMS, MODELS } from "./data.js";
 
 const FIXTURES = dataFolder("fixtures-jax");
-const FORMS = ["stablehlo.mlir", "debuginfo.mlir", "exported.mlir", "hlo.pb"];
 const TOLERANCE = 1e-4;
-
-interface Fixture {
-  readonly name: string;
-  /** How many arguments are weights: they come first. */
-  readonly weights: number;
-}
-
-const MODELS: readonly Fixture[] = [
-  { name: "flax_bert_cls", weights: 41 },
-  { name: "flax_bert_cls_baked", weights: 0 },
-  { name: "flax_gpt2_lm", weights: 28 },
-  { name: "flax_llama_lm", weights: 21 },
-  { name: "flax_vit_cls", weights: 40 },
-];
 
 function largestDifference(a: TensorValue, b: TensorValue): number {
   expect(a.shape).toEqual(b.shape);

@@ -17,26 +17,11 @@ import { SafetensorsFile } from "../../compiler/safetensors.js";
 import { evaluateGraph } from "../../ir/tensor/index.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 import { expectAsPredicted, simulateCompiled } from "../fixtures/support.js";
-import { dataFolder } from "./data.js";
+import { dataFolder, type Fixture, FORMS, MODELS } from "./data.js";
 
 /** NUMERICS.md, "How accurate is accurate". */
 const TOLERANCE = 2e-2;
 const FIXTURES = dataFolder("fixtures-jax");
-const FORMS = ["stablehlo.mlir", "debuginfo.mlir", "exported.mlir", "hlo.pb"];
-
-interface Fixture {
-  readonly name: string;
-  /** How many arguments are weights: they come first. */
-  readonly weights: number;
-}
-
-const MODELS: readonly Fixture[] = [
-  { name: "flax_bert_cls", weights: 41 },
-  { name: "flax_bert_cls_baked", weights: 0 },
-  { name: "flax_gpt2_lm", weights: 28 },
-  { name: "flax_llama_lm", weights: 21 },
-  { name: "flax_vit_cls", weights: 40 },
-];
 
 type Values = ReadonlyMap<string, TensorValue>;
 

@@ -6,13 +6,14 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import type { ImportedModel } from "../../compiler/imported.js";
 import {
   ARCHITECTURES,
   type ArchitectureConfig,
   architectureModel,
   configFrom,
 } from "../../compiler/onnx/architectures/index.js";
-import { type ImportedModel, importOnnx } from "../../compiler/onnx/index.js";
+import { importOnnx } from "../../compiler/onnx/index.js";
 import { writeModel } from "../../compiler/onnx/write.js";
 import { DATA, evaluateModel, importAt, present, readTensors } from "./support.js";
 

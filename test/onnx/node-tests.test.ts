@@ -11,7 +11,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import type { ImportedModel } from "../../compiler/onnx/index.js";
+import type { ImportedModel } from "../../compiler/imported.js";
 import { evaluateGraph, TENSOR } from "../../ir/tensor/index.js";
 import { isFloat, type TensorValue } from "../../ir/tensor/value.js";
 import { parse, print } from "../../ir/text.js";

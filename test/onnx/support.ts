@@ -3,7 +3,8 @@ import { existsSync, readdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
-import { type ImportedModel, type ImportOptions, importOnnx, readTensorFile } from "../../compiler/onnx/index.js";
+import type { ImportedModel } from "../../compiler/imported.js";
+import { type ImportOptions, importOnnx, readTensorFile } from "../../compiler/onnx/index.js";
 import { evaluateGraph } from "../../ir/tensor/index.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 

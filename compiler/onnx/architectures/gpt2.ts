@@ -1,5 +1,5 @@
 /** GPT-2 with its language-model head, in the form of the dynamo exporter: Conv1D as Gemm, the tanh GELU spelt out. */
-import type { ModelSource, ValueSource } from "../write.js";
+import type { ModelSource } from "../write.js";
 import type { ArchitectureConfig } from "./config.js";
 import { GraphWriter } from "./writer.js";
 
@@ -17,10 +17,7 @@ export function gpt2Model(config: ArchitectureConfig, length: number, seed: numb
   graph.enter("lm_head");
   const normal = graph.layerNorm(x, "transformer.ln_f", hidden, config.epsilon);
   const logits = graph.linear(normal, "lm_head", hidden, vocabulary, false);
-  const inputs = ["input_ids", "attention_mask"].map(
-    (id): ValueSource => ({ name: id, dtype: "i64", shape: [1, length] }),
-  );
-  return graph.finish(inputs, logits, "logits", [1, length, vocabulary]);
+  return graph.finishDecoder(logits, length, vocabulary);
 }
 
 /** Conv1D: a Gemm on [S, in], to which x is reshaped, with weights [in, out]. */

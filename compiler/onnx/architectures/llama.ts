@@ -1,5 +1,5 @@
 /** LLaMA with its language-model head, in the form of the dynamo exporter: RMSNorm, rotary angles folded, SwiGLU. */
-import type { ModelSource, ValueSource } from "../write.js";
+import type { ModelSource } from "../write.js";
 import type { ArchitectureConfig } from "./config.js";
 import { GraphWriter } from "./writer.js";
 
@@ -23,10 +23,7 @@ export function llamaModel(config: ArchitectureConfig, length: number, seed: num
   graph.enter("lm_head");
   const normal = rmsNorm(graph, x, "model.norm", hidden, config.epsilon);
   const logits = graph.linear(normal, "lm_head", hidden, vocabulary, false);
-  const inputs = ["input_ids", "attention_mask"].map(
-    (id): ValueSource => ({ name: id, dtype: "i64", shape: [1, length] }),
-  );
-  return graph.finish(inputs, logits, "logits", [1, length, vocabulary]);
+  return graph.finishDecoder(logits, length, vocabulary);
 }
 
 function rotaryTables(graph: GraphWriter, length: number, width: number, theta: number): Rotary {

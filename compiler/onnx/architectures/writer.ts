@@ -150,6 +150,14 @@ export class GraphWriter {
     return this.node("MatMul", [weights, v]);
   }
 
+  /** The finished model of a language model's head: ids and mask in, the logits of every position out. */
+  finishDecoder(logits: string, length: number, vocabulary: number): ModelSource {
+    const inputs = ["input_ids", "attention_mask"].map(
+      (name): ValueSource => ({ name, dtype: "i64", shape: [1, length] }),
+    );
+    return this.finish(inputs, logits, "logits", [1, length, vocabulary]);
+  }
+
   /** The finished model; the value `result` becomes the output `name`. */
   finish(
     inputs: readonly ValueSource[],

@@ -1,15 +1,6 @@
 /** The functions that transformers are made of, as one op each, so that passes and lowering can speak about them. */
-import {
-  around,
-  axisOf,
-  broadcastData,
-  broadcastShapes,
-  integer,
-  refuse,
-  sameShape,
-  type TensorOp,
-  tensorOf,
-} from "../types.js";
+import { sameShape } from "../../shape.js";
+import { around, axisOf, broadcastData, broadcastShapes, integer, refuse, type TensorOp, tensorOf } from "../types.js";
 import type { TensorType, TensorValue } from "../value.js";
 
 function checkKeep(x: TensorType, keep: TensorType | undefined): void {

@@ -1,14 +1,6 @@
 /** Matrix product and convolution. */
-import {
-  broadcastShapes,
-  broadcastStrides,
-  integer,
-  integers,
-  refuse,
-  type TensorOp,
-  tensorOf,
-  walk,
-} from "../types.js";
+import { broadcastStrides } from "../../shape.js";
+import { broadcastShapes, integer, integers, refuse, type TensorOp, tensorOf, walk } from "../types.js";
 import { sizeOf, type TensorType } from "../value.js";
 
 interface Product {

@@ -1,6 +1,7 @@
 /** Movements: the same elements elsewhere; and the look-ups. */
+import { broadcastStrides, sameShape, stridesOf } from "../../shape.js";
 import {
-  around, axisOf, broadcastShapes, broadcastStrides, integer, integers, refuse, sameShape, stridesOf, type TensorOp,
+  around, axisOf, broadcastShapes, integer, integers, refuse, type TensorOp,
   tensorOf, viewOf, walk,
 } from "../types.js"; // biome-ignore format: one import
 import { sizeOf, type TensorType, type TensorValue } from "../value.js";

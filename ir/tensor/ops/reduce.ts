@@ -1,5 +1,6 @@
 /** Reductions, scans and selections along axes. */
-import { around, axisOf, integer, integers, refuse, stridesOf, type TensorOp, tensorOf, walk } from "../types.js";
+import { stridesOf } from "../../shape.js";
+import { around, axisOf, integer, integers, refuse, type TensorOp, tensorOf, walk } from "../types.js";
 import { sizeOf, type TensorType } from "../value.js";
 
 function reducedShape(x: TensorType, axes: readonly number[], keep: boolean): number[] {

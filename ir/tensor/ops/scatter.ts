@@ -1,5 +1,6 @@
 /** Look-ups and updates by index tensors, as ONNX defines them (GatherElements, GatherND, ScatterND, Trilu). */
-import { axisOf, integer, mapData, refuse, stridesOf, type TensorOp, tensorOf, walk } from "../types.js";
+import { stridesOf } from "../../shape.js";
+import { axisOf, integer, mapData, refuse, type TensorOp, tensorOf, walk } from "../types.js";
 import { sizeOf, type TensorValue } from "../value.js";
 import { wrapIndex } from "./movement.js";
 
