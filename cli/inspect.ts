@@ -6,7 +6,7 @@ import type { Command } from "commander";
 import { DEFAULT_NETWORK, parseNetwork } from "../compiler/network.js";
 import { type CostReport, costReport, GROUPS, type ReportedLine } from "../compiler/report.js";
 import { fail } from "../ir/diagnostics.js";
-import type { Plan } from "../ir/plan/types.js";
+import type { Formula, Plan } from "../ir/plan/types.js";
 import { checkBudget } from "./budget.js";
 import { renderPage } from "./html/page.js";
 import { knowledgeOf } from "./knowledge.js";
@@ -109,16 +109,19 @@ export function describePlan(plan: Plan, { cost, plan: about, formulas, papers }
         `${formatSeconds(transfer)} transfer + ${formatSeconds(compute)} compute`,
     ],
     ...knowledgeOf(plan).map(({ who, learns }): [string, string] => [who, `learns ${learns}`]),
-    ...formulas.map((each): [string, string] => [
-      "formula",
-      `${each.function} on ${each.window}, error ${each.maxError}`,
-    ]),
+    ...formulas.map((each): [string, string] => ["formula", describeFormula(each)]),
     ...papers.map(({ cite, title, where }): [string, string] => [
       "paper",
       `${cite.split(",")[0]} et al., ${title.split(":")[0]}, ${where}`,
     ]),
   ];
   return lines.map(([label, text]) => `${paint.bold(label.padEnd(12))}${text}`).join("\n");
+}
+
+/** An approximation in a line: where it holds, how well, and what it gives elsewhere. */
+function describeFormula({ function: name, window, form, maxError, distance, outside }: Formula): string {
+  const error = maxError === 0 ? "exact" : `${distance} error at most ${maxError}`;
+  return `${name} on ${window}: ${form}; ${error}; outside ${outside}`;
 }
 
 const NAME_COLUMN = 36;

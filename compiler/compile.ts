@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { type Diagnostic, fail } from "../ir/diagnostics.js";
 import { Builder, type Graph, prune } from "../ir/graph.js";
-import type { Binding, Plan } from "../ir/plan/types.js";
+import type { Binding, Formula, Plan } from "../ir/plan/types.js";
 import { SHARE, type ShareType } from "../ir/share/index.js";
 import type { WeightStore } from "../ir/tensor/index.js";
 import { TENSOR } from "../ir/tensor/index.js";
@@ -86,7 +86,7 @@ export function compileImported(model: ImportedModel, options: CompileOptions = 
     ...(weights === undefined || calibration.method !== "structure" ? [] : [assumedRanges(model)]),
     ...checkRanges(placed.secret, calibration),
   ];
-  const { share, bindings } = lowerPlaced(placed, calibration, inputOf, options);
+  const { share, bindings, formulas } = lowerPlaced(placed, calibration, inputOf, options);
   const plan = emit(share, {
     name: model.name,
     profile: options.profile ?? "fourier",
@@ -94,7 +94,7 @@ export function compileImported(model: ImportedModel, options: CompileOptions = 
     shapes: Object.fromEntries(model.inputs.map(({ name, shape }) => [name, shape])),
     owners: { model: placed.model, data: placed.data },
     bindings,
-    formulas: [],
+    formulas,
   });
   return { plan, warnings, weights: model.weights, calibration: calibration.method };
 }
@@ -114,7 +114,7 @@ function lowerPlaced(
   calibration: Calibration,
   inputOf: InputsOf,
   options: CompileOptions,
-): { share: Graph<ShareType>; bindings: Binding[] } {
+): { share: Graph<ShareType>; bindings: Binding[]; formulas: readonly Formula[] } {
   const names = placed.bindings.map(({ input }) => input);
   const link = linkCost(options.network ?? DEFAULT_NETWORK);
   const lowered = lower(placed.secret, {
@@ -132,7 +132,8 @@ function lowerPlaced(
   if (violations.length > 0) {
     throw new Error(`after pass 'levels':\n${violations.map(String).join("\n")}`);
   }
-  return { share, bindings: bindingsOf(share, placed) };
+  const formulas = lowered.formulas.map(({ pieces: _, ...formula }) => formula);
+  return { share, bindings: bindingsOf(share, placed), formulas };
 }
 
 /** The share program's inputs; one that is read at several fractions has an input for each. */

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { type CostReport, costedSteps, GROUPS, groupBy } from "../../compiler/report.js";
-import type { Plan } from "../../ir/plan/types.js";
+import type { Formula, Plan } from "../../ir/plan/types.js";
 import { knowledgeOf } from "../knowledge.js";
 import { formatBytes, formatSeconds } from "../terminal.js";
 import { element, escapeHtml } from "./element.js";
@@ -23,7 +23,7 @@ export function policy(): string {
 
 export function renderPage(plan: Plan, report: CostReport): string {
   const top = [heading(plan, report), figures(report), timeNote(report)];
-  const parts = [...top, ...pictures(plan, report), ...lists(plan, report)];
+  const parts = [...top, ...pictures(plan, report), ...lists(report)];
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${policy()}">
@@ -125,11 +125,8 @@ function pictures(plan: Plan, report: CostReport): string[] {
 /** Rows of the longest table. */
 const MOST_RINGS = 24;
 
-function lists(plan: Plan, report: CostReport): string[] {
+function lists(report: CostReport): string[] {
   const { ops, shares, rings, formulas } = report;
-  const approximations = formulas.map((each) =>
-    element("li", {}, escapeHtml(`${each.function} on ${each.window}: error at most ${each.maxError}`)),
-  );
   const ringNote = "Bits of what is opened or dealt: elements are packed to their ring.";
   const papers = report.papers.map((paper) => {
     const use = element("span", { class: "muted" }, escapeHtml(`For ${paper.for}.`));
@@ -140,9 +137,22 @@ function lists(plan: Plan, report: CostReport): string[] {
     section("By op of the model", "", costTable(ops, report.cost)),
     section("By op of the protocol suite", "", costTable(shares, report.cost)),
     section("By ring", ringNote, costTable(rings, report.cost, MOST_RINGS)),
-    plan.formulas.length === 0 ? "" : section("Approximations", "", element("ul", {}, ...approximations)),
+    formulas.length === 0 ? "" : section("Formulas", FORMULA_NOTE, formulaTable(formulas)),
     section("Papers", "", element("ul", {}, ...papers)),
   ];
+}
+
+const FORMULA_NOTE = "Errors are those of the formulas in exact arithmetic; rounding comes on top.";
+const FORMULA_COLUMNS = ["function", "profile", "window", "form", "largest error", "outside", "coefficients"];
+
+function formulaTable(formulas: readonly Formula[]): string {
+  const head = FORMULA_COLUMNS.map((name) => element("th", { class: "text" }, name));
+  const rows = formulas.map(({ function: name, profile, window, form, maxError, distance, outside, digest }) => {
+    const error = maxError === 0 ? "0" : `${maxError} ${distance}`;
+    const cells = [name, profile, window, form, error, outside, digest];
+    return element("tr", {}, ...cells.map((text) => element("td", { class: "text" }, escapeHtml(text))));
+  });
+  return element("div", { class: "scroll" }, element("table", {}, element("tr", {}, ...head), ...rows));
 }
 
 function knowledge(plan: Plan): string {

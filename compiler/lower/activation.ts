@@ -10,7 +10,7 @@
 import { fail } from "../../ir/diagnostics.js";
 import { fractionOf, type Lowering, type ShareNode, type TensorNode } from "./context.js";
 import { coarseBits, sumAdditive } from "./digits.js";
-import type { Parity } from "./fourier.js";
+import { describeSeries, type FourierSeries, type Parity, seriesAt } from "./fourier.js";
 import { addReal } from "./linear.js";
 import { angleOf, fitSeries, seriesOf } from "./series.js";
 import { atLeastZero } from "./thresholds.js";
@@ -106,6 +106,7 @@ export function piecewise(lowering: Lowering, node: TensorNode, f: Piecewise): S
   const reach = f.window + slack;
   const fitted = fitSeries(f.series, [-reach, reach], f.window * f.periodRatio, f.parity, f.tolerance);
   const offset = f.parity === "odd" && f.below[1] === 0 ? 0.5 : 0;
+  notePiecewise(lowering, node, f, fitted.series);
   const { centre, radius } = rangeOf(f.series, reach);
   const s = seriesOf(lowering, angleOf(lowering, x, fitted.stretch), fitted, TABLE_BITS);
   const centred = lowering.bounded(addReal(lowering, s, -centre), radius);
@@ -134,6 +135,36 @@ function rangeOf(f: (x: number) => number, reach: number): { readonly centre: nu
   const values = Array.from({ length: SAMPLES + 1 }, (_, i) => f(-reach + (2 * reach * i) / SAMPLES));
   const [low, high] = [Math.min(...values), Math.max(...values)];
   return { centre: (low + high) / 2, radius: ((high - low) / 2) * SERIES_SLACK };
+}
+
+/** The three pieces; borders are right to half a bucket, so both sides of one hold around it. */
+function notePiecewise(lowering: Lowering, node: TensorNode, f: Piecewise, series: FourierSeries): void {
+  const kind = node.attributes.approximation;
+  const name = kind === undefined ? node.op : `${node.op} (${String(kind)})`;
+  const slack = 2 ** f.bucketExponent / 2;
+  const [reach, border, far] = [f.window + slack, f.window - slack, 8 * f.window];
+  const offset = f.parity === "odd" && f.below[1] === 0 ? 0.5 : 0;
+  const exact = (x: number) => f.slope * x + f.series(x) + offset;
+  const line =
+    ([slope, constant]: readonly [number, number]) =>
+    (x: number) =>
+      slope * x + constant;
+  const text = ([slope, constant]: readonly [number, number]) => (slope === 1 ? "x" : String(constant));
+  lowering.formulas.add(name, "", () => ({
+    function: name,
+    profile: "fourier",
+    form: `${f.slope === 0 ? "" : "x/2 + "}${describeSeries(series)}`,
+    distance: "absolute",
+    outside: `${text(f.below)} below, ${text(f.above)} above`,
+    section: "Profile `fourier`",
+    window: [-f.window, f.window],
+    coefficients: [series.constant, ...series.cosines, ...series.sines],
+    pieces: [
+      { from: -far, to: -border, value: line(f.below), exact },
+      { from: -reach, to: reach, value: (x) => f.slope * x + seriesAt(series, x) + offset, exact },
+      { from: border, to: far, value: line(f.above), exact },
+    ],
+  }));
 }
 
 /** x/2 + s at one fraction more: the half costs nothing. */
@@ -165,13 +196,33 @@ function steps(
 /** Fractional bits at which signs are decided: values within 2^-SIGN_BITS of a border may fall on either side. */
 const SIGN_BITS = 9;
 
+function noteSign(lowering: Lowering): void {
+  const near = 2 ** -SIGN_BITS;
+  lowering.formulas.add("relu", "", () => ({
+    function: "max(x, 0)",
+    profile: "fourier",
+    form: `sign to ${SIGN_BITS} fractional bits`,
+    distance: "absolute",
+    outside: "exact",
+    section: "Profile `fourier`",
+    window: [-near, near],
+    coefficients: [SIGN_BITS],
+    pieces: [
+      { from: -8, to: near, value: () => 0, exact: (x) => Math.max(x, 0) },
+      { from: -near, to: 8, value: (x) => x, exact: (x) => Math.max(x, 0) },
+    ],
+  }));
+}
+
 export function lowerRelu(lowering: Lowering, node: TensorNode): ShareNode {
+  noteSign(lowering);
   const x = lowering.masked(node.args[0]);
   return lowering.emit("timesBit", [atLeastZero(lowering, x, lowering.boundOf(node.args[0]), SIGN_BITS), x]);
 }
 
 /** |x| = 2·relu(x) − x. */
 export function lowerAbsolute(lowering: Lowering, node: TensorNode): ShareNode {
+  noteSign(lowering);
   const x = lowering.masked(node.args[0]);
   const positive = lowering.emit("timesBit", [atLeastZero(lowering, x, lowering.boundOf(node.args[0]), SIGN_BITS), x]);
   const twice = lowering.emit("relabel", [positive], { fraction: fractionOf(positive) - 1 });

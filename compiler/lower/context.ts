@@ -12,6 +12,7 @@ import { SHARE } from "../../ir/share/index.js";
 import type { ShareType } from "../../ir/share/types.js";
 import type { TensorType, TensorValue } from "../../ir/tensor/value.js";
 import type { LinkCost } from "../../passes/levels.js";
+import { FormulaNotes, type NotedFormula } from "./formulas.js";
 import type { FourierSeries } from "./fourier.js";
 
 export type ShareNode = Node<ShareType>;
@@ -42,10 +43,13 @@ export interface Lowered {
   readonly graph: Graph<ShareType>;
   /** The largest absolute real value of a share node, where it is known. */
   readonly bounds: ReadonlyMap<ShareNode, number>;
+  /** The approximations used, each once. */
+  readonly formulas: readonly NotedFormula[];
 }
 
 export class Lowering {
   readonly builder = new Builder(SHARE);
+  readonly formulas = new FormulaNotes();
   readonly bounds = new Map<ShareNode, number>();
   /** The masked bits of values that are 0 or 1, where they are at hand: a selection by them costs no product. */
   readonly truths = new Map<ShareNode, ShareNode>();

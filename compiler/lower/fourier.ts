@@ -48,6 +48,19 @@ export function fitFourier(
   return { period, maxError, ...unpack(solution, harmonics, parity) };
 }
 
+/** The series at a point. */
+export function seriesAt({ period, constant, cosines, sines }: FourierSeries, x: number): number {
+  const angle = (2 * Math.PI * x) / period;
+  const term = (n: number) => cosines[n] * Math.cos((n + 1) * angle) + sines[n] * Math.sin((n + 1) * angle);
+  return cosines.reduce((sum, _, n) => sum + term(n), constant);
+}
+
+/** "7 cosines of period 11.6": what a series is, for reports. */
+export function describeSeries({ period, cosines, sines }: FourierSeries): string {
+  const count = (all: readonly number[], name: string) => (all.some((c) => c !== 0) ? [`${all.length} ${name}`] : []);
+  return `${[...count(cosines, "cosines"), ...count(sines, "sines")].join(" and ")} of period ${period.toPrecision(3)}`;
+}
+
 function basisOf(period: number, harmonics: number, parity: Parity): ((x: number) => number)[] {
   const angle = (x: number, n: number) => (2 * Math.PI * n * x) / period;
   const orders = Array.from({ length: harmonics }, (_, i) => i + 1);

@@ -7,6 +7,7 @@ import { type Piecewise, piecewise } from "./activation.js";
 import { atLeast } from "./comparison.js";
 import { constantOf, encodedScalar, fractionOf, type Lowering, type ShareNode, type TensorNode } from "./context.js";
 import { WIDEST_DIGIT } from "./digits.js";
+import { describeSeries, seriesAt } from "./fourier.js";
 import { checkPositive, type Interval, intervalOf, positiveInterval } from "./interval.js";
 import { addReal, timesPublic } from "./linear.js";
 import { bucketSeries, onBuckets, power } from "./power.js";
@@ -110,7 +111,7 @@ export function lowerLogarithmPlusOne(lowering: Lowering, node: TensorNode): Sha
 /** ln x = ln start + ln(x / start) on every bucket; masked. */
 export function logarithmOf(lowering: Lowering, x: ShareNode, range: Interval): ShareNode {
   const value = onBuckets(lowering, x, range, (bucket) => {
-    const shape = { name: "ln t", compute: Math.log, magnitude: 1 };
+    const shape = { name: "ln t", label: "ln x", compute: Math.log, magnitude: 1 };
     return addReal(lowering, bucketSeries(lowering, x, bucket, shape, RELATIVE_BITS), Math.log(bucket.start));
   });
   return lowering.bounded(value, Math.max(1, Math.abs(Math.log(range.low)), Math.abs(Math.log(range.high))));
@@ -162,6 +163,7 @@ export function powerOfTwo(lowering: Lowering, x: ShareNode, { low, high }: Inte
       : lowering.emit("multiplyConstant", [x], { value: encodedScalar(-factor, SCALE_BITS), fraction: SCALE_BITS });
   const t = addReal(lowering, lowering.atFraction(scaled, fraction), top);
   const reach = Math.max(8, top - low + 2);
+  notePowerOfTwo(lowering, { low, high: top });
   const ring = fraction + Math.ceil(Math.log2(reach)) + 1;
   const cut = fraction + CUT_UNITS;
   const value = lowering.emit("reduce", [t], { ring });
@@ -175,6 +177,24 @@ export function powerOfTwo(lowering: Lowering, x: ShareNode, { low, high }: Inte
   return lowering.bounded(labelled, 2 ** top);
 }
 
+function notePowerOfTwo(lowering: Lowering, { low, high }: Interval): void {
+  const depth = high - 2 ** CUT_UNITS * MOST_SELECTED;
+  lowering.formulas.add(`2^x below ${high}`, "", () => ({
+    function: "2^x",
+    profile: "fourier",
+    form: `split at units, digit of ${2 ** CUT_UNITS} units`,
+    distance: "absolute",
+    outside: "0 below; noise above: ranges keep arguments inside",
+    section: "Profile `fourier`",
+    window: [Math.max(low, depth), high],
+    coefficients: [high, MOST_SELECTED],
+    pieces: [
+      { from: depth, to: high, value: (x) => 2 ** x, exact: (x) => 2 ** x },
+      { from: depth - 32, to: depth, value: () => 0, exact: (x) => 2 ** x },
+    ],
+  }));
+}
+
 /** sin x or cos x: one harmonic whose period is the ring, so any range wraps as it should. No round. */
 export function lowerTrigonometric(lowering: Lowering, node: TensorNode): ShareNode {
   const x = lowering.masked(node.args[0]);
@@ -183,6 +203,7 @@ export function lowerTrigonometric(lowering: Lowering, node: TensorNode): ShareN
   const angle = lowering.atFraction(scaled, ANGLE_BITS);
   const one = 2 ** 24;
   const cosine = node.op === "cosine";
+  noteTrigonometric(lowering, cosine, lowering.boundOf(node.args[0]));
   return lowering.emit("series", [angle], {
     angle: ANGLE_BITS,
     cosines: [cosine ? one : 0],
@@ -193,6 +214,21 @@ export function lowerTrigonometric(lowering: Lowering, node: TensorNode): ShareN
     secretFraction: 14,
     ring: 0,
   });
+}
+
+function noteTrigonometric(lowering: Lowering, cosine: boolean, bound: number): void {
+  const compute = cosine ? Math.cos : Math.sin;
+  const turns = Math.round(2 ** (SCALE_BITS + 6) / (2 * Math.PI)) / 2 ** (SCALE_BITS + 6);
+  lowering.formulas.add(`${cosine} ${bound}`, "", () => ({
+    function: cosine ? "cos x" : "sin x",
+    profile: "fourier",
+    form: `itself, 1/2π to ${SCALE_BITS + 6} bits`,
+    distance: "absolute",
+    outside: "the same, its error growing with x",
+    section: "Profile `fourier`",
+    coefficients: [turns],
+    pieces: [{ from: -bound, to: bound, value: (x) => compute(2 * Math.PI * turns * x), exact: compute }],
+  }));
 }
 
 /** The largest |x| for which one short series gives arctan x. */
@@ -220,6 +256,16 @@ export function lowerArcTangent(lowering: Lowering, node: TensorNode): ShareNode
 function arcOf(lowering: Lowering, x: ShareNode, bound: number, scale: number): ShareNode {
   const reach = Math.max(1, bound) + 2 ** -6;
   const fitted = fitSeries(Math.atan, [-reach, reach], 2.7 * reach, "odd", ARC_TOLERANCE);
+  lowering.formulas.add(`arctan ${reach}`, "", () => ({
+    function: "arctan x",
+    profile: "fourier",
+    form: describeSeries(fitted.series),
+    distance: "absolute",
+    outside: "noise: ranges keep arguments inside",
+    section: "Profile `fourier`",
+    coefficients: [fitted.series.constant, ...fitted.series.sines],
+    pieces: [{ from: -reach, to: reach, value: (x) => seriesAt(fitted.series, x), exact: Math.atan }],
+  }));
   return seriesOf(lowering, angleOf(lowering, x, fitted.stretch), fitted, ARC_BITS, scale);
 }
 

@@ -222,7 +222,7 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
     lowering.at(node);
     return { name, node: lowering.emit("reveal", [lowering.value(node)], { name }) };
   });
-  return { graph: lowering.builder.finish(outputs), bounds: lowering.bounds };
+  return { graph: lowering.builder.finish(outputs), bounds: lowering.bounds, formulas: lowering.formulas.finish() };
 }
 
 /** softmax(s)·V: the unnormalised rows times V, then every row of the product by 1/Σ. */

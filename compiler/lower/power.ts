@@ -11,7 +11,7 @@
  */
 import type { Lowering, ShareNode } from "./context.js";
 import { coarseBits, type Span, sumAdditive } from "./digits.js";
-import { fitFourier } from "./fourier.js";
+import { describeSeries, type FourierSeries, fitFourier, seriesAt } from "./fourier.js";
 import { ANGLE_BITS, seriesAttributes } from "./series.js";
 
 /** Buckets grow by this factor: a series of few harmonics covers a factor of 4. */
@@ -38,6 +38,8 @@ export interface Bucket {
 export interface BucketFunction {
   /** Names `compute` and `weight`: where it is equal, so are they, and a fit on the same window is not made again. */
   readonly name: string;
+  /** The function of x itself, for reports. */
+  readonly label: string;
   readonly compute: (t: number) => number;
   readonly weight?: (t: number) => number;
   readonly magnitude: number;
@@ -59,11 +61,16 @@ export function power(
   const sum = onBuckets(lowering, x, range, (bucket) => {
     const magnitude = scale * bucket.start ** exponent;
     const weight = (t: number) => t ** -exponent;
-    const relative = { name: `t^${exponent}`, compute, weight, magnitude };
+    const relative = { name: `t^${exponent}`, label: powerLabel(exponent), compute, weight, magnitude };
     return bucketSeries(lowering, x, bucket, relative, fraction);
   });
   const ends = exponentsOf(range).map((end) => 2 ** (exponent * end));
   return lowering.bounded(sum, scale * Math.max(...ends));
+}
+
+function powerLabel(exponent: number): string {
+  const roots: Readonly<Record<string, string>> = { "-1": "1/x", "-0.5": "1/√x", "0.5": "√x" };
+  return roots[exponent] ?? `x^${exponent}`;
 }
 
 /**
@@ -107,12 +114,14 @@ export function bucketSeries(
   lowering: Lowering,
   x: ShareNode,
   bucket: Bucket,
-  { name, compute, weight, magnitude }: BucketFunction,
+  given: BucketFunction,
   fraction: number,
 ): ShareNode {
+  const { name, compute, weight, magnitude } = given;
   const series = lowering.fitted(`${name} on ${bucket.window}`, () =>
     fitFourier(compute, bucket.window, 8, HARMONICS, "none", 1e-11, weight),
   );
+  noteBucket(lowering, bucket, given, series);
   const angle = lowering.atFraction(x, ANGLE_BITS - bucket.periodExponent);
   // The tables hold numbers near 1; the power of two that makes them so goes into the label.
   const shift = Math.round(Math.log2(magnitude));
@@ -121,4 +130,31 @@ export function bucketSeries(
   const table = lowering.emit("series", [angle], seriesAttributes(series, bits, magnitude / 2 ** shift));
   const value = lowering.emit("relabel", [table], { fraction: publicFraction + SECRET_FRACTION - shift });
   return lowering.atFraction(value, fraction);
+}
+
+/** One formula for every function, with the buckets of all values; a bucket's window is in units of its start. */
+function noteBucket(
+  lowering: Lowering,
+  { start, window }: Bucket,
+  { label, name, compute, weight, magnitude }: BucketFunction,
+  series: FourierSeries,
+): void {
+  const [from, to] = window.map((end) => end * start);
+  lowering.formulas.add(`buckets ${name}`, `${from} ${to}`, () => ({
+    function: label,
+    profile: "fourier",
+    form: `${describeSeries(series)} times the bucket's start, a factor of ${BASE} wide`,
+    distance: weight === undefined ? "absolute" : "relative",
+    outside: "noise: ranges keep arguments inside",
+    section: "Profile `fourier`",
+    coefficients: [start, series.constant, ...series.cosines, ...series.sines],
+    pieces: [
+      {
+        from,
+        to,
+        value: (x) => magnitude * seriesAt(series, x / start),
+        exact: (x) => magnitude * compute(x / start),
+      },
+    ],
+  }));
 }

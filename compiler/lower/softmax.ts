@@ -189,6 +189,7 @@ function coarseMaximum(
   const fraction = fractionOf(x);
   const width = digitWidth(bound);
   const rangeExponent = width + BUCKET_EXPONENT;
+  noteMaximum(lowering);
   const counter = Math.max(2, Math.ceil(Math.log2(count + 1)));
   const value = lowering.emit("reduce", [x], { ring: rangeExponent + fraction });
   const mask = keep === undefined ? [] : [keep];
@@ -202,8 +203,47 @@ function coarseMaximum(
   return lowering.bounded(lowering.remasked(maximum), 2 ** rangeExponent);
 }
 
+function noteExponential(lowering: Lowering): void {
+  const depth = 2 ** CUT_UNITS * DIGITS_OF_EXPONENT;
+  lowering.formulas.add("softmax exponential", "", () => ({
+    function: "2^-t of a softmax",
+    profile: "fourier",
+    form: `split at units, digit of ${2 ** CUT_UNITS} units`,
+    distance: "absolute",
+    outside: "0 above; there is nothing below",
+    section: "Profile `fourier`",
+    window: [0, depth],
+    coefficients: [DIGITS_OF_EXPONENT],
+    pieces: [
+      { from: 0, to: depth, value: (t) => 2 ** -t, exact: (t) => 2 ** -t },
+      { from: depth, to: 2 * depth, value: () => 0, exact: (t) => 2 ** -t },
+    ],
+  }));
+}
+
+/** How far the coarse maximum is above the maximum: it only has to be above, and not so far that powers vanish. */
+function noteMaximum(lowering: Lowering): void {
+  const bucket = 2 ** BUCKET_EXPONENT;
+  lowering.formulas.add("softmax maximum", "", () => ({
+    function: "maximum of a softmax's row",
+    profile: "fourier",
+    form: `buckets of ${bucket}: above it by 0 to ${2 * bucket}, which cancels`,
+    distance: "absolute",
+    outside: "noise: ranges keep scores inside",
+    section: "Profile `fourier`",
+    coefficients: [bucket],
+    pieces: [0, 1].map((more) => ({
+      from: -64,
+      to: 64,
+      value: (x: number) => bucket * (Math.floor(x / bucket) + 1 + more),
+      exact: (x: number) => x,
+    })),
+  }));
+}
+
 /** 2^−t for 0 ≤ t < bound and some buckets, masked; exactly zero where not kept. Two rounds. */
 function exponential(lowering: Lowering, t: ShareNode, bound: number, keep: ShareNode | undefined): ShareNode {
+  noteExponential(lowering);
   const cut = fractionOf(t) + CUT_UNITS;
   const range = Math.max(EXPONENT_RANGE, Math.ceil(Math.log2(bound + 4 * 2 ** BUCKET_EXPONENT)));
   const ring = fractionOf(t) + range;

@@ -241,7 +241,7 @@ function fromMessage(message: PlanMessage): Plan {
     owners: { model: parse(message.modelProgram, TENSOR), data: parse(message.dataProgram, TENSOR) },
     bindings: message.bindings.map(({ input, owner, output }) => ({ input, owner, output })),
     reveals: message.reveals.map(({ name, shape }) => ({ name, shape, to: "data owner" })),
-    formulas: message.formulas.map(({ function: of, window, maxError }) => ({ function: of, window, maxError })),
+    formulas: message.formulas.map((formula) => ({ ...formula })),
     tables: { cosines: tablesOf(message.cosines), exponentials: tablesOf(message.exponentials) },
     arena: { P0: message.arena0, P12: message.arena12 },
   };

@@ -27,7 +27,17 @@ message Step {
 }
 message Binding { string input = 1; string owner = 2; string output = 3; }
 message Shape { string name = 1; repeated uint64 shape = 2; }
-message Formula { string function = 1; string window = 2; double max_error = 3; }
+message Formula {
+  string function = 1;
+  string window = 2;
+  double max_error = 3;
+  string profile = 4;
+  string form = 5;
+  string distance = 6;
+  string outside = 7;
+  string section = 8;
+  string digest = 9;
+}
 message Table { uint32 bits = 1; bytes data = 2; }
 message Plan {
   uint32 version = 1;

@@ -62,8 +62,21 @@ export interface PlanTables {
 /** An approximation that the plan uses, for the report. */
 export interface Formula {
   readonly function: string;
+  /** Whose formula it is; a plan of profile `puma` has both kinds. */
+  readonly profile: "fourier" | "puma";
+  /** The interval of arguments on which it holds. */
   readonly window: string;
+  /** Harmonics, degree, buckets. */
+  readonly form: string;
+  /** Of the formula in exact arithmetic, over the window. */
   readonly maxError: number;
+  readonly distance: "absolute" | "relative";
+  /** What it gives outside of the window. */
+  readonly outside: string;
+  /** The heading of docs/numerics.md under which it is described. */
+  readonly section: string;
+  /** The start of the coefficients' SHA-256. */
+  readonly digest: string;
 }
 
 export interface Plan {

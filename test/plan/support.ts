@@ -94,7 +94,19 @@ function headerFor(graph: Graph<ShareType>): PlanHeader {
     bindings: named
       .map(({ name, owner }) => ({ input: name, owner, output: name }))
       .sort((a, b) => (a.input < b.input ? -1 : 1)),
-    formulas: [{ function: "gelu", window: "[-4, 4]", maxError: 5e-4 }],
+    formulas: [
+      {
+        function: "gelu",
+        profile: "fourier",
+        window: "[-4, 4]",
+        form: "7 cosines of period 11.6",
+        maxError: 5e-4,
+        distance: "absolute",
+        outside: "0 below, x above",
+        section: "Profile `fourier`",
+        digest: "0123456789abcdef",
+      },
+    ],
   };
 }
 

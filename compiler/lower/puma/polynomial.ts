@@ -3,6 +3,7 @@
  * dealing of digits beside the powers, the pieces' values times the bits of their intervals. Outside its interval a
  * piece may overflow: its bit is 0, and 0 times anything in a ring is 0.
  */
+import { TENSOR } from "../../../ir/tensor/index.js";
 import { encodedScalar, fractionOf, type Lowering, type ShareNode, type TensorNode } from "../context.js";
 import { sumAdditive } from "../digits.js";
 import { addReal } from "../linear.js";
@@ -23,6 +24,7 @@ const COEFFICIENT_BITS = 20;
 /** The activation of a tensor node's argument, additive. Five rounds to the opened result at most. */
 export function lowerPumaActivation(lowering: Lowering, node: TensorNode, f: PumaActivation): ShareNode {
   const [argument] = node.args;
+  notePolynomials(lowering, node, f);
   const x = lowering.masked(argument);
   const fraction = fractionOf(x);
   const [first, second, third] = below(lowering, x, lowering.boundOf(argument), f.thresholds, fraction);
@@ -37,6 +39,34 @@ export function lowerPumaActivation(lowering: Lowering, node: TensorNode, f: Pum
     lowering,
     pieces.map((piece) => lowering.emit("timesBit", piece)),
   );
+}
+
+function polynomialAt(terms: Polynomial, x: number): number {
+  return terms.reduce((sum, [power, coefficient]) => sum + coefficient * x ** power, 0);
+}
+
+function notePolynomials(lowering: Lowering, node: TensorNode, f: PumaActivation): void {
+  const [first, second, third] = f.thresholds;
+  const { op, attributes } = node;
+  const at = (x: number) => ({ dtype: "f64", shape: [], data: Float64Array.of(x) }) as const;
+  const exact = (x: number) => TENSOR.ops[op].evaluate([at(x)], attributes, at(x)).data[0];
+  const degree = (terms: Polynomial) => Math.max(...terms.map(([power]) => power));
+  lowering.formulas.add(`puma ${op}`, "", () => ({
+    function: attributes.approximation === undefined ? op : `${op} (${String(attributes.approximation)})`,
+    profile: "puma",
+    form: `degree ${degree(f.lower)} up to ${second}, degree ${degree(f.middle)} above`,
+    distance: "absolute",
+    outside: "0 below, x above",
+    section: "Profile `puma`",
+    window: [first, third],
+    coefficients: [f.lower, f.middle].flat(2),
+    pieces: [
+      { from: 4 * first, to: first, value: () => 0, exact },
+      { from: first, to: second, value: (x) => polynomialAt(f.lower, x), exact },
+      { from: second, to: third, value: (x) => polynomialAt(f.middle, x), exact },
+      { from: third, to: 4 * third, value: (x) => x, exact },
+    ],
+  }));
 }
 
 type Powers = (n: number) => ShareNode;

@@ -48,8 +48,27 @@ function reciprocalOfSum(lowering: Lowering, sum: ShareNode, count: number): Sha
   return power(lowering, sum, -1, { low: 0.9, high: count * 1.01 }, RECIPROCAL_FRACTION);
 }
 
+function noteExponential(lowering: Lowering): void {
+  const value = (x: number) => (1 + x / 2 ** SQUARINGS) ** (2 ** SQUARINGS);
+  lowering.formulas.add("puma exponential", "", () => ({
+    function: "e^x of a softmax",
+    profile: "puma",
+    form: `(1 + x/${2 ** SQUARINGS})^${2 ** SQUARINGS}`,
+    distance: "absolute",
+    outside: "0 below; there is nothing above",
+    section: "Profile `puma`",
+    window: [CLIP, 0],
+    coefficients: [CLIP, SQUARINGS],
+    pieces: [
+      { from: CLIP, to: 0, value, exact: Math.exp },
+      { from: 4 * CLIP, to: CLIP, value: () => 0, exact: Math.exp },
+    ],
+  }));
+}
+
 /** e^x for x ≤ 0, additive: zero below the clip. Five squarings; the comparison runs beside them. */
 function negativeExponential(lowering: Lowering, x: ShareNode, bound: number): ShareNode {
+  noteExponential(lowering);
   const [clipped] = below(lowering, x, bound, [CLIP], fractionOf(x));
   const inside = lowering.emit("remaskBits", [lowering.emit("complement", [clipped])]);
   const quotient = lowering.emit("relabel", [x], { fraction: fractionOf(x) + SQUARINGS });
