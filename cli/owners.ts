@@ -79,6 +79,37 @@ export interface LocalOwnersOptions extends LoadedPlan {
   readonly values: OwnerValues;
   readonly random: RandomSource;
   readonly onProgress?: (done: number, all: number) => void;
+  /** A sharing of the weights that many sessions use. */
+  readonly kept?: KeptSharing;
+}
+
+/**
+ * One sharing of a model for many sessions, as models are shared in earnest: once. The first session makes it, later
+ * ones send the same seeds and masked words again. For one plan and one model.
+ */
+export class KeptSharing {
+  private readonly drawn: Uint8Array[] = [];
+  private readonly words = new Map<string, Promise<Uint8Array>>();
+
+  /** A source that draws what it drew for the first session. */
+  replay(random: RandomSource): RandomSource {
+    let next = 0;
+    return (count) => {
+      this.drawn[next] ??= random(count);
+      return this.drawn[next++];
+    };
+  }
+
+  /** A sharer that masks each input once. */
+  sharer(inner: Sharer): Pick<Sharer, "mask"> {
+    return {
+      mask: (layout, value, seeds) => {
+        const words = this.words.get(layout.name) ?? inner.mask(layout, value, seeds);
+        this.words.set(layout.name, words);
+        return words;
+      },
+    };
+  }
 }
 
 export interface SessionResult {
@@ -92,7 +123,7 @@ export async function runOwnerClients(
   options: LocalOwnersOptions,
 ): Promise<SessionResult> {
   const started = performance.now();
-  const { plan, digest, values, random } = options;
+  const { plan, digest, values, random, kept } = options;
   const { create } = loadKernels();
   // One for each owner: they share at the same time, and an arena serves one caller.
   const sharers = { model: new Sharer(create), data: new Sharer(create) };
@@ -102,8 +133,8 @@ export async function runOwnerClients(
     layouts: inputLayouts(plan.steps, owner),
     publicLayouts: owner === "data" ? inputLayouts(plan.steps, "public") : [],
     values: (name, source) => values.value(source, name),
-    sharer: sharers[owner],
-    random,
+    sharer: kept !== undefined && owner === "model" ? kept.sharer(sharers.model) : sharers[owner],
+    random: kept !== undefined && owner === "model" ? kept.replay(random) : random,
     ...(owner === "model" && options.onProgress !== undefined ? { onProgress: options.onProgress } : {}),
   });
   try {

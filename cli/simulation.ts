@@ -9,7 +9,7 @@ import { LocalNetwork } from "../runtime/local-transport.js";
 import { runSession } from "../runtime/session.js";
 import { PARTIES, type PartyName, type PeerName } from "../runtime/transport.js";
 import { inputLayouts } from "../runtime/weight-store.js";
-import { type OwnerValues, runOwnerClients, type SessionResult } from "./owners.js";
+import { type KeptSharing, type OwnerValues, runOwnerClients, type SessionResult } from "./owners.js";
 import type { LoadedPlan } from "./plan-file.js";
 
 /** Hears that a party has completed a step, and sees its arena. */
@@ -22,6 +22,7 @@ export async function simulate(
   seed: number | undefined,
   onRound: (done: number, all: number) => void = () => undefined,
   observe: Observe = () => undefined,
+  kept?: KeptSharing,
 ): Promise<SessionResult> {
   const network = new LocalNetwork(seed === undefined ? {} : { seed });
   const randomOf = (peer: string): RandomSource =>
@@ -33,7 +34,7 @@ export async function simulate(
     }),
   );
   const transports = { model: network.transport("model"), data: network.transport("data") };
-  const owners = runOwnerClients(transports, { ...loaded, values, random: randomOf("owners") });
+  const owners = runOwnerClients(transports, { ...loaded, values, random: randomOf("owners"), ...(kept && { kept }) });
   const [result] = await Promise.all([
     owners.catch((error: unknown) => giveUp(network, "data", error)),
     ...parties.map((running, i) => running.catch((error: unknown) => giveUp(network, PARTIES[i], error))),

@@ -31,7 +31,7 @@ export interface ClientOptions {
   readonly publicLayouts: readonly InputLayout[];
   /** The values by share input name; asked for once each, in the order of the layouts, public ones last. */
   readonly values: (name: string, source: Source) => TensorValue;
-  readonly sharer: Sharer;
+  readonly sharer: Pick<Sharer, "mask">;
   readonly random: RandomSource;
   /** Hears how many of the owner's inputs are shared. */
   readonly onProgress?: (done: number, all: number) => void;

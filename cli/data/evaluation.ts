@@ -8,7 +8,7 @@ import { fail } from "../../ir/diagnostics.js";
 import type { Plan } from "../../ir/plan/types.js";
 import { evaluateGraph, type WeightStore } from "../../ir/tensor/index.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
-import { runDataOwner, runModelOwner, type SessionResult } from "../owners.js";
+import { KeptSharing, runDataOwner, runModelOwner, type SessionResult } from "../owners.js";
 import type { LoadedPlan } from "../plan-file.js";
 import { simulate } from "../simulation.js";
 import type { Examples } from "./examples.js";
@@ -19,9 +19,11 @@ export type Values = ReadonlyMap<string, TensorValue>;
 /** The three roles on one input after the other; `seed` makes a session reproducible. */
 export type Roles = (inputs: Values, seed: number | undefined) => Promise<SessionResult>;
 
+/** The sessions share the weights once, in the first. */
 export function rolesOf(loaded: LoadedPlan, weights: WeightStore): Roles {
   const model = runModelOwner(loaded.plan, weights);
-  return (inputs, seed) => simulate(loaded, runDataOwner(loaded.plan, inputs, model), seed);
+  const kept = new KeptSharing();
+  return (inputs, seed) => simulate(loaded, runDataOwner(loaded.plan, inputs, model), seed, undefined, undefined, kept);
 }
 
 /** The plain model, with the outputs that the plan reveals. */
