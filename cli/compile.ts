@@ -2,13 +2,12 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
-import type { ModelInputs } from "../compiler/calibrate.js";
 import { type CompileOptions, compileModel } from "../compiler/compile.js";
 import { importModel } from "../compiler/import.js";
 import { parseNetwork } from "../compiler/network.js";
 import { costOf } from "../compiler/report.js";
 import { fail } from "../ir/diagnostics.js";
-import { readInputs } from "./inputs.js";
+import { readCalibration } from "./calibration.js";
 import { savePlan } from "./plan-file.js";
 import { collect, formatBytes, printJson, printNote, printProblem } from "./terminal.js";
 
@@ -59,11 +58,11 @@ export function addCompile(program: Command): void {
     .option("--weights-args <path…>", "JAX: arguments that are weights, by tree path, argN or N-M", collect, [])
     .option(
       "--calibrate <source>",
-      'inputs whose values say how large secrets may become: a test data folder, or text:"…" (with --tokenizer)',
+      'inputs whose values say how large secrets may become: a test data folder, a data set, or text:"…"',
       collect,
       [],
     )
-    .option("--tokenizer <file>", "the model's tokenizer.json, for --calibrate text:…")
+    .option("--tokenizer <file>", "the model's tokenizer.json, for --calibrate with text")
     .option("--fraction <bits>", "fractional bits of values and weights, 8 to 20 (default 13)", parseFraction)
     .option("--dump <folder>", "write the graph after each pass that changed it")
     .option("--json", "print one JSON document (pumac.compile/1)")
@@ -72,8 +71,8 @@ export function addCompile(program: Command): void {
 
 async function compile(model: string, flags: CompileFlags): Promise<void> {
   const options = compileOptions(flags);
-  const calibration = flags.calibrate.length === 0 ? {} : { calibration: await readCalibration(model, flags, options) };
-  const { plan, warnings } = await compileModel(model, { ...options, ...calibration });
+  const calibration = flags.calibrate.length === 0 ? {} : { calibration: await calibrationOf(model, flags, options) };
+  const { plan, warnings, calibration: ranges } = await compileModel(model, { ...options, ...calibration });
   for (const warning of warnings) {
     printProblem(warning, "warning");
   }
@@ -85,11 +84,16 @@ async function compile(model: string, flags: CompileFlags): Promise<void> {
   const cost = costOf(plan);
   const { name, profile, shapes, reveals } = plan;
   if (flags.json === true) {
-    const described = { path, digest, model: name, profile, shapes, reveals };
+    const described = { path, digest, model: name, profile, shapes, reveals, ranges };
     printJson({ schema: "pumac.compile/1", plan: described, cost, warnings });
   } else {
     printNote(`${path}: ${plan.steps.length} steps, ${cost.rounds} rounds, ${formatBytes(cost.bytes.total)} in all`);
     printNote(`digest ${digest}`);
+    if (ranges === "structure") {
+      printNote(
+        "ranges are assumed from the structure: --calibrate takes real ones, simulate --report says if they hold",
+      );
+    }
   }
 }
 
@@ -102,16 +106,11 @@ function parseFraction(text: string): number {
   return bits;
 }
 
-/** The values of the model's inputs for every --calibrate: a test data folder or a text. */
-async function readCalibration(model: string, flags: CompileFlags, options: CompileOptions): Promise<ModelInputs[]> {
+/** What --calibrate gives, at the shapes of the plan's inputs. */
+async function calibrationOf(model: string, flags: CompileFlags, options: CompileOptions) {
   const { inputs } = await importModel(model, { ...options, dims: options.dims ?? {}, shapes: options.shapes ?? {} });
   const types = new Map(inputs.map(({ name, dtype, shape }) => [name, { dtype, shape }] as const));
-  const { tokenizer } = flags;
-  return flags.calibrate.map((source) =>
-    source.startsWith("text:")
-      ? readInputs({ input: [source], tokenizer }, types)
-      : readInputs({ input: [], inputs: source, tokenizer }, types),
-  );
+  return readCalibration(flags.calibrate, flags.tokenizer, types);
 }
 
 function compileOptions(flags: CompileFlags): CompileOptions {

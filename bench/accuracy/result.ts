@@ -96,7 +96,15 @@ export function describeResult(result: Result): string {
 
 const HEADINGS = [
   ...["model, set", "profile", "run", "answer as the plain model's", "right, private", "right, plain"],
-  ...["largest logit error", "mean", "perplexity, private / plain", "rounds", "bytes a session", "date"],
+  ...[
+    "largest logit error",
+    "mean",
+    "formulas alone",
+    "perplexity, private / plain",
+    "rounds",
+    "bytes a session",
+    "date",
+  ],
 ];
 
 /** docs/accuracy.md's table of trained models. */
@@ -106,12 +114,12 @@ export function modelTable(results: readonly Result[]): string {
 }
 
 function cellsOf(result: Result): readonly string[] {
-  const { model, profile, count, total, unit, against, agreed, right, error, perplexity, batch } = result;
+  const { model, profile, count, total, unit, against, agreed, right, error, perplexity, batch, formulas } = result;
   const share = (hits: number, of: number): string => (of === 0 ? "" : percentOf(shareOf(hits, of)));
   return [
     ...[model, profile, `${count} of ${total} ${unit}`, `${share(agreed, count)}, against ${against}`],
     ...[share(right.privately, right.labelled), share(right.plainly, right.labelled)],
-    ...[error.largest.toFixed(4), error.mean.toFixed(4)],
+    ...[error.largest.toFixed(4), error.mean.toFixed(4), formulas === undefined ? "" : formulas.toFixed(4)],
     perplexity === undefined ? "" : `${perplexity.privately.toFixed(4)} / ${perplexity.plainly.toFixed(4)}`,
     ...[String(result.rounds), `${formatBytes(result.bytes)} (${batch} ${batch === 1 ? "item" : "items"})`],
     result.date,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { deflateRawSync } from "node:zlib";
 import { dump } from "npyjs";
 import { afterAll, describe, expect, it } from "vitest";
+import { readCalibration } from "../../cli/calibration.js";
 import { scoresOf } from "../../cli/data/evaluation.js";
 import { type Examples, readExamples } from "../../cli/data/examples.js";
 import { readNpz } from "../../cli/data/npz.js";
@@ -141,6 +142,26 @@ describe("a set of tensors", () => {
     expect(problem(() => read("e.npz", archive, wide))).toMatch(/^E0202 'x' has shape \[2,3\], needed is \[2,4\]/);
     const wrong = '{"x":[[1,2,3]],"label":[1,0]}';
     expect(problem(() => read("f.json", wrong, NUMBER_INPUTS))).toMatch(/^E0301 .*different lengths/);
+  });
+});
+
+describe("what a plan is calibrated on", () => {
+  const idsOf = (inputs: ReturnType<typeof readCalibration>) =>
+    inputs.map((each) => [...each.get("input_ids")!.data].filter((_, i) => i % 8 === 1));
+
+  it("is texts, as many at a time as the model takes, the last again where one is missing", () => {
+    const one = idsOf(readCalibration(["text:good", "text:bad"], TOKENIZER, TEXT_INPUTS));
+    const three = idsOf(readCalibration(["text:good", "text:bad", "text:bad"], TOKENIZER, TEXT_INPUTS));
+    expect(one).toHaveLength(1);
+    expect(one[0][0]).not.toBe(one[0][1]);
+    expect(three).toEqual([one[0], [one[0][1], one[0][1]]]);
+  });
+
+  it("is a data set's first examples", () => {
+    const path = join(folder, "many.tsv");
+    writeFileSync(path, `text\n${"good\n".repeat(70)}`);
+    expect(readCalibration([path], TOKENIZER, TEXT_INPUTS)).toHaveLength(32);
+    expect(problem(() => readCalibration([join(folder, "none")], TOKENIZER, TEXT_INPUTS))).toMatch(/^E0301/);
   });
 });
 

@@ -3,9 +3,13 @@
  * ranges, or a formula too coarse, it names the first bad node and what to change. Its page is safe to open.
  */
 import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runInNewContext } from "node:vm";
 import { beforeAll, describe, expect, it } from "vitest";
 import { renderReport, reportPolicy } from "../../cli/html/report/page.js";
+import { SORT_SCRIPT } from "../../cli/html/report/style.js";
 import { runOwners } from "../../cli/owners.js";
 import { reportRun } from "../../cli/report/analysis.js";
 import type { AccuracyReport } from "../../cli/report/types.js";
@@ -14,6 +18,7 @@ import { importModel } from "../../compiler/import.js";
 import { planDigest } from "../../ir/plan/codec.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 import { OWN_FIXTURES, readTensors } from "../onnx/support.js";
+import { BROWSER, openPage } from "../plan/browser.js";
 
 type Values = ReadonlyMap<string, TensorValue>;
 
@@ -103,6 +108,17 @@ describe("a sick one", () => {
   });
 });
 
+/** The attributes of a heading, as the page's script sets them. */
+function headingOf() {
+  const attributes = new Map<string, string>();
+  return {
+    attributes,
+    getAttribute: (name: string) => attributes.get(name) ?? null,
+    setAttribute: (name: string, value: string) => attributes.set(name, value),
+    removeAttribute: (name: string) => attributes.delete(name),
+  };
+}
+
 describe("the page of a report", () => {
   const node = {
     name: '<script>alert("x")</script>', op: "gelu", layer: "encoder.0", shape: [2], ring: 40, fraction: 13, largest: 2,
@@ -133,6 +149,43 @@ describe("the page of a report", () => {
     expect(reportPolicy()).toContain(`script-src 'sha256-${hash}'`);
     expect(reportPolicy()).toContain(`style-src 'sha256-${style}'`);
     expect(page).toContain(`content="${reportPolicy()}"`);
+  });
+
+  it.skipIf(BROWSER === undefined)("is drawn whole on a phone, without a complaint", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "pumac-report-"));
+    try {
+      const path = join(folder, "report.html");
+      writeFileSync(path, page);
+      const view = { width: 390, height: 844, phone: true, dark: true };
+      const { complaints, clashes, contentWidth } = await openPage(path, view);
+      expect(complaints).toEqual([]);
+      expect(clashes).toEqual([]);
+      expect(contentWidth).toBeLessThanOrEqual(view.width);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it("sorts its table by the column that is pressed, the other way when pressed again", () => {
+    const row = (name: string, value: number) => ({
+      cells: [{ dataset: { v: name } }, { dataset: { v: String(value) } }],
+    });
+    let rows = [row("b", 9), row("a", 10), row("c", 0.5)];
+    const body = { rows, append: (...sorted: typeof rows) => (rows = sorted) };
+    const headings = [0, 1].map((cellIndex) => ({ ...headingOf(), cellIndex }));
+    let press: (event: object) => void = () => undefined;
+    const head = { addEventListener: (_: string, listener: typeof press) => (press = listener) };
+    const table = { tHead: head, tBodies: [body] };
+    for (const heading of headings) {
+      Object.assign(heading, { parentElement: { cells: headings } });
+    }
+    runInNewContext(SORT_SCRIPT, { document: { querySelectorAll: () => [table] } });
+    const order = (column: number) => {
+      press({ target: { closest: () => headings[column] } });
+      return rows.map(({ cells }) => cells[0].dataset.v).join("");
+    };
+    expect([order(1), order(1), order(0), order(0)]).toEqual(["abc", "cba", "abc", "cba"]);
+    expect(headings.map(({ attributes }) => attributes.get("aria-sort"))).toEqual(["descending", undefined]);
   });
 
   it("shows names as text, the finding, and every node", () => {

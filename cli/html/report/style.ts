@@ -23,22 +23,22 @@ figcaption { font-size: .75rem; color: var(--muted); overflow-wrap: anywhere; li
 .scatter line { stroke: var(--line); }
 `;
 
-/** Sorts a table by the column whose heading is pressed: numbers by value, largest first, names by letter. */
+/** Sorts a table by the column whose heading is pressed: numbers largest first, names by letter; then the other way. */
 export const SORT_SCRIPT = `
 for (const table of document.querySelectorAll("table.sortable")) {
   table.tHead.addEventListener("click", ({ target }) => {
     const heading = target.closest("th");
     if (heading === null) return;
-    const column = heading.cellIndex;
-    const sign = heading.getAttribute("aria-sort") === "descending" ? 1 : -1;
+    const key = (row) => row.cells[heading.cellIndex].dataset.v;
+    const rows = [...table.tBodies[0].rows];
+    const isText = rows.some((row) => Number.isNaN(Number(key(row))));
+    const was = heading.getAttribute("aria-sort") ?? (isText ? "descending" : "ascending");
+    const order = was === "ascending" ? "descending" : "ascending";
     for (const each of heading.parentElement.cells) each.removeAttribute("aria-sort");
-    heading.setAttribute("aria-sort", sign < 0 ? "descending" : "ascending");
-    const key = (row) => row.cells[column].dataset.v ?? row.cells[column].textContent;
-    const compare = (a, b) => {
-      const [x, y] = [key(a), key(b)];
-      return Number.isNaN(Number(x) + Number(y)) ? -sign * x.localeCompare(y) : sign * (Number(x) - Number(y));
-    };
-    table.tBodies[0].append(...[...table.tBodies[0].rows].sort(compare));
+    heading.setAttribute("aria-sort", order);
+    const sign = order === "ascending" ? 1 : -1;
+    const compare = (a, b) => sign * (isText ? key(a).localeCompare(key(b)) : Number(key(a)) - Number(key(b)));
+    table.tBodies[0].append(...rows.sort(compare));
   });
 }
 `;
