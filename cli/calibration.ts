@@ -1,6 +1,6 @@
 /**
- * The inputs of `compile --calibrate`: test data folders, texts, and data sets, of which the first examples are taken. A
- * model of batch B takes B texts or examples at a time; a last batch is filled up with its last one.
+ * The inputs of `compile --calibrate`: test data folders, texts, and data sets, of which the first examples are taken.
+ * A model of batch B takes B texts or examples at a time; a last batch is filled up with its last one.
  */
 import { existsSync, statSync } from "node:fs";
 import type { ModelInputs } from "../compiler/calibrate.js";

@@ -89,11 +89,6 @@ async function compile(model: string, flags: CompileFlags): Promise<void> {
   } else {
     printNote(`${path}: ${plan.steps.length} steps, ${cost.rounds} rounds, ${formatBytes(cost.bytes.total)} in all`);
     printNote(`digest ${digest}`);
-    if (ranges === "structure") {
-      printNote(
-        "ranges are assumed from the structure: --calibrate takes real ones, simulate --report says if they hold",
-      );
-    }
   }
 }
 

@@ -16,7 +16,8 @@ export interface Result {
   /** Of `labelled` items. */
   readonly right: { readonly privately: number; readonly plainly: number; readonly labelled: number };
   readonly error: { readonly largest: number; readonly mean: number };
-  readonly formulas?: number;
+  /** Profile puma: what its formulas reach by themselves. */
+  readonly formulas?: { readonly agreed: number; readonly right: number; readonly error: number };
   readonly perplexity?: { readonly privately: number; readonly plainly: number };
   readonly rounds: number;
   readonly bytes: number;
@@ -45,7 +46,15 @@ export function resultOf(task: Task, items: readonly Item[], date: string): Resu
       largest: items.reduce((most, { error }) => Math.max(most, error), 0),
       mean: items.reduce((sum, { error }) => sum + error, 0) / items.length,
     },
-    ...(formulas.length === 0 ? {} : { formulas: formulas.reduce((most, each) => Math.max(most, each), 0) }),
+    ...(formulas.length === 0
+      ? {}
+      : {
+          formulas: {
+            agreed: countOf(formulas, ({ agreed }) => agreed),
+            right: countOf(formulas, ({ right }) => right?.privately === true),
+            error: formulas.reduce((most, { error }) => Math.max(most, error), 0),
+          },
+        }),
     ...(losses.length === 0
       ? {}
       : {
@@ -60,13 +69,16 @@ export function resultOf(task: Task, items: readonly Item[], date: string): Resu
 
 /** What a result misses of its bounds, each in words; none where it is within all. */
 export function missed(result: Result, bounds: Bounds): readonly string[] {
-  const { agreed, count, right, error, formulas = 0, perplexity } = result;
-  const shares = right.labelled === 0 ? 0 : Math.abs(right.privately - right.plainly) / right.labelled;
+  const { agreed, count, right, error, perplexity } = result;
+  const beside = result.formulas ?? { agreed: count, right: right.plainly, error: 0 };
+  const agreement = beside.agreed - (1 - bounds.agreement) * count;
+  const accuracy = right.labelled === 0 ? 0 : Math.abs(right.privately - beside.right) / right.labelled;
+  const limit = beside.error + bounds.error;
   const difference = perplexity === undefined ? 0 : perplexity.privately - perplexity.plainly;
   const checks: readonly (readonly [boolean, string])[] = [
-    [agreed >= bounds.agreement * count, `agreement under ${bounds.agreement}`],
-    [shares <= bounds.accuracy, `accuracy off by more than ${bounds.accuracy}`],
-    [error.largest <= bounds.error + formulas, `an error of ${error.largest}, more than ${bounds.error + formulas}`],
+    [agreed >= agreement, `${agreed} equal answers, fewer than ${agreement}`],
+    [accuracy <= bounds.accuracy, `accuracy off by ${accuracy}, more than ${bounds.accuracy}`],
+    [error.largest <= limit, `an error of ${error.largest}, more than ${limit}`],
     [difference <= (bounds.perplexity ?? Number.POSITIVE_INFINITY), `perplexity higher by ${difference}`],
   ];
   return checks.flatMap(([isMet, words]) => (isMet ? [] : [words]));
@@ -86,12 +98,18 @@ export function describeResult(result: Result): string {
           ["right, plain", right95(right.plainly)],
         ] as const)),
     ["largest logit error", `${error.largest.toFixed(5)}, mean ${error.mean.toFixed(5)}`],
-    ...(formulas === undefined ? [] : [["formulas alone", formulas.toFixed(5)] as const]),
+    ...(formulas === undefined ? [] : [["formulas alone", describeFormulas(result)] as const]),
     ...(perplexity === undefined
       ? []
       : [["perplexity", `${perplexity.privately.toFixed(4)}, plain ${perplexity.plainly.toFixed(4)}`] as const]),
   ];
   return rows.map(([what, value]) => `${what.padEnd(24)}${value}`).join("\n");
+}
+
+/** `867 equal, 692 right, off by 0.2430`. */
+function describeFormulas({ formulas, right }: Result): string {
+  const { agreed, right: hits, error } = formulas!;
+  return `${agreed} equal, ${right.labelled === 0 ? "" : `${hits} right, `}off by ${error.toFixed(4)}`;
 }
 
 const HEADINGS = [
@@ -119,7 +137,7 @@ function cellsOf(result: Result): readonly string[] {
   return [
     ...[model, profile, `${count} of ${total} ${unit}`, `${share(agreed, count)}, against ${against}`],
     ...[share(right.privately, right.labelled), share(right.plainly, right.labelled)],
-    ...[error.largest.toFixed(4), error.mean.toFixed(4), formulas === undefined ? "" : formulas.toFixed(4)],
+    ...[error.largest.toFixed(4), error.mean.toFixed(4), formulas === undefined ? "" : describeFormulas(result)],
     perplexity === undefined ? "" : `${perplexity.privately.toFixed(4)} / ${perplexity.plainly.toFixed(4)}`,
     ...[String(result.rounds), `${formatBytes(result.bytes)} (${batch} ${batch === 1 ? "item" : "items"})`],
     result.date,

@@ -1,7 +1,7 @@
 /**
  * The trained classifier of models/bert-sst2 on SST-2's development set. onnxruntime's logits for every sentence lie
- * beside the model; the sentences may not be copied and are read from the folder that PUMAC_DATA names. Without them the
- * first 20 are there, as token ids, without labels.
+ * beside the model; the sentences may not be copied and are read from the folder that PUMAC_DATA names. Without them
+ * the first 20 are there, as token ids, without labels.
  *
  * A sentence longer than the plan's tokens is cut to the first ones and the closing [SEP], as for the reference.
  */
@@ -12,14 +12,10 @@ import { type Examples, readExamples } from "../../cli/data/examples.js";
 import { dataInputs } from "../../cli/owners.js";
 import type { TensorType } from "../../ir/tensor/value.js";
 import { formulasAlone } from "./puma.js";
-import { type Item, largestDifference, likeliest, type Prepared, type Profile, prepare, type Task } from "./task.js";
+import { largestDifference, likeliest, type Prepared, type Profile, prepare, type Task } from "./task.js";
 
 const TOKENS = 48;
 
-/**
- * NUMERICS.md asks of profile puma an error of at most 0.05. Its formulas alone are off by more, so the bound is on what
- * the protocol adds to them.
- */
 const BOUNDS = { agreement: 0.995, error: 0.02, accuracy: 0.003 };
 
 interface ReferenceFile {
@@ -57,15 +53,13 @@ function sentenceRunner(
     const given = inputs([place]);
     const privately = read((await prepared.roles(given, place + 1)).outputs);
     const [label, wanted] = [labels[place], logits[place]];
-    const [mine, plain] = [likeliest(privately), likeliest(wanted)];
-    const item: Item = {
-      place,
-      agreed: mine === plain,
-      right: label === undefined ? undefined : { privately: mine === label, plainly: plain === label },
-      error: largestDifference(privately, wanted),
-      ...(formulas === undefined ? {} : { formulas: largestDifference(read(formulas(given)), wanted) }),
+    const compare = (logits: ArrayLike<number>) => {
+      const [mine, plain] = [likeliest(logits), likeliest(wanted)];
+      const right = label === undefined ? undefined : { privately: mine === label, plainly: plain === label };
+      return { agreed: mine === plain, right, error: largestDifference(logits, wanted) };
     };
-    return [item];
+    const alone = formulas && { formulas: compare(read(formulas(given))) };
+    return [{ place, ...compare(privately), ...alone }];
   };
 }
 
