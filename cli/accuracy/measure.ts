@@ -7,7 +7,7 @@
 import { DEFAULT_PRECISION } from "../../compiler/compile.js";
 import { emit } from "../../compiler/emit.js";
 import { lower, type Profile } from "../../compiler/lower/index.js";
-import { DEFAULT_NETWORK, linkCost } from "../../compiler/network.js";
+import { DEFAULT_NETWORK, linkCost, type Network } from "../../compiler/network.js";
 import { Builder, definitionOf, type Graph, type Node } from "../../ir/graph.js";
 import { planDigest } from "../../ir/plan/codec.js";
 import type { Plan } from "../../ir/plan/types.js";
@@ -34,12 +34,17 @@ export interface Measurement {
 const FRACTION = DEFAULT_PRECISION.activation;
 const EMPTY = { nodes: [], outputs: [] };
 
-/** Runs a case in a profile; the seed makes shares and masks repeatable. */
-export async function measureFunction(given: FunctionCase, profile: Profile, seed = 1): Promise<Measurement> {
+/** Runs a case in a profile, planned for a network; the seed makes shares and masks repeatable. */
+export async function measureFunction(
+  given: FunctionCase,
+  profile: Profile,
+  seed = 1,
+  network: Network = DEFAULT_NETWORK,
+): Promise<Measurement> {
   const inputs = given.inputs.map((input) => input.values(FRACTION));
   const graph = graphOf(given, inputs);
   const values = evaluateAll(graph, inputs);
-  const plan = planOf(given, profile, graph, values);
+  const plan = planOf(given, profile, graph, values, network);
   const shared = { value: (_: string, name: string) => inputs[indexOf(name)] };
   const { outputs } = await simulate({ plan, digest: planDigest(plan) }, shared, seed);
   const expected = values.get(graph.outputs[0].node)!;
@@ -79,10 +84,11 @@ function planOf(
   profile: Profile,
   graph: Graph<TensorType>,
   values: ReadonlyMap<TensorNode, TensorValue>,
+  network: Network,
 ): Plan {
   const ranges = new Map([...values].map(([node, value]) => [node, padded(rangeOf(value))] as const));
   const names = given.inputs.map((_, i) => `x${i}`);
-  const link = linkCost(DEFAULT_NETWORK);
+  const link = linkCost(network);
   const lowered = lower(graph, {
     profile,
     precision: DEFAULT_PRECISION,

@@ -6,7 +6,6 @@
  */
 import { describe, expect, test } from "vitest";
 import type { CompileOptions } from "../../compiler/compile.js";
-import { parseNetwork } from "../../compiler/network.js";
 import { ARCHITECTURES } from "../../compiler/onnx/architectures/index.js";
 import { costReport } from "../../compiler/report.js";
 import { compileArchitecture, shortened } from "./support.js";
@@ -24,15 +23,12 @@ interface Gate {
 
 const TOKEN = { reveal: ["token"] };
 
-/** PUMA's formulas meet both limits in the plan for a wide network; that for the default one buys bytes with rounds. */
-const WIDE = parseNetwork("wan");
-
 const GATES: readonly Gate[] = [
   { model: "bert-base", tokens: 128, options: {}, rounds: 400, bytes: 1.2e9, online: 0.5e9 },
   {
     model: "bert-base",
     tokens: 128,
-    options: { profile: "puma", network: WIDE },
+    options: { profile: "puma" },
     rounds: 700,
     bytes: 2.2e9,
     large: true,
