@@ -141,6 +141,113 @@ const ELEMENTARY_CASES: readonly FunctionCase[] = [
   { name: "cos x", op: "cosine", inputs: [linear(-50, 50)], distance: "absolute", fourier: 5e-4 },
 ];
 
+const rare = (name: string, op: string, low: number, high: number, fourier: number): FunctionCase => ({
+  name, op, fourier, inputs: [linear(low, high)], distance: "absolute",
+}); // biome-ignore format: a row
+
+const RARE_CASES: readonly FunctionCase[] = [
+  rare("tan x", "tangent", -1.2, 1.2, 4e-3),
+  { ...rare("sinh x", "hyperbolicSine", -4, 4, 2e-4), distance: "of the largest" },
+  { ...rare("cosh x", "hyperbolicCosine", -4, 4, 2e-4), distance: "of the largest" },
+  rare("arctan x", "arcTangent", -1.5, 1.5, 1e-3),
+  rare("arctan x, wide", "arcTangent", -40, 40, 1.5e-3),
+  rare("arcsin x", "arcSine", -1, 1, 4e-3),
+  rare("arccos x", "arcCosine", -1, 1, 4e-3),
+  rare("arsinh x", "arcHyperbolicSine", -20, 20, 2e-3),
+  rare("arcosh x", "arcHyperbolicCosine", 1, 20, 4e-3),
+  rare("artanh x", "arcHyperbolicTangent", -0.95, 0.95, 2e-3),
+  {
+    name: "x^y", op: "power", inputs: [logarithmic(0.25, 4), scattered(-2, 3)], distance: "of the largest", fourier: 4e-3,
+  }, // biome-ignore format: a row
+  {
+    name: "product of a row", op: "reduceProduct", attributes: { axes: [1], keep: false }, inputs: [rows(60, 5, 2)],
+    distance: "absolute", fourier: 6e-3,
+  }, // biome-ignore format: a row
+  {
+    name: "ln of a sum of e^x", inputs: [rows(40, 12, 20)], distance: "absolute", fourier: 4e-3,
+    build: (emit, [x]) =>
+      emit("logarithm", [emit("reduceSum", [emit("exponential", [x])], { axes: [1], keep: true })]),
+  }, // biome-ignore format: a row
+];
+
+/** Whole numbers, halves, and what is one unit of the last place beside them. */
+function nearSteps(): InputValues {
+  const at = (i: number) => (Math.floor(i / 4) - 50) / 2 + [0, 2 ** -13, -(2 ** -13), 0.3][i % 4];
+  return { values: values([404], at), domain: "whole numbers, halves and their neighbours in [-25, 25]" };
+}
+
+const WHOLE_CASES: readonly FunctionCase[] = [
+  ...["floor", "ceiling", "round"].map(
+    (op): FunctionCase => ({ name: op, op, inputs: [nearSteps()], distance: "absolute", fourier: 0 }),
+  ),
+  {
+    name: "cast to whole numbers", op: "cast", attributes: { dtype: "i64" }, inputs: [nearSteps()],
+    distance: "absolute", fourier: 0,
+  }, // biome-ignore format: a row
+  ...[false, true].flatMap((fmod) =>
+    [2.5, -3].map(
+      (divisor): FunctionCase => ({
+        name: `remainder by ${divisor}, sign of the ${fmod ? "dividend" : "divisor"}`, op: "modulo",
+        attributes: { fmod }, constants: [divisor], inputs: [nearSteps()], distance: "absolute", fourier: 0,
+      }),
+    ),
+  ), // biome-ignore format: rows
+  ...["argmax", "argmin"].flatMap((op) =>
+    [false, true].map(
+      (last): FunctionCase => ({
+        name: `${op}, the ${last ? "last" : "first"} of equals`, op, attributes: { axis: 0, keep: true, last },
+        inputs: [stepsInRows(7, 60)], distance: "absolute", fourier: 0,
+      }),
+    ),
+  ), // biome-ignore format: rows
+  ...["topValues", "topIndices"].flatMap((op) =>
+    [true, false].map(
+      (largest): FunctionCase => ({
+        name: `${op}, 3 ${largest ? "largest" : "smallest"} of 9`, op, attributes: { axis: 1, count: 3, largest },
+        inputs: [stepsInRows(50, 9)], distance: "absolute", fourier: 0,
+      }),
+    ),
+  ), // biome-ignore format: rows
+  {
+    name: "one-hot of the argmax", inputs: [stepsInRows(50, 9)], distance: "absolute", fourier: 0,
+    build: (emit, [x]) =>
+      emit("oneHot", [emit("argmax", [x], { axis: 1, keep: false, last: false })], { depth: 11 }),
+  }, // biome-ignore format: a row
+];
+
+/** Rows of few different values, so that equal ones meet. */
+function stepsInRows(count: number, length: number): InputValues {
+  const at = (i: number) => (((i * i + 3 * i) % 11) - 5) / 4;
+  return { values: values([count, length], at), domain: `rows of ${length} out of 11 values` };
+}
+
+/** A tensor of values in [-scale, scale]. */
+function spread(shape: readonly number[], scale: number): InputValues {
+  const of = rows(1, sizeOf(shape), scale).values;
+  return {
+    values: (fraction) => ({ ...of(fraction), shape }),
+    domain: `[${shape.join(", ")}] in [-${scale}, ${scale}]`,
+  };
+}
+
+const CONVOLUTION_CASES: readonly FunctionCase[] = [
+  {
+    name: "convolution, 3 × 3, padded", inputs: [spread([2, 3, 8, 8], 2), spread([4, 3, 3, 3], 1), spread([4], 1)],
+    op: "convolution", distance: "absolute", fourier: 3e-3,
+    attributes: { strides: [1, 1], pads: [1, 1, 1, 1], dilations: [1, 1], groups: 1 },
+  }, // biome-ignore format: a row
+  {
+    name: "convolution, depthwise, strided", inputs: [spread([1, 6, 9, 7], 2), spread([12, 1, 3, 2], 1)],
+    op: "convolution", distance: "absolute", fourier: 3e-3,
+    attributes: { strides: [2, 1], pads: [0, 1, 2, 0], dilations: [1, 1], groups: 6 },
+  }, // biome-ignore format: a row
+  {
+    name: "convolution over time, dilated", inputs: [spread([2, 4, 30], 2), spread([6, 2, 3], 1)],
+    op: "convolution", distance: "absolute", fourier: 3e-3,
+    attributes: { strides: [1], pads: [8, 0], dilations: [4], groups: 2 },
+  }, // biome-ignore format: a row
+];
+
 const pair = () => [linear(-10, 10), scattered(-10, 10)];
 const EXACT = 6e-4;
 
@@ -274,6 +381,9 @@ const ROW_CASES: readonly FunctionCase[] = [
 export const FUNCTION_CASES: readonly FunctionCase[] = [
   ...ACTIVATION_CASES,
   ...ELEMENTARY_CASES,
+  ...RARE_CASES,
+  ...WHOLE_CASES,
+  ...CONVOLUTION_CASES,
   ...COMPARISON_CASES,
   ...SELECTION_CASES,
   ...MOVEMENT_CASES,

@@ -14,6 +14,7 @@ import type { Plan } from "../../ir/plan/types.js";
 import { SHARE } from "../../ir/share/index.js";
 import { TENSOR } from "../../ir/tensor/index.js";
 import { scalar, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
+import { approximate } from "../../passes/approximate.js";
 import { levels } from "../../passes/levels.js";
 import { simulate } from "../simulation.js";
 import type { Distance, Emit, FunctionCase } from "./cases.js";
@@ -42,7 +43,7 @@ export async function measureFunction(
   network: Network = DEFAULT_NETWORK,
 ): Promise<Measurement> {
   const inputs = given.inputs.map((input) => input.values(FRACTION));
-  const graph = graphOf(given, inputs);
+  const graph = approximate(graphOf(given, inputs), profile);
   const values = evaluateAll(graph, inputs);
   const plan = planOf(given, profile, graph, values, network);
   const shared = { value: (_: string, name: string) => inputs[indexOf(name)] };

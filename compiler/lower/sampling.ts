@@ -3,24 +3,28 @@
  * lane wins if it wins all its comparisons. Four rounds a level (three for pairs, five for large groups): the inputs
  * of the comparisons' conjunctions, the comparisons, the winners, the winner's value and index.
  *
- * Comparisons are of one fixed rounding of every value, so they are transitive; of equal values the first wins.
+ * Comparisons are of one rounding of every value, so they are transitive; of equal values the first wins.
  */
 import type { TensorValue } from "../../ir/tensor/value.js";
 import { sizeOf } from "../../ir/tensor/value.js";
-import type { Lowering, ShareNode, TensorNode } from "./context.js";
+import { fractionOf, type Lowering, type ShareNode, type TensorNode } from "./context.js";
 import { sumAdditive } from "./digits.js";
 import { addReal } from "./linear.js";
 import { reshapeTo, swapped } from "./movement.js";
 import { below } from "./thresholds.js";
 import { conjunctionOf, tournamentSteps } from "./tournament.js";
 
-/** Fractional bits at which values are compared. */
+/**
+ * Fractional bits at which the values of long rows (logits over a vocabulary) are compared: values that differ by less
+ * may be taken for each other. Shorter rows are compared exactly.
+ */
 const COMPARED_BITS = 10;
+const LONG_ROW = 1024;
 /** Differences of values of which some are lanes that cannot win. */
 const PADDED = 4;
 
 interface Field {
-  /** Values at COMPARED_BITS, masked, [rows, lanes]. */
+  /** Values at the fraction that they are compared at, masked, [rows, lanes]. */
   readonly values: ShareNode;
   /** Indices at fraction 0, masked, or undefined at the first level, where a lane is its own index. */
   readonly indices: ShareNode | undefined;
@@ -51,9 +55,10 @@ export function lowerArgmax(lowering: Lowering, node: TensorNode): ShareNode {
 
 /** The index of the first largest value of every row, [rows, 1] at fraction 0. */
 function argmaxOfRows(lowering: Lowering, x: ShareNode, bound: number, rows: number, lanes: number): ShareNode {
-  const values = reshapeTo(lowering, lowering.atFraction(x, COMPARED_BITS), [rows, lanes]);
+  const rounded = lanes > LONG_ROW ? lowering.atFraction(x, COMPARED_BITS) : x;
+  const values = reshapeTo(lowering, rounded, [rows, lanes]);
   let field: Field = { values: lowering.bounded(values, bound), indices: undefined, rows, lanes };
-  const compared = { bound: PADDED * bound, fraction: COMPARED_BITS, leaves: paddedLeaves, values: 2 };
+  const compared = { bound: PADDED * bound, fraction: fractionOf(values), leaves: paddedLeaves, values: 2 };
   for (const group of tournamentSteps(lowering, lanes, rows, compared)) {
     field = playLevel(lowering, padded(lowering, field, group, bound), group, bound);
   }
@@ -85,7 +90,7 @@ function padded(lowering: Lowering, field: Field, group: number, bound: number):
     i % lanes < field.lanes ? Math.floor(i / lanes) * field.lanes + (i % lanes) : -1,
   );
   const shape = [rows, lanes];
-  const low = -Math.round(2 * bound * 2 ** COMPARED_BITS);
+  const low = -Math.round(2 * bound * 2 ** fractionOf(field.values));
   const floor = integers(
     [lanes],
     Array.from({ length: lanes }, (_, i) => (i < field.lanes ? 0 : low)),
@@ -147,7 +152,7 @@ function winnersOf(
   const pairs = lanes.flatMap((i) => lanes.slice(i + 1).map((j) => [i, j] as const));
   const differences = pairs.map(([i, j]) => lowering.emit("subtract", [values[i], values[j]]));
   const all = lowering.emit("concatenate", differences, { axis: 1 });
-  const smaller = lowering.emit("remaskBits", below(lowering, all, PADDED * bound, [0], COMPARED_BITS));
+  const smaller = lowering.emit("remaskBits", below(lowering, all, PADDED * bound, [0], fractionOf(all)));
   const [rows, groups] = shape;
   const part = (x: ShareNode, k: number, parts: number) =>
     lowering.emit("view", [x], { shape, strides: [parts * groups, 1], offset: k * groups });
