@@ -157,7 +157,8 @@ const RARE_CASES: readonly FunctionCase[] = [
   rare("arcosh x", "arcHyperbolicCosine", 1, 20, 4e-3),
   rare("artanh x", "arcHyperbolicTangent", -0.95, 0.95, 2e-3),
   {
-    name: "x^y", op: "power", inputs: [logarithmic(0.25, 4), scattered(-2, 3)], distance: "of the largest", fourier: 4e-3,
+    name: "x^y", op: "power", inputs: [logarithmic(0.25, 4), scattered(-2, 3)], distance: "of the largest",
+    fourier: 4e-3,
   }, // biome-ignore format: a row
   {
     name: "product of a row", op: "reduceProduct", attributes: { axes: [1], keep: false }, inputs: [rows(60, 5, 2)],

@@ -13,6 +13,7 @@ import { TENSOR } from "../tensor/index.js";
 import type { DType, TensorValue } from "../tensor/value.js";
 import { parse, print } from "../text.js";
 import { checkPlan } from "./check.js";
+import { Lists, runsOf } from "./runs.js";
 import { PLAN_SCHEMA } from "./schema.js";
 import { type Binding, type Formula, PLAN_VERSION, type Plan, type Step } from "./types.js";
 
@@ -31,6 +32,7 @@ interface AttributeMessage {
   readonly texts: readonly string[];
   readonly truth: boolean;
   readonly tensor?: TensorMessage | null;
+  readonly runs: readonly number[];
 }
 interface StepMessage {
   readonly op: number;
@@ -187,12 +189,16 @@ function stepMessage(step: Step, words: Words): StepMessage {
 }
 
 function attributeMessage(value: AttributeValue, kind: AttributeKind): Omit<AttributeMessage, "name"> {
-  const empty = { numbers: [], texts: [], truth: false };
+  const empty = { numbers: [], texts: [], truth: false, runs: [] };
   switch (kind) {
     case "integer":
     case "number":
       return { ...empty, numbers: [value as number] };
-    case "integers":
+    case "integers": {
+      const list = value as readonly number[];
+      const runs = runsOf(list);
+      return runs === undefined ? { ...empty, numbers: list } : { ...empty, runs };
+    }
     case "numbers":
       return { ...empty, numbers: value as readonly number[] };
     case "string":
@@ -229,6 +235,7 @@ function fromMessage(message: PlanMessage): Plan {
   if (message.profile !== "fourier" && message.profile !== "puma") {
     throw new Error(`there is no profile '${message.profile}'`);
   }
+  const lists = new Lists();
   return {
     version: message.version,
     name: message.name,
@@ -236,7 +243,7 @@ function fromMessage(message: PlanMessage): Plan {
     modelDigest: message.modelDigest,
     shapes: Object.fromEntries(message.shapes.map(({ name, shape }) => [name, shape])),
     rounds: message.rounds,
-    steps: message.steps.map((step) => stepOf(step, message.words)),
+    steps: message.steps.map((step) => stepOf(step, message.words, lists)),
     origins: message.origins,
     owners: { model: parse(message.modelProgram, TENSOR), data: parse(message.dataProgram, TENSOR) },
     bindings: message.bindings.map(({ input, owner, output }) => ({ input, owner, output })),
@@ -247,7 +254,7 @@ function fromMessage(message: PlanMessage): Plan {
   };
 }
 
-function stepOf(step: StepMessage, words: readonly string[]): Step {
+function stepOf(step: StepMessage, words: readonly string[], lists: Lists): Step {
   const word = (i: number) => {
     if (i >= words.length) {
       throw new Error(`word ${i} of ${words.length}`);
@@ -265,7 +272,7 @@ function stepOf(step: StepMessage, words: readonly string[]): Step {
     if (!Object.hasOwn(signature, name)) {
       throw new Error(`'${op}' has no attribute '${name}'`);
     }
-    attributes[name] = attributeOf(each, signature[name]);
+    attributes[name] = attributeOf(each, signature[name], lists);
   }
   return {
     op,
@@ -279,12 +286,13 @@ function stepOf(step: StepMessage, words: readonly string[]): Step {
   };
 }
 
-function attributeOf(message: AttributeMessage, kind: AttributeKind): AttributeValue {
+function attributeOf(message: AttributeMessage, kind: AttributeKind, lists: Lists): AttributeValue {
   switch (kind) {
     case "integer":
     case "number":
       return message.numbers[0];
     case "integers":
+      return message.runs.length === 0 ? message.numbers : lists.from(message.runs);
     case "numbers":
       return message.numbers;
     case "string":

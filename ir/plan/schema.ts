@@ -12,6 +12,7 @@ message Attribute {
   repeated string texts = 3;
   bool truth = 4;
   Tensor tensor = 5;
+  repeated sint64 runs = 6;
 }
 message Draw { uint32 pair = 1; uint64 block = 2; }
 message Step {

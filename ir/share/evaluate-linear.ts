@@ -2,7 +2,7 @@
 import { sizeOf } from "../tensor/value.js";
 import { matrixShape } from "./bilinear.js";
 import { both, type Meaning, make, pick, repeat, viewIndices } from "./meaning.js";
-import { broadcastShape, integersOf, tensorOf } from "./rules.js";
+import { broadcastShape, integersOf, takenParts, tensorOf } from "./rules.js";
 import type { ShareValue, WordType } from "./types.js";
 
 /** A public integer tensor as words, repeated to a shape. */
@@ -102,7 +102,13 @@ export const LINEAR_MEANING = {
     const joined = concatenate(args, values, axis as number);
     return make(type, joined, masks.length === 0 ? undefined : concatenate(args, masks, axis as number));
   },
-  take: ([x], { indices }, type) => both(x, type, (words) => pick(words, indices as readonly number[])),
+  take: ([x], { indices }, type) => {
+    const list = indices as readonly number[];
+    const parts = takenParts(list.length, type.shape);
+    const size = sizeOf(x.type.shape) / parts;
+    const all = Array.from({ length: parts }, (_, part) => list.map((at) => (at < 0 ? -1 : part * size + at))).flat();
+    return both(x, type, (words) => pick(words, all));
+  },
 } as const satisfies Record<string, Meaning>;
 
 const multiplyMeaning: Meaning = ([x, y], _attributes, type) => {

@@ -15,6 +15,7 @@ import {
   sameRing,
   shapeOf,
   stringOf,
+  takenParts,
   tensorOf,
   words,
 } from "./rules.js";
@@ -253,13 +254,20 @@ const MOVEMENTS = {
     demand: sameRing,
   },
   take: {
-    doc: "Elements of the flat argument by index, in a new shape; -1 is a share of zero.",
+    doc:
+      "Elements of the flat argument by index, in a new shape; -1 is a share of zero. Where the shape has k times as " +
+      "many elements as there are indices, they are read in each of k equal parts of the argument.",
     arity: [1, 1],
     attributes: { indices: "integers", shape: "integers" },
     infer: ([x], attributes) => {
-      const indices = integersOf(attributes, "indices", -1, sizeOf(x.shape) - 1);
       const shape = shapeOf(attributes, "shape");
-      refuse(sizeOf(shape) !== indices.length, "take needs as many indices as its shape has elements");
+      const count = (attributes.indices as readonly number[]).length;
+      const parts = takenParts(count, shape);
+      refuse(
+        !Number.isInteger(parts) || sizeOf(x.shape) % parts !== 0,
+        "take needs indices for its shape, or for equal parts of it",
+      );
+      integersOf(attributes, "indices", -1, sizeOf(x.shape) / parts - 1);
       return moved(x, shape);
     },
     demand: sameRing,

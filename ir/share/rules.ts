@@ -22,10 +22,34 @@ export function integerOf(attributes: Attributes, name: string, least: number, m
   return value;
 }
 
+/** The least and the largest of long lists that were found to be integers: many steps share a mask's list. */
+const SPANS = new WeakMap<readonly unknown[], readonly [number, number]>();
+const LONG_LIST = 1024;
+
+/** The least and the largest of a list of integers; undefined for another list. */
+function spanOf(list: readonly unknown[]): readonly [number, number] | undefined {
+  const known = SPANS.get(list);
+  if (known !== undefined) {
+    return known;
+  }
+  let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const each of list) {
+    if (!Number.isInteger(each)) {
+      return undefined;
+    }
+    least = Math.min(least, each as number);
+    most = Math.max(most, each as number);
+  }
+  if (list.length >= LONG_LIST) {
+    SPANS.set(list, [least, most]);
+  }
+  return [least, most];
+}
+
 export function integersOf(attributes: Attributes, name: string, least: number, most: number): readonly number[] {
   const value = attributes[name];
-  const good = (each: unknown) => Number.isInteger(each) && (each as number) >= least && (each as number) <= most;
-  if (!Array.isArray(value) || !value.every(good)) {
+  const span = Array.isArray(value) ? spanOf(value) : undefined;
+  if (span === undefined || span[0] < least || span[1] > most) {
     throw new Error(`attribute ${name} must be integers from ${least} to ${most}`);
   }
   return value as readonly number[];
@@ -55,6 +79,11 @@ export function shapeOf(attributes: Attributes, name: string): readonly number[]
   const shape = integersOf(attributes, name, 0, LARGEST_SIZE);
   refuse(sizeOf(shape) > LARGEST_SIZE, `${name} is too large`);
   return shape;
+}
+
+/** How many parts of its argument a `take` reads alike: its shape's elements over its indices. */
+export function takenParts(indices: number, shape: readonly number[]): number {
+  return indices === 0 && sizeOf(shape) === 0 ? 1 : sizeOf(shape) / indices;
 }
 
 export function words(type: ShareType): WordType {

@@ -3,7 +3,7 @@
  * component alike; a public constant is added to m (masked) or to P1's share (additive) alone.
  */
 import { componentBytes, componentsOf, elementBytes } from "../../ir/share/index.js";
-import { packedBytes } from "../../ir/share/rules.js";
+import { packedBytes, takenParts } from "../../ir/share/rules.js";
 import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
 import {
   chunkOf,
@@ -128,9 +128,33 @@ const view: Phase = (context, step) =>
     return context.kernels.view(to, from, bytesOf(step), shape, strides, offset);
   });
 
+/** Indices that one call of the kernel takes at least, where the parts of an argument are read alike. */
+const TAKEN_AT_ONCE = 1 << 16;
+
+/** `count` parts of `size` elements each, read alike: the indices in all of them. */
+function repeated(indices: readonly number[], count: number, size: number): Int32Array {
+  const all = new Int32Array(count * indices.length);
+  for (let part = 0; part < count; part++) {
+    for (let i = 0; i < indices.length; i++) {
+      all[part * indices.length + i] = indices[i] < 0 ? -1 : part * size + indices[i];
+    }
+  }
+  return all;
+}
+
 const take: Phase = (context, step) => {
-  const indices = Int32Array.from(step.attributes.indices as readonly number[]);
-  return eachComponent(context, step, (to, [from]) => context.kernels.take(to, from, bytesOf(step), indices));
+  const indices = step.attributes.indices as readonly number[];
+  const parts = takenParts(indices.length, step.type.shape);
+  const size = sizeOf(step.args[0].type.shape) / parts;
+  const together = Math.max(1, Math.min(parts, Math.floor(TAKEN_AT_ONCE / Math.max(1, indices.length))));
+  const bytes = bytesOf(step);
+  const full = repeated(indices, together, size);
+  return eachComponent(context, step, async (to, [from]) => {
+    for (let part = 0; part < parts; part += together) {
+      const some = parts - part < together ? full.subarray(0, (parts - part) * indices.length) : full;
+      await context.kernels.take(to + part * indices.length * bytes, from + part * size * bytes, bytes, some);
+    }
+  });
 };
 
 /** The flat indices that bring the arguments, laid one after the other, into the order of their concatenation. */

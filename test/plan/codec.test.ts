@@ -100,7 +100,7 @@ describe("a plan file", () => {
     const bytes = encodePlan(planWithTables());
     bytes[8] = 9;
     const result = read(bytes);
-    expect((result as PumacError).message).toMatch(/it has version 9, this pumac reads version 1/);
+    expect((result as PumacError).message).toMatch(/it has version 9, this pumac reads version 2/);
     expectRefused(bytes);
   });
 

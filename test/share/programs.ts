@@ -210,7 +210,9 @@ export const PROGRAMS: Readonly<Record<ShareOpName, (make: Maker) => ShareNode>>
   take: (make) => {
     const shape = make.shape();
     const indices = Array.from({ length: make.pick(0, 9) }, () => make.pick(-1, sizeOf(shape) - 1));
-    return make.emit("take", [make.any(shape)], { indices, shape: [indices.length] });
+    const parts = make.pick(1, 3);
+    const whole = make.any([parts, ...shape]);
+    return make.emit("take", [whole], { indices, shape: [parts, indices.length] });
   },
   multiply: (make) => {
     const shape = make.shape();
