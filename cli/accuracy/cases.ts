@@ -214,7 +214,21 @@ const WHOLE_CASES: readonly FunctionCase[] = [
     build: (emit, [x]) =>
       emit("oneHot", [emit("argmax", [x], { axis: 1, keep: false, last: false })], { depth: 11 }),
   }, // biome-ignore format: a row
+  {
+    name: "one-hot of an index or another", inputs: [stepsInRows(200, 5)], distance: "absolute", fourier: 0,
+    build: (emit, [x]) => {
+      const index = emit("argmax", [x], { axis: 1, keep: false, last: false });
+      const other = emit("multiply", [emit("add", [index, integer(emit, 3)]), index]);
+      const chosen = emit("select", [emit("less", [index, integer(emit, 2)]), other, index]);
+      return emit("oneHot", [emit("maximum", [chosen, integer(emit, 1)])], { depth: 9 });
+    },
+  }, // biome-ignore format: a row
 ];
+
+/** A public whole number. */
+function integer(emit: Emit, value: number): Node<TensorType> {
+  return emit("constant", [], indices([value], []));
+}
 
 /** Rows of few different values, so that equal ones meet. */
 function stepsInRows(count: number, length: number): InputValues {

@@ -4,7 +4,7 @@
  */
 import { fail } from "../../ir/diagnostics.js";
 import { stridesOf } from "../../ir/shape.js";
-import { sizeOf } from "../../ir/tensor/value.js";
+import { isFloat, sizeOf } from "../../ir/tensor/value.js";
 import { fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
 import { addReal } from "./linear.js";
 import { broadcastTo, reshapeTo } from "./movement.js";
@@ -26,7 +26,11 @@ function sameFraction(lowering: Lowering, x: TensorNode, y: TensorNode, node: Te
       });
     }
   }
-  return [lowering.masked(x), lowering.masked(y)];
+  // Whole numbers keep the fraction that they have: rescaling one to fraction 0 could make it another.
+  const whole = !isFloat(x.type.dtype) && !isFloat(y.type.dtype);
+  const fractions = [x, y].map((argument) => lowering.fractionOf(argument) ?? 0);
+  const fraction = whole ? Math.max(0, ...fractions) : lowering.precision.activation;
+  return [lowering.masked(x, fraction), lowering.masked(y, fraction)];
 }
 
 /** x − y with its bound; masked. */

@@ -2,7 +2,7 @@
  * Linear and bilinear tensor ops. Additions, public factors and movements are local on every form of a value, so a sum
  * of products stays additive until somebody needs it masked: one opening for a product with its bias and residual.
  */
-import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
+import { isFloat, sizeOf, type TensorValue } from "../../ir/tensor/value.js";
 import {
   constantOf, encode, encodedScalar, fractionOf, isSource, type Lowering, type ShareNode, type TensorNode,
 } from "./context.js"; // biome-ignore format: one import
@@ -80,6 +80,9 @@ function operand(lowering: Lowering, argument: TensorNode, fraction: number): Sh
   let source = argument;
   while (VIEWS.has(source.op)) {
     source = source.args[0];
+  }
+  if (!isFloat(argument.type.dtype)) {
+    return lowering.remasked(lowering.value(argument, 0));
   }
   const isFine = RELATIVE.has(source.op) && lowering.fractionOf(argument)! > lowering.precision.activation;
   return isFine ? lowering.remasked(lowering.value(argument)) : lowering.masked(argument, fraction);
