@@ -1,7 +1,7 @@
 /**
  * Long sequences are cheap to plan: what a causal mask keeps is said once for all heads and layers, so that the plan of
- * 1024 tokens has not many more steps than that of 256, and hardly a larger file; and the scores that nobody may look at are
- * not computed.
+ * 1024 tokens has not many more steps than that of 256, and hardly a larger file; and the scores that nobody may look
+ * at are not computed.
  */
 import { expect, test } from "vitest";
 import { encodePlan } from "../../ir/plan/codec.js";
