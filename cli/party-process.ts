@@ -8,6 +8,7 @@ import type { Identity } from "../runtime/identity.js";
 import { loadKernels } from "../runtime/kernels/load.js";
 import { type ListeningParty, startParty } from "../runtime/party.js";
 import type { PartyName } from "../runtime/transport.js";
+import { peakMemory } from "./memory.js";
 import { loadPlan } from "./plan-file.js";
 
 /** From the parent: what to be, then where the others listen. */
@@ -31,7 +32,7 @@ let listening: ListeningParty | undefined;
 
 function usage(): { cpu: number; memory: number } {
   const { user, system } = process.cpuUsage();
-  return { cpu: (user + system) / 1e6, memory: process.resourceUsage().maxRSS * 1024 };
+  return { cpu: (user + system) / 1e6, memory: peakMemory() };
 }
 
 async function handle(message: ToParty): Promise<void> {

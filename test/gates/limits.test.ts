@@ -2,19 +2,13 @@
  * What compiling itself costs, and what it decides by the network: memory of BERT-base's compile, which reads no
  * weight and must not grow with the number of elements; and plans that buy bytes with rounds only where that pays.
  */
-import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { peakMemory } from "../../cli/memory.js";
 import { parseNetwork } from "../../compiler/network.js";
 import { ARCHITECTURES } from "../../compiler/onnx/architectures/index.js";
 import { costReport } from "../../compiler/report.js";
 import { planDigest } from "../../ir/plan/codec.js";
 import { compileArchitecture, shortened } from "./support.js";
-
-/** The largest resident memory that this process ever had, in bytes; the field of `maxRSS` counts its parent's too. */
-function peakMemory(): number {
-  const status = readFileSync("/proc/self/status", "utf8");
-  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)![1]) * 1024;
-}
 
 describe("compiling", () => {
   test.skipIf(process.platform !== "linux")("BERT-base grows the process by less than 1 GB", async () => {
