@@ -1,5 +1,5 @@
 /** `pumac compile`: a model file becomes a plan file. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
 import { type CompileOptions, compileModel } from "../compiler/compile.js";
@@ -35,27 +35,27 @@ export function addCompile(program: Command): void {
   program
     .command("compile")
     .description("compile a model to a plan")
-    .argument("<model>", "ONNX (.onnx, external data beside it), StableHLO text (.mlir) or HLO proto (.hlo.pb)")
+    .argument("[model]", "ONNX (.onnx, external data beside it), StableHLO text (.mlir) or HLO proto (.hlo.pb)")
     .option("-o, --output <plan>", "where to write the plan (default: the model's name with .pumac)")
     .option("--shape <name=AxB>", "bind an input's shape, for example input_ids=1x128", collect, [])
     .option("--dim <name=n>", "bind symbolic dimensions, for example batch=1,sequence=128", collect, [])
     .option("--profile <name>", `the approximations: ${PROFILES.join(", ")}`, "fourier")
     .option(
-      "--secret <name…>",
+      "--secret <name...>",
       "inputs that only the data owner knows (default: ids and floating-point inputs)",
       collect,
       [],
     )
-    .option("--public <name…>", "inputs that all may know (default: masks, token types, positions)", collect, [])
+    .option("--public <name...>", "inputs that all may know (default: masks, token types, positions)", collect, [])
     .option("--network <spec>", "the network to plan for: lan, wan, or BANDWIDTH,RTT such as 400mbps,40ms")
     .option(
-      "--reveal <name…>",
+      "--reveal <name...>",
       "outputs to reveal, or token: the argmax at the last position, not its logits",
       collect,
       [],
     )
     .option("--weights <file>", "JAX: a .safetensors file with the weights, by tree path")
-    .option("--weights-args <path…>", "JAX: arguments that are weights, by tree path, argN or N-M", collect, [])
+    .option("--weights-args <path...>", "JAX: arguments that are weights, by tree path, argN or N-M", collect, [])
     .option(
       "--calibrate <source>",
       'inputs whose values say how large secrets may become: a test data folder, a data set, or text:"…"',
@@ -69,7 +69,8 @@ export function addCompile(program: Command): void {
     .action(compile);
 }
 
-async function compile(model: string, flags: CompileFlags): Promise<void> {
+async function compile(given: string | undefined, stated: CompileFlags): Promise<void> {
+  const { model, flags } = given === undefined ? withoutModel(stated) : { model: given, flags: stated };
   const options = compileOptions(flags);
   const calibration = flags.calibrate.length === 0 ? {} : { calibration: await calibrationOf(model, flags, options) };
   const { plan, warnings, calibration: ranges } = await compileModel(model, { ...options, ...calibration });
@@ -90,6 +91,21 @@ async function compile(model: string, flags: CompileFlags): Promise<void> {
     printNote(`${path}: ${plan.steps.length} steps, ${cost.rounds} rounds, ${formatBytes(cost.bytes.total)} in all`);
     printNote(`digest ${digest}`);
   }
+}
+
+/** `--secret a b MODEL`: the names took the model with them, which is a file and the last of its list. */
+function withoutModel(flags: CompileFlags): { readonly model: string; readonly flags: CompileFlags } {
+  for (const list of ["secret", "public", "reveal", "weightsArgs"] as const) {
+    const last = flags[list].at(-1);
+    if (last !== undefined && existsSync(last)) {
+      return { model: last, flags: { ...flags, [list]: flags[list].slice(0, -1) } };
+    }
+  }
+  throw fail({
+    code: "E0201",
+    what: "no model is given",
+    fix: "write pumac compile MODEL, with the model's file first",
+  });
 }
 
 /** More bits give smaller errors and dearer plans; rings end at 64 bits. */

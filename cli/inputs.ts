@@ -3,12 +3,10 @@
  * `--inputs DIR`. Everything is checked against the plan before any party starts: every problem is one diagnostic,
  * and all are reported together.
  */
-import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
-import { readTensorFile } from "../compiler/onnx/tensor-proto.js";
 import { type Diagnostic, fail, PumacError } from "../ir/diagnostics.js";
 import { isFloat, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 import { parseInline, type ReadTensor, readTensor } from "./tensor-files.js";
+import { readTestData } from "./test-data.js";
 import { encodeTexts, loadEncoder } from "./text.js";
 
 export interface InputOptions {
@@ -27,7 +25,7 @@ export function readInputs(
   const given = new Map<string, ReadTensor>();
   const texts: string[] = [];
   if (options.inputs !== undefined) {
-    for (const [name, value] of readTestData(options.inputs, [...expected.keys()])) {
+    for (const [name, value] of readTestData(options.inputs, "input", [...expected.keys()])) {
       given.set(name, value);
     }
   }
@@ -99,27 +97,6 @@ function parseInput(specification: string): readonly [string, ReadTensor] {
     what: `'${specification.slice(0, 60)}' is not an input`,
     fix: 'write name=@file.npy, name=@file.json, name=2x3xi64=1,2,3,4,5,6 or text:"…"',
   });
-}
-
-/** The tensors of an ONNX test data folder; names come from the files, or from the order where they have none. */
-function readTestData(folder: string, order: readonly string[]): ReadonlyMap<string, ReadTensor> {
-  if (!existsSync(folder)) {
-    throw fail({ code: "E0301", what: "the folder does not exist", where: folder });
-  }
-  const numbered = readdirSync(folder).flatMap((file) => {
-    const match = /^input_(\d+)\.pb$/.exec(file);
-    return match === null ? [] : [{ file, at: Number(match[1]) }];
-  });
-  if (numbered.length === 0) {
-    throw fail({ code: "E0301", what: "the folder holds no input_0.pb", where: folder });
-  }
-  const tensors = new Map<string, ReadTensor>();
-  for (const { file, at } of numbered.sort((one, other) => one.at - other.at)) {
-    const { name, value } = readTensorFile(join(folder, file));
-    const known = order.includes(name) ? name : (order[at] ?? name);
-    tensors.set(known, { shape: value.shape, data: Float64Array.from(value.data), dtype: value.dtype });
-  }
-  return tensors;
 }
 
 /** The value with the plan's type, if its shape is the plan's and every number is one that the type can hold. */

@@ -2,22 +2,23 @@
  * The outputs of a run: written to files, compared with expected ones, and put into the JSON document. A comparison
  * that fails is a gate (E0502): it names the first bad element, and the exit status says so to scripts.
  */
+import { statSync } from "node:fs";
 import { type Diagnostic, fail } from "../ir/diagnostics.js";
 import type { TensorValue } from "../ir/tensor/value.js";
-import { readTensor, writeTensor } from "./tensor-files.js";
+import { type ReadTensor, readTensor, writeTensor } from "./tensor-files.js";
+import { readTestData } from "./test-data.js";
 
 export interface OutputOptions {
   /** Each `--output name=@file`. */
   readonly output: readonly string[];
-  /** Each `--expect name=@file`. */
+  /** Each `--expect name=@file`, or a test data folder. */
   readonly expect: readonly string[];
   readonly tolerance: number;
 }
 
 /** Checks that every `name=@file` names an output of the plan; to be called before anything is run. */
 export function checkOutputOptions(options: OutputOptions, names: readonly string[]): void {
-  for (const specification of [...options.output, ...options.expect]) {
-    const { name } = parseSpecification(specification);
+  for (const { name } of [...options.output.map(parseSpecification), ...expectations(options, names)]) {
     if (!names.includes(name)) {
       const fix = `its outputs are ${names.join(", ")}`;
       throw fail({ code: "E0202", what: `the plan has no output '${name}'`, fix });
@@ -25,23 +26,52 @@ export function checkOutputOptions(options: OutputOptions, names: readonly strin
   }
 }
 
-/** Writes the outputs that were asked for, then compares; throws E0502 with every output that is outside. */
-export function handleOutputs(options: OutputOptions, outputs: ReadonlyMap<string, TensorValue>): void {
+/**
+ * Writes the outputs that were asked for, then compares; throws E0502 with every output that is outside. A line for
+ * each that is not.
+ */
+export function handleOutputs(options: OutputOptions, outputs: ReadonlyMap<string, TensorValue>): readonly string[] {
   for (const specification of options.output) {
     const { name, path } = parseSpecification(specification);
     writeTensor(path, outputs.get(name)!);
   }
-  const problems = options.expect.flatMap((specification) => {
-    const { name, path } = parseSpecification(specification);
-    return compare(name, outputs.get(name)!, path, options.tolerance);
-  });
+  const expected = expectations(options, [...outputs.keys()]);
+  const problems = expected.flatMap((each) =>
+    compare(each.name, outputs.get(each.name)!, each.expected, options.tolerance),
+  );
   if (problems.length > 0) {
     throw fail(...problems);
   }
+  return expected.map((each) => {
+    const { data } = outputs.get(each.name)!;
+    const worst = each.expected.data.reduce((most, x, i) => Math.max(most, Math.abs(x - data[i])), 0);
+    return `${each.name} is as expected: the largest difference is ${worst.toPrecision(2)}`;
+  });
 }
 
-function compare(name: string, output: TensorValue, path: string, tolerance: number): readonly Diagnostic[] {
-  const expected = readTensor(path);
+interface Expectation {
+  readonly name: string;
+  readonly expected: ReadTensor;
+}
+
+/** What --expect says: files by name, and of a test data folder those outputs that the plan reveals. */
+function expectations({ expect }: OutputOptions, names: readonly string[]): readonly Expectation[] {
+  return expect.flatMap((specification) => {
+    if (!isFolder(specification)) {
+      const { name, path } = parseSpecification(specification);
+      return [{ name, expected: readTensor(path) }];
+    }
+    const found = [...readTestData(specification, "output", names)].map(([name, expected]) => ({ name, expected }));
+    const revealed = found.filter(({ name }) => names.includes(name));
+    return revealed.length > 0 ? revealed : found;
+  });
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+function compare(name: string, output: TensorValue, expected: ReadTensor, tolerance: number): readonly Diagnostic[] {
   if (expected.shape.join() !== output.shape.join()) {
     return [
       { code: "E0502", what: `the output has shape [${output.shape}], expected is [${expected.shape}]`, where: name },

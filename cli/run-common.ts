@@ -41,7 +41,12 @@ export function runOptions(command: Command): Command {
       [],
     )
     .option("--output <name=@file>", "write an output to a .npy or .json file", collect, [])
-    .option("--expect <name=@file>", "compare an output with a file (exit 5 when outside the tolerance)", collect, [])
+    .option(
+      "--expect <name=@file>",
+      "compare an output with a file, or all with a test data folder (exit 5 when outside the tolerance)",
+      collect,
+      [],
+    )
     .option("--tolerance <number>", "largest difference that --expect allows", parseTolerance, 0.02)
     .option("--json", "print one JSON document (pumac.run/1)");
 }
@@ -84,7 +89,7 @@ export function presentRun({ loaded }: PreparedRun, { outputs, measured }: Sessi
     }
     printCosts(loaded, measured);
   }
-  handleOutputs(flags, outputs);
+  handleOutputs(flags, outputs).forEach(printNote);
 }
 
 const MOST_SHOWN = 16;

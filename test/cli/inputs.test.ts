@@ -132,7 +132,7 @@ describe("the outputs of a run", () => {
 
   it("are compared, and the first bad index is named", () => {
     const path = file("y.json", "[[1.01,2],[3.5,5]]");
-    const gate = (tolerance: number): void => handleOutputs({ output: [], expect: [`y=@${path}`], tolerance }, outputs);
+    const gate = (tolerance: number) => handleOutputs({ output: [], expect: [`y=@${path}`], tolerance }, outputs);
     expect(problems(() => gate(1))).toEqual([]);
     expect(problems(() => gate(0.02))).toEqual(["E0502 2 of 4 elements are outside the tolerance 0.02"]);
     try {
@@ -148,6 +148,34 @@ describe("the outputs of a run", () => {
     expect(problems(() => handleOutputs(options(file("z.json", "[1,2,3,4]")), outputs))).toHaveLength(1);
     const nan = file("nan.npy", new Uint8Array(dump(new Float32Array([1, Number.NaN, 3, 4]), [2, 2])));
     expect(problems(() => handleOutputs(options(nan), outputs))).toHaveLength(1);
+  });
+
+  it("are compared with those of a test data folder that the plan reveals", () => {
+    const data = join(
+      import.meta.dirname,
+      "..",
+      "..",
+      "models",
+      "fixtures",
+      "bert_cls.t5.legacy.eager.op11.dyn",
+      "test_data_set_0",
+    );
+    const names = ["logits"];
+    const options = { output: [], expect: [data], tolerance: 1e-6 };
+    checkOutputOptions(options, names);
+    const reference = readTensor(join(data, "output_0.pb"));
+    const given = (shift: number) =>
+      new Map(
+        names.map((name) => [
+          name,
+          { ...reference, dtype: "f32", data: reference.data.map((x) => x + shift) } as const,
+        ]),
+      );
+    expect(handleOutputs(options, given(0))).toEqual(["logits is as expected: the largest difference is 0.0"]);
+    expect(problems(() => handleOutputs(options, given(0.1)))).toHaveLength(1);
+    expect(problems(() => checkOutputOptions({ ...options, expect: [folder] }, names))).toEqual([
+      "E0301 the folder holds no output_0.pb",
+    ]);
   });
 
   it("that the plan does not have are refused before anything runs", () => {
