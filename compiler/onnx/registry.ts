@@ -63,7 +63,7 @@ const LAYOUT: Advice = {
 
 const ADVICE: readonly { readonly match: RegExp; readonly advice: Advice }[] = [
   { match: /nchwc/, advice: LAYOUT },
-  { match: /Quant|Integer|NBits|QLinear|^QAttention$|^QGemm$|BlockQuantized|Bnb4/, advice: QUANTISED },
+  { match: /[Qq]uant|Integer|NBits|QLinear|^QAttention$|^QGemm$|BlockQuantized|Bnb4/, advice: QUANTISED },
   { match: /^(Random|Multinomial|Bernoulli)/, advice: RANDOM },
   { match: /Sequence|Optional|^String|Regex|Tfidf|ZipMap|Tokenizer|LabelEncoder|DictVectorizer/, advice: COLLECTION },
   { match: /^(LSTM|GRU|RNN|Scan)$/, advice: RECURRENT },
