@@ -1,12 +1,14 @@
 /**
- * Damaged files: whatever the bytes, an import ends, in an answer or in a diagnostic, and allocates no more than the
- * file is worth. Deterministic: the mutations come from a seeded generator.
+ * Damaged files: whatever the bytes, an import ends soon, in an answer or in a diagnostic, and takes no more than 1 GB.
+ * Models are imported by a process of their own, so that its memory can be measured and a hang ended. Deterministic:
+ * the mutations come from a seeded generator.
  */
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { importOnnx, readTensorFile } from "../../compiler/onnx/index.js";
+import { readTensorFile } from "../../compiler/onnx/index.js";
 import { PumacError } from "../../ir/diagnostics.js";
 import { DATA, modelFolders, OWN_FIXTURES } from "./support.js";
 
@@ -71,16 +73,56 @@ function ends(action: () => unknown, what: string): void {
 
 const ROUNDS = 60;
 const DIMS = { batch: 1, seq: 4, sequence_length: 4, batch_size: 1, past: 2, total: 6, past_sequence_length: 2 };
+const LARGEST_MEMORY = 2 ** 30;
+/** Seconds of processor time that one import may take. */
+const LONGEST_IMPORT = 10;
+
+/** Imports every file it is given and says how each ended, and the most memory that it ever had. */
+const IMPORTER = `
+import { importOnnx } from ${JSON.stringify(new URL("../../dist/compiler/onnx/index.js", import.meta.url).href)};
+const ends = process.argv.slice(1).map((path) => {
+  const before = process.cpuUsage();
+  let end = "imported";
+  try {
+    importOnnx(path, { dims: ${JSON.stringify(DIMS)} });
+  } catch (error) {
+    end = error.diagnostics?.[0]?.code ?? String(error?.stack ?? error);
+  }
+  const { user, system } = process.cpuUsage(before);
+  return { end, seconds: (user + system) / 1e6 };
+});
+console.log(JSON.stringify({ ends, bytes: process.resourceUsage().maxRSS * 1024 }));
+`;
+
+interface Report {
+  readonly ends: readonly { readonly end: string; readonly seconds: number }[];
+  readonly bytes: number;
+}
+
+function importAll(paths: readonly string[]): Report {
+  const options = ["--max-old-space-size=900", "--input-type=module", "--eval", IMPORTER];
+  const timeout = 1000 * (60 + LONGEST_IMPORT);
+  const { stdout, stderr, signal } = spawnSync(process.execPath, [...options, ...paths], { encoding: "utf8", timeout });
+  expect(signal, `the importer hung or ran out of memory: ${stderr}`).toBeNull();
+  return JSON.parse(stdout) as Report;
+}
 
 describe("mutated models", () => {
   it.each(SOURCES)("%s", (source) => {
     const bytes = readFileSync(source);
     const next = generator(bytes.length);
-    const path = join(folder, "mutant.onnx");
-    for (let round = 0; round < ROUNDS; round++) {
+    const paths = Array.from({ length: ROUNDS }, (_, round) => {
+      const path = join(folder, `mutant${round}.onnx`);
       writeFileSync(path, mutate(bytes, next));
-      ends(() => importOnnx(path, { dims: DIMS }), `${source}, round ${round}`);
-    }
+      return path;
+    });
+    const report = importAll(paths);
+    expect(report.ends).toHaveLength(ROUNDS);
+    report.ends.forEach(({ end, seconds }, round) => {
+      expect(end, `round ${round}`).toMatch(/^(imported|E0\d{3})$/);
+      expect(seconds, `round ${round}`).toBeLessThan(LONGEST_IMPORT);
+    });
+    expect(report.bytes).toBeLessThan(LARGEST_MEMORY);
   });
 });
 
