@@ -33,7 +33,7 @@ td, th { padding: .3rem .5rem; border-bottom: 1px solid var(--line); text-align:
 th { color: var(--muted); font-weight: 600; }
 td:first-child, th:first-child { text-align: left; }
 td.text { text-align: left; white-space: normal; min-width: 14rem; }
-td.bar { width: 30%; }
+td.bar { width: 30%; min-width: 5rem; }
 tr.sum td { font-weight: 600; }
 svg { display: block; width: 100%; }
 svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
@@ -67,6 +67,6 @@ details > div { padding: .25rem; overflow: hidden; }
   .costs tr { display: grid; grid-template-columns: 3.5rem 1fr 1fr 1fr; border-bottom: 1px solid var(--line); }
   .costs td, .costs th { grid-row: 2; border: 0; padding: .1rem; }
   .costs td:first-child, .costs th:first-child { grid-area: 1 / 1 / 2 / 4; font-weight: 600; }
-  .costs .bar { grid-area: 1 / 4 / 2 / 5; width: auto; align-self: center; }
+  .costs .bar { grid-area: 1 / 4 / 2 / 5; width: auto; min-width: 0; align-self: center; }
 }
 `;
