@@ -79,6 +79,8 @@ export async function reportRun(options: ReportOptions): Promise<Reported> {
 interface Compared {
   readonly node: TensorNode;
   readonly type: WordType | undefined;
+  /** Which elements of the node's value these are; all where undefined. */
+  readonly places: readonly number[] | undefined;
   readonly float: Float64Array | Float32Array;
   readonly fixed: Reals;
   readonly roles: Reals;
@@ -94,13 +96,14 @@ function compareNodes(secret: Graph<TensorType>, plan: Plan, mapping: Mapping, v
   const { floats, fixed, roles } = values;
   const taken = new Set<number>();
   return secret.nodes.flatMap((node): Compared[] => {
-    const float = floats.get(node)!.data;
+    const places = mapping.places.get(node);
+    const float = picked(floats.get(node)!.data, places);
     const quotient = mapping.quotients.get(node);
     if (quotient !== undefined) {
       const [one, two] = [fixed.reals, roles].map((reals) =>
         scaledRows(reals.get(quotient.numerators)!, reals.get(quotient.reciprocal)!, node.type.shape),
       );
-      return [{ node, type: undefined, float, fixed: one, roles: two }];
+      return [{ node, type: undefined, places, float, fixed: one, roles: two }];
     }
     const options = (mapping.candidates.get(node) ?? []).filter((step) => !taken.has(step));
     const ranked = options
@@ -117,6 +120,7 @@ function compareNodes(secret: Graph<TensorType>, plan: Plan, mapping: Mapping, v
       {
         node,
         type: best.type,
+        places,
         float,
         fixed: best.reals,
         roles: unwrapped(roles.get(best.step)!, float, best.type),
@@ -128,6 +132,22 @@ function compareNodes(secret: Graph<TensorType>, plan: Plan, mapping: Mapping, v
 function wordType(plan: Plan, step: number): WordType | undefined {
   const { type } = plan.steps[step];
   return type.kind === "masked" || type.kind === "additive" ? type : undefined;
+}
+
+function picked(data: Compared["float"], places: readonly number[] | undefined): Compared["float"] {
+  return places === undefined ? data : Float64Array.from(places, (place) => data[place]);
+}
+
+/** A node's value with what the plan computes of it in its places. */
+function replaced(expected: TensorValue["data"], { places, fixed }: Compared): TensorValue["data"] {
+  if (places === undefined) {
+    return fixed;
+  }
+  const data = Float64Array.from(expected);
+  for (const [i, place] of places.entries()) {
+    data[place] = fixed[i];
+  }
+  return data;
 }
 
 /** How well a step fits a node: its error; one whose ring cannot hold the node's values comes last. */
@@ -173,10 +193,11 @@ function ownErrors(
         ? inputs(node.attributes.name as string)!
         : TENSOR.ops[node.op].evaluate(args, node.attributes, node.type);
     const has = known.get(node);
-    values.set(node, has === undefined ? expected : { ...node.type, data: has.fixed });
+    values.set(node, has === undefined ? expected : { ...node.type, data: replaced(expected.data, has) });
     if (has !== undefined) {
-      const window = FUNCTIONS.has(node.op) ? outsideWindow(has.fixed, expected.data) : 0;
-      results.set(node, { errors: errorsOf(has.fixed, expected.data), window });
+      const wanted = picked(expected.data, has.places);
+      const window = FUNCTIONS.has(node.op) ? outsideWindow(has.fixed, wanted) : 0;
+      results.set(node, { errors: errorsOf(has.fixed, wanted), window });
     }
     for (const argument of node.args) {
       if (lastUse.get(argument) === i) {

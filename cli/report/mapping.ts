@@ -18,8 +18,8 @@ export interface Mapping {
   /** Steps that may hold a node's value, most often one. */
   readonly candidates: ReadonlyMap<TensorNode, readonly number[]>;
   readonly quotients: ReadonlyMap<TensorNode, Quotient>;
-  /** The steps of every origin. */
-  readonly stepsOf: ReadonlyMap<string, readonly number[]>;
+  /** Products of which a public mask leaves some elements: the places of those that the step has. */
+  readonly places: ReadonlyMap<TensorNode, readonly number[]>;
 }
 
 /** The origin that lowering gives a node's steps. */
@@ -47,20 +47,35 @@ export function mapNodes(secret: Graph<TensorType>, plan: Plan): Mapping {
   }
   const candidates = new Map<TensorNode, readonly number[]>();
   const quotients = new Map<TensorNode, Quotient>();
+  const places = new Map<TensorNode, readonly number[]>();
   for (const [name, group] of nodes) {
     const own = stepsOf.get(name) ?? [];
     const isLast = (i: number): boolean => users[i].every((user) => isElsewhere(plan.steps[user], plan.steps[i]));
     for (const node of group) {
       const fitting = own.filter((i) => isValue(plan.steps[i], node) && (group.length > 1 || isLast(i)));
       const quotient = node.op === "softmaxBase2" ? quotientOf(plan.steps, own, node) : undefined;
+      const packed = own.find((i) => keptCells(plan.steps[i]).length > 0);
       if (quotient !== undefined) {
         quotients.set(node, quotient);
+      } else if (packed !== undefined && node.op === "matmul") {
+        candidates.set(node, [packed]);
+        places.set(node, keptPlaces(node, keptCells(plan.steps[packed])));
       } else if (fitting.length > 0) {
         candidates.set(node, fitting);
       }
     }
   }
-  return { candidates, quotients, stepsOf };
+  return { candidates, quotients, places };
+}
+
+/** The cells of each matrix that a product computes; none where it computes all. */
+function keptCells({ op, attributes }: Step): readonly number[] {
+  return op === "matmul" ? (attributes.keep as readonly number[]) : [];
+}
+
+function keptPlaces({ type }: TensorNode, cells: readonly number[]): readonly number[] {
+  const size = sizeOf(type.shape.slice(-2));
+  return Array.from({ length: sizeOf(type.shape.slice(0, -2)) }, (_, i) => cells.map((cell) => i * size + cell)).flat();
 }
 
 /** Whether a user of a step is of another node, or what the node's value is for. */

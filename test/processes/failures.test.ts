@@ -3,7 +3,7 @@
  * a party that dies or falls silent, signals, files that were changed, wrong inputs.
  */
 import { copyFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { isAlive, MODEL, pumac, type Running, startPumac, TOKENIZER, temporaryFolder } from "./command.js";
 
@@ -96,6 +96,24 @@ describe("a plan", () => {
   });
 });
 
+describe("what simulate writes beside the answer", () => {
+  it("a report and a set's sum, one document on stdout each", async () => {
+    const path = join(folder, "report.json");
+    const reported = await pumac("simulate", plan, "--report", path, "--json", "--seed", "1", ...INPUT);
+    expect(reported.status).toBe(0);
+    expect(JSON.parse(reported.stdout)).toMatchObject({ schema: "pumac.run/1" });
+    const report = JSON.parse(readFileSync(path, "utf8"));
+    expect(report).toMatchObject({ schema: "pumac.report/1", notCompared: 0, first: null });
+    const set = join(folder, "set.tsv");
+    writeFileSync(set, "sentence\tlabel\na fine film .\t1\ndull .\t0\n");
+    const tokenizer = join(dirname(MODEL), "tokenizer.json");
+    const summed = await pumac("simulate", plan, "--data", set, "--tokenizer", tokenizer, "--seed", "1", "--json");
+    expect(summed.status).toBe(0);
+    const document = { schema: "pumac.data/1", count: 2, agreement: { hits: 2 }, accuracy: { private: { count: 2 } } };
+    expect(JSON.parse(summed.stdout)).toMatchObject(document);
+  });
+});
+
 describe("the command line", () => {
   it.each([
     ["an unknown command", ["frobnicate"], "E0201"],
@@ -103,6 +121,10 @@ describe("the command line", () => {
     ["a missing argument", ["inspect"], "E0201"],
     ["a bad number", ["simulate", plan, "--seed", "x", ...INPUT], "E0201"],
     ["a missing input", ["simulate", plan, "--input", "input_ids=1x48xi64=1"], "E0202"],
+    ["a report of no known form", ["simulate", plan, "--report", "r.txt", ...INPUT], "E0201"],
+    ["a count without a set", ["simulate", plan, "--count", "3", ...INPUT], "E0201"],
+    ["a set beside an input", ["simulate", plan, "--data", "set.tsv", ...INPUT], "E0201"],
+    ["too many fractional bits", ["compile", MODEL, "--dim", "b=1,s=48", "--fraction", "40"], "E0201"],
     ["an unbound dimension", ["compile", MODEL, "-o", join(folder, "x.pumac")], "E0203"],
     ["a bad shape", ["compile", MODEL, "--shape", "input_ids=1xx"], "E0201"],
   ])("refuses %s as a mistake in the command", async (_, args, code) => {

@@ -87,6 +87,15 @@ describe("a healthy model", () => {
   });
 });
 
+it("of a causal model has the scores that the mask leaves", async () => {
+  const report = await reportOf(join(OWN_FIXTURES, "llama_lm.t5.legacy.eager.op14.dyn.ortall"));
+  const scores = report.nodes.filter(({ name, op }) => /Softmax$/.test(name) && op === "matmul");
+  expect(scores).toHaveLength(2);
+  expect(report.nodes.filter(({ bad }) => bad)).toEqual([]);
+  // The mask itself is a constant.
+  expect(report.notCompared).toBe(1);
+});
+
 describe("a sick one", () => {
   it("whose inputs are larger than those it was calibrated on", async () => {
     const small = new Map(
