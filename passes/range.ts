@@ -93,7 +93,7 @@ function propagate(
   for (const node of graph.nodes) {
     const args = node.args.map((argument) => ranges.get(argument)!);
     const certain = EXACT.has(node.op) ? intervalFrom(node, args, facts) : loose(intervalFrom(node, args, facts));
-    const other = known(node, args);
+    const other = IMAGES.has(node.op) ? undefined : known(node, args);
     derived.set(node, certain);
     ranges.set(node, other === undefined ? certain : intersection(other, certain));
   }
@@ -107,6 +107,18 @@ const EXACT: ReadonlySet<string> = new Set([
   ...["sign", "equal", "less", "lessOrEqual", "greater", "greaterOrEqual", "and", "or", "xor", "not", "argmax"],
 ]);
 const LOOSENESS = 2 ** -6;
+
+/**
+ * Ops whose image is small by itself: samples that show less say nothing of other inputs. A softmax over random scores
+ * is flat, one over a text may be near 1.
+ */
+const IMAGES: ReadonlySet<string> = new Set([
+  "softmax",
+  "softmaxBase2",
+  "sigmoid",
+  "tangentHyperbolic",
+  "errorFunction",
+]);
 
 /** A little wider; an interval on one side of zero stays there. */
 function loose([low, high]: Interval): Interval {

@@ -50,6 +50,18 @@ describe("calibrated ranges", () => {
     expect(calibrated("negate", row(0, 0)).ranges[0]).toEqual([-0.5, 0.5]);
   });
 
+  it("do not take a softmax over flat scores for one that is always flat", () => {
+    const text = `%0 = input {name = "x", dtype = "f32", shape = [16]} : f32[16]
+%1 = softmax %0 {axis = 0} : f32[16]
+output "y" = %1`;
+    const graph = parse(text, TENSOR);
+    const input = { owner: "data", integral: false, oneHot: false } as const;
+    const { ranges } = calibratedRanges(graph, [() => row(...new Array<number>(16).fill(0))], () => input);
+    const [low, high] = ranges.get(graph.nodes[1])!;
+    expect(low).toBeLessThanOrEqual(0);
+    expect(high).toBeGreaterThan(1);
+  });
+
   it.each(["reciprocal", "logarithm", "squareRoot", "reciprocalSquareRoot"])(
     "give %s of what was only seen positive a domain",
     (op) => {
