@@ -16,7 +16,8 @@ import { ANGLE_BITS, seriesAttributes } from "./series.js";
 
 /** Buckets grow by this factor: a series of few harmonics covers a factor of 4. */
 const BASE = 4;
-const SECRET_FRACTION = 14;
+/** Fractional bits of the dealt factors. Their rounding is most of the error: at 14 that of 1/x is four times it. */
+const SECRET_FRACTION = 16;
 const HARMONICS = 7;
 /** Fractional bits of the finest public table. */
 const WIDEST_TABLE = 24;
