@@ -9,7 +9,7 @@ import { fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } f
 import { addReal } from "./linear.js";
 import { broadcastTo, reshapeTo } from "./movement.js";
 import { atLeastZero, below } from "./thresholds.js";
-import { conjunctionOf, tournamentSteps, withRest } from "./tournament.js";
+import { type Compared, conjunctionOf, tournamentPlan, withRest } from "./tournament.js";
 
 /** Values that fixed point cannot hold: usually a mask of −10⁴⁰ that no pass recognised. */
 const LARGEST_VALUE = 2 ** 24;
@@ -192,12 +192,16 @@ export function lowerSelect(lowering: Lowering, node: TensorNode): ShareNode {
   return lowering.emit("add", [lowering.bounded(chosen, bound), lowering.additive(b, fractionOf(chosen))]);
 }
 
+/** What a tournament of values within ±bound compares: their differences. */
+export function comparedScores(bound: number, fraction: number): Compared {
+  return { bound: 2 * bound, fraction, leaves: withRest, values: 1 };
+}
+
 /** [..., n] → [...], masked: the exact maximum of the last axis. Three rounds a step of pairs, four or five of more. */
 export function tournament(lowering: Lowering, x: ShareNode, bound: number): ShareNode {
   let current = x;
   const rows = sizeOf(shapeOf(x).slice(0, -1));
-  const compared = { bound: 2 * bound, fraction: fractionOf(x), leaves: withRest, values: 1 };
-  const groups = tournamentSteps(lowering, shapeOf(x).at(-1)!, rows, compared);
+  const { groups } = tournamentPlan(lowering, shapeOf(x).at(-1)!, rows, comparedScores(bound, fractionOf(x)));
   for (const group of groups) {
     const n = shapeOf(current).at(-1)!;
     const size = Math.floor(n / group);

@@ -12,7 +12,7 @@ import { sumAdditive } from "./digits.js";
 import { addReal } from "./linear.js";
 import { reshapeTo, swapped } from "./movement.js";
 import { below } from "./thresholds.js";
-import { conjunctionOf, tournamentSteps } from "./tournament.js";
+import { conjunctionOf, tournamentPlan } from "./tournament.js";
 
 /**
  * Fractional bits at which the values of long rows (logits over a vocabulary) are compared: values that differ by less
@@ -59,7 +59,7 @@ function argmaxOfRows(lowering: Lowering, x: ShareNode, bound: number, rows: num
   const values = reshapeTo(lowering, rounded, [rows, lanes]);
   let field: Field = { values: lowering.bounded(values, bound), indices: undefined, rows, lanes };
   const compared = { bound: PADDED * bound, fraction: fractionOf(values), leaves: paddedLeaves, values: 2 };
-  for (const group of tournamentSteps(lowering, lanes, rows, compared)) {
+  for (const group of tournamentPlan(lowering, lanes, rows, compared).groups) {
     field = playLevel(lowering, padded(lowering, field, group, bound), group, bound);
   }
   return (

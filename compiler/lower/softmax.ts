@@ -6,9 +6,11 @@
  * The rows stay unnormalised: whoever multiplies them with V scales the product's rows, which are shorter.
  */
 import { fail } from "../../ir/diagnostics.js";
-import { atLeast, tournament } from "./comparison.js";
+import { sizeOf } from "../../ir/tensor/value.js";
+import { atLeast, comparedScores, tournament } from "./comparison.js";
 import {
   constantOf,
+  encode,
   encodedScalar,
   fractionOf,
   type Lowering,
@@ -21,6 +23,8 @@ import { addReal } from "./linear.js";
 import { reshapeTo } from "./movement.js";
 import { power } from "./power.js";
 import { type Packing, pack, partsOf, perRow, unpack } from "./structure.js";
+import { comparisonBits } from "./thresholds.js";
+import { tournamentPlan } from "./tournament.js";
 
 /** Bits of the exponential's tables and of its result. */
 const EXPONENTIAL = { publicFraction: 20, secretFraction: 13, fraction: 14 };
@@ -48,10 +52,8 @@ export function lowerSoftmax(lowering: Lowering, node: TensorNode, packing: Pack
   const columns = shape.at(-1)!;
   const mask = keepNode === undefined ? undefined : maskOf(lowering, keepNode, shape, packing);
   const open = mask?.open === true ? mask.value : undefined;
-  const { distance, bound } =
-    digitWidth(lowering.boundOf(scoresNode)) > WIDEST_DIGIT
-      ? exactDistance(lowering, scoresNode, mask, packing)
-      : coarseDistance(lowering, scoresNode, mask, packing);
+  const distanceOf = isExactBetter(lowering, scoresNode, packing) ? exactDistance : coarseDistance;
+  const { distance, bound } = distanceOf(lowering, scoresNode, mask, packing);
   const packed = exponential(lowering, distance, bound, open);
   const numerators = packing === undefined ? packed : unpack(lowering, packed, packing);
   lowering.bounded(numerators, 1.01);
@@ -87,7 +89,38 @@ const DEEPEST = 31;
 /** Beyond this the comparisons of the exact maximum have no bits left for a score's fraction. */
 const LARGEST_SCORE = 2 ** 20;
 
-/** Scores whose range no digit holds: below their exact maximum, and not further than counts. More rounds. */
+/** Bits to P2 of one score that is kept from falling too far below: the comparison, and the product with its bit. */
+function keptNearBits(bound: number, fraction: number): number {
+  return comparisonBits(bound, fraction) + 3 * (fraction + Math.ceil(Math.log2(bound + 1)) + 2);
+}
+
+/**
+ * Whether a tournament finds the rows' maximum faster than counters do, on the network that the plan is for: counters
+ * grow with the scores' range, comparisons with its logarithm.
+ */
+function isExactBetter(lowering: Lowering, node: TensorNode, packing: Packing | undefined): boolean {
+  const bound = lowering.boundOf(node);
+  const { shape } = node.type;
+  const columns = shape.at(-1)!;
+  const rows = sizeOf(shape) / columns;
+  const width = digitWidth(bound);
+  if (width > WIDEST_DIGIT || columns === 1) {
+    return width > WIDEST_DIGIT;
+  }
+  const fraction = lowering.precision.activation;
+  const kept = packing === undefined ? sizeOf(shape) : (rows / packing.rows) * packing.kept.length;
+  const counted = (2 ** width * (kept + rows) * counterBits(columns)) / 8;
+  const { seconds } = tournamentPlan(lowering, columns, rows, comparedScores(bound, fraction));
+  const near = lowering.seconds(3, (kept * keptNearBits(2 * bound, fraction)) / 8);
+  return seconds + near < lowering.seconds(4, counted);
+}
+
+/** Bits of a counter of up to so many elements. */
+function counterBits(count: number): number {
+  return Math.max(2, Math.ceil(Math.log2(count + 1)));
+}
+
+/** Below their exact maximum, and not further than counts. More rounds, and no counter for every bucket. */
 function exactDistance(
   lowering: Lowering,
   node: TensorNode,
@@ -103,20 +136,22 @@ function exactDistance(
       fix: "give the mask as zeros and ones, or clip the scores in the model",
     });
   }
-  if (packing !== undefined) {
-    throw fail({
-      code: "E0404",
-      what: `softmax of scores up to ${lowering.boundOf(node).toPrecision(3)} under a causal mask`,
-      where: node.origin,
-      why: "no digit holds so wide a range, and the rows have different lengths",
-      fix: "calibrate with real inputs (--calibrate) for a tighter range",
-    });
-  }
   const { value, bound } = mask === undefined ? plainScores(lowering, node) : maskedScores(lowering, node, mask);
-  const maximum = reshapeTo(lowering, tournament(lowering, value, bound), [...shapeOf(value).slice(0, -1), 1]);
-  const below = lowering.bounded(lowering.emit("subtract", [value, maximum]), 2 * bound);
+  const candidates = packing === undefined ? value : filled(lowering, value, packing, -bound);
+  const maximum = tournament(lowering, candidates, bound);
+  const reference =
+    packing === undefined ? reshapeTo(lowering, maximum, [...shapeOf(maximum), 1]) : perRow(lowering, maximum, packing);
+  const below = lowering.bounded(lowering.emit("subtract", [value, reference]), 2 * bound);
   const near = lowering.bounded(atLeast(lowering, below, 2 * bound, -DEEPEST), DEEPEST);
   return { distance: lowering.emit("negate", [near]), bound: DEEPEST };
+}
+
+/** Packed scores as a matrix, with a number that never is the largest where nothing was kept. */
+function filled(lowering: Lowering, x: ShareNode, packing: Packing, filler: number): ShareNode {
+  const { rows, columns, places } = packing;
+  const data = Float64Array.from(places, (place) => (place < 0 ? filler : 0));
+  const value = encode({ dtype: "f64", shape: [rows, columns], data }, fractionOf(x));
+  return lowering.bounded(lowering.emit("addConstant", [unpack(lowering, x, packing)], { value }), -filler);
 }
 
 interface Mask {
@@ -190,7 +225,7 @@ function coarseMaximum(
   const width = digitWidth(bound);
   const rangeExponent = width + BUCKET_EXPONENT;
   noteMaximum(lowering);
-  const counter = Math.max(2, Math.ceil(Math.log2(count + 1)));
+  const counter = counterBits(count);
   const value = lowering.emit("reduce", [x], { ring: rangeExponent + fraction });
   const mask = keep === undefined ? [] : [keep];
   const counts = lowering.emit("coarseCount", [value, ...mask], { width, ring: counter, segments });

@@ -27,7 +27,7 @@ function halved(count: number): readonly [number, number] {
 }
 
 /** What is compared: differences within ±bound, at `fraction` bits. */
-interface Compared {
+export interface Compared {
   readonly bound: number;
   readonly fraction: number;
   /** Elements that are left of n after a step. */
@@ -56,12 +56,16 @@ export function withRest(n: number, group: number): number {
   return Math.floor(n / group) + (n % group);
 }
 
-/** The groups of each step of a tournament of n elements in each of `rows` rows, the first step first. */
-export function tournamentSteps(lowering: Lowering, n: number, rows: number, compared: Compared): readonly number[] {
-  const known = new Map<number, { readonly seconds: number; readonly groups: readonly number[] }>([
-    [1, { seconds: 0, groups: [] }],
-  ]);
-  const best = (left: number): { readonly seconds: number; readonly groups: readonly number[] } => {
+export interface TournamentPlan {
+  readonly seconds: number;
+  /** The groups of each step, the first step first. */
+  readonly groups: readonly number[];
+}
+
+/** The fastest tournament of n elements in each of `rows` rows. */
+export function tournamentPlan(lowering: Lowering, n: number, rows: number, compared: Compared): TournamentPlan {
+  const known = new Map<number, TournamentPlan>([[1, { seconds: 0, groups: [] }]]);
+  const best = (left: number): TournamentPlan => {
     const done = known.get(left);
     if (done !== undefined) {
       return done;
@@ -76,7 +80,7 @@ export function tournamentSteps(lowering: Lowering, n: number, rows: number, com
     known.set(left, least);
     return least;
   };
-  return best(n).groups;
+  return best(n);
 }
 
 /** Bytes to P2 of one group: its comparisons, its winners' bits, and the winner's value times them. */
