@@ -60,7 +60,7 @@ export interface Compiled {
   readonly calibration: Calibration["method"];
 }
 
-export const DEFAULT_PRECISION: Precision = { activation: 13, weight: 13 };
+export const DEFAULT_PRECISION: Precision = { activation: 14, weight: 13 };
 
 /** Compiles a model file. Throws diagnostics for what the model or the options lack. */
 export async function compileModel(path: string, options: CompileOptions = {}): Promise<Compiled> {

@@ -29,6 +29,8 @@ export interface Piecewise {
   readonly tolerance: number;
   /** period / window of the fit. */
   readonly periodRatio: number;
+  /** The standard deviation of most arguments, where layers of trained models agree. */
+  readonly typical?: number;
 }
 
 /** Points at which a function's range is read off, and what is allowed for its fit's error. */
@@ -56,13 +58,13 @@ const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
 const geluErf = (x: number) => (x / 2) * erf(x / Math.SQRT2);
 const geluTanh = (x: number) => (x / 2) * Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3));
 
-const GATE = { slope: 0.5, parity: "even", above: [1, 0], below: [0, 0] } as const;
+const GATE = { slope: 0.5, parity: "even", above: [1, 0], below: [0, 0], typical: 1.5 } as const;
 const STEP = { slope: 0, parity: "odd" } as const;
 
 /** The functions, their windows and asymptotes. Windows are where the asymptote is within the tolerance. */
 const ACTIVATIONS: Readonly<Record<string, Piecewise>> = {
-  "gelu erf": { ...GATE, window: 4, series: geluErf, bucketExponent: -1, tolerance: 6e-4, periodRatio: 2.9 },
-  "gelu tanh": { ...GATE, window: 4, series: geluTanh, bucketExponent: -1, tolerance: 6e-4, periodRatio: 2.9 },
+  "gelu erf": { ...GATE, window: 4, series: geluErf, bucketExponent: -1, tolerance: 6e-4, periodRatio: 2.78 },
+  "gelu tanh": { ...GATE, window: 4, series: geluTanh, bucketExponent: -1, tolerance: 6e-4, periodRatio: 2.78 },
   "gelu quick": {
     ...GATE, window: 6, series: (x) => x * (sigmoid(1.702 * x) - 0.5), bucketExponent: -1, tolerance: 6e-4,
     periodRatio: 2.7,
@@ -73,7 +75,7 @@ const ACTIVATIONS: Readonly<Record<string, Piecewise>> = {
     series: (x) => x * (sigmoid(x) - 0.5),
     bucketExponent: 0,
     tolerance: 1e-3,
-    periodRatio: 2.5,
+    periodRatio: 2.44,
   }, // biome-ignore format: a row
   tangentHyperbolic: {
     ...STEP, window: 4.5, series: Math.tanh, above: [0, 1], below: [0, -1], bucketExponent: -1, tolerance: 4e-4,
@@ -104,7 +106,7 @@ export function piecewise(lowering: Lowering, node: TensorNode, f: Piecewise): S
   const x = lowering.masked(argument);
   const slack = 2 ** f.bucketExponent / 2;
   const reach = f.window + slack;
-  const fitted = fitSeries(f.series, [-reach, reach], f.window * f.periodRatio, f.parity, f.tolerance);
+  const fitted = fitSeries(f.series, [-reach, reach], f.window * f.periodRatio, f.parity, f.tolerance, f.typical);
   const offset = f.parity === "odd" && f.below[1] === 0 ? 0.5 : 0;
   notePiecewise(lowering, node, f, fitted.series);
   const { centre, radius } = rangeOf(f.series, reach);

@@ -279,7 +279,7 @@ const SOFTPLUS: Piecewise = {
   series: (x) => Math.log1p(Math.exp(-Math.abs(x))) + Math.abs(x) / 2,
   bucketExponent: 0,
   tolerance: 8e-4,
-  periodRatio: 2.6,
+  periodRatio: 2.667,
 };
 
 export function lowerSoftplus(lowering: Lowering, node: TensorNode): ShareNode {

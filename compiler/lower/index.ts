@@ -225,13 +225,17 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
   return { graph: lowering.builder.finish(outputs), bounds: lowering.bounds, formulas: lowering.formulas.finish() };
 }
 
+/** More fractional bits of what 1/Σ multiplies: Σ may be as small as 2^-4, because the coarse maximum is above. */
+const SCALED_BITS = 3;
+
 /** softmax(s)·V: the unnormalised rows times V, then every row of the product by 1/Σ. */
 function weightedRows(lowering: Lowering, node: TensorNode, rows: Unnormalised): ShareNode {
   const values = lowering.masked(node.args[1]);
   const product = lowering.emit("matmul", [rows.numerators, values], { keep: [] });
   const count = rows.numerators.type.shape.at(-1)!;
   const bound = count * lowering.boundOf(node.args[1]);
-  const opened = lowering.atFraction(lowering.bounded(product, bound), lowering.precision.activation);
+  const fraction = lowering.precision.activation + SCALED_BITS;
+  const opened = lowering.atFraction(lowering.bounded(product, bound), fraction);
   return lowering.emit("multiply", [lowering.bounded(opened, bound), rows.reciprocal]);
 }
 

@@ -13,6 +13,8 @@ import { power } from "./power.js";
 
 /** Fractional bits of the value whose squares are summed, above what its smallest standard deviation needs. */
 const SQUARE_BITS = 7;
+/** In so long a row the roundings of the squares cancel; a shorter one needs half a bit more for every halving. */
+const MANY = 512;
 /** Fractional bits of 1/√v, above what its smallest value needs. */
 const SCALE_BITS = 13;
 
@@ -50,7 +52,8 @@ function normalise(lowering: Lowering, node: TensorNode, y: ShareNode, range: Va
   const square = kappa ** 2 * meanFactor;
   const low = range.low * square;
   const high = range.high * square;
-  const squareFraction = Math.max(4, Math.ceil(-Math.log2(Math.sqrt(low))) + SQUARE_BITS);
+  const few = Math.max(0, Math.ceil(Math.log2(MANY / n) / 2));
+  const squareFraction = Math.max(4, Math.ceil(-Math.log2(Math.sqrt(low))) + SQUARE_BITS + few);
   const small = lowering.atFraction(y, Math.min(fractionOf(y), squareFraction));
   const dot = lowering.emit("dot", [small, small]);
   const mean = lowering.emit("relabel", [dot], { fraction: fractionOf(dot) + bits });

@@ -4,7 +4,7 @@
  * period 2^p / a: a period near 2.7 windows needs the fewest harmonics (docs/accuracy.md measures it).
  */
 import { encodedScalar, type Lowering, type ShareNode } from "./context.js";
-import { type FourierSeries, fitFourier, type Parity } from "./fourier.js";
+import { type FourierSeries, fitFourier, type Parity, seriesAt } from "./fourier.js";
 
 /** Bits of the angle: the cosine table has 2^ANGLE_BITS entries, a quarter of them in the plan. */
 export const ANGLE_BITS = 16;
@@ -18,14 +18,17 @@ export interface Stretch {
   readonly exponent: number;
 }
 
+const RIDGE = 1e-10;
+const GRID = 400;
+
 /** Factors of a stretch. A factor costs nothing but bits of the argument that a series does not read. */
-const ODD_FACTORS = [1, 3, 5, 7, 9, 11, 13, 15] as const;
+const LARGEST_FACTOR = 31;
 
 /** The stretch whose period 2^p/a is nearest to a wanted period, with a small factor. */
 function stretchFor(period: number): Stretch {
   let best: Stretch = { factor: 1, exponent: 0 };
   const distance = ({ factor, exponent }: Stretch) => Math.abs(Math.log(2 ** exponent / factor / period));
-  for (const factor of ODD_FACTORS) {
+  for (let factor = 1; factor <= LARGEST_FACTOR; factor += 2) {
     for (let exponent = -12; exponent <= 12; exponent++) {
       if (distance({ factor, exponent }) < distance(best) - 1e-9) {
         best = { factor, exponent };
@@ -41,21 +44,44 @@ export interface FittedSeries {
   readonly series: FourierSeries;
 }
 
-/** Fits with the smallest number of harmonics that reaches `tolerance` on the window (at most 16). */
+/** How much less an error counts at the ends of the window than where values are, if it is said where they are. */
+const LEAST_WEIGHT = 0.2;
+
+/**
+ * Fits with the smallest number of harmonics that reaches `tolerance` on the window (at most 16). `typical` is the
+ * standard deviation of the arguments, where it is known: the fit is then better where they are.
+ */
 export function fitSeries(
   compute: (x: number) => number,
   window: readonly [number, number],
   period: number,
   parity: Parity,
   tolerance: number,
+  typical = Number.POSITIVE_INFINITY,
 ): FittedSeries {
   const stretch = stretchFor(period);
   const exact = 2 ** stretch.exponent / stretch.factor;
-  let series = fitFourier(compute, window, exact, 2, parity);
-  for (let harmonics = 3; harmonics <= 16 && series.maxError > tolerance; harmonics++) {
-    series = fitFourier(compute, window, exact, harmonics, parity);
+  const weight = (x: number) => Math.max(LEAST_WEIGHT, Math.exp(-((x / typical) ** 2) / 4));
+  const seriesWith = (harmonics: number) => fitFourier(compute, window, exact, harmonics, parity, RIDGE, weight);
+  let series = seriesWith(2);
+  for (let harmonics = 3; harmonics <= 16 && errorOf(compute, window, series) > tolerance; harmonics++) {
+    series = seriesWith(harmonics);
   }
   return { stretch, series };
+}
+
+/** The largest error on the window, whatever the weights of the fit. */
+function errorOf(
+  compute: (x: number) => number,
+  [low, high]: readonly [number, number],
+  series: FourierSeries,
+): number {
+  let most = 0;
+  for (let i = 0; i <= GRID; i++) {
+    const x = low + ((high - low) * i) / GRID;
+    most = Math.max(most, Math.abs(seriesAt(series, x) - compute(x)));
+  }
+  return most;
 }
 
 /** The argument of a series: a·x at the fraction that makes one period 2^ANGLE_BITS units. */

@@ -27,7 +27,7 @@ import { comparisonBits } from "./thresholds.js";
 import { tournamentPlan } from "./tournament.js";
 
 /** Bits of the exponential's tables and of its result. */
-const EXPONENTIAL = { publicFraction: 20, secretFraction: 13, fraction: 14 };
+const EXPONENTIAL = { publicFraction: 21, secretFraction: 13, fraction: 15 };
 /** 2^−t is selected for t in [0, 24): three values of the digit of t above 8 units. */
 const DIGITS_OF_EXPONENT = 3;
 const CUT_UNITS = 3;
