@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["scripts/test-setup.mjs"],
+    setupFiles: ["test/seed.ts"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 120_000,

@@ -156,8 +156,11 @@ const RULES: Readonly<Record<string, Rule>> = {
   modulo: ([, y]) => [-magnitudes(y)[1], magnitudes(y)[1]],
   select: ([, x, y]) => hull(x, y),
   matmul: productOfMatrices,
-  convolution: ([x, w, bias = [0, 0]], node) =>
-    sum(scaled(product(x, w), sizeOf(node.args[1].type.shape.slice(1))), hull(bias)),
+  convolution: ([x, w, bias = [0, 0]], node) => {
+    const isPadded = (node.attributes.pads as readonly number[]).some((pad) => pad > 0);
+    const seen = isPadded ? hull(x, [0, 0]) : x;
+    return sum(scaled(product(seen, w), sizeOf(node.args[1].type.shape.slice(1))), hull(bias));
+  },
   reshape: same,
   transpose: same,
   broadcast: same,
