@@ -118,10 +118,9 @@ export function describePlan(plan: Plan, { cost, plan: about, formulas, papers }
   return lines.map(([label, text]) => `${paint.bold(label.padEnd(12))}${text}`).join("\n");
 }
 
-/** An approximation in a line: where it holds, how well, and what it gives elsewhere. */
-function describeFormula({ function: name, window, form, maxError, distance, outside }: Formula): string {
-  const error = maxError === 0 ? "exact" : `${distance} error at most ${maxError}`;
-  return `${name} on ${window}: ${form}; ${error}; outside ${outside}`;
+/** In one line of a terminal; --json and --html say of what form it is, and what happens outside. */
+function describeFormula({ function: name, window, maxError, distance }: Formula): string {
+  return `${name} on ${window}: ${maxError === 0 ? "exact" : `${distance} error at most ${maxError}`}`;
 }
 
 const NAME_COLUMN = 36;
