@@ -102,11 +102,27 @@ async function connectAll(
   for (const child of children) {
     child.send({ kind: "peers", addresses: known } satisfies ToParty, () => undefined);
   }
-  await Promise.all(
-    (["model", "data"] as const).flatMap((owner) =>
-      PARTIES.map((party) => dial(transports[owner], party, known[party], identities.get(owner), timeout)),
-    ),
+  const dials = (["model", "data"] as const).flatMap((owner) =>
+    PARTIES.map((party) => dial(transports[owner], party, known[party], identities.get(owner), timeout)),
   );
+  await Promise.race([Promise.all(dials), ...PARTIES.map((party, i) => gone(party, children[i]))]);
+}
+
+/** Rejects when a party's process has ended: nobody need go on dialling it. */
+function gone(party: PartyName, child: ChildProcess): Promise<never> {
+  const ending = new Promise<never>((_, reject) => {
+    const refuse = (): void => {
+      const why = `its process ended with ${child.signalCode ?? `status ${child.exitCode}`}`;
+      reject(fail({ code: "E0601", what: `${party} is gone`, where: party, why, fix: "start a new session" }));
+    };
+    if (child.exitCode !== null || child.signalCode !== null) {
+      refuse();
+    } else {
+      child.once("exit", refuse);
+    }
+  });
+  ending.catch(() => undefined);
+  return ending;
 }
 
 /** What a party said before it gave up. */
@@ -148,10 +164,7 @@ function listening(party: PartyName, child: ChildProcess, start: ToParty): Promi
       }
     });
     child.once("error", reject);
-    child.once("exit", (code, signal) => {
-      const why = `its process ended with ${signal ?? `status ${code}`}`;
-      reject(fail({ code: "E0601", what: `${party} is gone`, where: party, why, fix: "start a new session" }));
-    });
+    gone(party, child).catch(reject);
     child.send(start, () => undefined);
   });
 }
