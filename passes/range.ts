@@ -5,9 +5,10 @@
  * in the table below and in the plan's report, never silently.
  */
 import type { Graph, Node } from "../ir/graph.js";
-import { TENSOR } from "../ir/tensor/index.js";
+import { evaluateGraph } from "../ir/tensor/index.js";
 import type { TensorType, TensorValue } from "../ir/tensor/value.js";
 import { extremes, type Facts, type Interval, intersection, intervalFrom } from "./intervals.js";
+import { constantOf } from "./rules/common.js";
 
 type TensorNode = Node<TensorType>;
 
@@ -50,7 +51,7 @@ export function calibratedRanges(
   const seen = new Map<TensorNode, Interval>();
   const variances = new Map<TensorNode, VarianceRange>();
   for (const sample of samples) {
-    observe(graph, sample, (node, value, args) => {
+    evaluateGraph(graph, sample, undefined, (node, value, args) => {
       seen.set(node, widened(seen.get(node), extremes(value, node.op === "input" ? undefined : FINITE)));
       if (node.op === "layerNorm" || node.op === "rmsNorm") {
         widenVariance(variances, node, args[0]);
@@ -125,10 +126,6 @@ function loose([low, high]: Interval): Interval {
   return [low - Math.abs(low) * LOOSENESS, high + Math.abs(high) * LOOSENESS];
 }
 
-function constantOf(node: TensorNode): TensorValue | undefined {
-  return node.op === "constant" ? (node.attributes.value as TensorValue) : undefined;
-}
-
 /**
  * What may be, from what was seen. Values of both signs may become larger on either side; values of one sign keep it,
  * and may come nearer to zero by the margin too: 1/x, ln x and √x of them have a domain.
@@ -142,35 +139,6 @@ function withMargin([low, high]: Interval): Interval {
   }
   const bound = Math.max(SMALLEST_BOUND, MARGIN * Math.max(Math.abs(low), Math.abs(high)));
   return high < 0 ? [low * MARGIN, high / MARGIN] : [-bound, bound];
-}
-
-/** Runs a graph, calling back with every node's value; values die after their last use. */
-function observe(
-  graph: Graph<TensorType>,
-  sample: (input: string) => TensorValue,
-  callback: (node: TensorNode, value: TensorValue, args: readonly TensorValue[]) => void,
-): void {
-  const values = new Map<TensorNode, TensorValue>();
-  const lastUse = new Map<TensorNode, number>();
-  graph.nodes.forEach((node, i) => {
-    for (const argument of node.args) {
-      lastUse.set(argument, i);
-    }
-  });
-  graph.nodes.forEach((node, i) => {
-    const args = node.args.map((argument) => values.get(argument)!);
-    const value =
-      node.op === "input"
-        ? sample(node.attributes.name as string)
-        : TENSOR.ops[node.op].evaluate(args, node.attributes, node.type);
-    callback(node, value, args);
-    values.set(node, value);
-    for (const argument of node.args) {
-      if (lastUse.get(argument) === i) {
-        values.delete(argument);
-      }
-    }
-  });
 }
 
 function widenVariance(variances: Map<TensorNode, VarianceRange>, node: TensorNode, x: TensorValue): void {

@@ -263,7 +263,4 @@ export function encodedScalar(value: number, fraction: number): TensorValue {
   return { dtype: "i64", shape: [], data: Float64Array.of(Math.round(value * 2 ** fraction)) };
 }
 
-/** The constant value of a tensor node, if it is one. */
-export function constantOf(node: TensorNode): TensorValue | undefined {
-  return node.op === "constant" ? (node.attributes.value as TensorValue) : undefined;
-}
+export { constantOf } from "../../passes/rules/common.js";

@@ -2,12 +2,12 @@
  * Exact comparisons with public thresholds: x and x − c have the same mask, so one dealing of the mask's digits answers
  * for every threshold (PROTOCOL.md, "comparison"). What is compared is the fixed-point value: exact at its fraction.
  */
+import { MOST_JOINED, subsetsOf } from "../../ir/share/bits.js";
 import type { Lowering, ShareNode } from "./context.js";
 import { rangeExponentFor } from "./digits.js";
 
-/** Bits of the widest digit, and how many digits one conjunction joins. */
+/** Bits of the widest digit. */
 const WIDEST_DIGIT = 6;
-const MOST_DIGITS = 6;
 
 /** Bits that one comparison of values of `ring` bits brings to P2, dealt and opened, with digits of `width` bits. */
 function bitsWith(width: number, ring: number, thresholds: number): number {
@@ -16,7 +16,7 @@ function bitsWith(width: number, ring: number, thresholds: number): number {
   const hot = (count - 1) * 2 ** width + 2 ** last;
   let joined = 0;
   for (let n = 2; n <= count; n++) {
-    joined += 2 ** n - 1 - n;
+    joined += subsetsOf(n);
   }
   return hot + 1 + thresholds * (2 * (count - 1) + joined + 1);
 }
@@ -24,7 +24,7 @@ function bitsWith(width: number, ring: number, thresholds: number): number {
 /** The width of digits that makes comparisons cheapest, among those that one conjunction joins. */
 function digitWidth(ring: number, thresholds: number): number {
   const widths = Array.from({ length: WIDEST_DIGIT }, (_, i) => i + 1);
-  const joined = widths.filter((width) => width * MOST_DIGITS >= ring - 1);
+  const joined = widths.filter((width) => width * MOST_JOINED >= ring - 1);
   const bits = (width: number) => bitsWith(width, ring, thresholds);
   return joined.reduce((best, width) => (bits(width) < bits(best) ? width : best), WIDEST_DIGIT);
 }
@@ -45,7 +45,7 @@ export function below(
 ): readonly ShareNode[] {
   const reach = bound + Math.max(...thresholds.map(Math.abs));
   const rangeExponent = rangeExponentFor(reach, -fraction);
-  const kept = Math.min(fraction, MOST_DIGITS * WIDEST_DIGIT + 1 - rangeExponent);
+  const kept = Math.min(fraction, MOST_JOINED * WIDEST_DIGIT + 1 - rangeExponent);
   const ring = rangeExponent + kept;
   const width = digitWidth(ring, thresholds.length);
   const value = lowering.emit("reduce", [lowering.atFraction(x, kept)], { ring });

@@ -2,12 +2,11 @@
  * How many elements a step of a tournament compares with each other, all pairs at once: more of them are fewer steps
  * and more comparisons. The network that the plan is for decides, step by step, by the bytes that reach P2.
  */
+import { MOST_JOINED, subsetsOf } from "../../ir/share/bits.js";
 import type { Lowering, ShareNode } from "./context.js";
 import { comparisonBits } from "./thresholds.js";
 
 const LARGEST_GROUP = 12;
-/** Bits that one conjunction joins. */
-const MOST_JOINED = 6;
 
 /** Bits: the AND of masked bits; of more than six, of the ANDs of parts, one round later. */
 export function conjunctionOf(lowering: Lowering, bits: readonly ShareNode[]): ShareNode {
@@ -43,12 +42,11 @@ function stepRounds(group: number): number {
 
 /** Bits to P2 of the AND of so many bits: a dealt bit for every subset of two or more. */
 function joinedBits(count: number): number {
-  if (count <= 1) {
-    return 0;
+  if (count <= MOST_JOINED) {
+    return subsetsOf(count);
   }
-  const parts = count <= MOST_JOINED ? [] : halved(count);
-  const own = parts.length === 0 ? 2 ** count - 1 - count : 1;
-  return own + parts.reduce((sum, part) => sum + joinedBits(part) + 1, 0);
+  const parts = halved(count);
+  return subsetsOf(parts.length) + parts.reduce((sum, part) => sum + joinedBits(part) + 1, 0);
 }
 
 /** A winner for each whole group is left, and who had none. */

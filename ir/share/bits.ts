@@ -23,6 +23,9 @@ import type { BitType, OpSpecification, ShareType, WordType } from "./types.js";
 
 const LARGEST = Number.MAX_SAFE_INTEGER;
 
+/** Bits that one `conjunction` joins. */
+export const MOST_JOINED = 6;
+
 /** `at` and the digit's end must lie in the ring. */
 function checkDigit(x: WordType, at: number, width: number): void {
   refuse(x.ring !== 0 && at + width > x.ring, `a digit at ${at} of ${width} bits is outside ring ${x.ring}`);
@@ -40,7 +43,7 @@ function compare([hot, x]: readonly ShareType[], attributes: Attributes): BitTyp
 const demandNothing = (args: readonly ShareType[]) => args.map((type) => ("ring" in type ? type.ring : 0));
 
 /** Subsets of two or more of n masks: what `conjunction` is dealt. */
-function subsetsOf(n: number): number {
+export function subsetsOf(n: number): number {
   return 2 ** n - 1 - n;
 }
 
@@ -113,7 +116,7 @@ const COMPARISON = {
 const BOOLEAN = {
   conjunction: {
     doc: "The AND of 2 to 6 masked bits: P0 deals a bit for every subset of two or more masks.",
-    arity: [2, 6],
+    arity: [2, MOST_JOINED],
     attributes: {},
     infer: (args) => {
       for (const type of args) {

@@ -21,6 +21,7 @@ export const REDUCTIONS: readonly string[] = [
   "reduceSum", "reduceMean", "reduceMaximum", "reduceMinimum", "reduceProduct",
 ]; // biome-ignore format: one line says it
 
+/** The constant value of a tensor node, if it is one. */
 export function constantOf(node: TensorNode): TensorValue | undefined {
   return node.op === "constant" ? (node.attributes.value as TensorValue) : undefined;
 }
