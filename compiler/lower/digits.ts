@@ -4,7 +4,7 @@
  * buckets" is then a local look-up, right up to half a bucket at its borders.
  *
  * A digit of w bits is 2^w dealt bits an element. Cut in two halves it is 2·2^(w/2), and the answer a conjunction: one
- * round more. Which is better, the network says that the plan is for.
+ * round more. Which is better, the network says that the plan is for; what two digits do not hold is cut into more.
  */
 import { sizeOf } from "../../ir/tensor/value.js";
 import { type Lowering, type ShareNode, shapeOf } from "./context.js";
@@ -44,9 +44,14 @@ export function coarseBits(
   const bucket = 2 ** bucketExponent;
   const inBuckets = spans.map(([low, high]): Span => [Math.round(low / bucket), Math.round(high / bucket)]);
   const bits = isCut
-    ? byHalves(lowering, cut(lowering, x, cutWidth, bucketExponent), inBuckets)
+    ? byDigits(lowering, cut(lowering, x, cutWidth, bucketExponent), inBuckets, digitCount(cutWidth))
     : byWhole(lowering, cut(lowering, x, wholeWidth, bucketExponent), inBuckets);
   return bits.map((bit) => lowering.emit("remaskBits", [bit]));
+}
+
+/** Digits of a width that is cut: as many as none is too wide. */
+function digitCount(width: number): number {
+  return Math.max(2, Math.ceil(width / WIDEST_DIGIT));
 }
 
 /** Dealt bits of a digit that is cut into halves. */
@@ -78,24 +83,37 @@ function byWhole(lowering: Lowering, { value, width, at }: Cut, spans: readonly 
 }
 
 /**
- * Two digits: x is at or above a border if the bucket's number minus the border's lies in the lower half of the circle.
- * With high digits d = m's − λ's, modulo 2^h, and the borrow a out of the low ones, that is [d − a < 2^(h−1)] =
- * [d < 2^(h−1)] ⊕ a·[d is 0 or 2^(h−1)].
+ * Several digits: x is at or above a border if the bucket's number minus the border's lies in the lower half of the
+ * circle. With high digits d = m's − λ's, modulo 2^h, and the borrow a out of those below, that is [d − a < 2^(h−1)] =
+ * [d < 2^(h−1)] ⊕ a·[d is 0 or 2^(h−1)], and a borrow is that of a digit, or where that is equal, of the one below.
  */
-function byHalves(lowering: Lowering, { value, width, at }: Cut, spans: readonly Span[]): ShareNode[] {
-  const low = { at, width: Math.floor(width / 2) };
-  const high = { at: at + low.width, width: width - low.width };
-  const lowHot = lowering.emit("digits", [value], low);
-  const highHot = lowering.emit("digits", [value], high);
+function byDigits(lowering: Lowering, { value, width, at }: Cut, spans: readonly Span[], count: number): ShareNode[] {
+  const [high, ...lows] = digitsOf(at, width, count);
+  const hotOf = (digit: Digit) => lowering.emit("digits", [value], { ...digit });
+  const highHot = hotOf(high);
+  const lowHots = lows.map((digit) => ({ digit, hot: hotOf(digit) }));
   const half = 2 ** (high.width - 1);
   const open = (bits: ShareNode) => lowering.emit("remaskBits", [bits]);
-  const borrows = new Map<number, ShareNode>();
-  const borrow = (offset: number): ShareNode => {
-    const period = 2 ** high.at;
-    const key = ((offset % period) + period) % period;
-    const known = borrows.get(key) ?? open(lowering.emit("less", [lowHot, value], { at: low.at, offset }));
-    borrows.set(key, known);
+  const opened = new Map<string, ShareNode>();
+  /** A question about a digit and those below it: equal where they are. */
+  const asked = (op: string, { at: place, width: size }: Digit, offset: number, make: () => ShareNode): ShareNode => {
+    const period = 2 ** (place + size);
+    const key = `${op} ${place} ${((offset % period) + period) % period}`;
+    const known = opened.get(key) ?? open(make());
+    opened.set(key, known);
     return known;
+  };
+  const borrows = (offset: number): ShareNode[][] => {
+    const equals: ShareNode[] = [];
+    return lowHots.map(({ digit, hot }) => {
+      const compare = (op: string, more = {}) =>
+        asked(op, digit, offset, () => lowering.emit(op, [hot, value], { at: digit.at, offset, ...more }));
+      const term = [...equals, compare("less")];
+      if (digit !== lows.at(-1)) {
+        equals.push(compare("equals", { difference: 0 }));
+      }
+      return term;
+    });
   };
   const known = new Map<number, ShareNode>();
   const atLeast = (border: number): ShareNode => {
@@ -105,11 +123,11 @@ function byHalves(lowering: Lowering, { value, width, at }: Cut, spans: readonly
   };
   const atBorder = (border: number): ShareNode => {
     const offset = 2 ** (at - 1) - (border + 1) * 2 ** at;
-    const within = (from: number, count: number) =>
-      lowering.emit("within", [highHot, value], { at: high.at, offset, from, count });
+    const within = (from: number, size: number) =>
+      lowering.emit("within", [highHot, value], { at: high.at, offset, from, count: size });
     const changes = open(lowering.emit("exclusiveOr", [within(0, 1), within(half, 1)]));
-    const changed = lowering.emit("conjunction", [borrow(offset), changes]);
-    return lowering.emit("exclusiveOr", [within(0, half), changed]);
+    const changed = borrows(offset).map((term) => lowering.emit("conjunction", [changes, ...term]));
+    return changed.reduce((bit, each) => lowering.emit("exclusiveOr", [bit, each]), within(0, half));
   };
   return spans.map(([from, to]) => {
     if (from === Number.NEGATIVE_INFINITY) {
@@ -118,6 +136,22 @@ function byHalves(lowering: Lowering, { value, width, at }: Cut, spans: readonly
     const above = atLeast(from);
     return to === Number.POSITIVE_INFINITY ? above : lowering.emit("exclusiveOr", [above, atLeast(to)]);
   });
+}
+
+interface Digit {
+  readonly at: number;
+  readonly width: number;
+}
+
+/** `count` digits of about the same width, the highest first, which is the widest. */
+function digitsOf(at: number, width: number, count: number): Digit[] {
+  const digits: Digit[] = [];
+  for (let i = 0, place = at; i < count; i++) {
+    const size = Math.floor((width - (place - at)) / (count - i));
+    digits.unshift({ at: place, width: size });
+    place += size;
+  }
+  return digits;
 }
 
 /** Masked bits of [x ≠ 0] for an integer x of `width` bits, its ring. One round, or two. */

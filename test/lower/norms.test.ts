@@ -1,23 +1,22 @@
 /**
- * Norms of rows with an outlier, as GPT-2 and LLaMA have them: one channel is a thousand times the others. Every row
+ * Norms of rows with an outlier, as GPT-2 and LLaMA have them: one channel is thousands of times the others. Every row
  * goes through the three roles; the channel itself must be right, and so must the others, which the norm makes small.
  */
 import { describe, expect, test } from "vitest";
 import { floats, normal, runText } from "./support.js";
 
 const ROWS = 6;
-const OUTLIER = 1000;
 
-/** Rows about normal, but for one channel, which is ±1000 in the rows that `hasOutlier` says. */
-function rowsOf(features: number, hasOutlier: (row: number) => boolean) {
+/** Rows about normal, but for one channel, which is ±outlier in the rows that `hasOutlier` says. */
+function rowsOf(features: number, outlier: number, hasOutlier: (row: number) => boolean) {
   const { data } = normal([ROWS, features]);
   return floats([ROWS, features], (i) => {
     const [row, channel] = [Math.floor(i / features), i % features];
-    return channel === 5 && hasOutlier(row) ? (row % 2 === 0 ? OUTLIER : -OUTLIER) : data[i];
+    return channel === 5 && hasOutlier(row) ? (row % 2 === 0 ? outlier : -outlier) : data[i];
   });
 }
 
-const run = (op: string, features: number, hasOutlier: (row: number) => boolean) =>
+const run = (op: string, features: number, outlier: number, hasOutlier: (row: number) => boolean) =>
   runText({
     text: `%0 = input {name = "x", dtype = "f32", shape = [${ROWS}, ${features}]} : f32[${ROWS},${features}]
 %1 = parameter {name = "w", dtype = "f32", shape = [${features}]} : f32[${features}]
@@ -25,17 +24,21 @@ const run = (op: string, features: number, hasOutlier: (row: number) => boolean)
 %3 = ${op} %2 {epsilon = 1e-05} : f32[${ROWS},${features}]
 output "y" = %3`,
     weights: new Map([["w", normal([features], 0.1, 2)]]),
-    inputs: new Map([["x", rowsOf(features, hasOutlier)]]),
+    inputs: new Map([["x", rowsOf(features, outlier, hasOutlier)]]),
   });
 
-describe.each([64, 768])("%i features, one of them at 1000", (features) => {
+describe.each([
+  [64, 1000],
+  [768, 1000],
+  [64, 8000],
+])("%i features, one of them at %i", (features, outlier) => {
   test.each(["layerNorm", "rmsNorm"])("%s of rows that all have it", async (op) => {
-    const { error } = await run(op, features, () => true);
+    const { error } = await run(op, features, outlier, () => true);
     expect(error).toBeLessThan(1e-2);
   });
 
   test.each(["layerNorm", "rmsNorm"])("%s of rows with it beside rows without", async (op) => {
-    const { error } = await run(op, features, (row) => row % 3 === 0);
+    const { error } = await run(op, features, outlier, (row) => row % 3 === 0);
     expect(error).toBeLessThan(1e-2);
   });
 });
