@@ -1,7 +1,8 @@
 /**
  * LayerNorm and RMSNorm written with means, roots and quotients. The order is: a fast variance E[x²] − E[x]² becomes
  * the mean of (x − E[x])² (NUMERICS.md: the fast form loses its digits in fixed point); a value over the root of its
- * mean square is `rmsNorm`; `rmsNorm` of a centred value is `layerNorm`. γ and β stay products and sums around them.
+ * mean square is `rmsNorm`; `rmsNorm` of a centred value is `layerNorm`. γ and β stay products and sums around them. A
+ * value over its length ‖x‖ is an `rmsNorm` too, over √n, so that whoever bounds values knows that it is at most 1.
  */
 import type { Rule, TensorNode } from "../rewriter.js";
 import { floats, reducesLastAxis, scalarOf } from "../rules/common.js";
@@ -68,6 +69,92 @@ const rmsNorm: Rule = {
   },
 };
 
+/** The z of a sum of squares z · z over the last axis, of rows that a reshape may have gathered. */
+function sumOfSquares(node: TensorNode): TensorNode | undefined {
+  if (node.op !== "reduceSum" || !reducesLastAxis(node)) {
+    return undefined;
+  }
+  const keepsRows = (each: TensorNode) =>
+    each.op === "reshape" && each.type.shape.at(-1) === each.args[0].type.shape.at(-1);
+  const square = behind(node.args[0], keepsRows);
+  return square.op === "multiply" && square.args[0] === square.args[1] ? square.args[0] : undefined;
+}
+
+function behind(node: TensorNode, passes: (node: TensorNode) => boolean): TensorNode {
+  return passes(node) ? behind(node.args[0], passes) : node;
+}
+
+/** A length is not told from zero below this: fixed point rounds its elements to 2^-14 or so. */
+const LEAST_LENGTH = 1e-5;
+
+interface Length {
+  readonly z: TensorNode;
+  /** What is added to the sum of the squares, or keeps it above zero. */
+  readonly floor: number;
+}
+
+/** What 1/√(Σz² + ε), 1/max(√(Σz²), ε), 1/√max(Σz², ε) and 1/(√(Σz²) + ε) are of. */
+function lengthUnder(inverse: TensorNode): Length | undefined {
+  if (inverse.op !== "reciprocal" && inverse.op !== "reciprocalSquareRoot") {
+    return undefined;
+  }
+  const [inside] = inverse.args;
+  if (inverse.op === "reciprocalSquareRoot" && inside.op === "add") {
+    const floor = scalarOf(inside.args[1]);
+    const z = sumOfSquares(inside.args[0]);
+    return z === undefined || floor === undefined ? undefined : { z, floor };
+  }
+  const { value, floor } = keptAbove(inside);
+  if (floor < 0 || (inverse.op === "reciprocalSquareRoot" ? Math.sqrt(floor) : floor) > LEAST_LENGTH) {
+    return undefined;
+  }
+  if (inverse.op === "reciprocalSquareRoot") {
+    const z = sumOfSquares(value);
+    return z === undefined ? undefined : { z, floor };
+  }
+  const z = value.op === "squareRoot" ? sumOfSquares(value.args[0]) : undefined;
+  return z === undefined ? undefined : { z, floor: floor * floor };
+}
+
+/** A value and the small constant that keeps it from zero: max(x, c), x + c, or x itself. */
+function keptAbove(node: TensorNode): { readonly value: TensorNode; readonly floor: number } {
+  if (node.op === "clamp" && node.attributes.high === Number.POSITIVE_INFINITY) {
+    return { value: node.args[0], floor: node.attributes.low as number };
+  }
+  const added = node.op === "add" || node.op === "maximum" ? scalarOf(node.args[1]) : undefined;
+  return added === undefined ? { value: node, floor: 0 } : { value: node.args[0], floor: added };
+}
+
+/** z / max(‖z‖, ε) = rmsNorm(z) / √n: what ends sentence embedders, and what normalises queries and keys. */
+const unitLength: Rule = {
+  name: "value over its length",
+  ops: ["multiply"],
+  apply(node, rewriter) {
+    const { scale, factors } = factorsOf(node);
+    for (const factor of factors.filter(floats)) {
+      const length = lengthUnder(behind(factor, ({ op }) => op === "reshape"));
+      const rest = length && without(factors, [...factorsOf(length.z).factors, factor]);
+      if (length === undefined || rest === undefined || factorsOf(length.z).scale !== 1) {
+        continue;
+      }
+      const { z, floor } = length;
+      const n = z.type.shape.at(-1)!;
+      if (squeezed(factor.type.shape) !== squeezed([...z.type.shape.slice(0, -1), 1])) {
+        return { why: "the lengths are not of the rows that they divide" };
+      }
+      const value = rewriter.emit("rmsNorm", [z], { epsilon: floor / n }, node.origin);
+      return product(rewriter, value, rest, scale / Math.sqrt(n), node.origin);
+    }
+    return undefined;
+  },
+};
+
+/** A shape without leading ones, as text. */
+function squeezed(shape: readonly number[]): string {
+  const first = shape.findIndex((n) => n !== 1);
+  return first < 0 ? "" : shape.slice(first).join(",");
+}
+
 /** rmsNorm(x − mean(x)) = layerNorm(x). */
 const layerNorm: Rule = {
   name: "layer norm",
@@ -111,4 +198,4 @@ const gatheredCentre: Rule = {
   },
 };
 
-export const NORMS: readonly Rule[] = [fastVariance, idleRectifier, rmsNorm, layerNorm, gatheredCentre];
+export const NORMS: readonly Rule[] = [fastVariance, idleRectifier, rmsNorm, unitLength, layerNorm, gatheredCentre];
