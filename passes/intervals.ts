@@ -81,6 +81,39 @@ function power([x, y]: readonly Interval[]): Interval {
   return onPositive(x, (value) => value ** exponent);
 }
 
+/** x − y; x less its own largest element is not positive, less its smallest not negative. */
+function difference([x, y]: readonly Interval[], node: TensorNode): Interval {
+  if (node.args[0] === node.args[1]) {
+    return [0, 0];
+  }
+  const [low, high] = sum(x, [-y[1], -y[0]]);
+  const isBelow = axesOfExtreme(node, "reduceMaximum") !== undefined;
+  const isAbove = axesOfExtreme(node, "reduceMinimum") !== undefined;
+  return [isAbove ? Math.max(0, low) : low, isBelow ? Math.min(0, high) : high];
+}
+
+/** The axes of x − max(x), if a node is that, with every maximum at the elements that it is of. */
+function axesOfExtreme({ op, args: [x, y] }: TensorNode, extreme: string): readonly number[] | undefined {
+  const reduced = y?.op === "reshape" || y?.op === "broadcast" ? y.args[0] : y;
+  if (op !== "subtract" || reduced.op !== extreme || reduced.args[0] !== x) {
+    return undefined;
+  }
+  const axes = reduced.attributes.axes as readonly number[];
+  const kept = x.type.shape.map((n, axis) => (axes.includes(axis) ? 1 : n));
+  const inPlace = y.op === "broadcast" ? reduced.attributes.keep === true : isSameShape(y.type.shape, kept);
+  return inPlace ? axes : undefined;
+}
+
+const isSameShape = (a: readonly number[], b: readonly number[]) =>
+  a.length === b.length && a.every((n, axis) => n === b[axis]);
+
+/** Whether a sum over axes is of e^(x − max x) over the same ones: a term is 1, and none is negative. */
+function holdsOne({ args: [powers], attributes }: TensorNode): boolean {
+  const isPower = powers.op === "exponential" || powers.op === "exponential2";
+  const axes = isPower ? axesOfExtreme(powers.args[0], "reduceMaximum") : undefined;
+  return axes?.every((axis) => (attributes.axes as readonly number[]).includes(axis)) === true;
+}
+
 /** Short floats round by less than 2^-7, integers truncate and wrap where they do not hold the number. */
 function converted([low, high]: Interval, dtype: DType): Interval {
   if (isFloat(dtype)) {
@@ -139,7 +172,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   not: truth,
   cast: ([x], node) => converted(x, node.type.dtype),
   add: ([x, y]) => sum(x, y),
-  subtract: ([x, [low, high]], node) => (node.args[0] === node.args[1] ? [0, 0] : sum(x, [-high, -low])),
+  subtract: difference,
   multiply: ([x, y], node) => (node.args[0] === node.args[1] ? power([x, [2, 2]]) : product(x, y)),
   divide: ([x, y]) => product(x, inverse(y)),
   power,
@@ -176,7 +209,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   scatterND: ([x, , updates]) => hull(x, updates),
   triangular: ([x]) => hull(x, [0, 0]),
   oneHot: truth,
-  reduceSum: ([x], node) => scaled(x, count(node)),
+  reduceSum: ([x], node) => {
+    const [low, high] = scaled(x, count(node));
+    return [holdsOne(node) ? Math.max(1, low) : low, high];
+  },
   reduceMean: same,
   reduceMaximum: same,
   reduceMinimum: same,

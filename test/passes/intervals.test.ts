@@ -98,3 +98,73 @@ test("an op without a rule, and 1/x through zero, are unbounded", () => {
   expect(intervalFrom(nodeOf("reciprocal", [x], {}), [[0, 2]], NO_FACTS)).toEqual([0.5, Infinity]);
   expect(intervalFrom(nodeOf("reciprocal", [x], {}), [[-2, 0]], NO_FACTS)).toEqual([-Infinity, -0.5]);
 });
+
+describe("formulas written by hand", () => {
+  const VALUE = fc
+    .array(fc.double({ min: -30, max: 30, noNaN: true }), { minLength: 12, maxLength: 12 })
+    .map((numbers) => tensor([3, 4], numbers, "f64"));
+  const emitted = (axes: readonly number[], keep: boolean, extreme: "reduceMaximum" | "reduceMinimum") => {
+    const builder = new Builder<TensorType>(TENSOR);
+    const x = builder.emit("input", [], { name: "x", dtype: "f64", shape: [3, 4] });
+    const reduced = builder.emit(extreme, [x], { axes, keep });
+    const shape = [3, 4].map((n, axis) => (axes.includes(axis) ? 1 : n));
+    const difference = builder.emit("subtract", [x, builder.emit("reshape", [reduced], { shape })]);
+    const power = builder.emit("exponential", [difference]);
+    return { difference, power, total: builder.emit("reduceSum", [power], { axes, keep }) };
+  };
+
+  test.each([
+    [[1], true],
+    [[1], false],
+    [[0], false],
+    [[0, 1], true],
+  ])("x − max x over %j, kept %j, is at most 0, and its powers add up to 1 or more", (axes, keep) => {
+    fc.assert(
+      fc.property(VALUE, (x) => {
+        const { difference, power, total } = emitted(axes, keep, "reduceMaximum");
+        const range = intervalFrom(difference, [extremes(x), extremes(x)], NO_FACTS);
+        expect(range[1]).toBe(0);
+        const sum = intervalFrom(total, [intervalFrom(power, [range], NO_FACTS)], NO_FACTS);
+        expect(sum[0]).toBeGreaterThanOrEqual(1);
+        const largest = apply("reshape", [apply("reduceMaximum", [x], { axes, keep: true })], {
+          shape: [3, 4].map((n, axis) => (axes.includes(axis) ? 1 : n)),
+        });
+        const less = apply("subtract", [x, largest]);
+        expectInside(less, range, "difference");
+        expectInside(apply("reduceSum", [apply("exponential", [less])], { axes, keep }), sum, "sum");
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test("x − min x is not negative", () => {
+    const { difference } = emitted([1], true, "reduceMinimum");
+    expect(
+      intervalFrom(
+        difference,
+        [
+          [-3, 5],
+          [-3, 5],
+        ],
+        NO_FACTS,
+      ),
+    ).toEqual([0, 8]);
+  });
+
+  test("a maximum that is not of the same rows says nothing", () => {
+    const builder = new Builder<TensorType>(TENSOR);
+    const x = builder.emit("input", [], { name: "x", dtype: "f64", shape: [4, 4] });
+    const rows = builder.emit("reduceMaximum", [x], { axes: [0], keep: false });
+    const across = builder.emit("subtract", [x, builder.emit("reshape", [rows], { shape: [4, 1] })]);
+    expect(
+      intervalFrom(
+        across,
+        [
+          [-3, 5],
+          [-3, 5],
+        ],
+        NO_FACTS,
+      ),
+    ).toEqual([-8, 8]);
+  });
+});
