@@ -7,12 +7,12 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { parseCount, printNote, printResult, startProgress } from "../cli/terminal.js";
 import { sortTask, storiesTask } from "./accuracy/decoders.js";
 import { Ledger, recordResult } from "./accuracy/ledger.js";
 import { describeResult, missed, resultOf } from "./accuracy/result.js";
 import { sst2Task } from "./accuracy/sst2.js";
 import { DATA, type Item, PROFILES, type Profile, type SetName, type Task } from "./accuracy/task.js";
+import { printNote, printResult, startProgress } from "./terminal.js";
 
 interface SetEntry {
   readonly make: (profile: Profile) => Promise<Task>;
@@ -79,12 +79,13 @@ async function main(): Promise<number> {
   const wrong = [
     ...positionals.filter((name) => !isOneOf(name, names)),
     ...(values.profile === undefined || isOneOf(values.profile, PROFILES) ? [] : [values.profile]),
+    ...(/^[1-9]\d*$/.test(values.count ?? "1") ? [] : [`count ${values.count}`]),
   ];
   if (wrong.length > 0) {
     printNote(`there is no ${wrong.join(", no ")}: sets are ${names.join(", ")}, profiles ${PROFILES.join(", ")}`);
     return 2;
   }
-  const limit = values.count === undefined ? Number.POSITIVE_INFINITY : Math.max(1, parseCount(values.count));
+  const limit = values.count === undefined ? Number.POSITIVE_INFINITY : Number(values.count);
   let status = 0;
   for (const set of positionals.length === 0 ? names : (positionals as SetName[])) {
     if (!existsSync(SETS[set].needs)) {

@@ -10,19 +10,20 @@
 import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { withLocalParties } from "../cli/local-parties.js";
-import { dataInputs, type OwnerValues, runDataOwner, runModelOwner, runOwnerClients } from "../cli/owners.js";
-import { type LoadedPlan, savePlan } from "../cli/plan-file.js";
-import { formatBytes, formatSeconds, printNote, printResult } from "../cli/terminal.js";
+import { formatBytes, formatSeconds } from "../analysis/units.js";
+import { withLocalParties } from "../client/local/parties.js";
+import { dataInputs, type OwnerValues, runDataOwner, runModelOwner, runOwnerClients } from "../client/owners.js";
 import { type CompileOptions, compileModel } from "../compiler/compile.js";
 import { importModel } from "../compiler/import.js";
-import { ARCHITECTURES, type ArchitectureConfig, architectureModel } from "../compiler/onnx/architectures/index.js";
-import { writeModel } from "../compiler/onnx/write.js";
+import { writeModel } from "../formats/onnx/write.js";
+import { type LoadedPlan, savePlan } from "../formats/plan-file.js";
 import { evaluateGraph } from "../ir/tensor/index.js";
 import type { TensorType, TensorValue } from "../ir/tensor/value.js";
 import { sizeOf } from "../ir/tensor/value.js";
+import { ARCHITECTURES, type ArchitectureConfig, architectureModel } from "../models/architectures/index.js";
 import { systemRandom } from "../runtime/keys.js";
 import type { Measured } from "../runtime/measurement.js";
+import { printNote, printResult } from "./terminal.js";
 
 const NAMED = process.argv.slice(2);
 const RUNS = 3;

@@ -3,9 +3,9 @@
  * A model of batch B takes B texts or examples at a time; a last batch is filled up with its last one.
  */
 import { existsSync, statSync } from "node:fs";
+import { readExamples } from "../analysis/data/examples.js";
 import type { ModelInputs } from "../compiler/calibrate.js";
 import type { TensorType } from "../ir/tensor/value.js";
-import { readExamples } from "./data/examples.js";
 import { readInputs } from "./inputs.js";
 
 /** Examples of a data set that are run in the clear: enough to see how large values become. */

@@ -2,14 +2,15 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
+import { costOf } from "../analysis/cost.js";
+import { formatBytes } from "../analysis/units.js";
 import { type CompileOptions, compileModel } from "../compiler/compile.js";
 import { importModel } from "../compiler/import.js";
 import { parseNetwork } from "../compiler/network.js";
-import { costOf } from "../compiler/report.js";
+import { savePlan } from "../formats/plan-file.js";
 import { fail } from "../ir/diagnostics.js";
 import { readCalibration } from "./calibration.js";
-import { savePlan } from "./plan-file.js";
-import { collect, formatBytes, printJson, printNote, printProblem } from "./terminal.js";
+import { collect, printJson, printNote, printProblem } from "./terminal.js";
 
 interface CompileFlags {
   readonly output?: string;

@@ -4,10 +4,11 @@ import { createServer } from "node:net";
 import { availableParallelism, freemem, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Command } from "commander";
+import { formatBytes } from "../analysis/units.js";
+import { createIdentities } from "../client/identities.js";
 import { fail } from "../ir/diagnostics.js";
-import { createIdentities } from "../runtime/identity.js";
 import { loadKernels } from "../runtime/kernels/load.js";
-import { colours, formatBytes, printJson, printResult } from "./terminal.js";
+import { colours, printJson, printResult } from "./terminal.js";
 
 interface Check {
   readonly name: string;

@@ -35,15 +35,10 @@ export function reportError(error: unknown): number {
   return BUG;
 }
 
-const cleanups = new Set<() => void>();
+const interruption = new AbortController();
 
-/** Has `cleanup` run if a signal ends the process; returns what takes that back. */
-export function onInterrupt(cleanup: () => void): () => void {
-  cleanups.add(cleanup);
-  return () => {
-    cleanups.delete(cleanup);
-  };
-}
+/** Aborted when a signal ends the process; its listeners clean up, there and then. */
+export const interrupted: AbortSignal = interruption.signal;
 
 /** From now on SIGINT and SIGTERM clean up and end with 130 and 143. */
 export function handleSignals(): void {
@@ -52,9 +47,7 @@ export function handleSignals(): void {
     ["SIGTERM", 143],
   ] as const) {
     process.once(signal, () => {
-      for (const cleanup of cleanups) {
-        cleanup();
-      }
+      interruption.abort();
       process.exit(status);
     });
   }

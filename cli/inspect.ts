@@ -3,15 +3,16 @@ import { writeFileSync } from "node:fs";
 import { Chalk } from "chalk";
 import Table from "cli-table3";
 import type { Command } from "commander";
+import { checkBudget } from "../analysis/budget.js";
+import { type CostReport, costReport, GROUPS, type ReportedLine } from "../analysis/cost.js";
+import { renderPage } from "../analysis/pages/page.js";
+import { formatBytes, formatSeconds } from "../analysis/units.js";
+import { knowledgeOf } from "../client/knowledge.js";
 import { DEFAULT_NETWORK, parseNetwork } from "../compiler/network.js";
-import { type CostReport, costReport, GROUPS, type ReportedLine } from "../compiler/report.js";
+import { loadPlan } from "../formats/plan-file.js";
 import { fail } from "../ir/diagnostics.js";
 import type { Formula, Plan } from "../ir/plan/types.js";
-import { checkBudget } from "./budget.js";
-import { renderPage } from "./html/page.js";
-import { knowledgeOf } from "./knowledge.js";
-import { loadPlan } from "./plan-file.js";
-import { formatBytes, formatSeconds, printJson, printNote, printResult } from "./terminal.js";
+import { printJson, printNote, printResult } from "./terminal.js";
 
 interface InspectFlags {
   readonly by: string;

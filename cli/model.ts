@@ -2,14 +2,14 @@
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import type { Command } from "commander";
+import { writeModel } from "../formats/onnx/write.js";
+import { fail } from "../ir/diagnostics.js";
 import {
   ARCHITECTURES,
   type ArchitectureConfig,
   architectureModel,
   configFrom,
-} from "../compiler/onnx/architectures/index.js";
-import { writeModel } from "../compiler/onnx/write.js";
-import { fail } from "../ir/diagnostics.js";
+} from "../models/architectures/index.js";
 import { parseCount, printJson, printNote } from "./terminal.js";
 
 interface ModelFlags {

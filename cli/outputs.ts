@@ -3,10 +3,10 @@
  * that fails is a gate (E0502): it names the first bad element, and the exit status says so to scripts.
  */
 import { statSync } from "node:fs";
+import { type ReadTensor, readTensor, writeTensor } from "../formats/tensor-files.js";
+import { readTestData } from "../formats/test-data.js";
 import { type Diagnostic, fail } from "../ir/diagnostics.js";
 import type { TensorValue } from "../ir/tensor/value.js";
-import { type ReadTensor, readTensor, writeTensor } from "./tensor-files.js";
-import { readTestData } from "./test-data.js";
 
 export interface OutputOptions {
   /** Each `--output name=@file`. */

@@ -3,17 +3,18 @@
  * the result is shown. Results go to stdout; what was measured goes beside what `inspect` predicts.
  */
 import type { Command } from "commander";
+import { costOf } from "../analysis/cost.js";
+import { formatBytes, formatSeconds } from "../analysis/units.js";
+import { dataInputs, type OwnerValues, runOwners, type SessionResult } from "../client/owners.js";
 import type { ImportedModel } from "../compiler/imported.js";
-import { costOf } from "../compiler/report.js";
+import { openModel } from "../compiler/weights.js";
+import { findModel, type LoadedPlan, loadPlan } from "../formats/plan-file.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import { loadKernels } from "../runtime/kernels/load.js";
 import type { Measured } from "../runtime/measurement.js";
 import { readInputs } from "./inputs.js";
 import { checkOutputOptions, handleOutputs } from "./outputs.js";
-import { dataInputs, type OwnerValues, runOwners, type SessionResult } from "./owners.js";
-import { findModel, type LoadedPlan, loadPlan } from "./plan-file.js";
-import { collect, formatBytes, formatSeconds, parseTolerance, printJson, printNote, printResult } from "./terminal.js";
-import { openModel } from "./weights.js";
+import { collect, parseTolerance, printJson, printNote, printResult } from "./terminal.js";
 
 export interface RunFlags {
   readonly input: readonly string[];

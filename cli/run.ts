@@ -3,9 +3,10 @@
  * transport, the real handshake; no privacy, because all shares are on one machine, and it says so.
  */
 import type { Command } from "commander";
+import { withLocalParties } from "../client/local/parties.js";
+import { runOwnerClients } from "../client/owners.js";
 import { systemRandom } from "../runtime/keys.js";
-import { withLocalParties } from "./local-parties.js";
-import { runOwnerClients } from "./owners.js";
+import { interrupted } from "./exit.js";
 import { prepareRun, presentRun, type RunFlags, runOptions } from "./run-common.js";
 import { parseSeconds, printNote, startProgress } from "./terminal.js";
 
@@ -26,6 +27,7 @@ export function addRun(program: Command): void {
         planPath,
         tls: flags.tls === true,
         timeout: flags.timeout * 1000,
+        signal: interrupted,
         onStarted: (processes: object) => printNote(`parties: ${describe(processes)}`),
       };
       const session = withLocalParties(options, (transports) =>

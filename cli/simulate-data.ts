@@ -2,15 +2,17 @@
  * `pumac simulate PLAN --data FILE`: how often the private answer is the plain model's, and how often it is right, over
  * a labelled set.
  */
+
+import { evaluateExamples, plainModel, rolesOf, scoresOf } from "../analysis/data/evaluation.js";
+import { readExamples } from "../analysis/data/examples.js";
+import { describeShare, type Scored, type Share, type Summary, summarise } from "../analysis/data/summary.js";
+import { formatSeconds } from "../analysis/units.js";
+import { dataInputs } from "../client/owners.js";
+import { openModel } from "../compiler/weights.js";
+import { findModel, loadPlan } from "../formats/plan-file.js";
 import { fail } from "../ir/diagnostics.js";
-import { evaluateExamples, plainModel, rolesOf, scoresOf } from "./data/evaluation.js";
-import { readExamples } from "./data/examples.js";
-import { describeShare, type Scored, type Share, type Summary, summarise } from "./data/summary.js";
-import { dataInputs } from "./owners.js";
-import { findModel, loadPlan } from "./plan-file.js";
 import type { RunFlags } from "./run-common.js";
-import { formatSeconds, printJson, printNote, printResult, startProgress } from "./terminal.js";
-import { openModel } from "./weights.js";
+import { printJson, printNote, printResult, startProgress } from "./terminal.js";
 
 export interface DataFlags extends RunFlags {
   readonly data: string;

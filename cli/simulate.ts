@@ -1,13 +1,13 @@
 /** `pumac simulate`: a plan with all three roles in this process, for trying things out and for accuracy questions. */
 import { writeFileSync } from "node:fs";
 import type { Command } from "commander";
+import { renderReport } from "../analysis/pages/report/page.js";
+import { type Reported, reportRun } from "../analysis/report/analysis.js";
+import { simulate } from "../client/local/simulation.js";
 import { fail } from "../ir/diagnostics.js";
-import { renderReport } from "./html/report/page.js";
-import { type Reported, reportRun } from "./report/analysis.js";
-import { printReport } from "./report/present.js";
+import { printReport } from "./present-report.js";
 import { prepareRun, presentRun, type RunFlags, runOptions } from "./run-common.js";
 import { simulateData } from "./simulate-data.js";
-import { simulate } from "./simulation.js";
 import { parseCount, startProgress } from "./terminal.js";
 
 interface SimulateFlags extends RunFlags {

@@ -1,8 +1,9 @@
 /** Which front end reads a model file. Only that one is loaded. */
+
+import { SafetensorsFile } from "../formats/safetensors.js";
 import { fail } from "../ir/diagnostics.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import type { ImportedModel } from "./imported.js";
-import { SafetensorsFile } from "./safetensors.js";
 
 export interface ModelSources {
   /** Values of symbolic dimensions, and whole shapes of inputs (ONNX). */

@@ -1,6 +1,6 @@
 /**
  * The wire as a party sees it: named peers, and frames that arrive whole, unchanged and in order on each link. The
- * interpreter, the clients and the handshake are written against this; `local-transport.ts` delivers inside one
+ * interpreter, the clients and the handshake are written against this; `client/local` delivers inside one
  * process, `socket-transport.ts` between processes and machines.
  */
 

@@ -9,7 +9,7 @@ export async function referenceLogits(model, tokenizer, text, length) {
     return undefined;
   }
   const { InferenceSession, Tensor } = await import("onnxruntime-node");
-  const { encodeTexts, loadEncoder } = await import("../dist/cli/text.js");
+  const { encodeTexts, loadEncoder } = await import("../dist/formats/text.js");
   const session = await InferenceSession.create(model);
   const types = new Map(session.inputNames.map((name) => [name, { dtype: "i64", shape: [1, length] }]));
   const feeds = {};

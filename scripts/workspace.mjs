@@ -7,11 +7,12 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ROOMS } from "./rooms.mjs";
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** The folders whose TypeScript becomes dist/. */
-const SOURCES = ["ir", "passes", "compiler", "runtime", "cli"];
+const SOURCES = ROOMS.filter(({ ships }) => ships).map(({ name }) => name);
 
 /** Runs a command in the repository's root with its output on stderr; ends this process with its status if it fails. */
 export function mustRun(command, args, environment = {}) {

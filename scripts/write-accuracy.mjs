@@ -18,8 +18,8 @@ function withTable(text, table) {
 }
 
 buildIfStale();
-const { functionTable, measureAll } = await import("../dist/cli/accuracy/markdown.js");
-const { errorPlots } = await import("../dist/cli/accuracy/plots.js");
+const { functionTable, measureAll } = await import("../dist/analysis/accuracy/markdown.js");
+const { errorPlots } = await import("../dist/analysis/accuracy/plots.js");
 const measured = await measureAll();
 const text = existsSync(page) ? readFileSync(page, "utf8") : "# Accuracy\n";
 writeFileSync(page, withTable(text, functionTable(measured)));

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { plainModel, type Values } from "../../cli/data/evaluation.js";
+import { plainModel, type Values } from "../../analysis/data/evaluation.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 import { formulasAlone } from "./puma.js";
 import { type Item, largestDifference, likeliest, type Profile, prepare, type Task } from "./task.js";

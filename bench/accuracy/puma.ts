@@ -2,11 +2,11 @@
  * PUMA's formulas by themselves: the program of profile puma in double precision, with its GELU, SiLU and softmax
  * computed by the paper's formulas and everything else exact. What it is off by, no precision of the fixed point mends.
  */
-import type { Values } from "../../cli/data/evaluation.js";
-import { runDataOwner, runModelOwner } from "../../cli/owners.js";
+import type { Values } from "../../analysis/data/evaluation.js";
+import { programsOf } from "../../analysis/secret-program.js";
+import { runDataOwner, runModelOwner } from "../../client/owners.js";
 import { PUMA_GELU, PUMA_SILU } from "../../compiler/lower/puma/activation.js";
 import type { PumaActivation } from "../../compiler/lower/puma/polynomial.js";
-import { programsOf } from "../../compiler/secret-program.js";
 import type { Node } from "../../ir/graph.js";
 import { TENSOR } from "../../ir/tensor/index.js";
 import { broadcastData } from "../../ir/tensor/types.js";

@@ -1,6 +1,6 @@
 /** What an accuracy run comes to, whether it is within its bounds, and the table of docs/accuracy.md. */
-import { describeShare, type Share, shareOf } from "../../cli/data/summary.js";
-import { formatBytes } from "../../cli/terminal.js";
+import { describeShare, type Share, shareOf } from "../../analysis/data/summary.js";
+import { formatBytes } from "../../analysis/units.js";
 import type { Bounds, Item, Profile, SetName, Task } from "./task.js";
 
 /** A run's line in docs/accuracy.json. */

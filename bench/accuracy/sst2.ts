@@ -7,9 +7,9 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { scoresOf, type Values } from "../../cli/data/evaluation.js";
-import { type Examples, readExamples } from "../../cli/data/examples.js";
-import { dataInputs } from "../../cli/owners.js";
+import { scoresOf, type Values } from "../../analysis/data/evaluation.js";
+import { type Examples, readExamples } from "../../analysis/data/examples.js";
+import { dataInputs } from "../../client/owners.js";
 import type { TensorType } from "../../ir/tensor/value.js";
 import { formulasAlone } from "./puma.js";
 import { largestDifference, likeliest, type Prepared, type Profile, prepare, type Task } from "./task.js";

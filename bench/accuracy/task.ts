@@ -3,12 +3,12 @@
  * items their results. Results are plain data, so that they can be kept on disk while a long run goes on.
  */
 import { join } from "node:path";
-import { rolesOf, type Values } from "../../cli/data/evaluation.js";
-import type { SessionResult } from "../../cli/owners.js";
+import { costReport } from "../../analysis/cost.js";
+import { rolesOf, type Values } from "../../analysis/data/evaluation.js";
+import type { SessionResult } from "../../client/owners.js";
 import { compileModel } from "../../compiler/compile.js";
 import { importModel } from "../../compiler/import.js";
 import type { ImportedModel } from "../../compiler/imported.js";
-import { costReport } from "../../compiler/report.js";
 import { planDigest } from "../../ir/plan/codec.js";
 import type { Plan } from "../../ir/plan/types.js";
 

@@ -2,9 +2,10 @@
  * Dense constants → tensors. A splat stays one element: its shape is only declared, so a corrupt file cannot make the
  * reader allocate what it merely mentions.
  */
+
+import { decodeElements, elementBytes, readElement } from "../../formats/safetensors.js";
 import { fail } from "../../ir/diagnostics.js";
 import { type DType, sizeOf, type TensorValue } from "../../ir/tensor/value.js";
-import { decodeElements, elementBytes, readElement } from "../safetensors.js";
 import type { DenseLiteral, Type } from "./ast.js";
 import { printType } from "./types.js";
 

@@ -1,13 +1,13 @@
 /** A JAX module with its owners: reads the files, decides what is a weight, and imports. */
 import { readFileSync, statSync } from "node:fs";
 import { basename } from "node:path";
+import type { SafetensorsFile } from "../../formats/safetensors.js";
 import { type Diagnostic, fail } from "../../ir/diagnostics.js";
 import type { Graph } from "../../ir/graph.js";
 import { sameShape } from "../../ir/shape.js";
 import type { WeightStore } from "../../ir/tensor/index.js";
 import { type DType, isFloat, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
 import type { ImportedModel } from "../imported.js";
-import type { SafetensorsFile } from "../safetensors.js";
 import { type Module, nameOfLocation, type Operation } from "./ast.js";
 import { hloToModule } from "./hlo.js";
 import { type Argument, Importer, type Ownership } from "./importer.js";

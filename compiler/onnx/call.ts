@@ -2,12 +2,13 @@
  * One ONNX node as its converter sees it: inputs by position, attributes by name and type with defaults, the operator
  * set's version, and the two ways to refuse. Converters (ops/*.ts) are written against this alone.
  */
+
+import type { AttributeProto, GraphProto, NodeProto } from "../../formats/onnx/schema.js";
+import type { StoredTensor } from "../../formats/onnx/tensor-proto.js";
 import { type Diagnostic, fail, type PumacError } from "../../ir/diagnostics.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 import { type Emitter, knownValue, type Value } from "./emitter.js";
 import { tensorFromBytes } from "./model.js";
-import type { AttributeProto, GraphProto, NodeProto } from "./schema.js";
-import type { StoredTensor } from "./tensor-proto.js";
 
 /** What a converter needs from the translation around it. */
 export interface Surroundings {

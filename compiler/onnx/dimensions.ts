@@ -4,8 +4,9 @@
  * which also binds the names it meets. Exporters write expressions such as `past_sequence_length + sequence_length`;
  * they are evaluated over the names that are bound. What stays open is reported all at once.
  */
+
+import type { Dimension, ValueInfo } from "../../formats/onnx/schema.js";
 import { type Diagnostic, fail } from "../../ir/diagnostics.js";
-import type { Dimension, ValueInfo } from "./schema.js";
 
 export interface Bindings {
   readonly dims?: Readonly<Record<string, number>>;

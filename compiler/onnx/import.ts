@@ -3,6 +3,8 @@
  * told all at once; what is merely suspicious is a warning.
  */
 import { basename } from "node:path";
+import type { NodeProto, ValueInfo } from "../../formats/onnx/schema.js";
+import { dtypeOf, type StoredTensor } from "../../formats/onnx/tensor-proto.js";
 import type { Diagnostic } from "../../ir/diagnostics.js";
 import { fail } from "../../ir/diagnostics.js";
 import type { WeightStore } from "../../ir/tensor/index.js";
@@ -12,9 +14,7 @@ import { type Bindings, bindShapes, dimensionValue, type Symbols } from "./dimen
 import type { Value } from "./emitter.js";
 import { functionKey, normalDomain, type OnnxModel, readModel } from "./model.js";
 import { findRule } from "./registry.js";
-import type { NodeProto, ValueInfo } from "./schema.js";
 import { usesOf } from "./structure.js";
-import { dtypeOf, type StoredTensor } from "./tensor-proto.js";
 import { Translation, unsupported } from "./translate.js";
 
 export interface ImportOptions extends Bindings {

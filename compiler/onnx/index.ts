@@ -1,3 +1,2 @@
 /** The ONNX front end. */
 export { type ImportOptions, importOnnx } from "./import.js";
-export { readTensorFile } from "./tensor-proto.js";

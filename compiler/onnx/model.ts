@@ -3,11 +3,12 @@
  * data still on disk. A file may be 2 GB with the weights inside, so the graph is walked field by field and only what
  * is not a weight is decoded.
  */
+
+import { type ByteSource, ModelFile, memorySource } from "../../formats/model-file.js";
+import { decodeMessage, type FunctionProto, type GraphProto, type ModelHeader } from "../../formats/onnx/schema.js";
+import { readTensor, type StoredTensor } from "../../formats/onnx/tensor-proto.js";
+import { joinBytes, wireFields } from "../../formats/onnx/wire.js";
 import { fail } from "../../ir/diagnostics.js";
-import { type ByteSource, ModelFile, memorySource } from "../model-file.js";
-import { decodeMessage, type FunctionProto, type GraphProto, type ModelHeader } from "./schema.js";
-import { readTensor, type StoredTensor } from "./tensor-proto.js";
-import { joinBytes, wireFields } from "./wire.js";
 
 /** The largest structure (everything but initialisers) that is decoded: nodes, names, attributes. */
 const MOST_STRUCTURE = 2 ** 28;

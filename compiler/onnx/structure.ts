@@ -8,9 +8,10 @@
  * that is, what an exporter folds a rotary embedding to; and tensors whose every use ends in a sine or cosine (the
  * inverse frequencies), or in the caches of a rotary embedding.
  */
+
+import type { GraphProto, NodeProto } from "../../formats/onnx/schema.js";
+import type { StoredTensor } from "../../formats/onnx/tensor-proto.js";
 import { isFloat, sizeOf } from "../../ir/tensor/value.js";
-import type { GraphProto, NodeProto } from "./schema.js";
-import type { StoredTensor } from "./tensor-proto.js";
 
 /** The least that is surely a mask: exporters use -1e4, -65504, -3.4e38 and -inf. */
 const MASKED = -1e4;

@@ -3,15 +3,16 @@
  * bodies see only their inputs. Errors do not stop the walk: they are collected, the outputs of the node that failed
  * are marked, and what depends on them is passed over, so that a user learns everything at once.
  */
+
+import type { AttributeProto, FunctionProto, GraphProto, NodeProto } from "../../formats/onnx/schema.js";
+import type { StoredTensor } from "../../formats/onnx/tensor-proto.js";
 import { type Diagnostic, fail, PumacError } from "../../ir/diagnostics.js";
 import { isFloat } from "../../ir/tensor/value.js";
 import { Call, type Surroundings } from "./call.js";
 import { Emitter, type Value } from "./emitter.js";
 import { functionKey, normalDomain, type OnnxModel, subgraphTensors } from "./model.js";
 import { adviceFor, findRule } from "./registry.js";
-import type { AttributeProto, FunctionProto, GraphProto, NodeProto } from "./schema.js";
 import { isPublicTensor, onlyPositions, type Uses, usesOf } from "./structure.js";
-import type { StoredTensor } from "./tensor-proto.js";
 
 /** A value, or the mark of one that could not be translated. */
 type Entry = Value | "failed";

@@ -5,11 +5,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { costReport } from "../../analysis/cost.js";
 import { readInputs } from "../../cli/inputs.js";
-import { dataInputs, runDataOwner, runModelOwner } from "../../cli/owners.js";
-import { simulate } from "../../cli/simulation.js";
+import { simulate } from "../../client/local/simulation.js";
+import { dataInputs, runDataOwner, runModelOwner } from "../../client/owners.js";
 import { type Compiled, compileModel } from "../../compiler/compile.js";
-import { costReport } from "../../compiler/report.js";
 import { planDigest } from "../../ir/plan/codec.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 

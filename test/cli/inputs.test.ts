@@ -6,7 +6,7 @@ import { dump } from "npyjs";
 import { afterAll, describe, expect, it } from "vitest";
 import { readInputs } from "../../cli/inputs.js";
 import { checkOutputOptions, handleOutputs } from "../../cli/outputs.js";
-import { parseInline, readTensor, writeTensor } from "../../cli/tensor-files.js";
+import { parseInline, readTensor, writeTensor } from "../../formats/tensor-files.js";
 import { PumacError } from "../../ir/diagnostics.js";
 import type { TensorType, TensorValue } from "../../ir/tensor/value.js";
 

@@ -5,9 +5,9 @@
  * with PUMAC_ALL=1 they are compiled whole.
  */
 import { describe, expect, test } from "vitest";
+import { costReport } from "../../analysis/cost.js";
 import type { CompileOptions } from "../../compiler/compile.js";
-import { ARCHITECTURES } from "../../compiler/onnx/architectures/index.js";
-import { costReport } from "../../compiler/report.js";
+import { ARCHITECTURES } from "../../models/architectures/index.js";
 import { compileArchitecture, shortened } from "./support.js";
 
 interface Gate {

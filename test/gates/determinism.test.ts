@@ -7,13 +7,13 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type CompileOptions, compileModel } from "../../compiler/compile.js";
-import { architectureModel } from "../../compiler/onnx/architectures/index.js";
-import { decodeMessage, encodeMessage, type GraphProto } from "../../compiler/onnx/schema.js";
-import type { ModelSource } from "../../compiler/onnx/write.js";
+import { decodeMessage, encodeMessage, type GraphProto } from "../../formats/onnx/schema.js";
+import type { ModelSource } from "../../formats/onnx/write.js";
 import { encodePlan, planDigest } from "../../ir/plan/codec.js";
+import { seededNumbers } from "../../ir/seeded.js";
 import { TENSOR } from "../../ir/tensor/index.js";
 import { print } from "../../ir/text.js";
-import { seededNumbers } from "../../runtime/local-transport.js";
+import { architectureModel } from "../../models/architectures/index.js";
 import { dataSets, modelFolders, OWN_FIXTURES, readTensors } from "../onnx/support.js";
 import { compileSource, shortened } from "./support.js";
 

@@ -3,11 +3,11 @@
  * weight and must not grow with the number of elements; and plans that buy bytes with rounds only where that pays.
  */
 import { describe, expect, test } from "vitest";
-import { peakMemory } from "../../cli/memory.js";
+import { costReport } from "../../analysis/cost.js";
+import { peakMemory } from "../../client/local/memory.js";
 import { parseNetwork } from "../../compiler/network.js";
-import { ARCHITECTURES } from "../../compiler/onnx/architectures/index.js";
-import { costReport } from "../../compiler/report.js";
 import { planDigest } from "../../ir/plan/codec.js";
+import { ARCHITECTURES } from "../../models/architectures/index.js";
 import { compileArchitecture, shortened } from "./support.js";
 
 describe("compiling", () => {

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Compiled, type CompileOptions, compileModel } from "../../compiler/compile.js";
-import { ARCHITECTURES, type ArchitectureConfig, architectureModel } from "../../compiler/onnx/architectures/index.js";
-import { type ModelSource, writeModel } from "../../compiler/onnx/write.js";
+import { type ModelSource, writeModel } from "../../formats/onnx/write.js";
+import { ARCHITECTURES, type ArchitectureConfig, architectureModel } from "../../models/architectures/index.js";
 
 /** A model in a temporary folder, for as long as `use` runs. Every model's file has the same name. */
 async function withModel<T>(model: ModelSource, use: (path: string) => Promise<T>): Promise<T> {

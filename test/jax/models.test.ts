@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { ImportedModel } from "../../compiler/imported.js";
 import { importJax, type JaxOptions } from "../../compiler/jax/index.js";
-import { SafetensorsFile } from "../../compiler/safetensors.js";
+import { SafetensorsFile } from "../../formats/safetensors.js";
 import { evaluateGraph } from "../../ir/tensor/index.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 import { dataFolder, FORMS, MODELS } from "./data.js";

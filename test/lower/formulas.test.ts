@@ -3,12 +3,10 @@
  * formula is evaluated in the clear on a grid much finer than the one that its error was found on.
  */
 import { describe, expect, test } from "vitest";
-import { describePlan } from "../../cli/inspect.js";
 import { DEFAULT_PRECISION } from "../../compiler/compile.js";
 import { largestError, type NotedFormula } from "../../compiler/lower/formulas.js";
 import { lower, type Profile } from "../../compiler/lower/index.js";
 import { DEFAULT_NETWORK, linkCost } from "../../compiler/network.js";
-import { costReport } from "../../compiler/report.js";
 import { decodePlan, encodePlan } from "../../ir/plan/codec.js";
 import { TENSOR } from "../../ir/tensor/index.js";
 import { parse } from "../../ir/text.js";
@@ -112,12 +110,10 @@ output "y" = %6`,
     inputs: new Map([["x", normal([8, 8])]]),
   });
 
-  test("names every formula once, in the file and in what inspect prints", () => {
+  test("names every formula once, and so does its file", () => {
     const { plan } = compileText(model(0.5));
     expect(plan.formulas.map((formula) => formula.function)).toEqual(["1/√x", "gelu (erf)"]);
     expect(decodePlan(encodePlan(plan)).formulas).toEqual(plan.formulas);
-    const text = describePlan(plan, costReport(plan));
-    expect(text).toMatch(/gelu \(erf\) on \[-4, 4\]: absolute error at most [\d.e-]+\n/);
     expect(JSON.stringify(plan.formulas)).not.toMatch(/pieces/);
   });
 });

@@ -3,8 +3,8 @@
  * measured error must not exceed the stated one. PUMA's functions are also held to PUMA's own formulas, in doubles.
  */
 import { describe, expect, test } from "vitest";
-import { FUNCTION_CASES, type FunctionCase } from "../../cli/accuracy/cases.js";
-import { type Measurement, measureFunction } from "../../cli/accuracy/measure.js";
+import { FUNCTION_CASES, type FunctionCase } from "../../analysis/accuracy/cases.js";
+import { type Measurement, measureFunction } from "../../analysis/accuracy/measure.js";
 import { PUMA_GELU, PUMA_SILU } from "../../compiler/lower/puma/activation.js";
 import type { Polynomial, PumaActivation } from "../../compiler/lower/puma/polynomial.js";
 

@@ -4,8 +4,8 @@
  * whole digits and halves, tournaments in pairs and in large groups.
  */
 import { describe, expect, test } from "vitest";
-import { FUNCTION_CASES, type FunctionCase } from "../../cli/accuracy/cases.js";
-import { measureFunction } from "../../cli/accuracy/measure.js";
+import { FUNCTION_CASES, type FunctionCase } from "../../analysis/accuracy/cases.js";
+import { measureFunction } from "../../analysis/accuracy/measure.js";
 import { parseNetwork } from "../../compiler/network.js";
 
 const FEW_BYTES = parseNetwork("1kbps,1us");

@@ -1,6 +1,7 @@
 /** What the tests of lowering share: a tensor graph as text becomes a plan and runs in the three roles. */
-import { runOwners } from "../../cli/owners.js";
-import { simulate } from "../../cli/simulation.js";
+
+import { simulate } from "../../client/local/simulation.js";
+import { runOwners } from "../../client/owners.js";
 import { type Compiled, type CompileOptions, compileImported } from "../../compiler/compile.js";
 import type { PumacError } from "../../ir/diagnostics.js";
 import { planDigest } from "../../ir/plan/codec.js";

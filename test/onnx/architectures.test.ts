@@ -7,14 +7,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import type { ImportedModel } from "../../compiler/imported.js";
+import { importOnnx } from "../../compiler/onnx/index.js";
+import { writeModel } from "../../formats/onnx/write.js";
 import {
   ARCHITECTURES,
   type ArchitectureConfig,
   architectureModel,
   configFrom,
-} from "../../compiler/onnx/architectures/index.js";
-import { importOnnx } from "../../compiler/onnx/index.js";
-import { writeModel } from "../../compiler/onnx/write.js";
+} from "../../models/architectures/index.js";
 import { DATA, evaluateModel, importAt, present, readTensors } from "./support.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pumac-architectures-"));

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { importOnnx } from "../../compiler/onnx/index.js";
-import { type ModelSource, type NodeSource, writeModel } from "../../compiler/onnx/write.js";
+import { type ModelSource, type NodeSource, writeModel } from "../../formats/onnx/write.js";
 import { type Diagnostic, PumacError } from "../../ir/diagnostics.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pumac-onnx-"));

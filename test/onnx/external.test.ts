@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { importOnnx } from "../../compiler/onnx/index.js";
-import { encodeModel, type ModelSource, writeModel } from "../../compiler/onnx/write.js";
+import { encodeModel, type ModelSource, writeModel } from "../../formats/onnx/write.js";
 import { PumacError } from "../../ir/diagnostics.js";
 import type { DType } from "../../ir/tensor/value.js";
 

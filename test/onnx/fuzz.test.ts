@@ -8,7 +8,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { readTensorFile } from "../../compiler/onnx/index.js";
+import { readTensorFile } from "../../formats/onnx/tensor-proto.js";
 import { PumacError } from "../../ir/diagnostics.js";
 import { DATA, modelFolders, OWN_FIXTURES } from "./support.js";
 

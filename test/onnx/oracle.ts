@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { importOnnx } from "../../compiler/onnx/index.js";
-import { type AttributeSource, type ModelSource, writeModel } from "../../compiler/onnx/write.js";
+import { type AttributeSource, type ModelSource, writeModel } from "../../formats/onnx/write.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 import { evaluateModel, expectClose } from "./support.js";
 

@@ -4,7 +4,8 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import type { ImportedModel } from "../../compiler/imported.js";
-import { type ImportOptions, importOnnx, readTensorFile } from "../../compiler/onnx/index.js";
+import { type ImportOptions, importOnnx } from "../../compiler/onnx/index.js";
+import { readTensorFile } from "../../formats/onnx/tensor-proto.js";
 import { evaluateGraph } from "../../ir/tensor/index.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 

@@ -6,16 +6,16 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { importOnnx, readTensorFile } from "../../compiler/onnx/index.js";
+import { importOnnx } from "../../compiler/onnx/index.js";
 import {
   decodeMessage,
   encodeMessage,
   type GraphProto,
   type NodeProto,
   type ValueInfo,
-} from "../../compiler/onnx/schema.js";
-import { dataTypeOf } from "../../compiler/onnx/tensor-proto.js";
-import { encodeTensor, type NodeSource, writeModel } from "../../compiler/onnx/write.js";
+} from "../../formats/onnx/schema.js";
+import { dataTypeOf, readTensorFile } from "../../formats/onnx/tensor-proto.js";
+import { encodeTensor, type NodeSource, writeModel } from "../../formats/onnx/write.js";
 import { type Diagnostic, PumacError } from "../../ir/diagnostics.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 import { expectWithin, simulateModel } from "../fixtures/support.js";

@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Builder } from "../../ir/graph.js";
 import { checkPlan } from "../../ir/plan/check.js";
+import { seededNumbers } from "../../ir/seeded.js";
 import { placeBytes, SHARE } from "../../ir/share/index.js";
-import { seededNumbers } from "../../runtime/local-transport.js";
 import { planOf, runPlan, type Values } from "../share/harness.js";
 import { planFor, randomProgram } from "./support.js";
 

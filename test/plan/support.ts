@@ -5,9 +5,9 @@
 import { emit, type PlanHeader } from "../../compiler/emit.js";
 import { Builder, type Graph, type Node } from "../../ir/graph.js";
 import type { Plan } from "../../ir/plan/types.js";
+import { seededNumbers } from "../../ir/seeded.js";
 import { SHARE, type ShareOpName, type ShareType, type WordType } from "../../ir/share/index.js";
 import { TENSOR } from "../../ir/tensor/index.js";
-import { seededNumbers } from "../../runtime/local-transport.js";
 
 export type ShareNode = Node<ShareType>;
 

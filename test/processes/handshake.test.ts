@@ -1,13 +1,13 @@
 /** The handshake: equal keys on each pair, different in each session; any disagreement is E0801 at all three. */
 import { afterEach, describe, expect, it } from "vitest";
+import { receiveReports, shareInputs } from "../../client/client.js";
+import { Sharer } from "../../client/sharing.js";
 import type { PumacError } from "../../ir/diagnostics.js";
-import { receiveReports, shareInputs } from "../../runtime/client.js";
 import { type Agreement, shakeHands } from "../../runtime/handshake.js";
 import { createPortableKernels } from "../../runtime/kernels/portable.js";
 import { seededRandom, systemRandom } from "../../runtime/keys.js";
 import { MeteredTransport } from "../../runtime/measurement.js";
 import { runSession } from "../../runtime/session.js";
-import { Sharer } from "../../runtime/sharing.js";
 import { PARTIES, type PartyName, type PeerName } from "../../runtime/transport.js";
 import { connectMesh, type Mesh, PEERS, rejection } from "./mesh.js";
 

@@ -2,8 +2,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createIdentities } from "../../client/identities.js";
 import { type Address, dial, type Listener, listen } from "../../runtime/connect.js";
-import { createIdentities, type Identity } from "../../runtime/identity.js";
+import type { Identity } from "../../runtime/identity.js";
 import { SocketTransport } from "../../runtime/socket-transport.js";
 import { PARTIES, type PartyName, type PeerName } from "../../runtime/transport.js";
 

@@ -8,10 +8,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { type OwnerValues, runOwnerClients, runOwners } from "../../cli/owners.js";
-import type { FromParty, ToParty } from "../../cli/party-process.js";
-import { type LoadedPlan, savePlan } from "../../cli/plan-file.js";
+import type { FromParty, ToParty } from "../../client/local/party-process.js";
+import { type OwnerValues, runOwnerClients, runOwners } from "../../client/owners.js";
 import { compileModel } from "../../compiler/compile.js";
+import { type LoadedPlan, savePlan } from "../../formats/plan-file.js";
 import { type Address, dial } from "../../runtime/connect.js";
 import { systemRandom } from "../../runtime/keys.js";
 import { SocketTransport } from "../../runtime/socket-transport.js";
@@ -20,7 +20,7 @@ import { dataSets, OWN_FIXTURES, readTensors } from "../onnx/support.js";
 import { rejection } from "./mesh.js";
 
 const ROOT = join(import.meta.dirname, "..", "..");
-const ENTRY = join(ROOT, "dist", "cli", "party-process.js");
+const ENTRY = join(ROOT, "dist", "client", "local", "party-process.js");
 /** So small that a whole phase fits the buffers of a socket. */
 const FIXTURE = join(OWN_FIXTURES, "bert_cls.t5.legacy.eager.op11.dyn");
 const TIMEOUT = 60_000;

@@ -5,8 +5,8 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { createIdentities } from "../../client/identities.js";
 import { dial, listen } from "../../runtime/connect.js";
-import { createIdentities } from "../../runtime/identity.js";
 import { SocketTransport } from "../../runtime/socket-transport.js";
 import { connectMesh, type Mesh, rejection } from "./mesh.js";
 

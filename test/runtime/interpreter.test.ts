@@ -1,5 +1,6 @@
 /** The interpreter on the local transport: faults end in a stated error, values survive any delivery order. */
 import { describe, expect, test } from "vitest";
+import { LocalNetwork } from "../../client/local/network.js";
 import { emit } from "../../compiler/emit.js";
 import { PumacError } from "../../ir/diagnostics.js";
 import { Builder } from "../../ir/graph.js";
@@ -7,7 +8,6 @@ import { SHARE } from "../../ir/share/index.js";
 import { runParty } from "../../runtime/interpreter.js";
 import { unpackHalves } from "../../runtime/kernels/packing.js";
 import { createPortableKernels } from "../../runtime/kernels/portable.js";
-import { LocalNetwork } from "../../runtime/local-transport.js";
 import type { PeerName } from "../../runtime/transport.js";
 import { planOf, recorder, runPlan } from "../share/harness.js";
 

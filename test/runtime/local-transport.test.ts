@@ -1,6 +1,6 @@
 /** The local transport: order on a link, any order among links, back-pressure, closed links. */
 import { describe, expect, test } from "vitest";
-import { LocalNetwork } from "../../runtime/local-transport.js";
+import { LocalNetwork } from "../../client/local/network.js";
 
 const frame = (...bytes: number[]) => Uint8Array.from(bytes);
 

@@ -4,10 +4,10 @@
  */
 import { expect, test } from "vitest";
 import { Builder, type Graph } from "../../ir/graph.js";
+import { seededNumbers } from "../../ir/seeded.js";
 import { componentBytes, SHARE, type ShareType } from "../../ir/share/index.js";
 import { openNative } from "../../runtime/kernels/native.js";
 import { createPortableKernels } from "../../runtime/kernels/portable.js";
-import { seededNumbers } from "../../runtime/local-transport.js";
 import { type Outcome, planOf, runPlan } from "./harness.js";
 
 const native = openNative();

@@ -4,10 +4,10 @@
  */
 import { describe, expect, test } from "vitest";
 import { Builder, type Graph, type Node } from "../../ir/graph.js";
+import { seededNumbers } from "../../ir/seeded.js";
 import { SHARE, type ShareType, type WordType } from "../../ir/share/index.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 import { loadKernels } from "../../runtime/kernels/load.js";
-import { seededNumbers } from "../../runtime/local-transport.js";
 import { planOf, runPlan } from "./harness.js";
 
 type ShareNode = Node<ShareType>;

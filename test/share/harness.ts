@@ -3,7 +3,8 @@
  * every value in a place of its own, stream positions one after the other. Used by the law tests.
  */
 import { randomBytes } from "node:crypto";
-import { valueFrom } from "../../cli/report/roles.js";
+import { LocalNetwork, type LocalOptions } from "../../client/local/network.js";
+import { valueFrom } from "../../client/local/roles.js";
 import { definitionOf, type Graph, type Node } from "../../ir/graph.js";
 import type { Plan, Step } from "../../ir/plan/types.js";
 import { placeBytes, SHARE, type ShareType, type ShareValue, type WordType } from "../../ir/share/index.js";
@@ -15,7 +16,6 @@ import type { Kernels, KernelsFactory } from "../../runtime/kernels/interface.js
 import { packHalves } from "../../runtime/kernels/packing.js";
 import { createPortableKernels } from "../../runtime/kernels/portable.js";
 import { streamBytes } from "../../runtime/kernels/portable-stream.js";
-import { LocalNetwork, type LocalOptions } from "../../runtime/local-transport.js";
 import { PARTIES, type PartyName, type PeerName } from "../../runtime/transport.js";
 import { inputLayouts, type OwnerShares } from "../../runtime/weight-store.js";
 

@@ -5,10 +5,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Step } from "../../ir/plan/types.js";
+import { seededNumbers } from "../../ir/seeded.js";
 import { SHARE_OPS, type ShareOpName, type ShareValue } from "../../ir/share/index.js";
 import { loadKernels } from "../../runtime/kernels/load.js";
 import { createPortableKernels } from "../../runtime/kernels/portable.js";
-import { seededNumbers } from "../../runtime/local-transport.js";
 import type { PartyName } from "../../runtime/transport.js";
 import { costOf, depthsOf, planOf, runPlan, type Values } from "./harness.js";
 import { errorOf, evaluate } from "./meaning.js";

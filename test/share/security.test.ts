@@ -4,10 +4,10 @@
  */
 import { describe, expect, test } from "vitest";
 import { Builder, definitionOf, type Graph } from "../../ir/graph.js";
+import { seededNumbers } from "../../ir/seeded.js";
 import { SHARE, SHARE_OPS, type ShareOpName, type ShareType } from "../../ir/share/index.js";
 import type { Kernels } from "../../runtime/kernels/interface.js";
 import { createPortableKernels } from "../../runtime/kernels/portable.js";
-import { seededNumbers } from "../../runtime/local-transport.js";
 import type { PartyName } from "../../runtime/transport.js";
 import { planOf, recorder, runPlan } from "./harness.js";
 import { Maker, PROGRAMS } from "./programs.js";

@@ -6,11 +6,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
+import { ROOMS } from "../../scripts/rooms.mjs";
 
-const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
-
-/** The folders of ARCHITECTURE.md whose TypeScript is ours. */
-const FOLDERS = ["ir", "passes", "compiler", "runtime", "cli", "test", "bench"];
+export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 
 export interface Import {
   /** The imported file's path in the repository, or the bare specifier of a package. */
@@ -38,7 +36,9 @@ export interface Source {
 
 /** Every TypeScript file of ours, sorted by path. */
 export function readSources(): readonly Source[] {
-  const paths = FOLDERS.flatMap((folder) => filesUnder(join(ROOT, folder))).sort();
+  const paths = ROOMS.filter(({ name }) => !name.includes("/"))
+    .flatMap(({ name }) => filesUnder(join(ROOT, name)))
+    .sort();
   return paths.map((path) => parseSource(relative(ROOT, path), readFileSync(path, "utf8")));
 }
 

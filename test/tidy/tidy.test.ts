@@ -1,7 +1,10 @@
 /** The house rules hold for every source of ours, and each rule finds what it is there to find. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { ROOMS } from "../../scripts/rooms.mjs";
 import * as rules from "./rules.js";
-import { parseSource, readSources } from "./sources.js";
+import { parseSource, ROOT, readSources } from "./sources.js";
 
 const sources = readSources();
 
@@ -29,6 +32,31 @@ describe("the sources", () => {
   });
 });
 
+describe("the one list of rooms", () => {
+  const included = (file: string) => JSON.parse(readFileSync(join(ROOT, file), "utf8")).include as readonly string[];
+  const folders = ROOMS.map(({ name }) => name).filter((name) => !name.includes("/"));
+  const shipped = ROOMS.filter(({ ships }) => ships).map(({ name }) => name);
+
+  it("is what TypeScript checks and what it translates for users", () => {
+    expect(included("tsconfig.json")).toEqual([...folders, "vitest.config.ts"]);
+    expect(included("tsconfig.build.json")).toEqual(shipped);
+  });
+  it("is where ./pumac looks for what is newer than the build", () => {
+    const found = /find (.*) native \\/.exec(readFileSync(join(ROOT, "pumac"), "utf8"));
+    expect(found?.[1].split(" ")).toEqual(shipped);
+  });
+  it("names rooms that exist, and each has its paragraph in ARCHITECTURE.md", () => {
+    const page = readFileSync(join(ROOT, "ARCHITECTURE.md"), "utf8");
+    for (const { name, imports } of ROOMS) {
+      expect(existsSync(join(ROOT, name)), name).toBe(true);
+      expect(imports.filter((other) => !ROOMS.some((room) => room.name === other))).toEqual([]);
+    }
+    for (const name of folders) {
+      expect(page, name).toContain(`**\`${name}/\``);
+    }
+  });
+});
+
 describe("the rules", () => {
   const comment = "/** A file. */\n";
   const parse = (path: string, text: string) => parseSource(path, comment + text);
@@ -38,6 +66,21 @@ describe("the rules", () => {
     expect(rules.wrongArrows([runtime])).toEqual([
       "runtime/a.ts: runtime may not import compiler/x.ts",
       "runtime/a.ts: runtime may not import passes/y.ts",
+    ]);
+  });
+  it("let nothing import the command line but its own tests", () => {
+    const text = `import { x } from "../../cli/x.js";`;
+    const files = [
+      "client/local/a.ts",
+      "bench/accuracy/a.ts",
+      "test/share/a.ts",
+      "test/cli/a.ts",
+      "test/processes/a.ts",
+    ];
+    expect(rules.wrongArrows(files.map((path) => parse(path, text)))).toEqual([
+      "client/local/a.ts: client may not import cli/x.ts",
+      "bench/accuracy/a.ts: bench may not import cli/x.ts",
+      "test/share/a.ts: test may not import cli/x.ts",
     ]);
   });
   it("find a circle", () => {

@@ -1,11 +1,12 @@
 /**
  * Operators whose result is known once shapes are bound: constants, shapes, ranges. All of them fold.
  */
+
+import { dtypeOf } from "../../../formats/onnx/tensor-proto.js";
 import { isFloat, sizeOf } from "../../../ir/tensor/value.js";
 import { type Call, type OperatorFamily, rule } from "../call.js";
 import type { Value } from "../emitter.js";
 import { hasPublicValues } from "../structure.js";
-import { dtypeOf } from "../tensor-proto.js";
 
 /** The longest range that is written out. */
 const LONGEST_RANGE = 2 ** 24;

@@ -2,10 +2,11 @@
  * Operators that work element by element, with numpy broadcasting. Most have a twin in the tensor graph; the rest are
  * written out in it.
  */
+
+import { dtypeOf } from "../../../formats/onnx/tensor-proto.js";
 import { isFloat } from "../../../ir/tensor/value.js";
 import { type Call, type Convert, type OperatorFamily, rule } from "../call.js";
 import { type Emitter, knownValue, type Value } from "../emitter.js";
-import { dtypeOf } from "../tensor-proto.js";
 
 /** An operator of one input that is one op of the tensor graph. */
 function unary(op: string): Convert {

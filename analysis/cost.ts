@@ -1,0 +1,262 @@
+/**
+ * What a plan costs, exactly, before anything runs: the document `pumac.inspect/1`. Every byte is an op's declared
+ * cost, which the law tests hold to the wire; so sums over nodes, layers, ops, rounds and links agree.
+ */
+
+import { type Estimate, estimateSeconds, type Network } from "../compiler/network.js";
+import { planDigest } from "../ir/plan/codec.js";
+import type { Plan, Step } from "../ir/plan/types.js";
+import { SHARE, type ShareCost, type WordType } from "../ir/share/index.js";
+import { isOpening } from "../ir/share/rounds.js";
+import { sizeOf } from "../ir/tensor/value.js";
+import { layerOf, originOf } from "./origins.js";
+import { type Paper, papersOf } from "./papers.js";
+
+export interface Bytes {
+  readonly online: number;
+  readonly offline: number;
+  readonly total: number;
+}
+
+export interface CostLine extends Bytes {
+  readonly name: string;
+  readonly op: string;
+  readonly layer: string;
+  readonly rounds: number;
+  readonly macs: number;
+}
+
+export interface CostReport {
+  readonly schema: "pumac.inspect/1";
+  readonly plan: {
+    readonly digest: string;
+    readonly model: string;
+    readonly profile: string;
+    readonly shapes: Plan["shapes"];
+    readonly reveals: readonly { readonly value: string; readonly to: string }[];
+  };
+  readonly cost: {
+    readonly rounds: number;
+    readonly bytes: Bytes & {
+      readonly input: number;
+      readonly output: number;
+      readonly links: Readonly<Record<string, number>>;
+    };
+    readonly macs: Readonly<Record<"P0" | "P1" | "P2", number>>;
+    readonly memory: Readonly<Record<"P0" | "P1" | "P2", number>>;
+    readonly seconds: Estimate;
+  };
+  /** The model's nodes; `op` is the tensor op that costs most there. The groups below are the same steps, summed. */
+  readonly nodes: readonly ReportedLine[];
+  readonly layers: readonly ReportedLine[];
+  readonly ops: readonly ReportedLine[];
+  readonly shares: readonly ReportedLine[];
+  readonly perRound: readonly ReportedLine[];
+  readonly rings: readonly ReportedLine[];
+  readonly formulas: Plan["formulas"];
+  readonly papers: readonly Paper[];
+}
+
+export type ReportedLine = Omit<CostLine, keyof Bytes> & { readonly bytes: Bytes };
+
+/** How steps are grouped, by what `--by` says. Every grouping sums to the whole. */
+export const GROUPS = {
+  node: ({ name }) => name,
+  layer: ({ layer }) => layer,
+  op: ({ op, step }) => (op === "" ? step.op : op),
+  share: ({ step }) => step.op,
+  round: ({ step }) => `round ${step.round}`,
+  ring: ({ step }) => `${step.op} ${widthOf(step)}`,
+} as const satisfies Record<string, (step: CostedStep) => string>;
+
+/** The bits of what a step sends: of the ring, of `widen` the new ones. */
+function widthOf({ op, type }: Step): string {
+  if ("ring" in type) {
+    return op === "widen" ? `to ${type.ring} bits` : `at ${type.ring} bits`;
+  }
+  return type.kind === "hot" ? `of ${type.width} bits` : "of bits";
+}
+
+/** A step with its cost and where it belongs. */
+export interface CostedStep {
+  readonly step: Step;
+  readonly cost: ShareCost;
+  readonly name: string;
+  readonly op: string;
+  readonly layer: string;
+  /** 1 for the opening that stands for its round on the critical path, else 0. */
+  readonly critical: 0 | 1;
+}
+
+/** Two seeds go to P0, one to each of P1 and P2, from every owner that shares anything. */
+const SEED_BYTES = 16;
+
+/** The exact cost, and an estimate of the time on a network. */
+export function costOf(plan: Plan, network: Network | undefined = undefined): CostReport["cost"] {
+  return sumOf(plan, costedSteps(plan), network);
+}
+
+/** The whole document; `digest` is the plan's, for those who know it already. */
+export function costReport(
+  plan: Plan,
+  network: Network | undefined = undefined,
+  digest = planDigest(plan),
+): CostReport {
+  const steps = costedSteps(plan);
+  const by = (keyOf: (step: CostedStep) => string) =>
+    groupBy(steps, keyOf).map(({ online, offline, total, ...line }) => ({
+      ...line,
+      bytes: { online, offline, total },
+    }));
+  return {
+    schema: "pumac.inspect/1",
+    plan: {
+      digest,
+      model: plan.name,
+      profile: plan.profile,
+      shapes: plan.shapes,
+      reveals: plan.reveals.map(({ name, to }) => ({ value: name, to })),
+    },
+    cost: sumOf(plan, steps, network),
+    nodes: by(GROUPS.node),
+    layers: by(GROUPS.layer),
+    ops: by(GROUPS.op),
+    shares: by(GROUPS.share),
+    perRound: by(GROUPS.round),
+    rings: by(GROUPS.ring),
+    formulas: plan.formulas,
+    papers: papersOf(plan.steps),
+  };
+}
+
+function sumOf(plan: Plan, steps: readonly CostedStep[], network: Network | undefined): CostReport["cost"] {
+  const total = (pick: (cost: ShareCost) => number) => steps.reduce((sum, { cost }) => sum + pick(cost), 0);
+  const online = total((cost) => cost.online);
+  const offline = total((cost) => cost.offline);
+  const output = total((cost) => cost.output);
+  const shared = inputBytes(plan);
+  const links = {
+    "P0>P1": 0,
+    "P0>P2": offline,
+    "P1>P2": online,
+    "P2>P1": online,
+    "owner>P0": shared.P0,
+    "owner>P1": shared.P12,
+    "owner>P2": shared.P12,
+    "P1>owner": output,
+    "P2>owner": output,
+  };
+  const macs = { P0: total(({ macs }) => macs.P0), P1: total(({ macs }) => macs.P1), P2: total(({ macs }) => macs.P2) };
+  const bytes = { online: 2 * online, offline, input: shared.P0 + 2 * shared.P12, output: 2 * output };
+  const cost = {
+    rounds: plan.rounds,
+    bytes: { ...bytes, total: bytes.online + bytes.offline, links },
+    macs,
+    memory: { P0: plan.arena.P0, P1: plan.arena.P12, P2: plan.arena.P12 },
+  };
+  return { ...cost, seconds: estimateSeconds(cost, network) };
+}
+
+export function costedSteps(plan: Plan): readonly CostedStep[] {
+  const critical = criticalOpenings(plan);
+  return plan.steps.map((step, i) => {
+    const types = step.args.map((argument) => plan.steps[argument].type);
+    const { name, op } = originOf(plan.origins[step.origin]);
+    return {
+      step,
+      cost: SHARE.ops[step.op].cost(types, step.attributes, step.type),
+      name,
+      op,
+      layer: layerOf(name),
+      critical: critical.has(i) ? 1 : 0,
+    };
+  });
+}
+
+/**
+ * Sums of steps that share a key, in the order of their first step. Bytes count both directions of an opening. A line's
+ * `op` and `layer` are those of the steps that cost most in it.
+ */
+export function groupBy(steps: readonly CostedStep[], keyOf: (step: CostedStep) => string): CostLine[] {
+  const groups = new Map<string, CostedStep[]>();
+  for (const step of steps) {
+    const key = keyOf(step);
+    const group = groups.get(key);
+    if (group === undefined) {
+      groups.set(key, [step]);
+    } else {
+      group.push(step);
+    }
+  }
+  return [...groups].map(([name, group]) => {
+    const sum = (pick: (step: CostedStep) => number) => group.reduce((total, step) => total + pick(step), 0);
+    const online = sum(({ cost }) => 2 * cost.online);
+    const offline = sum(({ cost }) => cost.offline);
+    return {
+      name,
+      op: dearest(group, ({ op }) => op),
+      layer: dearest(group, ({ layer }) => layer),
+      rounds: sum(({ critical }) => critical),
+      online,
+      offline,
+      total: online + offline,
+      macs: sum(({ cost }) => cost.macs.P0 + cost.macs.P1 + cost.macs.P2),
+    };
+  });
+}
+
+/** The label whose steps take most bytes, then most multiply-adds; the first of equals. */
+function dearest(steps: readonly CostedStep[], labelOf: (step: CostedStep) => string): string {
+  const weights = new Map<string, number>();
+  for (const step of steps) {
+    const { online, offline, macs } = step.cost;
+    const weight = 2 * online + offline + (macs.P0 + macs.P1 + macs.P2) * 1e-9;
+    weights.set(labelOf(step), (weights.get(labelOf(step)) ?? 0) + weight);
+  }
+  return [...weights].reduce((best, each) => (each[1] > best[1] ? each : best))[0];
+}
+
+/** One opening for every round, each of which waits for the one before: a longest chain. */
+function criticalOpenings(plan: Plan): ReadonlySet<number> {
+  const chain = new Set<number>();
+  let next = plan.steps.findLastIndex((step) => step.round === plan.rounds && isOpening(step));
+  while (next >= 0) {
+    chain.add(next);
+    next = openingBefore(plan, next);
+  }
+  return chain;
+}
+
+function openingBefore(plan: Plan, opening: number): number {
+  const wanted = plan.steps[opening].round - 1;
+  const pending = [...plan.steps[opening].args];
+  const seen = new Set<number>();
+  while (pending.length > 0) {
+    const i = pending.pop()!;
+    const step = plan.steps[i];
+    if (seen.has(i) || step.round < wanted) {
+      continue;
+    }
+    seen.add(i);
+    if (step.round === wanted && isOpening(step)) {
+      return i;
+    }
+    pending.push(...step.args);
+  }
+  return -1;
+}
+
+/** Bytes that the owners send: seeds to all, masked words to P1 and P2. */
+function inputBytes(plan: Plan): { P0: number; P12: number } {
+  const owners = new Set<string>();
+  let words = 0;
+  for (const { op, attributes, type } of plan.steps) {
+    if (op === "input") {
+      words += Math.ceil((sizeOf(type.shape) * (type as WordType).ring) / 8);
+      if (attributes.owner !== "public") {
+        owners.add(String(attributes.owner));
+      }
+    }
+  }
+  return { P0: 2 * SEED_BYTES * owners.size, P12: SEED_BYTES * owners.size + words };
+}

@@ -1,0 +1,104 @@
+/**
+ * An owner in a session: offers the plan to the three parties, waits until they agree, shares its values and, as the
+ * data owner, puts the revealed outputs together. The owner's own program (what it may compute in the clear before
+ * sharing) has been run already: its values come by name.
+ */
+import { fail } from "../ir/diagnostics.js";
+import type { TensorValue } from "../ir/tensor/value.js";
+import { decodeControl, encodeControl } from "../runtime/control.js";
+import { PROTOCOL_VERSION } from "../runtime/handshake.js";
+import type { RandomSource } from "../runtime/keys.js";
+import type { MeteredTransport, OwnerReport, PartyReport } from "../runtime/measurement.js";
+import { PARTIES, type PartyName, type Transport } from "../runtime/transport.js";
+import { type InputLayout, type Owner, packedLength, type Source } from "../runtime/weight-store.js";
+import { drawSeeds, type Seeds, type Sharer } from "./sharing.js";
+
+/** A revealed value as the plan declares it. */
+export interface RevealLayout {
+  readonly name: string;
+  readonly ring: number;
+  readonly fraction: number;
+  readonly shape: readonly number[];
+  readonly elements: number;
+}
+
+export interface ClientOptions {
+  readonly owner: Owner;
+  /** Hexadecimal digest of the plan. */
+  readonly plan: string;
+  readonly layouts: readonly InputLayout[];
+  /** The public inputs, which the data owner sends; none at the model's owner. */
+  readonly publicLayouts: readonly InputLayout[];
+  /** The values by share input name; asked for once each, in the order of the layouts, public ones last. */
+  readonly values: (name: string, source: Source) => TensorValue;
+  readonly sharer: Pick<Sharer, "mask">;
+  readonly random: RandomSource;
+  /** Hears how many of the owner's inputs are shared. */
+  readonly onProgress?: (done: number, all: number) => void;
+}
+
+/** Offers the plan, waits for the parties' agreement and shares every input of the owner. */
+export async function shareInputs(transport: MeteredTransport, options: ClientOptions): Promise<OwnerReport> {
+  const phase = options.owner === "model" ? "weights" : "input";
+  const sharing = Buffer.from(options.random(32)).toString("hex");
+  const offer = encodeControl({ version: PROTOCOL_VERSION, plan: options.plan, sharing });
+  await Promise.all(PARTIES.map((party) => transport.send(party, offer)));
+  for (const party of PARTIES) {
+    if (decodeControl(await transport.receive(party), party).accepted !== true) {
+      throw fail({ code: "E0901", what: "a party's answer to an offer is no acceptance", where: party });
+    }
+  }
+  transport.phase = phase;
+  await sendShares(transport, options, drawSeeds(options.random));
+  transport.phase = "control";
+  const sent = (party: PartyName): number => transport.bytes(phase, party);
+  return { sent: { P0: sent("P0"), P1: sent("P1"), P2: sent("P2") } };
+}
+
+async function sendShares(transport: Transport, options: ClientOptions, seeds: Seeds): Promise<void> {
+  if (options.layouts.length > 0) {
+    await transport.send("P0", Buffer.concat([seeds.first, seeds.second]));
+    await transport.send("P1", seeds.first);
+    await transport.send("P2", seeds.second);
+  }
+  const layouts = [...options.layouts, ...options.publicLayouts];
+  for (const [i, layout] of layouts.entries()) {
+    const known = layout.owner === "public" ? undefined : seeds;
+    const words = await options.sharer.mask(layout, options.values(layout.name, layout.owner), known);
+    await Promise.all([transport.send("P1", words), transport.send("P2", words)]);
+    options.onProgress?.(i + 1, layouts.length);
+  }
+}
+
+/** The data owner's outputs: for each reveal of the plan, in order, one share from each evaluator. */
+export async function receiveOutputs(
+  transport: Transport,
+  reveals: readonly RevealLayout[],
+  sharer: Sharer,
+): Promise<ReadonlyMap<string, TensorValue>> {
+  const outputs = new Map<string, TensorValue>();
+  for (const { name, ring, fraction, shape, elements } of reveals) {
+    const shares = [await transport.receive("P1"), await transport.receive("P2")];
+    for (const [i, share] of shares.entries()) {
+      if (share.length !== packedLength(elements, ring)) {
+        throw fail({ code: "E0901", what: `a share of '${name}' has the wrong length`, where: `P${i + 1}` });
+      }
+    }
+    const data = await sharer.open(shares[0], shares[1], { ring, fraction }, elements);
+    outputs.set(name, { dtype: "f32", shape, data });
+  }
+  return outputs;
+}
+
+/** The parties' reports, which end the session. */
+export async function receiveReports(transport: Transport): Promise<ReadonlyMap<PartyName, PartyReport>> {
+  const reports = new Map<PartyName, PartyReport>();
+  for (const party of PARTIES) {
+    const report = decodeControl(await transport.receive(party), party);
+    if (report.party !== party || typeof report.sent !== "object" || typeof report.seconds !== "object") {
+      throw fail({ code: "E0901", what: "a party's last frame is no report", where: party });
+    }
+    reports.set(party, report as unknown as PartyReport);
+  }
+  return reports;
+}

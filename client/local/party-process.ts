@@ -1,0 +1,75 @@
+/**
+ * The program that `pumac run` starts three times. What it must know comes over the parent's private channel, never
+ * by arguments or environment, which other users can read; when the parent is gone, so is this process.
+ */
+
+import { loadPlan } from "../../formats/plan-file.js";
+import { type Diagnostic, fail, PumacError } from "../../ir/diagnostics.js";
+import type { Address } from "../../runtime/connect.js";
+import type { Identity } from "../../runtime/identity.js";
+import { loadKernels } from "../../runtime/kernels/load.js";
+import { type ListeningParty, startParty } from "../../runtime/party.js";
+import type { PartyName } from "../../runtime/transport.js";
+import { peakMemory } from "./memory.js";
+
+/** From the parent: what to be, then where the others listen. */
+export type ToParty =
+  | {
+      readonly kind: "start";
+      readonly party: PartyName;
+      readonly planPath: string;
+      readonly listenAt: Address;
+      readonly identity: Identity | undefined;
+      readonly timeout: number;
+    }
+  | { readonly kind: "peers"; readonly addresses: Readonly<Record<PartyName, Address>> };
+
+/** To the parent: where this party listens, or why it gives up. */
+export type FromParty =
+  | { readonly kind: "listening"; readonly address: Address }
+  | { readonly kind: "failed"; readonly diagnostics: readonly Diagnostic[]; readonly bug?: string };
+
+let listening: ListeningParty | undefined;
+
+function usage(): { cpu: number; memory: number } {
+  const { user, system } = process.cpuUsage();
+  return { cpu: (user + system) / 1e6, memory: peakMemory() };
+}
+
+async function handle(message: ToParty): Promise<void> {
+  if (message.kind === "start") {
+    const { plan, digest } = loadPlan(message.planPath);
+    listening = await startParty({
+      ...message,
+      plan,
+      digest,
+      kernels: loadKernels().create,
+      usage,
+      clock: () => performance.now() / 1000,
+    });
+    process.send?.({ kind: "listening", address: listening.address } satisfies FromParty);
+  } else {
+    await listening?.run(message.addresses);
+    process.disconnect();
+  }
+}
+
+/** Tells the parent and ends with the error's status; the peers have been told by the transport. */
+function giveUp(error: unknown): void {
+  const diagnostics = error instanceof PumacError ? error.diagnostics : [];
+  const bug = diagnostics.length > 0 || !(error instanceof Error) ? {} : { bug: error.stack ?? error.message };
+  const status = error instanceof PumacError ? error.exitCode : 1;
+  const message: FromParty = { kind: "failed", diagnostics, ...bug };
+  if (process.connected) {
+    process.send?.(message, () => process.exit(status));
+  } else {
+    process.exit(status);
+  }
+}
+
+process.on("message", (message: ToParty) => {
+  handle(message).catch(giveUp);
+});
+process.on("disconnect", () => {
+  listening?.abort(fail({ code: "E0601", what: "the process that started the parties is gone", where: "data" }));
+});

@@ -1,0 +1,148 @@
+/**
+ * The two owners of a local session: their programs are run in the clear (weights folded, ids made one-hot), then both
+ * share what the plan binds, over their own links.
+ */
+
+import type { LoadedPlan } from "../formats/plan-file.js";
+import type { Plan } from "../ir/plan/types.js";
+import type { WordType } from "../ir/share/types.js";
+import { evaluateGraph, type WeightStore } from "../ir/tensor/index.js";
+import type { TensorType, TensorValue } from "../ir/tensor/value.js";
+import { sizeOf } from "../ir/tensor/value.js";
+import { loadKernels } from "../runtime/kernels/load.js";
+import type { RandomSource } from "../runtime/keys.js";
+import { combineReports, type Measured, MeteredTransport } from "../runtime/measurement.js";
+import type { Transport } from "../runtime/transport.js";
+import { inputLayouts, type Source } from "../runtime/weight-store.js";
+import { type ClientOptions, type RevealLayout, receiveOutputs, receiveReports, shareInputs } from "./client.js";
+import { Sharer } from "./sharing.js";
+
+export interface OwnerValues {
+  /** The value of a share input of a source, by the input's name. */
+  value(source: Source, name: string): TensorValue;
+}
+
+/** The inputs that the plan's data owner gives, with their types. */
+export function dataInputs(plan: Plan): ReadonlyMap<string, TensorType> {
+  return new Map(
+    plan.owners.data.nodes
+      .filter(({ op }) => op === "input")
+      .map(({ attributes, type }) => [attributes.name as string, type] as const),
+  );
+}
+
+/** Runs both owners' programs in the clear. */
+export function runOwners(plan: Plan, inputs: ReadonlyMap<string, TensorValue>, weights: WeightStore): OwnerValues {
+  return runDataOwner(plan, inputs, runModelOwner(plan, weights));
+}
+
+/** The outputs of the model owner's program: the same for every input. */
+export function runModelOwner(plan: Plan, weights: WeightStore): ReadonlyMap<string, TensorValue> {
+  return evaluateGraph(plan.owners.model, new Map(), weights);
+}
+
+/** Runs the data owner's program, beside what the model owner's has given. */
+export function runDataOwner(
+  plan: Plan,
+  inputs: ReadonlyMap<string, TensorValue>,
+  model: ReadonlyMap<string, TensorValue>,
+): OwnerValues {
+  const data = evaluateGraph(plan.owners.data, inputs);
+  return {
+    value: (source, name) => {
+      const binding = plan.bindings.find(({ input, owner }) => input === name && owner === source);
+      const value = binding && (source === "model" ? model.get(binding.output) : data.get(binding.output));
+      if (value === undefined) {
+        throw new Error(`the plan binds no value to the ${source} input '${name}'`);
+      }
+      return value;
+    },
+  };
+}
+
+/** What the plan reveals, in the order in which the evaluators send it. */
+function revealLayouts({ steps }: Plan): readonly RevealLayout[] {
+  return steps
+    .filter(({ op }) => op === "reveal")
+    .map(({ attributes, type }) => {
+      const { ring, fraction, shape } = type as WordType;
+      return { name: attributes.name as string, ring, fraction, shape, elements: sizeOf(shape) };
+    });
+}
+
+export interface LocalOwnersOptions extends LoadedPlan {
+  readonly values: OwnerValues;
+  readonly random: RandomSource;
+  readonly onProgress?: (done: number, all: number) => void;
+  /** A sharing of the weights that many sessions use. */
+  readonly kept?: KeptSharing;
+}
+
+/**
+ * One sharing of a model for many sessions, as models are shared in earnest: once. The first session makes it, later
+ * ones send the same seeds and masked words again. For one plan and one model.
+ */
+export class KeptSharing {
+  private readonly drawn: Uint8Array[] = [];
+  private readonly words = new Map<string, Promise<Uint8Array>>();
+
+  /** A source that draws what it drew for the first session. */
+  replay(random: RandomSource): RandomSource {
+    let next = 0;
+    return (count) => {
+      this.drawn[next] ??= random(count);
+      return this.drawn[next++];
+    };
+  }
+
+  /** A sharer that masks each input once. */
+  sharer(inner: Sharer): Pick<Sharer, "mask"> {
+    return {
+      mask: (layout, value, seeds) => {
+        const words = this.words.get(layout.name) ?? inner.mask(layout, value, seeds);
+        this.words.set(layout.name, words);
+        return words;
+      },
+    };
+  }
+}
+
+export interface SessionResult {
+  readonly outputs: ReadonlyMap<string, TensorValue>;
+  readonly measured: Measured;
+}
+
+/** Both owners' parts of a session, to its end. The transports are the model owner's and the data owner's. */
+export async function runOwnerClients(
+  transports: { readonly model: Transport; readonly data: Transport },
+  options: LocalOwnersOptions,
+): Promise<SessionResult> {
+  const started = performance.now();
+  const { plan, digest, values, random, kept } = options;
+  const { create } = loadKernels();
+  // One for each owner: they share at the same time, and an arena serves one caller.
+  const sharers = { model: new Sharer(create), data: new Sharer(create) };
+  const clientOf = (owner: "model" | "data"): ClientOptions => ({
+    owner,
+    plan: digest,
+    layouts: inputLayouts(plan.steps, owner),
+    publicLayouts: owner === "data" ? inputLayouts(plan.steps, "public") : [],
+    values: (name, source) => values.value(source, name),
+    sharer: kept !== undefined && owner === "model" ? kept.sharer(sharers.model) : sharers[owner],
+    random: kept !== undefined && owner === "model" ? kept.replay(random) : random,
+    ...(owner === "model" && options.onProgress !== undefined ? { onProgress: options.onProgress } : {}),
+  });
+  try {
+    const data = new MeteredTransport(transports.data);
+    const owners = await Promise.all([
+      shareInputs(new MeteredTransport(transports.model), clientOf("model")),
+      shareInputs(data, clientOf("data")),
+    ]);
+    const outputs = await receiveOutputs(data, revealLayouts(plan), sharers.data);
+    const reports = await receiveReports(data);
+    return { outputs, measured: combineReports(reports, owners, (performance.now() - started) / 1000) };
+  } finally {
+    sharers.model.close();
+    sharers.data.close();
+  }
+}

@@ -1,0 +1,47 @@
+/** The model that a plan was compiled from: its weights for the owner's program, its graph to compare with. */
+
+import type { ModelFiles } from "../formats/plan-file.js";
+import { fail } from "../ir/diagnostics.js";
+import type { Plan } from "../ir/plan/types.js";
+import type { WeightStore } from "../ir/tensor/index.js";
+import { importModel } from "./import.js";
+import type { ImportedModel } from "./imported.js";
+
+/**
+ * Opens the weights of the model that a plan was compiled from, at the plan's shapes. E0801 where the model lacks a
+ * weight that the plan's owner program reads, or has it in another shape: then it is another model.
+ */
+export async function openWeights(files: ModelFiles, plan: Plan): Promise<WeightStore> {
+  return (await openModel(files, plan)).weights;
+}
+
+/** The same with the model's graph. */
+export async function openModel({ model: path, weights }: ModelFiles, plan: Plan): Promise<ImportedModel> {
+  const model = await importModel(path, {
+    dims: {},
+    shapes: plan.shapes,
+    weightArguments: weightArguments(plan),
+    ...(weights === undefined ? {} : { weightsFile: weights }),
+  });
+  const shapes = new Map<string, string>();
+  for (const { op, attributes, type } of model.graph.nodes) {
+    if (op === "parameter") {
+      shapes.set(attributes.name as string, type.shape.join());
+    }
+  }
+  for (const { op, attributes, type } of plan.owners.model.nodes) {
+    const name = attributes.name as string;
+    if (op === "parameter" && shapes.get(name) !== type.shape.join()) {
+      const what = "the plan was not compiled from this model";
+      const found = shapes.get(name) ?? "none";
+      const why = `the plan reads the weight '${name}' of shape [${type.shape}], the model has [${found}]`;
+      throw fail({ code: "E0801", what, where: path, why, fix: "give the model that the plan was compiled from" });
+    }
+  }
+  return model;
+}
+
+/** JAX: which arguments were weights when the plan was made. Those that the plan does not read do not matter. */
+function weightArguments({ owners }: Plan): readonly string[] {
+  return owners.model.nodes.filter(({ op }) => op === "parameter").map(({ attributes }) => attributes.name as string);
+}

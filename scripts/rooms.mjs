@@ -1,0 +1,29 @@
+/**
+ * The rooms of ARCHITECTURE.md: what each may import besides itself, and whether it is translated into dist/ and given
+ * to users. The one list: the build reads it, and test/tidy holds the imports, tsconfig*.json and ./pumac to it.
+ * A path belongs to the room with the longest name that it begins with.
+ */
+
+const INNER = [
+  { name: "ir", imports: [], ships: true },
+  { name: "passes", imports: ["ir"], ships: true },
+  { name: "formats", imports: ["ir"], ships: true },
+  { name: "compiler", imports: ["passes", "formats", "ir"], ships: true },
+  { name: "models", imports: ["formats", "ir"], ships: true },
+  { name: "runtime", imports: ["ir"], ships: true },
+  { name: "client", imports: ["runtime", "formats", "ir"], ships: true },
+  { name: "analysis", imports: ["client", "compiler", "passes", "runtime", "formats", "ir"], ships: true },
+];
+
+const inner = INNER.map(({ name }) => name);
+
+export const ROOMS = [
+  ...INNER,
+  { name: "cli", imports: inner, ships: true },
+  { name: "bench", imports: inner, ships: false },
+  { name: "scripts", imports: [], ships: false },
+  { name: "test", imports: [...inner, "bench", "scripts"], ships: false },
+  // Only the tests of the command line itself may import it.
+  { name: "test/cli", imports: [...inner, "bench", "scripts", "cli", "test"], ships: false },
+  { name: "test/processes", imports: [...inner, "bench", "scripts", "cli", "test"], ships: false },
+];

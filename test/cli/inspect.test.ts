@@ -1,0 +1,190 @@
+/** `inspect`'s answers: the table for people, the budget gate, and the page, shown by a browser where there is one. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { checkBudget, parseBudget } from "../../analysis/budget.js";
+import { costReport } from "../../analysis/cost.js";
+import { policy, renderPage } from "../../analysis/pages/page.js";
+import { squarify } from "../../analysis/pages/treemap.js";
+import { describePlan, tableOf } from "../../cli/inspect.js";
+import { compileModel } from "../../compiler/compile.js";
+import { PumacError } from "../../ir/diagnostics.js";
+import type { Plan } from "../../ir/plan/types.js";
+import { BROWSER, openPage } from "../analysis/browser.js";
+import { compileText, normal } from "../lower/support.js";
+import { OWN_FIXTURES } from "../onnx/support.js";
+import { planFor, randomProgram } from "../plan/support.js";
+
+const plan = planFor(randomProgram(5, 60));
+const report = costReport(plan);
+
+function codeOf(action: () => void): string {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof PumacError) {
+      return error.diagnostics.map(({ code }) => code).join(" ");
+    }
+    throw error;
+  }
+  return "";
+}
+
+test("the text names every formula, its window and its largest error", () => {
+  const { plan } = compileText({
+    text: `%0 = input {name = "x", dtype = "f32", shape = [8, 8]} : f32[8,8]
+%1 = parameter {name = "w", dtype = "f32", shape = [8, 8]} : f32[8,8]
+%2 = matmul %0, %1 : f32[8,8]
+%3 = gelu %2 {approximation = "erf"} : f32[8,8]
+output "y" = %3`,
+    weights: new Map([["w", normal([8, 8], 0.5)]]),
+    inputs: new Map([["x", normal([8, 8])]]),
+  });
+  const text = describePlan(plan, costReport(plan));
+  expect(text).toMatch(/gelu \(erf\) on \[-4, 4\]: absolute error at most [\d.e-]+\n/);
+});
+
+describe("the table", () => {
+  test.each(["node", "layer", "op", "share", "round", "ring"])("by %s ends in the sum", (by) => {
+    const lines = tableOf(report, by).split("\n");
+    expect(lines.at(-2)).toMatch(new RegExp(`in all +│ +${report.cost.rounds} │.*100.0 %`));
+    expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(100);
+  });
+
+  test("by link lists every link, and the text says who learns what", () => {
+    expect(tableOf(report, "link")).toMatch(/P0>P1 +│ +0 B/);
+    const text = describePlan(plan, report);
+    expect(text).toMatch(/data owner +learns the answer only: y0 \[/);
+    expect(text).toMatch(/P0 +learns nothing/);
+    expect(text).toMatch(/rounds +\d+\n/);
+    expect(text).toMatch(/gelu on \[-4, 4\]: absolute error at most 0.0005\n/);
+    expect(text).toMatch(/ASTRA, CCSW 2019/);
+  });
+});
+
+describe("the budget", () => {
+  const { rounds, bytes } = report.cost;
+
+  test("passes what is within, and fails with every limit that is exceeded", () => {
+    expect(codeOf(() => checkBudget(`bytes<${bytes.total + 1},rounds<=${rounds}`, report))).toBe("");
+    expect(codeOf(() => checkBudget(`rounds<${rounds}`, report))).toBe("E0501");
+    expect(codeOf(() => checkBudget("bytes<1kB, rounds < 1, seconds<1us1", report))).toBe("E0201");
+    expect(codeOf(() => checkBudget("bytes<1B, rounds < 1, offline<=9GiB", report))).toBe("E0501 E0501");
+  });
+
+  test("reads units of a thousand and of 1024", () => {
+    const most = (text: string) => parseBudget(text)[0].most;
+    expect(["bytes<2GiB", "bytes<2gb", "online<1.5MB", "seconds<20ms", "rounds<400"].map(most)).toEqual([
+      2 * 2 ** 30,
+      2e9,
+      1.5e6,
+      0.02,
+      400,
+    ]);
+  });
+
+  test.each(["", "bytes", "bytes>5", "rounds<4kB", "weight<5", "bytes<1.2.3", "constructor<5", "bytes<5,"])(
+    "is not %j",
+    (text) => {
+      expect(codeOf(() => parseBudget(text))).toBe("E0201");
+    },
+  );
+});
+
+describe("the treemap", () => {
+  test("gives every item its share of the area, inside the box, apart from the others", () => {
+    const items = [9, 5, 3, 3, 1, 0.2].map((total, i) => ({ name: String(i), total }));
+    const all = items.reduce((sum, { total }) => sum + total, 0);
+    const boxes = squarify(items, { x: 0, y: 0, width: 2, height: 1 });
+    boxes.forEach(({ item, box }, i) => {
+      expect(box.width * box.height).toBeCloseTo((2 * item.total) / all, 9);
+      expect(box.x + box.width).toBeLessThanOrEqual(2 + 1e-9);
+      expect(box.y + box.height).toBeLessThanOrEqual(1 + 1e-9);
+      for (const { box: other } of boxes.slice(i + 1)) {
+        const wide = Math.min(box.x + box.width, other.x + other.width) - Math.max(box.x, other.x);
+        const high = Math.min(box.y + box.height, other.y + other.height) - Math.max(box.y, other.y);
+        expect(Math.min(wide, high)).toBeLessThanOrEqual(1e-9);
+      }
+    });
+  });
+});
+
+describe("the page", () => {
+  test("loads nothing, runs nothing, and has no style but the one that its policy names", () => {
+    const page = renderPage(plan, report);
+    expect(page).toContain(`content="${policy()}"`);
+    expect(policy()).toMatch(/^default-src 'none'; style-src 'sha256-[^']+'; base-uri 'none'; form-action 'none'$/);
+    expect(page).not.toMatch(/<script|<link|<img|<iframe|javascript:|https?:|url\(|@import|\son\w+=|\sstyle=/i);
+    expect(page).not.toMatch(/NaN|undefined|Infinity/);
+  });
+
+  test("shows names of a hostile plan as text", () => {
+    const hostile: Plan = {
+      ...plan,
+      name: "<script>alert(1)</script>",
+      origins: plan.origins.map((origin, i) => `"><script>${i}</script>${origin}`),
+      shapes: { "<b onclick='x'>": [1] },
+    };
+    const page = renderPage(hostile, costReport(hostile));
+    expect(page).not.toMatch(/<script|<b onclick/);
+    expect(page).toContain("&#60;script&#62;alert(1)");
+  });
+
+  test("has well-formed pictures", () => {
+    const page = renderPage(plan, report);
+    const open: string[] = [];
+    const pictures = page.slice(page.indexOf("<main>"), page.indexOf("</body>"));
+    for (const [, closing, tag, , self] of pictures.matchAll(/<(\/?)([a-z0-9]+)((?:"[^"]*"|[^">])*?)(\/?)>/g)) {
+      if (closing === "/") {
+        expect(open.pop()).toBe(tag);
+      } else if (self !== "/" && tag !== "br") {
+        open.push(tag);
+      }
+    }
+    expect(open).toEqual([]);
+  });
+});
+
+const PHONE = { width: 390, height: 844, phone: true };
+const DESKTOP = { width: 1280, height: 900, phone: false };
+const LOOKS = [
+  { look: "light, on a desktop", view: { ...DESKTOP, dark: false } },
+  { look: "dark, on a phone", view: { ...PHONE, dark: true } },
+];
+const FIXTURE = "bert_cls.t5.legacy.eager.op11.dyn/model.onnx";
+const reason = BROWSER === undefined ? " (skipped: no Chromium is installed)" : "";
+
+describe.skipIf(BROWSER === undefined)(`the page in a browser${reason}`, () => {
+  const folder = mkdtempSync(join(tmpdir(), "pumac-page-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  /** The size of a PNG, from its first chunk. */
+  const sizeOfPng = (png: Buffer) => ({ width: png.readUInt32BE(16), height: png.readUInt32BE(20) });
+
+  test.each(LOOKS)("is drawn whole and without a complaint: $look", async ({ view }) => {
+    const { plan: model } = await compileModel(join(OWN_FIXTURES, FIXTURE), { dims: { batch: 1, seq: 6 } });
+    for (const [name, shown] of Object.entries({ random: plan, model })) {
+      const page = join(folder, `${name}.html`);
+      writeFileSync(page, renderPage(shown, costReport(shown)));
+      const { screenshot, complaints, contentWidth, clashes } = await openPage(page, view);
+      expect(complaints, name).toEqual([]);
+      expect(clashes, name).toEqual([]);
+      expect(contentWidth, name).toBeLessThanOrEqual(view.width);
+      expect(screenshot.length).toBeGreaterThan(40_000);
+      expect(sizeOfPng(screenshot).width).toBe(view.width);
+      expect(sizeOfPng(screenshot).height).toBeGreaterThan(2 * view.height);
+    }
+  });
+
+  test("complains of what breaks its policy, of what is too wide, and of words over words", async () => {
+    const words = '<svg role="img"><text x="5" y="20">one</text><text x="8" y="20">two</text></svg>';
+    const loads = '<img src="https://example.com/x.png"><script>alert(1)</script>';
+    const bad = renderPage(plan, report).replace("<main>", `<main>${words}${loads}<pre>${"wide ".repeat(40)}</pre>`);
+    writeFileSync(join(folder, "bad.html"), bad);
+    const { complaints, contentWidth, clashes } = await openPage(join(folder, "bad.html"), { ...PHONE, dark: false });
+    expect(complaints.filter((text) => text.includes("Content Security Policy")).length).toBeGreaterThanOrEqual(2);
+    expect(contentWidth).toBeGreaterThan(390);
+    expect(clashes).toContain("one over two");
+  });
+});
