@@ -3,7 +3,9 @@
  * are given and the model is small, the compiler makes inputs itself (ids over the whole vocabulary, everything kept),
  * the same ones every time; where the model is large or its weights are not at hand, it takes the structure's word.
  */
+
 import type { Node } from "../ir/graph.js";
+import { cos, ln } from "../ir/real.js";
 import { evaluateGraph, type WeightStore } from "../ir/tensor/index.js";
 import { isFloat, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 import type { Placed } from "../passes/place.js";
@@ -82,7 +84,7 @@ function syntheticNumber(
 ): number {
   const last = shape.at(-1) ?? 1;
   if (isFloat(dtype)) {
-    return Math.sqrt(-2 * Math.log(numbers() + 1e-12)) * Math.cos(2 * Math.PI * numbers());
+    return Math.sqrt(-2 * ln(numbers() + 1e-12)) * cos(2 * Math.PI * numbers());
   }
   if (/position/i.test(name)) {
     return i % last;

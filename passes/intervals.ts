@@ -3,7 +3,9 @@
  * arguments lie in, the one that its result's do. Every rule is sound: no real input gives a value outside. An op
  * without a rule is unbounded.
  */
+
 import type { Node } from "../ir/graph.js";
+import { cosh, ln, log1p, pow } from "../ir/real.js";
 import { TENSOR } from "../ir/tensor/index.js";
 import { type DType, isFloat, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 
@@ -73,12 +75,12 @@ function power([x, y]: readonly Interval[]): Interval {
   }
   if (Number.isInteger(exponent) && exponent >= 0) {
     const [low, high] = exponent % 2 === 0 ? magnitudes(x) : x;
-    return [low ** exponent, high ** exponent];
+    return [pow(low, exponent), pow(high, exponent)];
   }
   if (x[0] < 0 && Number.isInteger(exponent)) {
     return x[1] > 0 ? UNBOUNDED : inverse(power([x, [-exponent, -exponent]]));
   }
-  return onPositive(x, (value) => value ** exponent);
+  return onPositive(x, (value) => pow(value, exponent));
 }
 
 /** x − y; x less its own largest element is not positive, less its smallest not negative. */
@@ -146,15 +148,15 @@ const RULES: Readonly<Record<string, Rule>> = {
   exponential: increasing,
   exponential2: increasing,
   exponentialMinusOne: increasing,
-  logarithm: ([x]) => onPositive(x, Math.log),
-  logarithmPlusOne: ([[low, high]]) => [Math.log1p(Math.max(-1, low)), Math.log1p(Math.max(-1, high))],
+  logarithm: ([x]) => onPositive(x, ln),
+  logarithmPlusOne: ([[low, high]]) => [log1p(Math.max(-1, low)), log1p(Math.max(-1, high))],
   sine: image(-1, 1),
   cosine: image(-1, 1),
   arcSine: image(-Math.PI / 2, Math.PI / 2),
   arcCosine: image(0, Math.PI),
   arcTangent: increasing,
   hyperbolicSine: increasing,
-  hyperbolicCosine: ([x]) => [Math.cosh(magnitudes(x)[0]), Math.cosh(magnitudes(x)[1])],
+  hyperbolicCosine: ([x]) => [cosh(magnitudes(x)[0]), cosh(magnitudes(x)[1])],
   arcHyperbolicSine: increasing,
   tangentHyperbolic: increasing,
   errorFunction: increasing,
@@ -223,7 +225,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   topIndices: (_, node) => [0, node.args[0].type.shape[node.attributes.axis as number] - 1],
   softmax: truth,
   softmaxBase2: truth,
-  logSoftmax: ([[low, high]], node) => [low - high - Math.log(node.type.shape[node.attributes.axis as number]), 0],
+  logSoftmax: ([[low, high]], node) => [low - high - ln(node.type.shape[node.attributes.axis as number]), 0],
   layerNorm: (_, node) => [-Math.sqrt(lastOf(node)), Math.sqrt(lastOf(node))],
   rmsNorm: (_, node) => [-Math.sqrt(lastOf(node)), Math.sqrt(lastOf(node))],
 };

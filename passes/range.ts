@@ -147,7 +147,7 @@ function widenVariance(variances: Map<TensorNode, VarianceRange>, node: TensorNo
   for (let row = 0; row < x.data.length; row += n) {
     const values = Float64Array.from(x.data.subarray(row, row + n));
     const mean = node.op === "rmsNorm" ? 0 : values.reduce((sum, v) => sum + v, 0) / n;
-    const variance = values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / n;
+    const variance = values.reduce((sum, v) => sum + (v - mean) * (v - mean), 0) / n;
     low = Math.min(low, variance);
     high = Math.max(high, variance);
   }
@@ -180,7 +180,7 @@ export function structuralRanges(graph: Graph<TensorType>, inputOf: InputsOf): R
     const bounds = args.map(([low, high]) => Math.max(Math.abs(low), Math.abs(high)));
     if (node.op === "layerNorm" || node.op === "rmsNorm") {
       const epsilon = node.attributes.epsilon as number;
-      const high = Math.max(1, (bounds[0] / 4) ** 2);
+      const high = Math.max(1, (bounds[0] * bounds[0]) / 16);
       variances.set(node, { low: Math.max(epsilon, high * ASSUMED.varianceSpread), high });
     }
     const bound = assumedBound(node, bounds, inputOf);
@@ -205,7 +205,7 @@ function assumedBound(node: TensorNode, args: readonly number[], inputOf: Inputs
       return node.args[0].op === "input" && args[0] === 1 ? ASSUMED.embedding : ASSUMED.product;
     case "add":
     case "subtract":
-      return isBias(node, inputOf) ? Math.max(...args) : Math.hypot(args[0], args[1]);
+      return isBias(node, inputOf) ? Math.max(...args) : Math.sqrt(args[0] * args[0] + args[1] * args[1]);
     case "multiply":
       return Math.min(args[0] * args[1], Math.max(args[0], args[1], ASSUMED.product));
     case "reduceSum":

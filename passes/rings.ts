@@ -4,7 +4,9 @@
  * what it reaches, nodes and edges are numbers in flat arrays, and what an op asks of its arguments and costs is
  * computed once for each ring.
  */
+
 import type { Graph, Node } from "../ir/graph.js";
+import { ceilLog2 } from "../ir/real.js";
 import { SHARE, type ShareType, type WordType } from "../ir/share/index.js";
 import { isOpening } from "../ir/share/rounds.js";
 import { sizeOf } from "../ir/tensor/value.js";
@@ -333,7 +335,7 @@ function bytesOf(node: ShareNode, demanded: (i: number) => number, ring: number)
 }
 
 function rangeRing({ fraction }: WordType, bound = Number.POSITIVE_INFINITY): number {
-  const integerBits = Math.ceil(Math.log2(Math.max(bound, 2 ** -fraction)));
+  const integerBits = ceilLog2(Math.max(bound, 2 ** -fraction));
   return Number.isFinite(integerBits) ? Math.max(2, fraction + integerBits + 2) : BOUNDLESS;
 }
 

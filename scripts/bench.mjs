@@ -10,7 +10,7 @@ const [name, ...rest] = process.argv.slice(2);
 const out = join(".cache", "bench");
 install();
 const compiler = join("node_modules", "typescript", "bin", "tsc");
-mustRun(process.execPath, [compiler, "-p", "tsconfig.json", "--noCheck", "--outDir", out]);
+mustRun(process.execPath, [compiler, "-p", "tsconfig.json", "--noCheck", "--incremental", "false", "--outDir", out]);
 mustRun(process.execPath, [join("scripts", "build-native.mjs")]);
 const program = join(out, "bench", `${name}.js`);
 const result = spawnSync(process.execPath, [program, ...rest], { cwd: root, stdio: "inherit" });

@@ -108,7 +108,7 @@ function translate() {
   const dist = join(root, "dist");
   const next = join(root, `.cache/dist-${process.pid}`);
   const tsc = join("node_modules", "typescript", "bin", "tsc");
-  mustRun(process.execPath, [tsc, "-p", "tsconfig.build.json", "--noCheck", "--outDir", next]);
+  mustRun(process.execPath, [tsc, "-p", "tsconfig.build.json", "--noCheck", "--incremental", "false", "--outDir", next]);
   const old = join(root, `.cache/old-dist-${process.pid}`);
   if (existsSync(dist)) {
     renameSync(dist, old);

@@ -7,9 +7,11 @@
  * Sound as far as a grid is: 1,200 points on [−12, 12] and a few far out, to 1e-5 absolute or relative, which is how
  * well the expansions themselves agree with the functions they stand for. A match saves operations, never adds any.
  */
+
 import { type Builder, type Graph, type Node, rewrite, usersOf } from "../../ir/graph.js";
+import { erf, tanh } from "../../ir/real.js";
 import { TENSOR, TENSOR_OPS, type TensorOp } from "../../ir/tensor/index.js";
-import { errorFunction, gelu, sigmoid, softplus } from "../../ir/tensor/numeric.js";
+import { gelu, sigmoid, softplus } from "../../ir/tensor/numeric.js";
 import { isFloat, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
 
 type TensorNode = Node<TensorType>;
@@ -54,10 +56,10 @@ const CANDIDATES: readonly Candidate[] = [
   unary("gelu", gelu("quick"), { approximation: "quick" }),
   unary("silu", (x) => x * sigmoid(x)),
   unary("softplus", softplus),
-  unary("errorFunction", errorFunction),
-  { compute: (x) => 1 - errorFunction(x), nodes: 3, emit: complementary },
+  unary("errorFunction", erf),
+  { compute: (x) => 1 - erf(x), nodes: 3, emit: complementary },
   unary("sigmoid", sigmoid),
-  unary("tangentHyperbolic", Math.tanh),
+  unary("tangentHyperbolic", tanh),
 ];
 
 /** Few points to tell at once that a region is none of the candidates, and the grid that decides. */

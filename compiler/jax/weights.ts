@@ -6,6 +6,7 @@
  * constant is a weight unless its values follow from the architecture: masks, triangles, counts, and tables of sines
  * and cosines of positions. When in doubt it is a weight: a plan must not hold one.
  */
+import { acos, asin, cos, sin } from "../../ir/real.js";
 import { isFloat, type TensorValue } from "../../ir/tensor/value.js";
 
 /** Roots of tree paths under which JAX programs keep parameters. */
@@ -97,7 +98,7 @@ export function isWaveTable({ shape, data }: TensorValue): boolean {
   }
   for (let column = 0; column < columns; column++) {
     const at = (p: number): number => data[p * columns + column];
-    const wave = at(0) === 0 ? Math.sin : at(0) === 1 ? Math.cos : undefined;
+    const wave = at(0) === 0 ? sin : at(0) === 1 ? cos : undefined;
     if (wave === undefined || !isWave(wave, at, positions)) {
       return false;
     }
@@ -110,7 +111,7 @@ function isWave(wave: (x: number) => number, at: (p: number) => number, position
   if (!(Math.abs(first) <= 1)) {
     return false;
   }
-  const angles = wave === Math.sin ? [Math.asin(first), Math.PI - Math.asin(first)] : [Math.acos(first)];
+  const angles = wave === sin ? [asin(first), Math.PI - asin(first)] : [acos(first)];
   // One row fixes θ only to rounding, and rounding grows with p: later rows refine it.
   return angles.some((angle) => {
     let theta = angle;
@@ -119,7 +120,7 @@ function isWave(wave: (x: number) => number, at: (p: number) => number, position
       if (!(Math.abs(error) <= WAVE_ERROR)) {
         return false;
       }
-      const slope = wave === Math.sin ? Math.cos(p * theta) : -Math.sin(p * theta);
+      const slope = wave === sin ? cos(p * theta) : -sin(p * theta);
       if (Math.abs(slope) > 0.5) {
         theta += error / slope / p;
       }

@@ -7,7 +7,9 @@
  * two rounds: one opens s(x) beside the bits, one the sum. The borders of the window are right up to half a bucket
  * only, so the series is fitted half a bucket wider and the asymptote must already hold half a bucket earlier.
  */
+
 import { fail } from "../../ir/diagnostics.js";
+import { erf, exp, tanh } from "../../ir/real.js";
 import { fractionOf, type Lowering, type ShareNode, type TensorNode } from "./context.js";
 import { coarseBits, sumAdditive } from "./digits.js";
 import { describeSeries, type FourierSeries, type Parity, seriesAt } from "./fourier.js";
@@ -39,24 +41,9 @@ const SERIES_SLACK = 1.01;
 
 const TABLE_BITS = { publicFraction: 13, secretFraction: 13 };
 
-/** erf by its Taylor series, to 1e-8: enough for fits to 1e-5, and only fits use it. */
-function erf(x: number): number {
-  const magnitude = Math.abs(x);
-  if (magnitude > 4.5) {
-    return Math.sign(x);
-  }
-  let term = magnitude;
-  let sum = magnitude;
-  for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum) && n < 400; n++) {
-    term *= (-magnitude * magnitude) / n;
-    sum += term / (2 * n + 1);
-  }
-  return (Math.sign(x) * 2 * sum) / Math.sqrt(Math.PI);
-}
-
-const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+const sigmoid = (x: number) => 1 / (1 + exp(-x));
 const geluErf = (x: number) => (x / 2) * erf(x / Math.SQRT2);
-const geluTanh = (x: number) => (x / 2) * Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3));
+const geluTanh = (x: number) => (x / 2) * tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x));
 
 const GATE = { slope: 0.5, parity: "even", above: [1, 0], below: [0, 0], typical: 1.5 } as const;
 const STEP = { slope: 0, parity: "odd" } as const;
@@ -78,7 +65,7 @@ const ACTIVATIONS: Readonly<Record<string, Piecewise>> = {
     periodRatio: 2.44,
   }, // biome-ignore format: a row
   tangentHyperbolic: {
-    ...STEP, window: 4.5, series: Math.tanh, above: [0, 1], below: [0, -1], bucketExponent: -1, tolerance: 4e-4,
+    ...STEP, window: 4.5, series: tanh, above: [0, 1], below: [0, -1], bucketExponent: -1, tolerance: 4e-4,
     periodRatio: 2.7,
   }, // biome-ignore format: a row
   errorFunction: {

@@ -7,7 +7,9 @@
  * says how large each value may become (`bounds`), because `widen` is only right for values within a quarter of the
  * ring.
  */
+
 import { Builder, type Graph, type Node } from "../../ir/graph.js";
+import { ceilLog2 } from "../../ir/real.js";
 import { SHARE } from "../../ir/share/index.js";
 import type { ShareType } from "../../ir/share/types.js";
 import type { TensorType, TensorValue } from "../../ir/tensor/value.js";
@@ -106,7 +108,7 @@ export class Lowering {
    * leave its integer bits no place in a word.
    */
   factorFraction(bound: number, usual = this.precision.activation): number {
-    return Math.max(0, Math.min(usual, Math.floor((PRODUCT_BITS - Math.ceil(Math.log2(bound))) / 2)));
+    return Math.max(0, Math.min(usual, Math.floor((PRODUCT_BITS - ceilLog2(bound)) / 2)));
   }
 
   /** The series of this name, fitted once: the layers of a model ask for the same ones. */

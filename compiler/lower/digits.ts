@@ -6,6 +6,7 @@
  * A digit of w bits is 2^w dealt bits an element. Cut in two halves it is 2·2^(w/2), and the answer a conjunction: one
  * round more. Which is better, the network says that the plan is for; what two digits do not hold is cut into more.
  */
+import { ceilLog2 } from "../../ir/real.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import { type Lowering, type ShareNode, shapeOf } from "./context.js";
 
@@ -171,7 +172,7 @@ export function notZero(lowering: Lowering, x: ShareNode, width: number): ShareN
 
 /** Bits that hold any |x| ≤ bound with a bucket to spare on both sides. */
 export function rangeExponentFor(bound: number, bucketExponent: number): number {
-  return Math.ceil(Math.log2(bound + 2 ** bucketExponent * 2)) + 1;
+  return ceilLog2(bound + 2 ** bucketExponent * 2) + 1;
 }
 
 /** Σ of timesBit terms and others: all additive, at one fraction. */

@@ -3,6 +3,7 @@
  * exponent is e^(y·ln x). What holds of one exponent holds of a tensor with a few different ones: every power is
  * computed, and a public mask picks.
  */
+import { ln, pow } from "../../ir/real.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 import { constantOf, fractionOf, type Lowering, type ShareNode, type TensorNode } from "./context.js";
 import { logarithmOf, positiveArgument, positivePower, powerOfTwo, reciprocalOf, squareRootOf } from "./functions.js";
@@ -48,9 +49,9 @@ function wholePower(lowering: Lowering, x: ShareNode, bound: number, exponent: n
       return known;
     }
     const parts = [of(Math.ceil(n / 2)), of(Math.floor(n / 2))].map((part) =>
-      lowering.atFraction(part, lowering.factorFraction(bound ** n, fraction)),
+      lowering.atFraction(part, lowering.factorFraction(pow(bound, n), fraction)),
     );
-    const made = lowering.bounded(lowering.emit("multiply", parts), bound ** n);
+    const made = lowering.bounded(lowering.emit("multiply", parts), pow(bound, n));
     powers.set(n, made);
     return made;
   };
@@ -71,7 +72,7 @@ function pickedPowers(lowering: Lowering, x: ShareNode, bound: number, y: Tensor
         ? addReal(lowering, lowering.emit("multiplyConstant", [x], { value: only(-1), fraction: 0 }), 1)
         : wholePower(lowering, x, bound, n);
     const picked = lowering.emit("multiplyConstant", [power], { value: only(n), fraction: 0 });
-    return lowering.additive(lowering.bounded(picked, Math.max(1, bound ** n)), fraction);
+    return lowering.additive(lowering.bounded(picked, Math.max(1, pow(bound, n))), fraction);
   });
   return terms.slice(1).reduce((sum, term) => lowering.emit("add", [sum, term]), terms[0]);
 }
@@ -81,10 +82,10 @@ function anyPower(lowering: Lowering, node: TensorNode): ShareNode {
   const [x, y] = node.args;
   const base = constantOf(x);
   const range = positiveInterval(lowering, node, x);
-  const ends = [Math.log(range.low), Math.log(range.high)];
+  const ends = [ln(range.low), ln(range.high)];
   const exponents = lowering.ranges.get(y)!;
   const products = ends.flatMap((end) => exponents.map((exponent) => end * exponent));
-  const largest = Math.min(Math.max(...products), Math.log(lowering.boundOf(node)));
+  const largest = Math.min(Math.max(...products), ln(lowering.boundOf(node)));
   const interval = { low: Math.min(...products) * Math.LOG2E, high: largest * Math.LOG2E };
   const product =
     base === undefined
@@ -92,7 +93,7 @@ function anyPower(lowering: Lowering, node: TensorNode): ShareNode {
       : timesPublic(lowering, lowering.masked(y), {
           ...base,
           dtype: "f64",
-          data: Float64Array.from(base.data, Math.log),
+          data: Float64Array.from(base.data, ln),
         });
   const bound = Math.max(...products.map(Math.abs));
   const opened = lowering.atFraction(lowering.bounded(product, bound), lowering.precision.activation);

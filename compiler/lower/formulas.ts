@@ -105,6 +105,7 @@ function roundedUp(x: number): number {
   if (x === 0) {
     return 0;
   }
-  const unit = 10 ** (Math.floor(Math.log10(x)) - 1);
-  return Number((Math.ceil(x / unit) * unit).toPrecision(2));
+  const near = Number(x.toPrecision(2));
+  const unit = Number(near.toExponential(0).replace(/^[0-9]+/, "1")) / 10;
+  return near >= x ? near : Number((near + unit).toPrecision(2));
 }

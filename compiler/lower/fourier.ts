@@ -6,6 +6,8 @@
  *
  * The fit is regularised least squares: large coefficients would eat the precision of the integer tables.
  */
+import { cos, sin } from "../../ir/real.js";
+
 export type Parity = "even" | "odd" | "none";
 
 export interface FourierSeries {
@@ -38,7 +40,7 @@ export function fitFourier(
   // Chebyshev points: dense at the ends, where least squares on a uniform grid is worst.
   const points = Array.from(
     { length: SAMPLES },
-    (_, i) => (low + high) / 2 - ((high - low) / 2) * Math.cos((Math.PI * i) / (SAMPLES - 1)),
+    (_, i) => (low + high) / 2 - ((high - low) / 2) * cos((Math.PI * i) / (SAMPLES - 1)),
   );
   const rows = points.map((x) => basis.map((f) => f(x) * weight(x)));
   const targets = points.map((x) => compute(x) * weight(x));
@@ -51,7 +53,7 @@ export function fitFourier(
 /** The series at a point. */
 export function seriesAt({ period, constant, cosines, sines }: FourierSeries, x: number): number {
   const angle = (2 * Math.PI * x) / period;
-  const term = (n: number) => cosines[n] * Math.cos((n + 1) * angle) + sines[n] * Math.sin((n + 1) * angle);
+  const term = (n: number) => cosines[n] * cos((n + 1) * angle) + sines[n] * sin((n + 1) * angle);
   return cosines.reduce((sum, _, n) => sum + term(n), constant);
 }
 
@@ -64,8 +66,8 @@ export function describeSeries({ period, cosines, sines }: FourierSeries): strin
 function basisOf(period: number, harmonics: number, parity: Parity): ((x: number) => number)[] {
   const angle = (x: number, n: number) => (2 * Math.PI * n * x) / period;
   const orders = Array.from({ length: harmonics }, (_, i) => i + 1);
-  const cosines = orders.map((n) => (x: number) => Math.cos(angle(x, n)));
-  const sines = orders.map((n) => (x: number) => Math.sin(angle(x, n)));
+  const cosines = orders.map((n) => (x: number) => cos(angle(x, n)));
+  const sines = orders.map((n) => (x: number) => sin(angle(x, n)));
   return [...(parity === "odd" ? [] : [() => 1, ...cosines]), ...(parity === "even" ? [] : sines)];
 }
 

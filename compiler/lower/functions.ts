@@ -3,6 +3,7 @@
  * one's error). Functions of a positive value are selected among series by the value's magnitude (`power.ts`); e^x is
  * one split; sine and cosine are what a split computes by itself, on any range.
  */
+import { atan, ceilLog2, cos, exp, exp2, floorLog2, ln, log1p, log2, pow, sin } from "../../ir/real.js";
 import { type Piecewise, piecewise } from "./activation.js";
 import { atLeast } from "./comparison.js";
 import { constantOf, encodedScalar, fractionOf, type Lowering, type ShareNode, type TensorNode } from "./context.js";
@@ -20,15 +21,15 @@ const SCALE_BITS = 20;
 
 /** A positive argument with enough bits below its least value, as far as it has them. */
 export function positiveArgument(lowering: Lowering, argument: TensorNode, { low }: Interval): ShareNode {
-  const wanted = Math.max(lowering.precision.activation, RELATIVE_BITS - Math.floor(Math.log2(low)));
+  const wanted = Math.max(lowering.precision.activation, RELATIVE_BITS - floorLog2(low));
   const value = lowering.value(argument, wanted);
   return lowering.atFraction(value, Math.min(wanted, fractionOf(value)));
 }
 
 /** The fraction at which scale·x^exponent keeps its relative precision where it is smallest. */
 function fractionFor({ low, high }: Interval, exponent: number): number {
-  const smallest = Math.min(low ** exponent, high ** exponent);
-  return Math.min(30, Math.max(8, RELATIVE_BITS - Math.floor(Math.log2(smallest))));
+  const smallest = Math.min(pow(low, exponent), pow(high, exponent));
+  return Math.min(30, Math.max(8, RELATIVE_BITS - floorLog2(smallest)));
 }
 
 /** x^exponent of a positive argument, masked. Two rounds. */
@@ -111,10 +112,10 @@ export function lowerLogarithmPlusOne(lowering: Lowering, node: TensorNode): Sha
 /** ln x = ln start + ln(x / start) on every bucket; masked. */
 export function logarithmOf(lowering: Lowering, x: ShareNode, range: Interval): ShareNode {
   const value = onBuckets(lowering, x, range, (bucket) => {
-    const shape = { name: "ln t", label: "ln x", compute: Math.log, magnitude: 1 };
-    return addReal(lowering, bucketSeries(lowering, x, bucket, shape, RELATIVE_BITS), Math.log(bucket.start));
+    const shape = { name: "ln t", label: "ln x", compute: ln, magnitude: 1 };
+    return addReal(lowering, bucketSeries(lowering, x, bucket, shape, RELATIVE_BITS), ln(bucket.start));
   });
-  return lowering.bounded(value, Math.max(1, Math.abs(Math.log(range.low)), Math.abs(Math.log(range.high))));
+  return lowering.bounded(value, Math.max(1, Math.abs(ln(range.low)), Math.abs(ln(range.high))));
 }
 
 /** e^x − 1 as a difference: near 0 as exact as e^x is. */
@@ -132,7 +133,7 @@ function exponentialOf(lowering: Lowering, node: TensorNode, factor: number, bou
   // The result's range is often much tighter than the argument's, of which it is the power. An argument that was only
   // seen negative says no more than that.
   const highest = lowering.ranges.get(argument)![1] * factor;
-  const high = highest > 0 ? Math.min(highest, Math.log2(bound)) : Math.log2(bound);
+  const high = highest > 0 ? Math.min(highest, log2(bound)) : log2(bound);
   const { low } = intervalOf(lowering, argument);
   return powerOfTwo(lowering, lowering.masked(argument), { low: low * factor, high }, factor);
 }
@@ -164,7 +165,7 @@ export function powerOfTwo(lowering: Lowering, x: ShareNode, { low, high }: Inte
   const t = addReal(lowering, lowering.atFraction(scaled, fraction), top);
   const reach = Math.max(8, top - low + 2);
   notePowerOfTwo(lowering, { low, high: top });
-  const ring = fraction + Math.ceil(Math.log2(reach)) + 1;
+  const ring = fraction + ceilLog2(reach) + 1;
   const cut = fraction + CUT_UNITS;
   const value = lowering.emit("reduce", [t], { ring });
   const hot = lowering.emit("digits", [value], { at: cut, width: ring - cut });
@@ -189,8 +190,8 @@ function notePowerOfTwo(lowering: Lowering, { low, high }: Interval): void {
     window: [Math.max(low, depth), high],
     coefficients: [high, MOST_SELECTED],
     pieces: [
-      { from: depth, to: high, value: (x) => 2 ** x, exact: (x) => 2 ** x },
-      { from: depth - 32, to: depth, value: () => 0, exact: (x) => 2 ** x },
+      { from: depth, to: high, value: exp2, exact: exp2 },
+      { from: depth - 32, to: depth, value: () => 0, exact: exp2 },
     ],
   }));
 }
@@ -217,7 +218,7 @@ export function lowerTrigonometric(lowering: Lowering, node: TensorNode): ShareN
 }
 
 function noteTrigonometric(lowering: Lowering, cosine: boolean, bound: number): void {
-  const compute = cosine ? Math.cos : Math.sin;
+  const compute = cosine ? cos : sin;
   const turns = Math.round(2 ** (SCALE_BITS + 6) / (2 * Math.PI)) / 2 ** (SCALE_BITS + 6);
   lowering.formulas.add(`${cosine} ${bound}`, "", () => ({
     function: cosine ? "cos x" : "sin x",
@@ -243,7 +244,7 @@ export function lowerArcTangent(lowering: Lowering, node: TensorNode): ShareNode
   if (bound <= WIDEST_ARC) {
     return arcOf(lowering, x, bound, 1);
   }
-  const range = { low: 1, high: bound ** 2 + 1 };
+  const range = { low: 1, high: bound * bound + 1 };
   const square = lowering.bounded(addReal(lowering, lowering.emit("multiply", [x, x]), 1), range.high);
   const root = power(lowering, lowering.atFraction(square, fractionOf(x)), 0.5, range, fractionFor(range, 0.5));
   const above = { low: 2, high: bound + 2 };
@@ -255,7 +256,7 @@ export function lowerArcTangent(lowering: Lowering, node: TensorNode): ShareNode
 /** scale · arctan x for |x| ≤ bound. */
 function arcOf(lowering: Lowering, x: ShareNode, bound: number, scale: number): ShareNode {
   const reach = Math.max(1, bound) + 2 ** -6;
-  const fitted = fitSeries(Math.atan, [-reach, reach], 2.7 * reach, "odd", ARC_TOLERANCE);
+  const fitted = fitSeries(atan, [-reach, reach], 2.7 * reach, "odd", ARC_TOLERANCE);
   lowering.formulas.add(`arctan ${reach}`, "", () => ({
     function: "arctan x",
     profile: "fourier",
@@ -264,7 +265,7 @@ function arcOf(lowering: Lowering, x: ShareNode, bound: number, scale: number): 
     outside: "noise: ranges keep arguments inside",
     section: "Profile `fourier`",
     coefficients: [fitted.series.constant, ...fitted.series.sines],
-    pieces: [{ from: -reach, to: reach, value: (x) => seriesAt(fitted.series, x), exact: Math.atan }],
+    pieces: [{ from: -reach, to: reach, value: (x) => seriesAt(fitted.series, x), exact: atan }],
   }));
   return seriesOf(lowering, angleOf(lowering, x, fitted.stretch), fitted, ARC_BITS, scale);
 }
@@ -276,7 +277,7 @@ const SOFTPLUS: Piecewise = {
   above: [1, 0],
   below: [0, 0],
   window: 8,
-  series: (x) => Math.log1p(Math.exp(-Math.abs(x))) + Math.abs(x) / 2,
+  series: (x) => log1p(exp(-Math.abs(x))) + Math.abs(x) / 2,
   bucketExponent: 0,
   tolerance: 8e-4,
   periodRatio: 2.667,

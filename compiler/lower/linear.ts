@@ -2,6 +2,7 @@
  * Linear and bilinear tensor ops. Additions, public factors and movements are local on every form of a value, so a sum
  * of products stays additive until somebody needs it masked: one opening for a product with its bias and residual.
  */
+import { log2 } from "../../ir/real.js";
 import { isFloat, sizeOf, type TensorValue } from "../../ir/tensor/value.js";
 import {
   constantOf, encode, encodedScalar, fractionOf, isSource, type Lowering, type ShareNode, type TensorNode,
@@ -91,7 +92,7 @@ function operand(lowering: Lowering, argument: TensorNode, fraction: number): Sh
 /** A value times public reals: a power of two only relabels; anything else is an integer factor, more fraction. */
 export function timesPublic(lowering: Lowering, x: ShareNode, factor: TensorValue): ShareNode {
   const magnitude = largest(factor);
-  const exponent = Math.log2(magnitude);
+  const exponent = log2(magnitude);
   if (sizeOf(factor.shape) === 1 && Number.isInteger(exponent) && factor.data[0] > 0 && factor.shape.length === 0) {
     return lowering.emit("relabel", [x], { fraction: fractionOf(x) - exponent });
   }

@@ -6,6 +6,7 @@
  * Instead of dividing by n the sum is relabelled by the next power of two 2^b; the factor κ = n/2^b stays in the value
  * and cancels: (κ(x−μ)) / √(κ³ var) = (x−μ)/√var · κ^(−1/2), which goes into the series' scale.
  */
+import { ceilLog2, log2 } from "../../ir/real.js";
 import { fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
 import { addReal } from "./linear.js";
 import { broadcastTo, reshapeTo } from "./movement.js";
@@ -27,7 +28,7 @@ export interface VarianceRange {
 export function lowerLayerNorm(lowering: Lowering, node: TensorNode, range: VarianceRange): ShareNode {
   const x = lowering.masked(node.args[0]);
   const n = shapeOf(x).at(-1)!;
-  const bits = Math.ceil(Math.log2(n));
+  const bits = ceilLog2(n);
   const axis = shapeOf(x).length - 1;
   const sum = reshapeTo(lowering, lowering.emit("sum", [x], { axis }), [...shapeOf(x).slice(0, -1), 1]);
   const factor = { dtype: "i64", shape: [], data: Float64Array.of(n) } as const;
@@ -47,23 +48,23 @@ export function lowerRmsNorm(lowering: Lowering, node: TensorNode, range: Varian
 /** y / √(mean(y²)·…) for y = κ·(x − μ) (κ = 1 for RMSNorm): see the file comment. */
 function normalise(lowering: Lowering, node: TensorNode, y: ShareNode, range: VarianceRange, kappa: number): ShareNode {
   const n = shapeOf(y).at(-1)!;
-  const bits = Math.ceil(Math.log2(n));
+  const bits = ceilLog2(n);
   const meanFactor = n / 2 ** bits;
-  const square = kappa ** 2 * meanFactor;
+  const square = kappa * kappa * meanFactor;
   const low = range.low * square;
   const high = range.high * square;
-  const few = Math.max(0, Math.ceil(Math.log2(MANY / n) / 2));
-  const squareFraction = Math.max(4, Math.ceil(-Math.log2(Math.sqrt(low))) + SQUARE_BITS + few);
+  const few = Math.max(0, Math.ceil(log2(MANY / n) / 2));
+  const squareFraction = Math.max(4, Math.ceil(-log2(Math.sqrt(low))) + SQUARE_BITS + few);
   const small = lowering.atFraction(y, Math.min(fractionOf(y), squareFraction));
   const dot = lowering.emit("dot", [small, small]);
   const mean = lowering.emit("relabel", [dot], { fraction: fractionOf(dot) + bits });
   const variance = addReal(lowering, mean, (node.attributes.epsilon as number) * square);
   const opened = lowering.bounded(lowering.remasked(variance), high);
-  const fraction = SCALE_BITS + Math.ceil(Math.log2(Math.sqrt(range.high)));
+  const fraction = SCALE_BITS + ceilLog2(Math.sqrt(range.high));
   const scale = Math.sqrt(square) / kappa;
   const inverse = power(lowering, opened, -0.5, { low, high }, Math.max(6, fraction), scale);
   const column = reshapeTo(lowering, inverse, [...shapeOf(inverse), 1]);
-  const spread = Math.max(0, Math.ceil(-Math.log2(Math.sqrt(range.low))));
+  const spread = Math.max(0, Math.ceil(-log2(Math.sqrt(range.low))));
   const numerator = lowering.atFraction(y, Math.min(fractionOf(y), lowering.precision.activation + spread));
   return lowering.emit("multiply", [numerator, column]);
 }

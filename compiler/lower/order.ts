@@ -3,7 +3,9 @@
  * of elements that come before one is its place; and the element whose place is j is found by one look-up. The rounds
  * do not grow with the rows' length, the bytes with its square: for rows of experts or classes, not of a vocabulary.
  */
+
 import { fail } from "../../ir/diagnostics.js";
+import { ceilLog2 } from "../../ir/real.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import { truth } from "./comparison.js";
 import { fractionOf, type Lowering, type ShareNode, type TensorNode } from "./context.js";
@@ -84,7 +86,7 @@ function spread(rows: number, length: number, places: readonly number[]): number
 /** Masked bits [rows, count, n]: whether an element has place j. */
 function atPlaces(lowering: Lowering, places: ShareNode, count: number): ShareNode {
   const [rows, n] = places.type.shape;
-  const width = Math.max(1, Math.ceil(Math.log2(n)));
+  const width = Math.max(1, ceilLog2(n));
   const value = lowering.emit("reduce", [places], { ring: width });
   const hot = lowering.emit("digits", [value], { at: 0, width });
   const bits = Array.from({ length: count }, (_, difference) =>
@@ -102,7 +104,7 @@ const WIDEST_INDEX = 13;
 export function lowerOneHot(lowering: Lowering, node: TensorNode): ShareNode {
   const [argument] = node.args;
   const depth = node.attributes.depth as number;
-  const width = Math.ceil(Math.log2(Math.max(lowering.boundOf(argument) + 1, depth))) + 1;
+  const width = ceilLog2(Math.max(lowering.boundOf(argument) + 1, depth)) + 1;
   if (width > WIDEST_INDEX) {
     throw fail({
       code: "E0402",

@@ -9,6 +9,7 @@
  * It costs more bytes per value (a series per bucket), but there is one value per row. The bits come from one dealing
  * of a wide top digit, right up to half a digit, so each bucket's series is fitted that much wider.
  */
+import { ceilLog2, exp2, floorLog2, log2, pow } from "../../ir/real.js";
 import type { Lowering, ShareNode } from "./context.js";
 import { coarseBits, type Span, sumAdditive } from "./digits.js";
 import { describeSeries, type FourierSeries, fitFourier, seriesAt } from "./fourier.js";
@@ -58,14 +59,14 @@ export function power(
   fraction: number,
   scale = 1,
 ): ShareNode {
-  const compute = (t: number) => t ** exponent;
+  const compute = (t: number) => pow(t, exponent);
   const sum = onBuckets(lowering, x, range, (bucket) => {
-    const magnitude = scale * bucket.start ** exponent;
-    const weight = (t: number) => t ** -exponent;
+    const magnitude = scale * pow(bucket.start, exponent);
+    const weight = (t: number) => pow(t, -exponent);
     const relative = { name: `t^${exponent}`, label: powerLabel(exponent), compute, weight, magnitude };
     return bucketSeries(lowering, x, bucket, relative, fraction);
   });
-  const ends = exponentsOf(range).map((end) => 2 ** (exponent * end));
+  const ends = exponentsOf(range).map((end) => exp2(exponent * end));
   return lowering.bounded(sum, scale * Math.max(...ends));
 }
 
@@ -106,8 +107,8 @@ export function onBuckets(
 }
 
 function exponentsOf({ low, high }: PowerRange): [number, number] {
-  const lowExponent = Math.floor(Math.log2(low));
-  return [lowExponent, Math.max(lowExponent + 1, Math.ceil(Math.log2(high)))];
+  const lowExponent = floorLog2(low);
+  return [lowExponent, Math.max(lowExponent + 1, ceilLog2(high))];
 }
 
 /** A function on a bucket by one series of x, opened and at `fraction` bits. */
@@ -125,7 +126,7 @@ export function bucketSeries(
   noteBucket(lowering, bucket, given, series);
   const angle = lowering.atFraction(x, ANGLE_BITS - bucket.periodExponent);
   // The tables hold numbers near 1; the power of two that makes them so goes into the label.
-  const shift = Math.round(Math.log2(magnitude));
+  const shift = Math.round(log2(magnitude));
   const publicFraction = Math.min(WIDEST_TABLE, Math.max(4, fraction + 1 + shift));
   const bits = { publicFraction, secretFraction: SECRET_FRACTION };
   const table = lowering.emit("series", [angle], seriesAttributes(series, bits, magnitude / 2 ** shift));

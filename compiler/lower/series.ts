@@ -3,6 +3,7 @@
  * units of the argument. A factor a (odd, free: an integer multiple is local) stretches the argument and makes the
  * period 2^p / a: a period near 2.7 windows needs the fewest harmonics (docs/accuracy.md measures it).
  */
+import { exp, ln } from "../../ir/real.js";
 import { encodedScalar, type Lowering, type ShareNode } from "./context.js";
 import { type FourierSeries, fitFourier, type Parity, seriesAt } from "./fourier.js";
 
@@ -27,7 +28,7 @@ const LARGEST_FACTOR = 31;
 /** The stretch whose period 2^p/a is nearest to a wanted period, with a small factor. */
 function stretchFor(period: number): Stretch {
   let best: Stretch = { factor: 1, exponent: 0 };
-  const distance = ({ factor, exponent }: Stretch) => Math.abs(Math.log(2 ** exponent / factor / period));
+  const distance = ({ factor, exponent }: Stretch) => Math.abs(ln(2 ** exponent / factor / period));
   for (let factor = 1; factor <= LARGEST_FACTOR; factor += 2) {
     for (let exponent = -12; exponent <= 12; exponent++) {
       if (distance({ factor, exponent }) < distance(best) - 1e-9) {
@@ -61,7 +62,7 @@ export function fitSeries(
 ): FittedSeries {
   const stretch = stretchFor(period);
   const exact = 2 ** stretch.exponent / stretch.factor;
-  const weight = (x: number) => Math.max(LEAST_WEIGHT, Math.exp(-((x / typical) ** 2) / 4));
+  const weight = (x: number) => Math.max(LEAST_WEIGHT, exp(-((x / typical) * (x / typical)) / 4));
   const seriesWith = (harmonics: number) => fitFourier(compute, window, exact, harmonics, parity, RIDGE, weight);
   let series = seriesWith(2);
   for (let harmonics = 3; harmonics <= 16 && errorOf(compute, window, series) > tolerance; harmonics++) {

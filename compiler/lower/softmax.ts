@@ -5,7 +5,9 @@
  *
  * The rows stay unnormalised: whoever multiplies them with V scales the product's rows, which are shorter.
  */
+
 import { fail } from "../../ir/diagnostics.js";
+import { ceilLog2, exp2 } from "../../ir/real.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import { atLeast, comparedScores, tournament } from "./comparison.js";
 import {
@@ -91,7 +93,7 @@ const LARGEST_SCORE = 2 ** 20;
 
 /** Bits to P2 of one score that is kept from falling too far below: the comparison, and the product with its bit. */
 function keptNearBits(bound: number, fraction: number): number {
-  return comparisonBits(bound, fraction) + 3 * (fraction + Math.ceil(Math.log2(bound + 1)) + 2);
+  return comparisonBits(bound, fraction) + 3 * (fraction + ceilLog2(bound + 1) + 2);
 }
 
 /**
@@ -117,7 +119,7 @@ function isExactBetter(lowering: Lowering, node: TensorNode, packing: Packing | 
 
 /** Bits of a counter of up to so many elements. */
 function counterBits(count: number): number {
-  return Math.max(2, Math.ceil(Math.log2(count + 1)));
+  return Math.max(2, ceilLog2(count + 1));
 }
 
 /** Below their exact maximum, and not further than counts. More rounds, and no counter for every bucket. */
@@ -250,8 +252,8 @@ function noteExponential(lowering: Lowering): void {
     window: [0, depth],
     coefficients: [DIGITS_OF_EXPONENT],
     pieces: [
-      { from: 0, to: depth, value: (t) => 2 ** -t, exact: (t) => 2 ** -t },
-      { from: depth, to: 2 * depth, value: () => 0, exact: (t) => 2 ** -t },
+      { from: 0, to: depth, value: (t) => exp2(-t), exact: (t) => exp2(-t) },
+      { from: depth, to: 2 * depth, value: () => 0, exact: (t) => exp2(-t) },
     ],
   }));
 }
@@ -280,7 +282,7 @@ function noteMaximum(lowering: Lowering): void {
 function exponential(lowering: Lowering, t: ShareNode, bound: number, keep: ShareNode | undefined): ShareNode {
   noteExponential(lowering);
   const cut = fractionOf(t) + CUT_UNITS;
-  const range = Math.max(EXPONENT_RANGE, Math.ceil(Math.log2(bound + 4 * 2 ** BUCKET_EXPONENT)));
+  const range = Math.max(EXPONENT_RANGE, ceilLog2(bound + 4 * 2 ** BUCKET_EXPONENT));
   const ring = fractionOf(t) + range;
   const value = lowering.emit("reduce", [t], { ring });
   const hot = lowering.emit("digits", [value], { at: cut, width: ring - cut });

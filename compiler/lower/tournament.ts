@@ -2,6 +2,7 @@
  * How many elements a step of a tournament compares with each other, all pairs at once: more of them are fewer steps
  * and more comparisons. The network that the plan is for decides, step by step, by the bytes that reach P2.
  */
+import { ceilLog2 } from "../../ir/real.js";
 import { MOST_JOINED, subsetsOf } from "../../ir/share/bits.js";
 import type { Lowering, ShareNode } from "./context.js";
 import { comparisonBits } from "./thresholds.js";
@@ -86,6 +87,6 @@ function groupBytes(group: number, { bound, fraction, values }: Compared): numbe
   const pairs = (group * (group - 1)) / 2;
   const opponents = group - 1;
   const winners = group === 2 ? 0 : opponents * (joinedBits(opponents) + 1);
-  const ring = fraction + Math.ceil(Math.log2(Math.max(bound, 1))) + 2;
+  const ring = fraction + ceilLog2(Math.max(bound, 1)) + 2;
   return (pairs * comparisonBits(bound, fraction) + winners + values * (2 * opponents + 1) * ring) / 8;
 }

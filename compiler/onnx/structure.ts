@@ -97,7 +97,7 @@ function isSinusoid(data: ArrayLike<number>, column: number, rows: number, width
   let bottom = 0;
   for (let row = 1; row + 1 < rows; row++) {
     top += at(row) * (at(row + 1) + at(row - 1));
-    bottom += at(row) ** 2;
+    bottom += at(row) * at(row);
   }
   const factor = bottom === 0 ? 0 : top / bottom;
   for (let row = 1; row + 1 < rows; row++) {

@@ -1,6 +1,7 @@
 /**
  * Numbers to little-endian elements on disk, the inverse of elements.ts; 16-bit floats round to nearest, ties to even.
  */
+import { floorLog2 } from "../../ir/real.js";
 import type { DType, TensorValue } from "../../ir/tensor/value.js";
 import { bytesOf } from "./tensor-proto.js";
 
@@ -20,7 +21,7 @@ function numberToHalf(value: number): number {
   if (size < 2 ** -14) {
     return sign | roundHalfEven(size * 2 ** 24);
   }
-  const exponent = Math.floor(Math.log2(size));
+  const exponent = floorLog2(size);
   const power = size < 2 ** exponent ? exponent - 1 : size >= 2 ** (exponent + 1) ? exponent + 1 : exponent;
   return sign + (power + 15) * 1024 + roundHalfEven((size / 2 ** power - 1) * 1024);
 }

@@ -19,6 +19,7 @@ import { type Binding, type Formula, PLAN_VERSION, type Plan, type Step } from "
 
 const MAGIC = "PUMACPLN";
 const HEADER_BYTES = MAGIC.length + 4 + 32;
+const LONGEST_NAME = 255;
 const PAIRS: readonly Pair[] = ["01", "02", "12"];
 
 interface TensorMessage {
@@ -55,7 +56,6 @@ interface TableMessage {
 }
 interface PlanMessage {
   readonly version: number;
-  readonly name: string;
   readonly profile: string;
   readonly modelDigest: string;
   readonly shapes: readonly ShapeMessage[];
@@ -86,21 +86,34 @@ export function planDigest(plan: Plan): string {
   return createHash("sha256").update(bodyOf(plan)).digest("hex");
 }
 
+/**
+ * The plan's file: magic, version, SHA-256 of the rest; the rest is the model's name and the canonical bytes. The name
+ * is a label for people. It is not in the plan's digest: the same model and options give the same plan whatever their
+ * file is called.
+ */
 export function encodePlan(plan: Plan): Uint8Array {
-  const body = bodyOf(plan);
+  const name = Buffer.from(printable(plan.name)).subarray(0, LONGEST_NAME);
+  const rest = Buffer.concat([Buffer.of(name.length), name, bodyOf(plan)]);
   const header = Buffer.alloc(HEADER_BYTES);
   header.write(MAGIC, "latin1");
   header.writeUInt32LE(plan.version, MAGIC.length);
   createHash("sha256")
-    .update(body)
+    .update(rest)
     .digest()
     .copy(header, MAGIC.length + 4);
-  return Buffer.concat([header, body]);
+  return Buffer.concat([header, rest]);
 }
 
-/** The plan's digest as a plan file holds it: of a file that `encodePlan` made or `decodePlan` has read. */
+/** Where the canonical bytes begin in a plan file. */
+function bodyAt(file: Uint8Array): number {
+  return HEADER_BYTES + 1 + file[HEADER_BYTES];
+}
+
+/** The plan's digest, of a file that `encodePlan` made or `decodePlan` has read. */
 export function digestIn(file: Uint8Array): string {
-  return Buffer.from(file.subarray(HEADER_BYTES - 32, HEADER_BYTES)).toString("hex");
+  return createHash("sha256")
+    .update(file.subarray(bodyAt(file)))
+    .digest("hex");
 }
 
 /** Reads and checks a plan. E0303 for anything that is not a sound plan of this version; `where` names the file. */
@@ -108,21 +121,22 @@ export function decodePlan(bytes: Uint8Array, where = "plan"): Plan {
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const refuse = (why: string) =>
     fail({ code: "E0303", what: "the plan cannot be used", where, why, fix: "compile it again with this pumac" });
-  if (file.length < HEADER_BYTES || file.toString("latin1", 0, MAGIC.length) !== MAGIC) {
+  if (file.length <= HEADER_BYTES || file.toString("latin1", 0, MAGIC.length) !== MAGIC) {
     throw refuse("it is not a plan file, or its beginning is missing");
   }
   const version = file.readUInt32LE(MAGIC.length);
   if (version !== PLAN_VERSION) {
     throw refuse(`it has version ${version}, this pumac reads version ${PLAN_VERSION}`);
   }
-  const body = file.subarray(HEADER_BYTES);
-  const digest = createHash("sha256").update(body).digest();
+  const digest = createHash("sha256").update(file.subarray(HEADER_BYTES)).digest();
   if (!digest.equals(file.subarray(MAGIC.length + 4, HEADER_BYTES))) {
     throw refuse("its bytes are not those that were written: truncated, or changed since");
   }
+  const [name, body] = [file.toString("utf8", HEADER_BYTES + 1, bodyAt(file)), file.subarray(bodyAt(file))];
   try {
     const plan = fromMessage(
       MESSAGE.toObject(MESSAGE.decode(body), { longs: Number, arrays: true, defaults: true }) as PlanMessage,
+      printable(name),
     );
     checkPlan(plan);
     if (!body.equals(bodyOf(plan))) {
@@ -150,7 +164,6 @@ function toMessage(plan: Plan): PlanMessage {
   const words = new Words();
   return {
     version: plan.version,
-    name: plan.name,
     profile: plan.profile,
     modelDigest: plan.modelDigest,
     shapes: Object.entries(plan.shapes).map(([name, shape]) => ({ name, shape })),
@@ -228,7 +241,12 @@ function tableMessage([bits, table]: readonly [number, Int32Array]): TableMessag
   return { bits, data };
 }
 
-function fromMessage(message: PlanMessage): Plan {
+/** A name that nobody vouches for, as it may be shown. */
+function printable(name: string): string {
+  return name.replace(/[\p{Cc}\p{Cf}\uFFFD]/gu, "");
+}
+
+function fromMessage(message: PlanMessage, name: string): Plan {
   if (message.version !== PLAN_VERSION) {
     throw new Error(`its header and its content have different versions`);
   }
@@ -238,7 +256,7 @@ function fromMessage(message: PlanMessage): Plan {
   const lists = new Lists();
   return {
     version: message.version,
-    name: message.name,
+    name,
     profile: message.profile,
     modelDigest: message.modelDigest,
     shapes: Object.fromEntries(message.shapes.map(({ name, shape }) => [name, shape])),

@@ -42,22 +42,21 @@ message Formula {
 message Table { uint32 bits = 1; bytes data = 2; }
 message Plan {
   uint32 version = 1;
-  string name = 2;
-  string profile = 3;
-  string model_digest = 4;
-  repeated Shape shapes = 5;
-  uint32 rounds = 6;
-  repeated string words = 7;
-  repeated Step steps = 8;
-  repeated string origins = 9;
-  string model_program = 10;
-  string data_program = 11;
-  repeated Binding bindings = 12;
-  repeated Shape reveals = 13;
-  repeated Formula formulas = 14;
-  repeated Table cosines = 15;
-  repeated Table exponentials = 16;
-  uint64 arena0 = 17;
-  uint64 arena12 = 18;
+  string profile = 2;
+  string model_digest = 3;
+  repeated Shape shapes = 4;
+  uint32 rounds = 5;
+  repeated string words = 6;
+  repeated Step steps = 7;
+  repeated string origins = 8;
+  string model_program = 9;
+  string data_program = 10;
+  repeated Binding bindings = 11;
+  repeated Shape reveals = 12;
+  repeated Formula formulas = 13;
+  repeated Table cosines = 14;
+  repeated Table exponentials = 15;
+  uint64 arena0 = 16;
+  uint64 arena12 = 17;
 }
 `;

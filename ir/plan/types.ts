@@ -7,7 +7,7 @@ import type { Attributes, Graph } from "../graph.js";
 import type { Pair, ShareType } from "../share/types.js";
 import type { TensorType } from "../tensor/value.js";
 
-export const PLAN_VERSION = 2;
+export const PLAN_VERSION = 3;
 
 /** The start of a draw: a 16-byte block of a pair's stream. An owner's input uses the owner's own streams. */
 export interface DrawPosition {
@@ -81,6 +81,7 @@ export interface Formula {
 
 export interface Plan {
   readonly version: number;
+  /** What the model's file is called: a label for people, not in the digest. */
   readonly name: string;
   readonly profile: "fourier" | "puma";
   /** SHA-256 of the model file's program (not of its weights). */

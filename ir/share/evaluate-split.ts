@@ -2,6 +2,7 @@
  * The meanings of the split ops (see evaluate.ts): the real functions that they approximate, rounded. Only `evaluate`
  * uses floating-point functions; the roles use tables.
  */
+import { cos, exp2, sin } from "../real.js";
 import { broadcastStrides } from "../shape.js";
 import { sizeOf } from "../tensor/value.js";
 import { type Meaning, make, openOf, signedOf } from "./meaning.js";
@@ -20,7 +21,7 @@ function seriesValues(words: BigUint64Array, attributes: Parameters<Meaning>[1])
     const theta = (2 * Math.PI * Number(BigInt.asUintN(angle, word))) / 2 ** angle;
     let sum = attributes.constant as number;
     (attributes.cosines as readonly number[]).forEach((c, i) => {
-      sum += c * Math.cos((i + 1) * theta) + sines[i] * Math.sin((i + 1) * theta);
+      sum += c * cos((i + 1) * theta) + sines[i] * sin((i + 1) * theta);
     });
     return sum / unit;
   });
@@ -55,10 +56,10 @@ const exponential: Meaning = ([x, ...bits], attributes, type) => {
   const scale = seriesUnit(attributes);
   const step = 2 ** cut / unit;
   const selected = (i: number) =>
-    bits.length === 0 ? 1 : bits.reduce((sum, bit, j) => sum + Number(bit.value[i]) * 2 ** (-step * j), 0);
+    bits.length === 0 ? 1 : bits.reduce((sum, bit, j) => sum + Number(bit.value[i]) * exp2(-step * j), 0);
   return make(
     type,
-    BigUint64Array.from(open, (word, i) => toWord(selected(i) * scale * 2 ** (real(x.mask![i]) - real(word)))),
+    BigUint64Array.from(open, (word, i) => toWord(selected(i) * scale * exp2(real(x.mask![i]) - real(word)))),
   );
 };
 

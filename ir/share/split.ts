@@ -72,7 +72,7 @@ function seriesUlp(attributes: Attributes): number {
   ];
   let ulp = 2;
   cosines.forEach((c, i) => {
-    const largest = (Math.hypot(c, sines[i]) / 2 ** COEFFICIENT_FRACTION) * publicUnits;
+    const largest = (Math.sqrt(c * c + sines[i] * sines[i]) / 2 ** COEFFICIENT_FRACTION) * publicUnits;
     ulp += 1.5 * (0.51 * secretUnits + 0.51 * largest + 1);
   });
   return ulp;

@@ -1,42 +1,13 @@
 /** Scalar functions that JavaScript lacks, and the rounding of casts. */
+import { erf, exp, floorLog2, log1p, tanh } from "../real.js";
 import type { DType } from "./value.js";
 
-/** erf to about 1e-15: Taylor series near zero, continued fraction of erfc beyond. */
-export function errorFunction(x: number): number {
-  const magnitude = Math.abs(x);
-  if (Number.isNaN(x)) {
-    return x;
-  }
-  if (magnitude < 2) {
-    let term = magnitude;
-    let sum = magnitude;
-    for (let n = 1; Math.abs(term) > 1e-18; n++) {
-      term *= (-magnitude * magnitude) / n;
-      sum += term / (2 * n + 1);
-    }
-    return (Math.sign(x) * 2 * sum) / Math.sqrt(Math.PI);
-  }
-  return Math.sign(x) * (1 - complement(magnitude));
-}
-
-/** erfc(x) for x >= 2, by Lentz's evaluation of its continued fraction. */
-function complement(x: number): number {
-  if (x > 27) {
-    return 0;
-  }
-  let fraction = 0;
-  for (let n = 60; n >= 1; n--) {
-    fraction = n / 2 / (x + fraction);
-  }
-  return Math.exp(-x * x) / (Math.sqrt(Math.PI) * (x + fraction));
-}
-
 export function sigmoid(x: number): number {
-  return x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x));
+  return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x));
 }
 
 export function softplus(x: number): number {
-  return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+  return Math.max(x, 0) + log1p(exp(-Math.abs(x)));
 }
 
 export function roundHalfEven(x: number): number {
@@ -46,8 +17,8 @@ export function roundHalfEven(x: number): number {
 }
 
 const GELU: Readonly<Record<string, (x: number) => number>> = {
-  erf: (x) => 0.5 * x * (1 + errorFunction(x / Math.SQRT2)),
-  tanh: (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
+  erf: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
+  tanh: (x) => 0.5 * x * (1 + tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x))),
   quick: (x) => x * sigmoid(1.702 * x),
 };
 
@@ -103,7 +74,7 @@ function roundToMantissa(x: number, mantissa: number, leastExponent: number, lar
   if (!Number.isFinite(x) || x === 0) {
     return x;
   }
-  const exponent = Math.max(leastExponent, Math.floor(Math.log2(Math.abs(x))));
+  const exponent = Math.max(leastExponent, floorLog2(Math.abs(x)));
   const unit = 2 ** (exponent - mantissa);
   const rounded = roundHalfEven(x / unit) * unit;
   return Math.abs(rounded) > largest ? Math.sign(x) * Number.POSITIVE_INFINITY : rounded;

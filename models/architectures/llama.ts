@@ -1,5 +1,6 @@
 /** LLaMA with its language-model head, in the form of the dynamo exporter: RMSNorm, rotary angles folded, SwiGLU. */
 import type { ModelSource } from "../../formats/onnx/write.js";
+import { cos, pow, sin } from "../../ir/real.js";
 import type { ArchitectureConfig } from "./config.js";
 import { GraphWriter } from "./writer.js";
 
@@ -29,10 +30,10 @@ export function llamaModel(config: ArchitectureConfig, length: number, seed: num
 function rotaryTables(graph: GraphWriter, length: number, width: number, theta: number): Rotary {
   const angles = Array.from({ length: length * width }, (_, i) => {
     const feature = (i % width) % (width / 2);
-    return Math.floor(i / width) * theta ** ((-2 * feature) / width);
+    return Math.floor(i / width) * pow(theta, (-2 * feature) / width);
   });
   const table = (f: (angle: number) => number): string => graph.constant(angles.map(f), [1, 1, length, width], "f32");
-  return { cosines: table(Math.cos), sines: table(Math.sin) };
+  return { cosines: table(cos), sines: table(sin) };
 }
 
 function rmsNorm(graph: GraphWriter, x: string, name: string, width: number, epsilon: number): string {

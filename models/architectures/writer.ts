@@ -146,7 +146,7 @@ export class GraphWriter {
 
   /** softmax(q kᵀ · scale + mask) v, for q [1, heads, S, d], kᵀ [1, heads, d, S]. */
   attend(q: string, transposedKeys: string, v: string, mask: string, headWidth: number): string {
-    const scores = this.node("Mul", [this.node("MatMul", [q, transposedKeys]), this.scalar(headWidth ** -0.5)]);
+    const scores = this.node("Mul", [this.node("MatMul", [q, transposedKeys]), this.scalar(1 / Math.sqrt(headWidth))]);
     const weights = this.node("Softmax", [this.node("Add", [scores, mask])], { axis: { integer: -1 } });
     return this.node("MatMul", [weights, v]);
   }

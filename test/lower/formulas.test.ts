@@ -87,7 +87,8 @@ describe("formulas", () => {
     for (const formula of formulas) {
       const errors = formula.pieces.map((piece) => largestError(piece, formula.distance, FINE));
       expect(Math.max(...errors)).toBeLessThanOrEqual(formula.maxError);
-      expect(formula.maxError).toBeLessThanOrEqual(Math.max(...errors) * 1.15);
+      // A twentieth for what lies between the points of the compiler's grid, and two digits, rounded up.
+      expect(formula.maxError).toBeLessThanOrEqual(Math.max(...errors) * 1.05 * 1.1);
       expect(formula.digest).toMatch(/^[0-9a-f]{16}$/);
       if (!formula.outside.startsWith("exact")) {
         expectOutside(formula);

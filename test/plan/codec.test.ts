@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { PumacError } from "../../ir/diagnostics.js";
 import { Builder } from "../../ir/graph.js";
 import { checkPlan } from "../../ir/plan/check.js";
-import { decodePlan, encodePlan, planDigest } from "../../ir/plan/codec.js";
+import { decodePlan, digestIn, encodePlan, planDigest } from "../../ir/plan/codec.js";
 import type { Plan, Step } from "../../ir/plan/types.js";
 import { SHARE } from "../../ir/share/index.js";
 import { planFor, randomProgram } from "./support.js";
@@ -69,11 +69,20 @@ describe("a plan file", () => {
         const back = decodePlan(bytes);
         expect(back).toEqual(plan);
         expect(encodePlan(back)).toEqual(bytes);
-        expect(planDigest(back)).toBe(Buffer.from(bytes.subarray(HEADER - 32, HEADER)).toString("hex"));
+        expect(planDigest(back)).toBe(digestIn(bytes));
       }),
       { numRuns: 30 },
     );
     expect(decodePlan(encodePlan(planWithTables()))).toEqual(planWithTables());
+  });
+
+  test("has a digest that the model's file name does not change, and a name that shows no control characters", () => {
+    const plan = planWithTables();
+    const renamed = { ...plan, name: "a\u001b[2Jb\u202Ec.onnx" };
+    expect(planDigest(renamed)).toBe(planDigest(plan));
+    expect(digestIn(encodePlan(renamed))).toBe(digestIn(encodePlan(plan)));
+    expect(decodePlan(encodePlan(renamed)).name).toBe("a[2Jbc.onnx");
+    expect(decodePlan(encodePlan({ ...plan, name: "x".repeat(300) })).name).toBe("x".repeat(255));
   });
 
   test("with any bit flipped is E0303", () => {
@@ -100,7 +109,7 @@ describe("a plan file", () => {
     const bytes = encodePlan(planWithTables());
     bytes[8] = 9;
     const result = read(bytes);
-    expect((result as PumacError).message).toMatch(/it has version 9, this pumac reads version 2/);
+    expect((result as PumacError).message).toMatch(/it has version 9, this pumac reads version 3/);
     expectRefused(bytes);
   });
 

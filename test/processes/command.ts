@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const ROOT = join(import.meta.dirname, "..", "..");
-const MAIN = join(ROOT, "dist", "cli", "main.js");
+/** The built command line. */
+export const MAIN = join(ROOT, "dist", "cli", "main.js");
 export const MODEL_FOLDER = join(ROOT, "models", "bert-sst2");
 export const MODEL = join(MODEL_FOLDER, "bert_sst2.legacy.op14.onnx");
 export const TOKENIZER = join(MODEL_FOLDER, "tokenizer.json");

@@ -2,7 +2,6 @@
 import { describe, expect, it } from "vitest";
 import type { Attributes } from "../../ir/graph.js";
 import type { TensorOpName } from "../../ir/tensor/index.js";
-import { errorFunction } from "../../ir/tensor/numeric.js";
 import type { DType } from "../../ir/tensor/value.js";
 import { apply, tensor } from "./apply.js";
 
@@ -21,40 +20,6 @@ function binary(op: TensorOpName, x: readonly number[], y: readonly number[], dt
 }
 
 const { NaN: NOT_A_NUMBER, POSITIVE_INFINITY: INFINITE } = Number;
-
-describe("the error function", () => {
-  it("agrees with tables to 15 digits (Abramowitz & Stegun, table 7.1, extended)", () => {
-    const table: readonly (readonly [number, number])[] = [
-      [0, 0],
-      [0.1, 0.1124629160182849],
-      [0.25, 0.2763263901682369],
-      [0.5, 0.5204998778130465],
-      [1, 0.8427007929497149],
-      [1.5, 0.9661051464753108],
-      [2, 0.9953222650189527],
-      [2.5, 0.999593047982555],
-      [3, 0.9999779095030014],
-      [5, 0.9999999999984626],
-      [30, 1],
-    ];
-    for (const [x, wanted] of table) {
-      expect(Math.abs(errorFunction(x) - wanted)).toBeLessThan(4e-15);
-      expect(errorFunction(-x)).toBeCloseTo(-errorFunction(x), 16);
-    }
-    expect(errorFunction(NOT_A_NUMBER)).toBeNaN();
-    expect(errorFunction(-INFINITE)).toBe(-1);
-  });
-
-  it("has the derivative 2/√π·e^(-x²) everywhere, also where its two formulas meet", () => {
-    for (let x = -4; x <= 4; x += 0.125) {
-      const h = 1e-4;
-      const slope = (errorFunction(x + h) - errorFunction(x - h)) / (2 * h);
-      const wanted = (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x);
-      const curvature = ((h * h) / 6) * (4 * x * x - 2) * wanted;
-      expect(Math.abs(slope - wanted - curvature)).toBeLessThan(1e-10);
-    }
-  });
-});
 
 describe("activations", () => {
   it("gelu in its three forms", () => {

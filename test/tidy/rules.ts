@@ -145,6 +145,48 @@ export function undetermined(sources: readonly Source[]): readonly string[] {
     ]);
 }
 
+/** Functions whose last bits ECMAScript leaves to the engine; `ir/real.ts` has those that are the same everywhere. */
+const VARYING: ReadonlySet<string> = new Set(
+  ["acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "exp", "expm1", "hypot"].concat([
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "pow",
+    "sin",
+    "sinh",
+    "tan",
+    "tanh",
+  ]),
+);
+
+/** Floating-point functions, and powers of anything but 2, where a plan's bytes are decided. */
+export function varyingArithmetic(sources: readonly Source[]): readonly string[] {
+  return sources
+    .filter(({ path }) => ["ir", "passes", "compiler", "formats"].includes(roomOf(path)))
+    .flatMap((source) => [...varyingCalls(source), ...varyingPowers(source)]);
+}
+
+function varyingCalls(source: Source): readonly string[] {
+  return membersUsed(source)
+    .filter(({ text }) => text.startsWith("Math.") && VARYING.has(text.slice("Math.".length)))
+    .map(({ text, line }) => `${source.path}:${line}: ${text}`);
+}
+
+/** `2 ** n` of an integer n is exact in every engine, and so are powers of big integers. */
+function varyingPowers({ path, tree }: Source): readonly string[] {
+  const found: string[] = [];
+  walk(tree, (node) => {
+    if (ts.isBinaryExpression(node) && /^\*\*=?$/.test(node.operatorToken.getText(tree))) {
+      const base = node.left.getText(tree);
+      if (base !== "2" && !/^[0-9]+n$/.test(base)) {
+        found.push(`${path}:${lineOf(tree, node)}: ${base} **`);
+      }
+    }
+  });
+  return found;
+}
+
 /** Every `a.b` of two names, and every name on its own, with its line. */
 function membersUsed({ tree }: Source): readonly { readonly text: string; readonly line: number }[] {
   const found: { text: string; line: number }[] = [];

@@ -27,6 +27,9 @@ describe("the sources", () => {
   it("touch no socket, clock or randomness at compile time", () => {
     expect(rules.undetermined(sources)).toEqual([]);
   });
+  it("decide a plan's bytes with arithmetic that is the same everywhere", () => {
+    expect(rules.varyingArithmetic(sources)).toEqual([]);
+  });
   it("export nothing that is used nowhere", () => {
     expect(rules.deadExports(sources)).toEqual([]);
   });
@@ -115,6 +118,14 @@ describe("the rules", () => {
       "passes/a.ts: imports node:net",
       "passes/a.ts:3: Math.random",
       "passes/a.ts:3: Date",
+    ]);
+  });
+  it("find arithmetic that varies between engines, where it decides a plan", () => {
+    const text = "const y = Math.exp(x) + Math.sqrt(x) + x ** 3 + 2 ** n + 10n ** 3n;\nlet z = y; z **= 2;";
+    expect(rules.varyingArithmetic([parse("compiler/a.ts", text), parse("cli/a.ts", text)])).toEqual([
+      "compiler/a.ts:2: Math.exp",
+      "compiler/a.ts:2: x **",
+      "compiler/a.ts:3: z **",
     ]);
   });
   it("find dead exports, also behind an index", () => {

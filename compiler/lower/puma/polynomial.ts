@@ -3,6 +3,7 @@
  * dealing of digits beside the powers, the pieces' values times the bits of their intervals. Outside its interval a
  * piece may overflow: its bit is 0, and 0 times anything in a ring is 0.
  */
+import { pow } from "../../../ir/real.js";
 import { TENSOR } from "../../../ir/tensor/index.js";
 import { encodedScalar, fractionOf, type Lowering, type ShareNode, type TensorNode } from "../context.js";
 import { sumAdditive } from "../digits.js";
@@ -42,7 +43,7 @@ export function lowerPumaActivation(lowering: Lowering, node: TensorNode, f: Pum
 }
 
 function polynomialAt(terms: Polynomial, x: number): number {
-  return terms.reduce((sum, [power, coefficient]) => sum + coefficient * x ** power, 0);
+  return terms.reduce((sum, [power, coefficient]) => sum + coefficient * pow(x, power), 0);
 }
 
 function notePolynomials(lowering: Lowering, node: TensorNode, f: PumaActivation): void {
@@ -82,7 +83,7 @@ function powersOf(lowering: Lowering, x: ShareNode, reach: number): Powers {
       return done;
     }
     const args = factors[n].map((factor) => lowering.atFraction(of(factor), fraction));
-    const made = lowering.bounded(lowering.emit("multiply", args), reach ** n);
+    const made = lowering.bounded(lowering.emit("multiply", args), pow(reach, n));
     known.set(n, made);
     return made;
   };

@@ -4,6 +4,7 @@
  * the paper masks after it, where (1 + x̂/32)^32 of a large |x̂| has already spoilt the sum.
  */
 
+import { exp, pow } from "../../../ir/real.js";
 import { tournament } from "../comparison.js";
 import {
   constantOf,
@@ -49,7 +50,7 @@ function reciprocalOfSum(lowering: Lowering, sum: ShareNode, count: number): Sha
 }
 
 function noteExponential(lowering: Lowering): void {
-  const value = (x: number) => (1 + x / 2 ** SQUARINGS) ** (2 ** SQUARINGS);
+  const value = (x: number) => pow(1 + x / 2 ** SQUARINGS, 2 ** SQUARINGS);
   lowering.formulas.add("puma exponential", "", () => ({
     function: "e^x of a softmax",
     profile: "puma",
@@ -60,8 +61,8 @@ function noteExponential(lowering: Lowering): void {
     window: [CLIP, 0],
     coefficients: [CLIP, SQUARINGS],
     pieces: [
-      { from: CLIP, to: 0, value, exact: Math.exp },
-      { from: 4 * CLIP, to: CLIP, value: () => 0, exact: Math.exp },
+      { from: CLIP, to: 0, value, exact: exp },
+      { from: 4 * CLIP, to: CLIP, value: () => 0, exact: exp },
     ],
   }));
 }

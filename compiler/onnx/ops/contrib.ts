@@ -3,6 +3,7 @@
  * expanded into what it fused. Schemas: onnxruntime, docs/ContribOperators.md. The attention family is apart
  * (contrib-attention.ts).
  */
+import { ln } from "../../../ir/real.js";
 import { type Call, type Convert, type OperatorFamily, rule } from "../call.js";
 import type { Emitter, Value } from "../emitter.js";
 import { CONTRIB_ATTENTION } from "./contrib-attention.js";
@@ -162,7 +163,7 @@ function bucketOf(distance: number, buckets: number, largest: number, bidirectio
   if (n < exact) {
     return base + n;
   }
-  const ratio = Math.fround(Math.log(n / exact)) / Math.fround(Math.log(largest / exact));
+  const ratio = Math.fround(ln(n / exact)) / Math.fround(ln(largest / exact));
   return base + Math.min(half - 1, exact + Math.trunc(ratio * (half - exact)));
 }
 

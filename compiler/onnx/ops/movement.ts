@@ -205,7 +205,7 @@ function depthToSpace(call: Call): readonly Value[] {
   const x = call.input(0);
   const [n, channels, height, width] = x.type.shape;
   const block = call.requiredInteger("blocksize");
-  const rest = channels / block ** 2;
+  const rest = channels / (block * block);
   const byColumn = call.string("mode", "DCR") === "CRD";
   const apart = byColumn ? [n, rest, block, block, height, width] : [n, block, block, rest, height, width];
   const order = byColumn ? [0, 1, 4, 2, 5, 3] : [0, 3, 4, 1, 5, 2];
@@ -220,7 +220,7 @@ function spaceToDepth(call: Call): readonly Value[] {
   const block = call.requiredInteger("blocksize");
   const apart = emitter.reshape(x, [n, channels, height / block, block, width / block, block]);
   const moved = emitter.transpose(apart, [0, 3, 5, 1, 2, 4]);
-  return [emitter.reshape(moved, [n, channels * block ** 2, height / block, width / block])];
+  return [emitter.reshape(moved, [n, channels * block * block, height / block, width / block])];
 }
 
 /**

@@ -1,6 +1,29 @@
 /** Element-wise ops: one rule of shape (numpy's broadcast) and one scalar function each. */
+
 import type { Attributes } from "../../graph.js";
-import { castNumber, errorFunction, gelu, roundHalfEven, sigmoid, softplus } from "../numeric.js";
+import {
+  acos,
+  acosh,
+  asin,
+  asinh,
+  atan,
+  atanh,
+  cbrt,
+  cos,
+  cosh,
+  erf,
+  exp,
+  exp2,
+  expm1,
+  ln,
+  log1p,
+  pow,
+  sin,
+  sinh,
+  tan,
+  tanh,
+} from "../../real.js";
+import { castNumber, gelu, roundHalfEven, sigmoid, softplus } from "../numeric.js";
 import { broadcastData, broadcastShapes, isInteger, mapData, refuse, type TensorOp, tensorOf } from "../types.js";
 import { DTYPES, type DType, type TensorType } from "../value.js";
 
@@ -53,7 +76,7 @@ function promote(x: TensorType, y: TensorType): DType {
 const truth = (condition: boolean) => (condition ? 1 : 0);
 
 function exactPower(x: number, y: number, dtype: DType): number {
-  const power = x ** y;
+  const power = pow(x, y);
   return isInteger(dtype) ? Math.trunc(power) : power;
 }
 
@@ -64,25 +87,25 @@ export const UNARY = {
   reciprocal: map("1/x.", (x) => 1 / x),
   squareRoot: map("√x.", Math.sqrt),
   reciprocalSquareRoot: map("1/√x.", (x) => 1 / Math.sqrt(x)),
-  cubeRoot: map("∛x.", Math.cbrt),
-  exponential: map("e^x.", Math.exp),
-  exponential2: map("2^x.", (x) => 2 ** x),
-  exponentialMinusOne: map("e^x - 1.", Math.expm1),
-  logarithm: map("ln x.", Math.log),
-  logarithmPlusOne: map("ln(1 + x).", Math.log1p),
-  sine: map("sin x.", Math.sin),
-  cosine: map("cos x.", Math.cos),
-  tangent: map("tan x.", Math.tan),
-  arcSine: map("arcsin x.", Math.asin),
-  arcCosine: map("arccos x.", Math.acos),
-  arcTangent: map("arctan x.", Math.atan),
-  hyperbolicSine: map("sinh x.", Math.sinh),
-  hyperbolicCosine: map("cosh x.", Math.cosh),
-  arcHyperbolicSine: map("arsinh x.", Math.asinh),
-  arcHyperbolicCosine: map("arcosh x.", Math.acosh),
-  arcHyperbolicTangent: map("artanh x.", Math.atanh),
-  tangentHyperbolic: map("tanh x.", Math.tanh),
-  errorFunction: map("erf x.", errorFunction),
+  cubeRoot: map("∛x.", cbrt),
+  exponential: map("e^x.", exp),
+  exponential2: map("2^x.", exp2),
+  exponentialMinusOne: map("e^x - 1.", expm1),
+  logarithm: map("ln x.", ln),
+  logarithmPlusOne: map("ln(1 + x).", log1p),
+  sine: map("sin x.", sin),
+  cosine: map("cos x.", cos),
+  tangent: map("tan x.", tan),
+  arcSine: map("arcsin x.", asin),
+  arcCosine: map("arccos x.", acos),
+  arcTangent: map("arctan x.", atan),
+  hyperbolicSine: map("sinh x.", sinh),
+  hyperbolicCosine: map("cosh x.", cosh),
+  arcHyperbolicSine: map("arsinh x.", asinh),
+  arcHyperbolicCosine: map("arcosh x.", acosh),
+  arcHyperbolicTangent: map("artanh x.", atanh),
+  tangentHyperbolic: map("tanh x.", tanh),
+  errorFunction: map("erf x.", erf),
   sigmoid: map("1/(1 + e^-x).", sigmoid),
   relu: map("max(x, 0).", (x) => (x > 0 ? x : Number.isNaN(x) ? x : 0)),
   silu: map("x·sigmoid(x) (Elfwing et al. 2018).", (x) => x * sigmoid(x)),

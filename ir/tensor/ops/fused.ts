@@ -1,4 +1,5 @@
 /** The functions that transformers are made of, as one op each, so that passes and lowering can speak about them. */
+import { exp, ln, pow } from "../../real.js";
 import { sameShape } from "../../shape.js";
 import { around, axisOf, broadcastData, broadcastShapes, integer, refuse, type TensorOp, tensorOf } from "../types.js";
 import type { TensorType, TensorValue } from "../value.js";
@@ -25,7 +26,7 @@ function softmaxOf(x: TensorValue, keep: TensorValue | undefined, axis: number, 
       let sum = 0;
       for (let k = 0; k < length; k++) {
         const use = largest !== Number.NEGATIVE_INFINITY && (kept === undefined || kept[at(k)] !== 0);
-        data[at(k)] = use ? base ** (x.data[at(k)] - largest) : 0;
+        data[at(k)] = use ? pow(base, x.data[at(k)] - largest) : 0;
         sum += data[at(k)];
       }
       for (let k = 0; k < length && sum > 0; k++) {
@@ -81,10 +82,10 @@ const logSoftmax: TensorOp = {
       }
       let sum = 0;
       for (let k = 0; k < length; k++) {
-        sum += Math.exp(x.data[at(k)] - largest);
+        sum += exp(x.data[at(k)] - largest);
       }
       for (let k = 0; k < length; k++) {
-        data[at(k)] = x.data[at(k)] - largest - Math.log(sum);
+        data[at(k)] = x.data[at(k)] - largest - ln(sum);
       }
     }
     return tensorOf(type, data);
@@ -98,7 +99,7 @@ function normaliseRows(x: TensorValue, epsilon: number, centred: boolean): Float
   for (let start = 0; start < data.length; start += n) {
     const row = data.subarray(start, start + n);
     const mean = centred ? row.reduce((sum, value) => sum + value, 0) / n : 0;
-    const variance = row.reduce((sum, value) => sum + (value - mean) ** 2, 0) / n;
+    const variance = row.reduce((sum, value) => sum + (value - mean) * (value - mean), 0) / n;
     const scale = 1 / Math.sqrt(variance + epsilon);
     for (let i = 0; i < n; i++) {
       row[i] = (row[i] - mean) * scale;
