@@ -97,7 +97,7 @@ class Interner {
   }
 }
 
-/** The next free block of every stream: the three pairs', and each owner's. */
+/** The next free block of every stream: the three pairs', and the owners', whose positions lie apart (ir/plan/check). */
 class Streams {
   private readonly next = new Map<string, number>();
 
@@ -105,8 +105,7 @@ class Streams {
     const types = node.args.map((argument) => argument.type);
     const draws = SHARE.ops[node.op].draws(types, node.attributes, node.type);
     if (node.op === "input") {
-      const stream = `owner ${String(node.attributes.owner)}`;
-      const block = draws.length === 0 ? 0 : this.take(stream, draws[0].bytes);
+      const block = draws.length === 0 ? 0 : this.take("owners", draws[0].bytes);
       return draws.map(({ pair }) => ({ pair, block }));
     }
     return draws.map(({ pair, bytes }) => ({ pair, block: this.take(pair, bytes) }));

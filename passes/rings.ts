@@ -292,12 +292,8 @@ export class Rings {
     if (op === "reveal") {
       return [this.ranges[this.argumentOf(node, 0)]];
     }
-    const own = op === "reduce" ? (attributes.ring as number) : ring;
-    if (op === "rescale") {
-      return [own + (attributes.bits as number)];
-    }
     const types = args.map(({ type }) => type);
-    const demands = SHARE.ops[op].demand(types, attributes, own);
+    const demands = SHARE.ops[op].demand(types, attributes, ring);
     return args.map((_, i) => demands[i] ?? 0);
   }
 

@@ -8,6 +8,7 @@
 
 import type { Attributes, Node } from "../graph.js";
 import { placeBytes, SHARE, type ShareType, type WordType } from "../share/index.js";
+import { LINEAR } from "../share/linear.js";
 import { isOpening } from "../share/rounds.js";
 import { cosineQuarter, negativePowers } from "../share/tables.js";
 import { TENSOR } from "../tensor/index.js";
@@ -16,6 +17,8 @@ import { verify } from "../verify.js";
 import type { Plan, Step } from "./types.js";
 
 const BLOCK = 16;
+/** Streams end here: positions are doubles, and one that is rounded would be another's. */
+const LAST_BLOCK = Number.MAX_SAFE_INTEGER;
 /** No arena is larger: offsets stay far from where doubles lose integers. */
 const LARGEST_ARENA = 2 ** 46;
 
@@ -32,6 +35,7 @@ export function checkPlan(plan: Plan): void {
   insist(violations.length === 0, `its program is not sound: ${violations.slice(0, 3).map(String).join("; ")}`);
   checkRounds(plan);
   checkDraws(plan);
+  checkPublicArguments(plan);
   checkPlaces(plan, "P0");
   checkPlaces(plan, "P12");
   checkReveals(plan);
@@ -42,12 +46,13 @@ export function checkPlan(plan: Plan): void {
 /** The steps as a graph, so that the level's own verifier can look at them. */
 function nodesOf(plan: Plan): Node<ShareType>[] {
   const nodes: Node<ShareType>[] = [];
+  const isIndex = (n: number, count: number) => Number.isInteger(n) && n >= 0 && n < count;
   plan.steps.forEach((step, i) => {
     insist(
-      step.args.every((argument) => argument < i),
+      step.args.every((argument) => isIndex(argument, i)),
       `step ${i} reads a step that does not stand before it`,
     );
-    insist(step.origin < plan.origins.length, `step ${i} has no origin`);
+    insist(isIndex(step.origin, plan.origins.length), `step ${i} has no origin`);
     const { op, attributes, type } = step;
     insist(!("ring" in type) || type.ring > 0, `step ${i} has no ring`);
     nodes.push({ op, attributes, type, args: step.args.map((k) => nodes[k]), origin: plan.origins[step.origin] });
@@ -76,7 +81,11 @@ function checkRounds(plan: Plan): void {
   insist(current === plan.rounds, `it has ${current} rounds, not ${plan.rounds}`);
 }
 
-/** Positions fit what the op draws, and no two draws of a stream overlap. */
+/**
+ * Positions fit what the op draws, lie where a counter can count, and no two draws of a stream overlap. An owner's two
+ * streams are read at one position, which is in the plan twice. Positions of the two owners lie apart too: whoever is
+ * both owners and draws the seeds once still uses no position twice.
+ */
 function checkDraws(plan: Plan): void {
   const used = new Map<string, { from: number; to: number }[]>();
   plan.steps.forEach((step, i) => {
@@ -86,10 +95,14 @@ function checkDraws(plan: Plan): void {
     needed.forEach(({ pair, bytes }, k) => {
       const draw = step.draws[k];
       insist(draw.pair === pair, `step ${i} draws from another stream`);
-      insist(Number.isSafeInteger(draw.block) && draw.block >= 0, `step ${i} draws at no position`);
-      const stream = step.op === "input" ? `${String(step.attributes.owner)} ${pair}` : pair;
+      const blocks = Math.ceil(bytes / BLOCK);
+      const isPosition = Number.isInteger(draw.block) && draw.block >= 0 && draw.block <= LAST_BLOCK - blocks;
+      insist(isPosition, `step ${i} draws at no position`);
+      const isOwners = step.op === "input";
+      insist(!isOwners || draw.block === step.draws[0].block, `step ${i} draws its two masks at two positions`);
+      const stream = isOwners ? `${pair} of the owners` : pair;
       const intervals = used.get(stream) ?? [];
-      intervals.push({ from: draw.block, to: draw.block + Math.ceil(bytes / BLOCK) });
+      intervals.push({ from: draw.block, to: draw.block + blocks });
       used.set(stream, intervals);
     });
   });
@@ -99,6 +112,22 @@ function checkDraws(plan: Plan): void {
       insist(intervals[i].from >= intervals[i - 1].to, `a position of stream ${stream} is used twice`);
     }
   }
+}
+
+/**
+ * What an op reads in the clear is public: a public input, a constant, or what local linear ops make of these, whose
+ * masks are 0. With any other value the result would be noise.
+ */
+function checkPublicArguments({ steps }: Plan): void {
+  const open: boolean[] = [];
+  steps.forEach(({ op, args, attributes, type }, i) => {
+    const isLinear = Object.hasOwn(LINEAR, op) && type.kind === "masked";
+    const isGiven = op === "constant" || (op === "input" && attributes.owner === "public");
+    open.push(isGiven || (isLinear && op !== "input" && args.every((argument) => open[argument])));
+    for (const place of SHARE.ops[op].publicArguments) {
+      insist(place >= args.length || open[args[place]], `step ${i} reads in the clear what is not public`);
+    }
+  });
 }
 
 interface Life {
@@ -151,7 +180,7 @@ function checkApart(lives: readonly Life[]): void {
 
 /** What the steps reveal is what the plan lists, value by value. */
 function checkReveals(plan: Plan): void {
-  const text = (name: string, shape: readonly number[]) => `${name} [${shape.join(",")}]`;
+  const text = (name: string, shape: readonly number[]) => `${JSON.stringify(name)} [${shape.join(",")}]`;
   const listed = plan.reveals.map(({ name, shape }) => text(name, shape)).join(", ");
   const found = plan.steps.filter(({ op }) => op === "reveal").map((step) => text(revealName(step), step.type.shape));
   insist(found.join(", ") === listed, `it reveals ${found.join(", ")} but lists ${listed}`);

@@ -53,7 +53,7 @@ export const BILINEAR = {
     doc:
       "An additive value times a public input or constant (mask 0), broadcast to the first: local, every " +
       "party's share times m. P0 has nothing to do. If the second argument were not public the result would be " +
-      "wrong, but nothing would leak.",
+      "wrong, but nothing would leak; a plan in which it is not public is refused.",
     arity: [2, 2],
     attributes: {},
     infer: ([x, y]) => {
@@ -63,6 +63,7 @@ export const BILINEAR = {
       return { kind: "additive", ring, fraction: additive(x).fraction + masked(y).fraction, shape };
     },
     demand: sameRing,
+    publicArguments: [1],
   },
   matmul: {
     doc:

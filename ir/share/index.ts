@@ -35,6 +35,7 @@ function complete(specification: OpSpecification, evaluate: ShareOp["evaluate"])
     evaluate,
     needsRange: specification.needsRange ?? false,
     alias: specification.alias ?? false,
+    publicArguments: specification.publicArguments ?? [],
     cost: (args, attributes, type) => ({ ...NOTHING, ...cost?.(args, attributes, type) }),
     draws: specification.draws ?? (() => []),
     ulp: specification.ulp ?? (() => 0),

@@ -163,7 +163,7 @@ const ARITHMETIC = {
       refuse(from !== 0 && ring > from, `reduce from ring ${from} to the larger ${ring}`);
       return { ...words(x), ring };
     },
-    demand: sameRing,
+    demand: (_, attributes) => [attributes.ring as number],
     alias: true,
   },
   rescale: {
@@ -178,7 +178,7 @@ const ARITHMETIC = {
       refuse(ring !== 0 && bits >= ring, `rescale by ${bits} bits leaves nothing of ring ${ring}`);
       return { ...rest, ring: ring === 0 ? 0 : ring - bits, fraction: fraction - bits };
     },
-    demand: (_, attributes, ring) => [Math.min(64, ring + (attributes.bits as number))],
+    demand: (_, attributes, ring) => [ring + (attributes.bits as number)],
     ulp: (_, attributes) => (attributes.bits === 0 ? 0 : 1),
   },
   toAdditive: {

@@ -193,6 +193,7 @@ export const SPLIT = {
     },
     demand: (args, attributes) => [masked(args[0]).ring, attributes.ring as number].slice(0, args.length),
     needsRange: true,
+    publicArguments: [1],
     cost: ([x], attributes) => {
       const macs = sizeOf(x.shape) * 2 ** (attributes.width as number);
       return { offline: packedBytes(macs, attributes.ring as number), macs: { P0: macs, P1: macs, P2: macs } };

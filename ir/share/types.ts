@@ -80,6 +80,8 @@ export interface ShareOp extends OpDefinition<ShareType> {
   readonly needsRange: boolean;
   /** True where the result's words are the first argument's words: memory planning may give both the same place. */
   readonly alias: boolean;
+  /** The arguments that are read in the clear, by index: they must be public (mask 0). */
+  readonly publicArguments: readonly number[];
   readonly cost: (args: readonly ShareType[], attributes: Attributes, type: ShareType) => ShareCost;
   /** The stream bytes that the step uses, in the order in which the plan lists their positions. */
   readonly draws: (args: readonly ShareType[], attributes: Attributes, type: ShareType) => readonly Draw[];
@@ -103,6 +105,7 @@ export interface OpSpecification {
   readonly demand: ShareOp["demand"];
   readonly needsRange?: boolean;
   readonly alias?: boolean;
+  readonly publicArguments?: readonly number[];
   readonly cost?: (args: readonly ShareType[], attributes: Attributes, type: ShareType) => Partial<ShareCost>;
   readonly draws?: ShareOp["draws"];
   readonly ulp?: ShareOp["ulp"];

@@ -208,7 +208,7 @@ const FORGERIES: Readonly<Record<string, { readonly forge: (plan: Plan) => Plan;
     forge: (plan) => withStep(plan, "remask", () => ({ round: 1 })),
     says: /of round 1 follows 1/,
   },
-  "a reveal that is not listed": { forge: (plan) => ({ ...plan, reveals: [] }), says: /reveals y \[100\] but lists/ },
+  "a reveal that is not listed": { forge: (plan) => ({ ...plan, reveals: [] }), says: /reveals "y" \[100\] but lists/ },
   "an input that nobody gives": {
     forge: (plan) => ({ ...plan, bindings: plan.bindings.filter(({ input }) => input !== "x") }),
     says: /nobody gives the input 'x'/,
