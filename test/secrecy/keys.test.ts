@@ -4,8 +4,8 @@
  */
 import { hkdfSync } from "node:crypto";
 import { describe, expect, it } from "vitest";
+import { drawSeeds } from "../../client/sharing.js";
 import { derivePairKeys, ephemeralKey, pairOf, seededRandom, sha256, systemRandom } from "../../runtime/keys.js";
-import { drawSeeds } from "../../runtime/sharing.js";
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 const transcript = (text: string) => sha256(Buffer.from(text));
