@@ -97,7 +97,7 @@ class Interner {
   }
 }
 
-/** The next free block of every stream: the three pairs', and the owners', whose positions lie apart (ir/plan/check). */
+/** The next free block of every stream: the three pairs', and the owners', whose positions lie apart. */
 class Streams {
   private readonly next = new Map<string, number>();
 

@@ -9,7 +9,7 @@ import { seededRandom, systemRandom } from "../../runtime/keys.js";
 import { MeteredTransport } from "../../runtime/measurement.js";
 import { runSession } from "../../runtime/session.js";
 import { PARTIES, type PartyName, type PeerName } from "../../runtime/transport.js";
-import { connectMesh, type Mesh, PEERS, rejection } from "./mesh.js";
+import { connectMesh, type Mesh, PEERS, rejection } from "../runtime/mesh.js";
 
 const AGREEMENT: Agreement = { version: 1, plan: "aa", weights: "bb", inputs: "cc" };
 

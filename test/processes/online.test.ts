@@ -17,7 +17,7 @@ import { systemRandom } from "../../runtime/keys.js";
 import { SocketTransport } from "../../runtime/socket-transport.js";
 import { PARTIES, type PartyName, type Transport } from "../../runtime/transport.js";
 import { dataSets, OWN_FIXTURES, readTensors } from "../onnx/support.js";
-import { rejection } from "./mesh.js";
+import { rejection } from "../runtime/mesh.js";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const ENTRY = join(ROOT, "dist", "client", "local", "party-process.js");

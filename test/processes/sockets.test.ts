@@ -8,7 +8,7 @@ import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { createIdentities } from "../../client/identities.js";
 import { dial, listen } from "../../runtime/connect.js";
 import { SocketTransport } from "../../runtime/socket-transport.js";
-import { connectMesh, type Mesh, rejection } from "./mesh.js";
+import { connectMesh, type Mesh, rejection } from "../runtime/mesh.js";
 
 let mesh: Mesh | undefined;
 afterEach(() => {

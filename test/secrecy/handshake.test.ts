@@ -7,7 +7,7 @@ import { encodeControl } from "../../runtime/control.js";
 import { type Agreement, PROTOCOL_VERSION, shakeHands } from "../../runtime/handshake.js";
 import { type RandomSource, systemRandom } from "../../runtime/keys.js";
 import { PARTIES, type PartyName, type PeerName, type Transport } from "../../runtime/transport.js";
-import { connectMesh, type Mesh, rejection } from "../processes/mesh.js";
+import { connectMesh, type Mesh, rejection } from "../runtime/mesh.js";
 
 const AGREEMENT: Agreement = { version: PROTOCOL_VERSION, plan: "aa", weights: "bb", inputs: "cc" };
 
