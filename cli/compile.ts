@@ -9,8 +9,10 @@ import { importModel } from "../compiler/import.js";
 import { parseNetwork } from "../compiler/network.js";
 import { savePlan } from "../formats/plan-file.js";
 import { fail } from "../ir/diagnostics.js";
+import type { CalibrationRun } from "../passes/range.js";
+import { loadKernels } from "../runtime/kernels/load.js";
 import { readCalibration } from "./calibration.js";
-import { collect, printJson, printNote, printProblem } from "./terminal.js";
+import { collect, printJson, printNote, printProblem, startProgress } from "./terminal.js";
 
 interface CompileFlags {
   readonly output?: string;
@@ -73,8 +75,11 @@ export function addCompile(program: Command): void {
 async function compile(given: string | undefined, stated: CompileFlags): Promise<void> {
   const { model, flags } = given === undefined ? withoutModel(stated) : { model: given, flags: stated };
   const options = compileOptions(flags);
-  const calibration = flags.calibrate.length === 0 ? {} : { calibration: await calibrationOf(model, flags, options) };
-  const { plan, warnings, calibration: ranges } = await compileModel(model, { ...options, ...calibration });
+  const samples = flags.calibrate.length === 0 ? undefined : await calibrationOf(model, flags, options);
+  const calibrationRun = calibrationRunOf(flags.json === true, samples?.length ?? 0);
+  const calibration = samples === undefined ? {} : { calibration: samples };
+  const compiled = await compileModel(model, { ...options, ...calibration, calibrationRun });
+  const { plan, warnings, calibration: ranges } = compiled;
   for (const warning of warnings) {
     printProblem(warning, "warning");
   }
@@ -92,6 +97,23 @@ async function compile(given: string | undefined, stated: CompileFlags): Promise
     printNote(`${path}: ${plan.steps.length} steps, ${cost.rounds} rounds, ${formatBytes(cost.bytes.total)} in all`);
     printNote(`digest ${digest}`);
   }
+}
+
+/** Calibration by the fastest kernels there are; people see how far it is. */
+function calibrationRunOf(isQuiet: boolean, inputs: number): CalibrationRun {
+  const { multiplyReals: multiply } = loadKernels();
+  if (isQuiet || inputs === 0) {
+    return { multiply };
+  }
+  printNote(`calibrating on ${inputs} ${inputs === 1 ? "input" : "inputs"} …`);
+  const progress = startProgress("calibrating");
+  const onProgress = (done: number, all: number) => {
+    progress.update(done, all);
+    if (done === all) {
+      progress.stop();
+    }
+  };
+  return { multiply, onProgress };
 }
 
 /** `--secret a b MODEL`: the names took the model with them, which is a file and the last of its list. */

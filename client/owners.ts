@@ -38,7 +38,8 @@ export function runOwners(plan: Plan, inputs: ReadonlyMap<string, TensorValue>, 
 
 /** The outputs of the model owner's program: the same for every input. */
 export function runModelOwner(plan: Plan, weights: WeightStore): ReadonlyMap<string, TensorValue> {
-  return evaluateGraph(plan.owners.model, new Map(), weights);
+  const { multiplyReals: multiply } = loadKernels();
+  return evaluateGraph(plan.owners.model, new Map(), weights, { multiply });
 }
 
 /** Runs the data owner's program, beside what the model owner's has given. */

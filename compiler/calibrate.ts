@@ -9,7 +9,13 @@ import { cos, ln } from "../ir/real.js";
 import { evaluateGraph, type WeightStore } from "../ir/tensor/index.js";
 import { isFloat, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 import type { Placed } from "../passes/place.js";
-import { calibratedRanges, type InputsOf, type RangeReport, structuralRanges } from "../passes/range.js";
+import {
+  type CalibrationRun,
+  calibratedRanges,
+  type InputsOf,
+  type RangeReport,
+  structuralRanges,
+} from "../passes/range.js";
 import { placedMaskInputs } from "./masks.js";
 
 /** Multiply-adds of a secret program up to which the compiler calibrates by itself. */
@@ -30,20 +36,24 @@ export function calibrate(
   weights: WeightStore | undefined,
   samples: readonly ModelInputs[] | undefined,
   inputOf: InputsOf,
+  run: CalibrationRun = {},
 ): Calibration {
   if (weights === undefined || (samples === undefined && macsOf(placed) > SMALL_MODEL)) {
     return { report: structuralRanges(placed.secret, inputOf), method: "structure" };
   }
-  const model = evaluateGraph(placed.model, new Map(), weights);
+  const model = evaluateGraph(placed.model, new Map(), weights, run);
   const runs = samples ?? Array.from({ length: SYNTHETIC_SAMPLES }, (_, i) => syntheticInputs(placed, i + 1));
-  const lookups = runs.map((inputs) => {
-    const data = evaluateGraph(placed.data, inputs, weights);
-    return (name: string) => {
-      const binding = placed.bindings.find(({ input }) => input === name)!;
-      return (binding.owner === "model" ? model : data).get(binding.output)!;
-    };
+  // One sample's values at a time: one-hot rows are large.
+  let latest: { readonly of: ModelInputs; readonly values: ReadonlyMap<string, TensorValue> } | undefined;
+  const dataOf = (inputs: ModelInputs) => {
+    latest = latest?.of === inputs ? latest : { of: inputs, values: evaluateGraph(placed.data, inputs, weights) };
+    return latest.values;
+  };
+  const lookups = runs.map((inputs) => (name: string) => {
+    const binding = placed.bindings.find(({ input }) => input === name)!;
+    return (binding.owner === "model" ? model : dataOf(inputs)).get(binding.output)!;
   });
-  const report = calibratedRanges(placed.secret, lookups, inputOf);
+  const report = calibratedRanges(placed.secret, lookups, inputOf, run);
   return { report, method: samples === undefined ? "synthetic inputs" : "given inputs" };
 }
 

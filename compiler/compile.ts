@@ -15,7 +15,7 @@ import { verify } from "../ir/verify.js";
 import { levels } from "../passes/levels.js";
 import { depthFirst } from "../passes/order.js";
 import type { Placed } from "../passes/place.js";
-import type { InputsOf } from "../passes/range.js";
+import type { CalibrationRun, InputsOf } from "../passes/range.js";
 import { checkRanges } from "./bounds-check.js";
 import { type Calibration, calibrate, type ModelInputs } from "./calibrate.js";
 import { emit } from "./emit.js";
@@ -44,6 +44,7 @@ export interface CompileOptions {
   readonly weightsFile?: string;
   /** Inputs to calibrate ranges with. */
   readonly calibration?: readonly ModelInputs[];
+  readonly calibrationRun?: CalibrationRun;
   readonly precision?: Precision;
   /** The network that the plan is for: it decides where bytes are bought with rounds. */
   readonly network?: Network;
@@ -80,7 +81,7 @@ export function compileImported(model: ImportedModel, options: CompileOptions = 
   const placed = compileTensors(graph, { isPublic, isShared, profile: options.profile ?? "fourier", ...dump });
   const inputOf = secretInputs(placed);
   const weights = options.weights === false ? undefined : model.weights;
-  const calibration = calibrate(placed, weights, options.calibration, inputOf);
+  const calibration = calibrate(placed, weights, options.calibration, inputOf, options.calibrationRun);
   const warnings = [
     ...model.warnings,
     ...(weights === undefined || calibration.method !== "structure" ? [] : [assumedRanges(model)]),

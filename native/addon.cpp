@@ -7,6 +7,7 @@
 #include <node_api.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -14,6 +15,7 @@
 #include "binding.hpp"
 #include "pages.hpp"
 #include "pool.hpp"
+#include "reals.hpp"
 
 namespace pumac {
 
@@ -287,6 +289,52 @@ napi_value threads(napi_env env, napi_callback_info info) {
   return result;
 }
 
+// `count` elements of a typed array from element `from` on; null where the array is of another type.
+template <class T>
+T* elements(napi_env env, napi_value array, napi_typedarray_type wanted, size_t from, size_t count) {
+  napi_typedarray_type type;
+  size_t length = 0;
+  void* data = nullptr;
+  check(napi_get_typedarray_info(env, array, &type, &length, &data, nullptr, nullptr));
+  if (type != wanted) return nullptr;
+  if (from > length || count > length - from) throw std::out_of_range("outside its array");
+  return static_cast<T*>(data) + from;
+}
+
+// multiplyReals(tier, c: Float64Array, cAt, a: Float64Array, aAt, b: Float64Array | Float32Array, bAt, rows, inner,
+// columns): c = a·b, matrices that begin at elements of their arrays.
+napi_value multiply(napi_env env, napi_callback_info info) {
+  napi_value values[10];
+  try {
+    read_arguments(env, info, values);
+    size_t numbers[10] = {};
+    for (const int i : {0, 2, 4, 6, 7, 8, 9}) {
+      double number = 0;
+      check(napi_get_value_double(env, values[i], &number));
+      if (!(number >= 0 && number <= 4294967296.0 && number == std::floor(number))) {
+        throw std::out_of_range("not a length");
+      }
+      numbers[i] = static_cast<size_t>(number);
+    }
+    if (numbers[0] > static_cast<size_t>(best_tier())) throw std::out_of_range("this processor lacks the tier");
+    RealProduct product{};
+    product.rows = numbers[7], product.inner = numbers[8], product.columns = numbers[9];
+    const size_t in_a = product_of(product.rows, product.inner), in_b = product_of(product.inner, product.columns);
+    const size_t in_c = product_of(product.rows, product.columns);
+    product.c = elements<double>(env, values[1], napi_float64_array, numbers[2], in_c);
+    product.a = elements<double>(env, values[3], napi_float64_array, numbers[4], in_a);
+    product.b = elements<double>(env, values[5], napi_float64_array, numbers[6], in_b);
+    product.short_b = elements<float>(env, values[5], napi_float32_array, numbers[6], in_b);
+    if (product.c == nullptr || product.a == nullptr || (product.b == nullptr && product.short_b == nullptr)) {
+      throw std::out_of_range("an array of the wrong type");
+    }
+    multiply_reals(static_cast<Tier>(numbers[0]), product);
+  } catch (...) {
+    rethrow(env, "multiplyReals");
+  }
+  return nullptr;
+}
+
 void set_number(napi_env env, napi_value object, const char* name, int value) {
   napi_value number;
   check(napi_create_int32(env, value, &number));
@@ -315,6 +363,7 @@ napi_value initialise(napi_env env, napi_value exports) {
     set_function(env, exports, "closeArena", close_arena, nullptr);
     set_function(env, exports, "addKey", add_key, nullptr);
     set_function(env, exports, "threads", threads, nullptr);
+    set_function(env, exports, "multiplyReals", multiply, nullptr);
     set_number(env, exports, "bestTier", static_cast<int>(best_tier()));
     set_number(env, exports, "bestStreamTier", static_cast<int>(best_stream_tier()));
   } catch (...) {

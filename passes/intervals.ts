@@ -239,7 +239,8 @@ export function intervalFrom(node: TensorNode, args: readonly Interval[], facts:
 /** The least and the largest of the elements within an interval; the wrong way round if there are none. */
 export function extremes({ data }: TensorValue, [least, most] = UNBOUNDED): Interval {
   let [high, low] = UNBOUNDED;
-  for (const x of data) {
+  for (let i = 0; i < data.length; i++) {
+    const x = data[i];
     low = x < low && x >= least ? x : low;
     high = x > high && x <= most ? x : high;
   }

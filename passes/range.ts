@@ -5,7 +5,8 @@
  * in the table below and in the plan's report, never silently.
  */
 import type { Graph, Node } from "../ir/graph.js";
-import { evaluateGraph } from "../ir/tensor/index.js";
+import { evaluateGraph, type MultiplyReals } from "../ir/tensor/index.js";
+import { momentsOf } from "../ir/tensor/ops/fused.js";
 import type { TensorType, TensorValue } from "../ir/tensor/value.js";
 import { extremes, type Facts, type Interval, intersection, intervalFrom } from "./intervals.js";
 import { constantOf } from "./rules/common.js";
@@ -42,21 +43,36 @@ const VARIANCE_MARGIN = 8;
 /** What was zero on every sample may be larger: bounds near zero come from dead inputs. */
 const SMALLEST_BOUND = 0.5;
 
+/** How samples are run: who multiplies matrices, and who is told how far it is. */
+export interface CalibrationRun {
+  readonly multiply?: MultiplyReals | undefined;
+  readonly onProgress?: ((done: number, all: number) => void) | undefined;
+}
+
 /** Ranges seen while the secret program runs on samples of its inputs, widened by the margin. */
 export function calibratedRanges(
   graph: Graph<TensorType>,
   samples: readonly ((input: string) => TensorValue)[],
   inputOf: InputsOf,
+  { multiply, onProgress }: CalibrationRun = {},
 ): RangeReport {
+  const sourceOf = (node: TensorNode) => (node.op === "input" ? inputOf(node.attributes.name as string) : undefined);
+  const isWeight = (node: TensorNode) => sourceOf(node)?.owner === "model";
+  const isOneHot = (node: TensorNode) => sourceOf(node)?.oneHot === true;
   const seen = new Map<TensorNode, Interval>();
   const variances = new Map<TensorNode, VarianceRange>();
-  for (const sample of samples) {
-    evaluateGraph(graph, sample, undefined, (node, value, args) => {
-      seen.set(node, widened(seen.get(node), extremes(value, node.op === "input" ? undefined : FINITE)));
-      if (node.op === "layerNorm" || node.op === "rmsNorm") {
-        widenVariance(variances, node, args[0]);
-      }
-    });
+  const observe = (node: TensorNode, value: TensorValue, args: readonly TensorValue[]) => {
+    if (isOneHot(node) || (isWeight(node) && seen.has(node))) {
+      return;
+    }
+    seen.set(node, widened(seen.get(node), extremes(value, node.op === "input" ? undefined : FINITE)));
+    if (node.op === "layerNorm" || node.op === "rmsNorm") {
+      widenVariance(variances, node, args[0]);
+    }
+  };
+  for (const [i, sample] of samples.entries()) {
+    evaluateGraph(graph, sample, undefined, { observe, multiply });
+    onProgress?.(i + 1, samples.length);
   }
   for (const [node, { low, high }] of variances) {
     const epsilon = node.attributes.epsilon as number;
@@ -65,11 +81,9 @@ export function calibratedRanges(
       high: high * VARIANCE_MARGIN + epsilon,
     });
   }
-  const sourceOf = (node: TensorNode) => (node.op === "input" ? inputOf(node.attributes.name as string) : undefined);
-  const isWeight = (node: TensorNode) => sourceOf(node)?.owner === "model";
   const facts: Facts = {
     valueOf: (node) => (isWeight(node) ? samples[0]?.(node.attributes.name as string) : constantOf(node)),
-    isOneHot: (node) => sourceOf(node)?.oneHot === true,
+    isOneHot,
   };
   const observed = (node: TensorNode): Interval =>
     facts.isOneHot(node) ? [0, 1] : isWeight(node) ? seen.get(node)! : withMargin(seen.get(node)!);
@@ -143,11 +157,10 @@ function withMargin([low, high]: Interval): Interval {
 
 function widenVariance(variances: Map<TensorNode, VarianceRange>, node: TensorNode, x: TensorValue): void {
   const n = x.shape.at(-1)!;
+  const values = new Float64Array(x.data);
   let { low, high } = variances.get(node) ?? { low: Number.POSITIVE_INFINITY, high: 0 };
-  for (let row = 0; row < x.data.length; row += n) {
-    const values = Float64Array.from(x.data.subarray(row, row + n));
-    const mean = node.op === "rmsNorm" ? 0 : values.reduce((sum, v) => sum + v, 0) / n;
-    const variance = values.reduce((sum, v) => sum + (v - mean) * (v - mean), 0) / n;
+  for (let row = 0; row < values.length; row += n) {
+    const { variance } = momentsOf(values, row, n, node.op === "layerNorm");
     low = Math.min(low, variance);
     high = Math.max(high, variance);
   }

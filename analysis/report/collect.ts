@@ -37,7 +37,7 @@ export function floatValues(
   values: OwnerValues,
 ): ReadonlyMap<TensorNode, TensorValue> {
   const floats = new Map<TensorNode, TensorValue>();
-  evaluateGraph(secret, inputsOf(plan, values), undefined, (node, value) => floats.set(node, value));
+  evaluateGraph(secret, inputsOf(plan, values), undefined, { observe: (node, value) => floats.set(node, value) });
   return floats;
 }
 

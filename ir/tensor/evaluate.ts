@@ -2,7 +2,7 @@
 import type { Graph, Node } from "../graph.js";
 import { sameShape } from "../shape.js";
 import { TENSOR_OPS } from "./table.js";
-import type { TensorOp } from "./types.js";
+import type { MultiplyReals, TensorOp } from "./types.js";
 import { isFloat, printTensorType, type TensorType, type TensorValue } from "./value.js";
 
 /** The weights of a model, by parameter name: read one at a time, never all in memory. */
@@ -19,15 +19,22 @@ const NO_WEIGHTS: WeightStore = {
   },
 };
 
+export interface Evaluation {
+  /** Sees every node's value with its arguments, in order. */
+  readonly observe?: (node: Node<TensorType>, value: TensorValue, args: readonly TensorValue[]) => void;
+  /** Who multiplies matrices; default: plain loops, to the same bits. */
+  readonly multiply?: MultiplyReals | undefined;
+}
+
 /**
  * The outputs by name. A given value must have the declared shape, and be of a float type where one is declared: which
- * one is a label, because passes forget it. `observe` sees every node's value with its arguments, in order.
+ * one is a label, because passes forget it.
  */
 export function evaluateGraph(
   graph: Graph<TensorType>,
   inputs: InputLookup,
   weights: WeightStore = NO_WEIGHTS,
-  observe?: (node: Node<TensorType>, value: TensorValue, args: readonly TensorValue[]) => void,
+  { observe, multiply }: Evaluation = {},
 ): Map<string, TensorValue> {
   const values = new Map<Node<TensorType>, TensorValue>();
   const outputs = new Set(graph.outputs.map((output) => output.node));
@@ -35,7 +42,8 @@ export function evaluateGraph(
   const table: Readonly<Record<string, TensorOp>> = TENSOR_OPS;
   graph.nodes.forEach((node, i) => {
     const args = node.args.map((argument) => values.get(argument)!);
-    const value = sourceOf(node, inputs, weights) ?? table[node.op].evaluate(args, node.attributes, node.type);
+    const source = sourceOf(node, inputs, weights);
+    const value = source ?? table[node.op].evaluate(args, node.attributes, node.type, multiply);
     observe?.(node, value, args);
     if (lastUse.has(node) || outputs.has(node)) {
       values.set(node, value);

@@ -7,9 +7,33 @@ import { broadcastStrides, jointShape, sameShape } from "../shape.js";
 import { type DType, sizeOf, type TensorType, type TensorValue } from "./value.js";
 
 export interface TensorOp extends OpDefinition<TensorType> {
-  /** The meaning: the value of a node of this type. Never changes its arguments. */
-  readonly evaluate: (args: readonly TensorValue[], attributes: Attributes, type: TensorType) => TensorValue;
+  /** The meaning: the value of a node of this type. Never changes its arguments. Matrix products go to `multiply`. */
+  readonly evaluate: (
+    args: readonly TensorValue[],
+    attributes: Attributes,
+    type: TensorType,
+    multiply?: MultiplyReals,
+  ) => TensorValue;
 }
+
+/** Row-major matrices that begin at elements of their arrays: c [rows, columns] = a [rows, inner] · b [inner, columns]. */
+export interface RealProduct {
+  readonly c: Float64Array;
+  readonly cAt: number;
+  readonly a: Float64Array;
+  readonly aAt: number;
+  readonly b: Float64Array | Float32Array;
+  readonly bAt: number;
+  readonly rows: number;
+  readonly inner: number;
+  readonly columns: number;
+}
+
+/**
+ * Fills c, which is zero before. Measured ranges decide a plan, so whoever computes it gives the same bits: every
+ * element is ((0 + a₀·b₀) + a₁·b₁) + … in order of the inner index, each product and each sum rounded by itself.
+ */
+export type MultiplyReals = (product: RealProduct) => void;
 
 /** An error of the rules, without a place: the builder adds the node's name. */
 export function refuse(condition: boolean, message: string): void {
@@ -63,6 +87,9 @@ export function walk(
   }
 }
 
+/** Up to here a loop copies faster than a call. */
+const SHORT_ROW = 16;
+
 /** The elements of `x` seen through a strided view of another shape; the last axis is an inner loop. */
 export function viewOf(
   x: TensorValue,
@@ -75,6 +102,10 @@ export function viewOf(
   const source = x.data;
   walk(shape.slice(0, -1), strides.slice(0, -1), start, (row, offset) => {
     const end = (row + 1) * length;
+    if (step === 1 && length > SHORT_ROW) {
+      data.set(source.subarray(offset, offset + length), row * length);
+      return;
+    }
     for (let to = row * length, from = offset; to < end; to++, from += step) {
       data[to] = source[from];
     }
@@ -91,6 +122,11 @@ export function broadcastData(x: TensorValue, shape: readonly number[]): TensorV
     return new Float64Array(sizeOf(shape)).fill(x.data[0]);
   }
   return viewOf(x, shape, broadcastStrides(x.shape, shape), 0);
+}
+
+/** The numbers as doubles: the tensor's own where they are. */
+export function doublesOf(data: TensorValue["data"]): Float64Array {
+  return data instanceof Float64Array ? data : new Float64Array(data);
 }
 
 /** A scalar function of every element. */

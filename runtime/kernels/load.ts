@@ -3,11 +3,14 @@
  * bit for bit, so parties may differ. PUMAC_KERNELS=native or =portable forces one.
  */
 import { fail } from "../../ir/diagnostics.js";
+import type { MultiplyReals } from "../../ir/tensor/index.js";
 import type { KernelsFactory } from "./interface.js";
 import { openNative } from "./native.js";
 import { createPortableKernels } from "./portable.js";
 
 export interface LoadedKernels {
+  /** Matrix products over doubles, for work in the clear; absent: the plain loops, to the same bits. */
+  readonly multiplyReals?: MultiplyReals;
   readonly create: KernelsFactory;
   /** Why the slow kernels run, where nobody asked for them: worth one line to the user. */
   readonly warning?: string;
@@ -31,7 +34,7 @@ export function loadKernels(choice = process.env.PUMAC_KERNELS): LoadedKernels {
   }
   const native = openNative();
   if (typeof native !== "string") {
-    return { create: (arenaBytes) => native.create(arenaBytes) };
+    return { create: (arenaBytes) => native.create(arenaBytes), multiplyReals: native.multiplyReals() };
   }
   if (choice === "native") {
     throw fail({

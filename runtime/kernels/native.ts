@@ -12,6 +12,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { MultiplyReals, RealProduct } from "../../ir/tensor/index.js";
 import type {
   BitKernels,
   CoarseShape,
@@ -48,7 +49,10 @@ interface Addon {
   closeArena(handle: ArenaHandle, buffer: ArrayBuffer): void;
   addKey(handle: ArenaHandle, key: Uint8Array): number;
   threads(count?: number): number;
+  multiplyReals(tier: number, c: Float64Array, cAt: number, a: Float64Array, aAt: number, ...rest: RealArguments): void;
 }
+
+type RealArguments = [b: RealProduct["b"], bAt: number, rows: number, inner: number, columns: number];
 
 export interface NativeOptions {
   /** Slower tiers than the processor's best, for tests and measurements. A tier it lacks throws a RangeError. */
@@ -63,6 +67,8 @@ export interface NativeModule {
   /** Sets the number of threads of the process's pool, if given; returns it. */
   threads(count?: number): number;
   create(arenaBytes: number, options?: NativeOptions): Kernels;
+  /** Matrix products over doubles (native/reals.hpp), on a tier; default: the best. */
+  multiplyReals(tier?: Tier): MultiplyReals;
 }
 
 /** Starts a kernel: its name, its estimated time on one core in nanoseconds, its arguments. */
@@ -103,6 +109,13 @@ function moduleOf(addon: Addon): NativeModule {
     streamTiers: STREAM_TIERS.slice(0, addon.bestStreamTier + 1),
     threads: (count) => (count === undefined ? addon.threads() : addon.threads(count)),
     create: (arenaBytes, options = {}) => createKernels(addon, arenaBytes, options),
+    multiplyReals:
+      (tier = TIERS[addon.bestTier]) =>
+      ({ c, cAt, a, aAt, b, bAt, rows, inner, columns }) => {
+        if (rows * inner * columns > 0) {
+          addon.multiplyReals(TIERS.indexOf(tier), c, cAt, a, aAt, b, bAt, rows, inner, columns);
+        }
+      },
   };
 }
 

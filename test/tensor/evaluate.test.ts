@@ -54,15 +54,12 @@ describe("a graph", () => {
 
   it("shows every value with its arguments, in order", () => {
     const seen: [string, number][] = [];
-    evaluateGraph(
-      affine(),
-      () => tensor([2], [1, 1]),
-      weights,
-      (node, value, args) => {
+    evaluateGraph(affine(), () => tensor([2], [1, 1]), weights, {
+      observe: (node, value, args) => {
         seen.push([node.op, args.length]);
         expect(value.shape).toEqual(node.type.shape);
       },
-    );
+    });
     expect(seen).toEqual([
       ["input", 0],
       ["parameter", 0],
@@ -84,10 +81,11 @@ describe("a graph", () => {
     const collect = runInNewContext("gc") as () => void;
     const held: number[] = [];
     const inputs = new Map([["x", tensor([count], new Array<number>(count).fill(1))]]);
-    evaluateGraph(graph, inputs, undefined, () => {
+    const observe = () => {
       collect();
       held.push(process.memoryUsage().arrayBuffers);
-    });
+    };
+    evaluateGraph(graph, inputs, undefined, { observe });
     const grown = Math.max(...held) - held[0];
     expect(grown / (8 * count)).toBeLessThan(10);
   });

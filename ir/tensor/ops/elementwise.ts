@@ -24,11 +24,22 @@ import {
   tanh,
 } from "../../real.js";
 import { castNumber, gelu, roundHalfEven, sigmoid, softplus } from "../numeric.js";
-import { broadcastData, broadcastShapes, isInteger, mapData, refuse, type TensorOp, tensorOf } from "../types.js";
-import { DTYPES, type DType, type TensorType } from "../value.js";
+import {
+  broadcastData,
+  broadcastShapes,
+  doublesOf,
+  isInteger,
+  mapData,
+  refuse,
+  type TensorOp,
+  tensorOf,
+} from "../types.js";
+import { DTYPES, type DType, sizeOf, type TensorType, type TensorValue } from "../value.js";
 
 type Scalar = (x: number) => number;
 type Pairwise = (x: number, y: number, dtype: DType) => number;
+/** Of whole arrays of one length. A loop of its own for each op that models are full of: no call for an element. */
+type PairLoop = (to: Float64Array, x: Float64Array, y: Float64Array, dtype: DType) => void;
 
 function map(doc: string, compute: Scalar, result?: DType): TensorOp {
   return mapWith(doc, {}, () => compute, result);
@@ -51,20 +62,33 @@ function mapWith(
 }
 
 function pair(doc: string, compute: Pairwise, result?: DType): TensorOp {
+  return pairWith(
+    doc,
+    (to, x, y, dtype) => {
+      for (let i = 0; i < to.length; i++) {
+        to[i] = compute(x[i], y[i], dtype);
+      }
+    },
+    result,
+  );
+}
+
+function pairWith(doc: string, loop: PairLoop, result?: DType): TensorOp {
   return {
     doc,
     arity: [2, 2],
     attributes: {},
     infer: ([x, y]) => ({ dtype: result ?? promote(x, y), shape: broadcastShapes(x.shape, y.shape) }),
     evaluate: ([x, y], _, type) => {
-      const [a, b] = [broadcastData(x, type.shape), broadcastData(y, type.shape)];
-      const data = new Float64Array(a.length);
-      for (let i = 0; i < data.length; i++) {
-        data[i] = compute(a[i], b[i], type.dtype);
-      }
+      const data = new Float64Array(sizeOf(type.shape));
+      loop(data, broadcastDoubles(x, type.shape), broadcastDoubles(y, type.shape), type.dtype);
       return tensorOf(type, data);
     },
   };
+}
+
+function broadcastDoubles(x: TensorValue, shape: readonly number[]): Float64Array {
+  return doublesOf(broadcastData(x, shape));
 }
 
 /** Types that meet must be equal; a boolean meets anything. */
@@ -146,9 +170,21 @@ const cast: TensorOp = {
 };
 
 export const BINARY = {
-  add: pair("x + y.", (x, y) => x + y),
-  subtract: pair("x - y.", (x, y) => x - y),
-  multiply: pair("x·y.", (x, y) => x * y),
+  add: pairWith("x + y.", (to, x, y) => {
+    for (let i = 0; i < to.length; i++) {
+      to[i] = x[i] + y[i];
+    }
+  }),
+  subtract: pairWith("x - y.", (to, x, y) => {
+    for (let i = 0; i < to.length; i++) {
+      to[i] = x[i] - y[i];
+    }
+  }),
+  multiply: pairWith("x·y.", (to, x, y) => {
+    for (let i = 0; i < to.length; i++) {
+      to[i] = x[i] * y[i];
+    }
+  }),
   divide: pair("x/y; integers truncate toward zero.", (x, y, dtype) => (isInteger(dtype) ? Math.trunc(x / y) : x / y)),
   power: pair("x^y.", exactPower),
   maximum: pair("The larger of x and y.", (x, y) => Math.max(x, y)),

@@ -1,7 +1,17 @@
 /** The functions that transformers are made of, as one op each, so that passes and lowering can speak about them. */
-import { exp, ln, pow } from "../../real.js";
+import { exp, exp2, ln } from "../../real.js";
 import { sameShape } from "../../shape.js";
-import { around, axisOf, broadcastData, broadcastShapes, integer, refuse, type TensorOp, tensorOf } from "../types.js";
+import {
+  around,
+  axisOf,
+  broadcastData,
+  broadcastShapes,
+  doublesOf,
+  integer,
+  refuse,
+  type TensorOp,
+  tensorOf,
+} from "../types.js";
 import type { TensorType, TensorValue } from "../value.js";
 
 function checkKeep(x: TensorType, keep: TensorType | undefined): void {
@@ -11,30 +21,50 @@ function checkKeep(x: TensorType, keep: TensorType | undefined): void {
   );
 }
 
+/** x ↦ base^x. */
+type Power = (x: number) => number;
+
 /** base^x normalised along an axis over the kept elements; rows with none give 0. */
-function softmaxOf(x: TensorValue, keep: TensorValue | undefined, axis: number, base: number): Float64Array {
+function softmaxOf(x: TensorValue, keep: TensorValue | undefined, axis: number, power: Power): Float64Array {
   const { outer, length, inner } = around(x.shape, axis);
-  const kept = keep === undefined ? undefined : broadcastData(keep, x.shape);
+  const kept = keep === undefined ? undefined : doublesOf(broadcastData(keep, x.shape));
+  const source = doublesOf(x.data);
   const data = new Float64Array(x.data.length);
-  for (let o = 0; o < outer; o++) {
-    for (let i = 0; i < inner; i++) {
-      const at = (k: number) => (o * length + k) * inner + i;
-      let largest = Number.NEGATIVE_INFINITY;
-      for (let k = 0; k < length; k++) {
-        largest = kept === undefined || kept[at(k)] !== 0 ? Math.max(largest, x.data[at(k)]) : largest;
-      }
-      let sum = 0;
-      for (let k = 0; k < length; k++) {
-        const use = largest !== Number.NEGATIVE_INFINITY && (kept === undefined || kept[at(k)] !== 0);
-        data[at(k)] = use ? pow(base, x.data[at(k)] - largest) : 0;
-        sum += data[at(k)];
-      }
-      for (let k = 0; k < length && sum > 0; k++) {
-        data[at(k)] /= sum;
-      }
-    }
+  for (let line = 0; line < outer * inner; line++) {
+    const start = Math.floor(line / inner) * length * inner + (line % inner);
+    softmaxLine(data, source, kept, power, { start, end: start + length * inner, step: inner });
   }
   return data;
+}
+
+interface Line {
+  readonly start: number;
+  readonly end: number;
+  readonly step: number;
+}
+
+function softmaxLine(
+  data: Float64Array,
+  x: Float64Array,
+  kept: Float64Array | undefined,
+  power: Power,
+  { start, end, step }: Line,
+): void {
+  let largest = Number.NEGATIVE_INFINITY;
+  for (let at = start; at < end; at += step) {
+    largest = kept === undefined || kept[at] !== 0 ? Math.max(largest, x[at]) : largest;
+  }
+  if (largest === Number.NEGATIVE_INFINITY) {
+    return;
+  }
+  let sum = 0;
+  for (let at = start; at < end; at += step) {
+    data[at] = kept === undefined || kept[at] !== 0 ? power(x[at] - largest) : 0;
+    sum += data[at];
+  }
+  for (let at = start; at < end && sum > 0; at += step) {
+    data[at] /= sum;
+  }
 }
 
 const softmax: TensorOp = {
@@ -48,7 +78,7 @@ const softmax: TensorOp = {
     checkKeep(x, keep);
     return x;
   },
-  evaluate: ([x, keep], attributes, type) => tensorOf(type, softmaxOf(x, keep, integer(attributes, "axis"), Math.E)),
+  evaluate: ([x, keep], attributes, type) => tensorOf(type, softmaxOf(x, keep, integer(attributes, "axis"), exp)),
 };
 
 const softmaxBase2: TensorOp = {
@@ -60,7 +90,7 @@ const softmaxBase2: TensorOp = {
     checkKeep(x, keep);
     return x;
   },
-  evaluate: ([x, keep], _, type) => tensorOf(type, softmaxOf(x, keep, x.shape.length - 1, 2)),
+  evaluate: ([x, keep], _, type) => tensorOf(type, softmaxOf(x, keep, x.shape.length - 1, exp2)),
 };
 
 const logSoftmax: TensorOp = {
@@ -95,17 +125,34 @@ const logSoftmax: TensorOp = {
 /** (x - mean) / √(mean((x - mean)²) + ε) of every row, with mean 0 where not centred. */
 function normaliseRows(x: TensorValue, epsilon: number, centred: boolean): Float64Array {
   const n = x.shape.at(-1)!;
-  const data = Float64Array.from(x.data);
+  const data = new Float64Array(x.data);
   for (let start = 0; start < data.length; start += n) {
-    const row = data.subarray(start, start + n);
-    const mean = centred ? row.reduce((sum, value) => sum + value, 0) / n : 0;
-    const variance = row.reduce((sum, value) => sum + (value - mean) * (value - mean), 0) / n;
+    const { mean, variance } = momentsOf(data, start, n, centred);
     const scale = 1 / Math.sqrt(variance + epsilon);
-    for (let i = 0; i < n; i++) {
-      row[i] = (row[i] - mean) * scale;
+    for (let i = start; i < start + n; i++) {
+      data[i] = (data[i] - mean) * scale;
     }
   }
   return data;
+}
+
+/** Mean (0 where not centred) and variance (mean square) of `count` elements. */
+export function momentsOf(
+  x: Float64Array,
+  start: number,
+  count: number,
+  centred: boolean,
+): { readonly mean: number; readonly variance: number } {
+  let sum = 0;
+  for (let i = start; centred && i < start + count; i++) {
+    sum += x[i];
+  }
+  const mean = sum / count;
+  let squares = 0;
+  for (let i = start; i < start + count; i++) {
+    squares += (x[i] - mean) * (x[i] - mean);
+  }
+  return { mean, variance: squares / count };
 }
 
 function norm(doc: string, centred: boolean): TensorOp {

@@ -1,7 +1,17 @@
 /** Matrix product and convolution. */
 import { broadcastStrides } from "../../shape.js";
-import { broadcastShapes, integer, integers, refuse, type TensorOp, tensorOf, walk } from "../types.js";
-import { sizeOf, type TensorType } from "../value.js";
+import {
+  broadcastShapes,
+  doublesOf,
+  integer,
+  integers,
+  type RealProduct,
+  refuse,
+  type TensorOp,
+  tensorOf,
+  walk,
+} from "../types.js";
+import { sizeOf, type TensorType, type TensorValue } from "../value.js";
 
 interface Product {
   readonly batch: readonly number[];
@@ -32,27 +42,21 @@ const matmul: TensorOp = {
     refuse(a.dtype !== b.dtype, `types ${a.dtype} and ${b.dtype} differ`);
     return { dtype: a.dtype, shape: productOf(a, b).shape };
   },
-  evaluate: ([a, b], _, type) => {
+  evaluate: ([a, b], _, type, multiply = multiplyReals) => {
     const { batch, rows, inner, columns } = productOf(a, b);
-    const size: Size = { rows, inner, columns };
-    const data = new Float64Array(sizeOf(type.shape));
-    const left = a.data instanceof Float64Array ? a.data : Float64Array.from(a.data);
+    const [left, right] = [doublesOf(a.data), b.data];
+    const product = isSparse(left) && allFinite(right) ? multiplySparse : multiply;
+    const c = new Float64Array(sizeOf(type.shape));
     const aStrides = matrixStrides(a.shape, batch, rows * inner);
     const bStrides = matrixStrides(b.shape, batch, inner * columns);
     const offsets: number[] = [];
     walk(batch, bStrides, 0, (_i, at) => offsets.push(at));
-    walk(batch, aStrides, 0, (i, at) => {
-      multiplyInto(data, i * rows * columns, left, at, b.data, offsets[i], size);
+    walk(batch, aStrides, 0, (i, aAt) => {
+      product({ c, cAt: i * rows * columns, a: left, aAt, b: right, bAt: offsets[i], rows, inner, columns });
     });
-    return tensorOf(type, data);
+    return tensorOf(type, c);
   },
 };
-
-interface Size {
-  readonly rows: number;
-  readonly inner: number;
-  readonly columns: number;
-}
 
 /** Strides over the broadcast batch, in elements; a vector has no batch axes. */
 function matrixStrides(shape: readonly number[], batch: readonly number[], matrix: number): number[] {
@@ -62,17 +66,8 @@ function matrixStrides(shape: readonly number[], batch: readonly number[], matri
 /** Columns of b that are multiplied at a time: their sums stay in registers. */
 const PANEL = 4;
 
-/** c = a·b for row-major matrices that start at offsets: each panel of b is copied out and meets all rows of a, two at
- * a time. */
-function multiplyInto(
-  c: Float64Array,
-  cAt: number,
-  a: Float64Array,
-  aAt: number,
-  b: Float64Array | Float32Array,
-  bAt: number,
-  { rows, inner, columns }: Size,
-): void {
+/** Each panel of b is copied out and meets all rows of a, two at a time. */
+export function multiplyReals({ c, cAt, a, aAt, b, bAt, rows, inner, columns }: RealProduct): void {
   const panel = new Float64Array(inner * PANEL);
   const sums = new Float64Array(2 * PANEL);
   for (let column = 0; column < columns; column += PANEL) {
@@ -117,6 +112,41 @@ function rowsTimesPanel(sums: Float64Array, a: Float64Array, first: number, seco
     t3 += t * panel[at + 3];
   }
   sums.set([s0, s1, s2, s3, t0, t1, t2, t3]);
+}
+
+/** Fewer elements than one in so many are not zero: one-hot rows. */
+const SPARSE = 16;
+
+function isSparse(a: Float64Array): boolean {
+  let left = Math.floor(a.length / SPARSE);
+  for (let i = 0; i < a.length && left >= 0; i++) {
+    left -= a[i] === 0 ? 0 : 1;
+  }
+  return left >= 0;
+}
+
+const finite = new WeakMap<TensorValue["data"], boolean>();
+
+/** Whether every number is finite; what was seen once is remembered, because weights meet many inputs. */
+function allFinite(data: TensorValue["data"]): boolean {
+  let known = finite.get(data);
+  for (let i = 0; known === undefined; i++) {
+    known = i === data.length ? true : data[i] - data[i] === 0 ? undefined : false;
+  }
+  finite.set(data, known);
+  return known;
+}
+
+/** The same bits for finite b: 0·x changes no sum, because sums begin at +0 and so are never -0. */
+function multiplySparse({ c, cAt, a, aAt, b, bAt, rows, inner, columns }: RealProduct): void {
+  for (let row = 0; row < rows; row++) {
+    for (let k = 0; k < inner; k++) {
+      const factor = a[aAt + row * inner + k];
+      for (let j = 0; j < columns && factor !== 0; j++) {
+        c[cAt + row * columns + j] += factor * b[bAt + k * columns + j];
+      }
+    }
+  }
 }
 
 const convolution: TensorOp = {

@@ -1,6 +1,6 @@
-/** Reductions, scans and selections along axes. */
+/** Reductions, scans and selections along axes. Reductions take the elements of each result in row-major order. */
 import { stridesOf } from "../../shape.js";
-import { around, axisOf, integer, integers, refuse, type TensorOp, tensorOf, walk } from "../types.js";
+import { around, axisOf, doublesOf, integer, integers, refuse, type TensorOp, tensorOf, walk } from "../types.js";
 import { sizeOf, type TensorType } from "../value.js";
 
 function reducedShape(x: TensorType, axes: readonly number[], keep: boolean): number[] {
@@ -11,10 +11,52 @@ function reducedShape(x: TensorType, axes: readonly number[], keep: boolean): nu
   return keep ? x.shape.map((n, i) => (axes.includes(i) ? 1 : n)) : x.shape.filter((_, i) => !axes.includes(i));
 }
 
+/** A reduction: what one element adds to a row of results, and to a single one. */
+interface Fold {
+  readonly start: number;
+  /** to[i] = to[i] ∘ x[i]. */
+  readonly across: (to: Float64Array, x: Float64Array) => void;
+  /** so far ∘ x[0] ∘ x[1] ∘ … */
+  readonly along: (sofar: number, x: Float64Array) => number;
+}
+
+function fold(start: number, step: (accumulated: number, x: number) => number): Fold {
+  return {
+    start,
+    across: (to, x) => {
+      for (let i = 0; i < to.length; i++) {
+        to[i] = step(to[i], x[i]);
+      }
+    },
+    along: (sofar, x) => {
+      let result = sofar;
+      for (let i = 0; i < x.length; i++) {
+        result = step(result, x[i]);
+      }
+      return result;
+    },
+  };
+}
+
+const SUM: Fold = {
+  start: 0,
+  across: (to, x) => {
+    for (let i = 0; i < to.length; i++) {
+      to[i] += x[i];
+    }
+  },
+  along: (sofar, x) => {
+    let sum = sofar;
+    for (let i = 0; i < x.length; i++) {
+      sum += x[i];
+    }
+    return sum;
+  },
+};
+
 function reduction(
   doc: string,
-  start: number,
-  step: (accumulated: number, x: number) => number,
+  { start, across, along }: Fold,
   finish: (accumulated: number, count: number) => number = (x) => x,
 ): TensorOp {
   return {
@@ -30,8 +72,16 @@ function reduction(
       const kept = stridesOf(reducedShape(x, axes, true));
       const strides = kept.map((stride, i) => (axes.includes(i) ? 0 : stride));
       const data = new Float64Array(sizeOf(type.shape)).fill(start);
-      walk(x.shape, strides, 0, (flat, offset) => {
-        data[offset] = step(data[offset], x.data[flat]);
+      const source = doublesOf(x.data);
+      const length = x.shape.at(-1) ?? 1;
+      const isReduced = strides.at(-1) === 0;
+      walk(x.shape.slice(0, -1), strides.slice(0, -1), 0, (row, at) => {
+        const line = source.subarray(row * length, (row + 1) * length);
+        if (isReduced) {
+          data[at] = along(data[at], line);
+        } else {
+          across(data.subarray(at, at + length), line);
+        }
       });
       const count = axes.reduce((product, axis) => product * x.shape[axis], 1);
       return tensorOf(
@@ -140,16 +190,14 @@ function top(doc: string, pick: (value: number, index: number) => number, indice
 }
 
 export const REDUCE = {
-  reduceSum: reduction("The sum over axes.", 0, (a, x) => a + x),
-  reduceMean: reduction(
-    "The mean over axes.",
-    0,
-    (a, x) => a + x,
-    (a, count) => a / count,
+  reduceSum: reduction("The sum over axes.", SUM),
+  reduceMean: reduction("The mean over axes.", SUM, (a, count) => a / count),
+  reduceMaximum: reduction("The largest element over axes.", fold(Number.NEGATIVE_INFINITY, nanMaximum)),
+  reduceMinimum: reduction("The smallest element over axes.", fold(Number.POSITIVE_INFINITY, nanMinimum)),
+  reduceProduct: reduction(
+    "The product over axes.",
+    fold(1, (a, x) => a * x),
   ),
-  reduceMaximum: reduction("The largest element over axes.", Number.NEGATIVE_INFINITY, nanMaximum),
-  reduceMinimum: reduction("The smallest element over axes.", Number.POSITIVE_INFINITY, nanMinimum),
-  reduceProduct: reduction("The product over axes.", 1, (a, x) => a * x),
   cumulativeSum,
   argmax: extreme("The index of the first (or `last`) largest element along an axis.", (a, b) => a > b),
   argmin: extreme("The index of the first (or `last`) smallest element along an axis.", (a, b) => a < b),
