@@ -12,6 +12,7 @@ import { fail } from "../../ir/diagnostics.js";
 import type { Plan } from "../../ir/plan/types.js";
 import { evaluateGraph, type WeightStore } from "../../ir/tensor/index.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
+import { loadKernels } from "../../runtime/kernels/load.js";
 import type { Examples } from "./examples.js";
 import type { Scored } from "./summary.js";
 
@@ -32,7 +33,8 @@ export function plainModel({ graph, weights }: ImportedModel, plan: Plan): (inpu
   const names = plan.reveals.map(({ name }) => name);
   const pruned = withOutputs(graph, names);
   const known = remembered(weights);
-  return (inputs) => evaluateGraph(pruned, inputs, known);
+  const { multiplyReals: multiply } = loadKernels();
+  return (inputs) => evaluateGraph(pruned, inputs, known, { multiply });
 }
 
 /** Weights that are read once: a data set asks for them again and again. */
