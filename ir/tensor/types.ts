@@ -16,7 +16,7 @@ export interface TensorOp extends OpDefinition<TensorType> {
   ) => TensorValue;
 }
 
-/** Row-major matrices that begin at elements of their arrays: c [rows, columns] = a [rows, inner]·b [inner, columns]. */
+/** Row-major matrices that begin at elements of their arrays: c [rows, columns] = a [rows, inner]·b [inner, columns] */
 export interface RealProduct {
   readonly c: Float64Array;
   readonly cAt: number;
