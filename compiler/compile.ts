@@ -12,6 +12,7 @@ import { TENSOR } from "../ir/tensor/index.js";
 import { isFloat, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 import { print } from "../ir/text.js";
 import { verify } from "../ir/verify.js";
+import { dropEarly } from "../passes/early.js";
 import { levels } from "../passes/levels.js";
 import { depthFirst } from "../passes/order.js";
 import type { Placed } from "../passes/place.js";
@@ -127,8 +128,10 @@ function lowerPlaced(
     link,
   });
   options.dump?.("50-lower", print(lowered.graph, SHARE));
-  const share = levels(lowered.graph, lowered.bounds, link);
-  options.dump?.("51-levels", print(share, SHARE));
+  const early = dropEarly(lowered);
+  options.dump?.("51-early", print(early.graph, SHARE));
+  const share = levels(early.graph, early.bounds, link);
+  options.dump?.("52-levels", print(share, SHARE));
   const violations = verify(share, SHARE);
   if (violations.length > 0) {
     throw new Error(`after pass 'levels':\n${violations.map(String).join("\n")}`);

@@ -54,6 +54,11 @@ void subtract_from(uint64_t* to, const uint64_t* from, size_t count) {
   for (size_t i = 0; i < count; i++) to[i] = from[i] - to[i];
 }
 
+void shift_right(uint64_t* to, int shift, size_t count) {
+  INDEPENDENT
+  for (size_t i = 0; i < count; i++) to[i] >>= shift;
+}
+
 void xor_into(uint8_t* to, const uint8_t* term, size_t count) {
   INDEPENDENT
   for (size_t i = 0; i < count; i++) to[i] ^= term[i];
@@ -76,7 +81,7 @@ constexpr Kernel TABLE[] = {
     {"fillBytes", "nnnn", fill_bytes},
     {"fillBits", "nnnn", fill_bits},
     {"fillHot", "nnnnn", fill_hot},
-    {"dealWords", "nnnnnn", deal_words},
+    {"dealWords", "nnnnnnn", deal_words},
     {"dealBits", "nnnnn", deal_bits},
     {"dealHot", "nnnnnnnn", deal_hot},
     {"dealCoarse", "nnnnnnnnn", deal_coarse},
@@ -92,7 +97,7 @@ constexpr Kernel TABLE[] = {
     {"addWord", "nnwn", add_word},
     {"multiplyWord", "nnwn", multiply_word},
     {"shiftLeft", "nnnn", shift_left},
-    {"rescale", "nnnnnn", rescale},
+    {"rescale", "nnnnwn", rescale},
     {"multiply", "nnnnnnnnn", multiply},
     {"dot", "nnnnnnnnnn", dot},
     {"matmul", "nnnnnnnnnnnnnnn", matmul},

@@ -74,15 +74,16 @@ void deal_words(const Call& call) {
   const RoundKeys& keys = call.key(0);
   const uint64_t block = call.size(1);
   const size_t count = call.size(3);
-  const int bits = call.small(4, 1, 64);
+  const int bits = call.small(4, 1, 64), drop = call.small(5, 0, 64 - bits);
   const uint64_t* from = call.words(2, count);
-  uint8_t* to = call.bytes(5, packed_bytes(count, static_cast<size_t>(bits)));
+  uint8_t* to = call.bytes(6, packed_bytes(count, static_cast<size_t>(bits)));
   spread_apart(to, from, count, 24, [&](size_t begin, size_t end) {
     uint64_t random[CHUNK];
     for (size_t at = begin; at < end; at += CHUNK) {
       const size_t size = std::min(CHUNK, end - at);
       draw(call, keys, block, 8 * at, 8 * size, random);
       subtract_from(random, from + at, size);
+      if (drop > 0) shift_right(random, drop, size);
       PACK[bits - 1](random, size, to + at / 8 * static_cast<size_t>(bits));
     }
   });

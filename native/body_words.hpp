@@ -43,8 +43,8 @@ void rescale(const Call& call) {
   uint64_t* to = call.words(0, count);
   const uint64_t* a = call.words(1, count);
   const int ring = call.small(2, 2, 64), bits = call.small(3, 1, ring - 1);
-  const uint64_t bias = call.small(4, 0, 1) != 0 ? 1ull << (bits - 1) : 0, low = low_bits(ring);
-  each(count, 16, [=](size_t i) { to[i] = ((a[i] - bias) & low) >> bits; });
+  const uint64_t offset = call.raw[4], low = low_bits(ring);
+  each(count, 16, [=](size_t i) { to[i] = ((a[i] + offset) & low) >> bits; });
 }
 
 // One thread: an owner encodes in pieces that fit its cache, and the first refused element is one for all of them.

@@ -16,6 +16,7 @@ import { SHARE } from "../../ir/share/index.js";
 import { TENSOR } from "../../ir/tensor/index.js";
 import { scalar, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
 import { approximate } from "../../passes/approximate.js";
+import { dropEarly } from "../../passes/early.js";
 import { levels } from "../../passes/levels.js";
 import type { Distance, Emit, FunctionCase } from "./cases.js";
 
@@ -98,7 +99,8 @@ function planOf(
     inputs: new Map(names.map((name) => [name, { owner: "data" as const, integral: false }])),
     link,
   });
-  return emit(levels(lowered.graph, lowered.bounds, link), {
+  const early = dropEarly(lowered);
+  return emit(levels(early.graph, early.bounds, link), {
     name: given.name,
     profile,
     modelDigest: "",

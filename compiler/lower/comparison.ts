@@ -145,6 +145,7 @@ export function lowerBoolean(lowering: Lowering, node: TensorNode): ShareNode {
     lowering.emit(
       "multiply",
       values.map((value) => lowering.remasked(value)),
+      { drop: 0 },
     ),
     1,
   );
@@ -187,7 +188,7 @@ export function lowerSelect(lowering: Lowering, node: TensorNode): ShareNode {
   const bit = lowering.truths.get(condition);
   const chosen =
     bit === undefined
-      ? lowering.emit("multiply", [lowering.remasked(condition), value])
+      ? lowering.emit("multiply", [lowering.remasked(condition), value], { drop: 0 })
       : lowering.emit("timesBit", [bit, value]);
   return lowering.emit("add", [lowering.bounded(chosen, bound), lowering.additive(b, fractionOf(chosen))]);
 }

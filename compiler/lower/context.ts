@@ -186,9 +186,6 @@ export class Lowering {
   /** An additive form at exactly the given fraction, which must not be smaller than the value's own. */
   additive(value: ShareNode, fraction: number): ShareNode {
     const has = fractionOf(value);
-    if (has > fraction && value.type.kind === "additive") {
-      return this.converted(this.atFraction(value, fraction), "toAdditive", {});
-    }
     const scaled = has === fraction ? value : this.atLeastFraction(value, fraction);
     return scaled.type.kind === "additive" ? scaled : this.converted(scaled, "toAdditive", {});
   }

@@ -21,7 +21,10 @@ export function lowerConvolution(lowering: Lowering, node: TensorNode): ShareNod
     strides: [perGroup * width, 1, width],
     offset: 0,
   });
-  const product = lowering.bounded(lowering.emit("matmul", [rows, columns], { keep: [] }), lowering.boundOf(node));
+  const product = lowering.bounded(
+    lowering.emit("matmul", [rows, columns], { drop: 0, keep: [] }),
+    lowering.boundOf(node),
+  );
   const sum = bias === undefined ? product : withBias(lowering, product, bias, [groups, 1, perGroup]);
   const positions = sizeOf(out);
   const turned = lowering.emit("view", [sum], {

@@ -51,7 +51,7 @@ function wholePower(lowering: Lowering, x: ShareNode, bound: number, exponent: n
     const parts = [of(Math.ceil(n / 2)), of(Math.floor(n / 2))].map((part) =>
       lowering.atFraction(part, lowering.factorFraction(pow(bound, n), fraction)),
     );
-    const made = lowering.bounded(lowering.emit("multiply", parts), pow(bound, n));
+    const made = lowering.bounded(lowering.emit("multiply", parts, { drop: 0 }), pow(bound, n));
     powers.set(n, made);
     return made;
   };
@@ -103,6 +103,6 @@ function anyPower(lowering: Lowering, node: TensorNode): ShareNode {
 function withExponent(lowering: Lowering, logarithm: ShareNode, y: TensorNode): ShareNode {
   const exponents = constantOf(y);
   return exponents === undefined
-    ? lowering.emit("multiply", [lowering.masked(y), logarithm])
+    ? lowering.emit("multiply", [lowering.masked(y), logarithm], { drop: 0 })
     : timesPublic(lowering, logarithm, exponents);
 }

@@ -70,7 +70,7 @@ export function lowerDivide(lowering: Lowering, node: TensorNode): ShareNode {
   if (dividend !== undefined) {
     return timesPublic(lowering, inverse, dividend);
   }
-  return lowering.emit("multiply", [lowering.masked(x), inverse]);
+  return lowering.emit("multiply", [lowering.masked(x), inverse], { drop: 0 });
 }
 
 /** What is added below a square root that may be of zero: its error there is 2^-8. */
@@ -89,7 +89,7 @@ export function squareRootOf(lowering: Lowering, node: TensorNode, argument: Ten
   const range = { low: ROOT_EPSILON / 2, high: high + ROOT_EPSILON };
   const x = positiveArgument(lowering, argument, range);
   const inverse = power(lowering, addReal(lowering, x, ROOT_EPSILON), -0.5, range, fractionFor(range, -0.5));
-  return lowering.emit("multiply", [x, inverse]);
+  return lowering.emit("multiply", [x, inverse], { drop: 0 });
 }
 
 export function lowerReciprocalSquareRoot(lowering: Lowering, node: TensorNode): ShareNode {
@@ -245,11 +245,11 @@ export function lowerArcTangent(lowering: Lowering, node: TensorNode): ShareNode
     return arcOf(lowering, x, bound, 1);
   }
   const range = { low: 1, high: bound * bound + 1 };
-  const square = lowering.bounded(addReal(lowering, lowering.emit("multiply", [x, x]), 1), range.high);
+  const square = lowering.bounded(addReal(lowering, lowering.emit("multiply", [x, x], { drop: 0 }), 1), range.high);
   const root = power(lowering, lowering.atFraction(square, fractionOf(x)), 0.5, range, fractionFor(range, 0.5));
   const above = { low: 2, high: bound + 2 };
   const inverse = power(lowering, addReal(lowering, root, 1), -1, above, fractionFor(above, -1));
-  const ratio = lowering.bounded(lowering.emit("multiply", [x, inverse]), 1);
+  const ratio = lowering.bounded(lowering.emit("multiply", [x, inverse], { drop: 0 }), 1);
   return arcOf(lowering, lowering.atFraction(ratio, fractionOf(x)), 1, 2);
 }
 

@@ -231,12 +231,12 @@ const SCALED_BITS = 3;
 /** softmax(s)·V: the unnormalised rows times V, then every row of the product by 1/Σ. */
 function weightedRows(lowering: Lowering, node: TensorNode, rows: Unnormalised): ShareNode {
   const values = lowering.masked(node.args[1]);
-  const product = lowering.emit("matmul", [rows.numerators, values], { keep: [] });
+  const product = lowering.emit("matmul", [rows.numerators, values], { drop: 0, keep: [] });
   const count = rows.numerators.type.shape.at(-1)!;
   const bound = count * lowering.boundOf(node.args[1]);
   const fraction = lowering.precision.activation + SCALED_BITS;
   const opened = lowering.atFraction(lowering.bounded(product, bound), fraction);
-  return lowering.emit("multiply", [lowering.bounded(opened, bound), rows.reciprocal]);
+  return lowering.emit("multiply", [lowering.bounded(opened, bound), rows.reciprocal], { drop: 0 });
 }
 
 function refuseInfinite({ nodes }: Graph<TensorType>): void {

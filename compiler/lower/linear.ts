@@ -69,7 +69,7 @@ export function lowerMultiply(lowering: Lowering, node: TensorNode): ShareNode {
     return timesPublic(lowering, lowering.value(constantOf(y) === undefined ? y : x), factor);
   }
   const fraction = lowering.factorFraction(lowering.boundOf(node));
-  return lowering.emit("multiply", [operand(lowering, x, fraction), operand(lowering, y, fraction)]);
+  return lowering.emit("multiply", [operand(lowering, x, fraction), operand(lowering, y, fraction)], { drop: 0 });
 }
 
 /** Functions whose results are given as many fractional bits as their smallest values need. */
@@ -116,7 +116,7 @@ export function lowerMatmul(lowering: Lowering, node: TensorNode, keep: readonly
   const [a, b] = node.args.map((argument) =>
     lowering.masked(argument, lowering.factorFraction(bound, isSource(argument) ? weight : activation)),
   );
-  return lowering.emit("matmul", [a, b], { keep });
+  return lowering.emit("matmul", [a, b], { drop: 0, keep });
 }
 
 /** Sum over axes; a mean is the sum with a public factor. */

@@ -56,7 +56,7 @@ function normalise(lowering: Lowering, node: TensorNode, y: ShareNode, range: Va
   const few = Math.max(0, Math.ceil(log2(MANY / n) / 2));
   const squareFraction = Math.max(4, Math.ceil(-log2(Math.sqrt(low))) + SQUARE_BITS + few);
   const small = lowering.atFraction(y, Math.min(fractionOf(y), squareFraction));
-  const dot = lowering.emit("dot", [small, small]);
+  const dot = lowering.emit("dot", [small, small], { drop: 0 });
   const mean = lowering.emit("relabel", [dot], { fraction: fractionOf(dot) + bits });
   const variance = addReal(lowering, mean, (node.attributes.epsilon as number) * square);
   const opened = lowering.bounded(lowering.remasked(variance), high);
@@ -66,5 +66,5 @@ function normalise(lowering: Lowering, node: TensorNode, y: ShareNode, range: Va
   const column = reshapeTo(lowering, inverse, [...shapeOf(inverse), 1]);
   const spread = Math.max(0, Math.ceil(-log2(Math.sqrt(range.low))));
   const numerator = lowering.atFraction(y, Math.min(fractionOf(y), lowering.precision.activation + spread));
-  return lowering.emit("multiply", [numerator, column]);
+  return lowering.emit("multiply", [numerator, column], { drop: 0 });
 }

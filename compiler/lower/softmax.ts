@@ -208,7 +208,7 @@ function digitWidth(bound: number): number {
 
 /** rows = numerators · reciprocal, where somebody needs them normalised. */
 export function normalised(lowering: Lowering, { numerators, reciprocal }: Unnormalised): ShareNode {
-  return lowering.emit("multiply", [numerators, reciprocal]);
+  return lowering.emit("multiply", [numerators, reciprocal], { drop: 0 });
 }
 
 /**

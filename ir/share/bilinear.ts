@@ -1,11 +1,23 @@
 /**
- * Products of two masked values. P1 and P2 compute two local products each; P0 computes one, the product of the masks,
- * and deals it: k bits for each OUTPUT element, whatever the length of the sums. (PROTOCOL.md, bilinear; ASTRA.)
+ * Products of two masked values, and sums of such products. P1 and P2 compute two local products of each pair; P0
+ * computes one, the product of the masks, and deals their sum: k bits for each OUTPUT element, whatever the length of
+ * the sums and however many pairs. `drop` fraction bits of the result are dropped before anything is dealt or opened:
+ * each party shifts its own half, in the ring of the k bits that are left. (PROTOCOL.md, bilinear; ASTRA.)
  */
 import type { Attributes } from "../graph.js";
 import { sameShape } from "../shape.js";
 import { sizeOf } from "../tensor/value.js";
-import { additive, broadcastShape, integersOf, masked, packedBytes, refuse, sameRing, smallestRing } from "./rules.js";
+import {
+  additive,
+  broadcastShape,
+  integerOf,
+  integersOf,
+  masked,
+  packedBytes,
+  refuse,
+  sameRing,
+  smallestRing,
+} from "./rules.js";
 import type { Draw, OpSpecification, ShareCost, ShareType, WordType } from "./types.js";
 
 /** The dimensions of a batched matrix product: a is [batch…, rows, inner], b is [batch…, inner, columns]. */
@@ -24,30 +36,62 @@ export function matrixShape(a: readonly number[], b: readonly number[]): MatrixS
   return { batch: broadcastShape(a.slice(0, -2), b.slice(0, -2)), rows, inner, columns };
 }
 
-function product(args: readonly ShareType[], shape: readonly number[]): WordType {
-  const [x, y] = args.map(masked);
-  return { kind: "additive", ring: smallestRing(x.ring, y.ring), fraction: x.fraction + y.fraction, shape };
+/** Pairs of factors that one op sums. */
+const MOST_PAIRS = 8;
+
+/** The pairs of factors of a sum of products. */
+export function pairsOf<T>(args: readonly T[]): readonly (readonly [T, T])[] {
+  refuse(args.length % 2 !== 0, "a sum of products needs pairs of factors");
+  return Array.from({ length: args.length / 2 }, (_, i) => [args[2 * i], args[2 * i + 1]] as const);
 }
 
-/** One dealt element for each output element, and the multiply-adds that the parties spend on it. */
-function dealt(type: ShareType, macs: number): Partial<ShareCost> {
+/** The type of a sum of products, from the shape of one product. */
+function sumOf(
+  args: readonly ShareType[],
+  attributes: Attributes,
+  shapeOf: (x: ShareType, y: ShareType) => readonly number[],
+): WordType {
+  const drop = integerOf(attributes, "drop", 0, 63);
+  const products = pairsOf(args).map(([x, y]) => ({
+    fraction: masked(x).fraction + masked(y).fraction,
+    shape: shapeOf(x, y),
+  }));
+  const [{ fraction, shape }] = products;
+  refuse(
+    products.some((each) => each.fraction !== fraction || !sameShape(each.shape, shape)),
+    "the products of a sum differ in fraction or shape",
+  );
+  const ring = smallestRing(...args.map((type) => masked(type).ring));
+  refuse(ring !== 0 && ring <= drop, `dropping ${drop} bits leaves nothing of ring ${ring}`);
+  return { kind: "additive", ring: ring === 0 ? 0 : ring - drop, fraction: fraction - drop, shape };
+}
+
+/** One dealt element for each output element, and the multiply-adds that the parties spend on all pairs. */
+function dealt(args: readonly ShareType[], type: ShareType, macsOf: (x: ShareType, y: ShareType) => number) {
   const offline = packedBytes(sizeOf(type.shape), (type as WordType).ring);
-  return { offline, macs: { P0: macs, P1: 2 * macs, P2: 2 * macs } };
+  const macs = pairsOf(args).reduce((sum, [x, y]) => sum + macsOf(x, y), 0);
+  return { offline, macs: { P0: macs, P1: 2 * macs, P2: 2 * macs } } satisfies Partial<ShareCost>;
 }
 
-function draws(_args: readonly ShareType[], _attributes: Attributes, type: ShareType): readonly Draw[] {
-  return [{ pair: "01", bytes: 8 * sizeOf(type.shape) }];
-}
+/** What the three ops have in common. */
+const SUM = {
+  arity: [2, 2 * MOST_PAIRS],
+  demand: (args: readonly ShareType[], attributes: Attributes, ring: number) =>
+    args.map(() => ring + (attributes.drop as number)),
+  draws: (_args: readonly ShareType[], _attributes: Attributes, type: ShareType): readonly Draw[] => [
+    { pair: "01", bytes: 8 * sizeOf(type.shape) },
+  ],
+  /** Three halves are cut, 3/2 of a unit added: within 1.5 of the exact sum, hence within one of the rounded one. */
+  ulp: (_args: readonly ShareType[], attributes: Attributes) => (attributes.drop === 0 ? 0 : 1),
+} as const;
 
 export const BILINEAR = {
   multiply: {
-    doc: "The element-wise product of two masked values, broadcast.",
-    arity: [2, 2],
-    attributes: {},
-    infer: ([x, y]) => product([x, y], broadcastShape(x.shape, y.shape)),
-    demand: sameRing,
-    cost: (_args, _attributes, type) => dealt(type, sizeOf(type.shape)),
-    draws,
+    ...SUM,
+    doc: "The sum of the element-wise products of pairs of masked values, broadcast, without its `drop` lowest bits.",
+    attributes: { drop: "integer" },
+    infer: (args, attributes) => sumOf(args, attributes, (x, y) => broadcastShape(x.shape, y.shape)),
+    cost: (args, _attributes, type) => dealt(args, type, () => sizeOf(type.shape)),
   },
   timesPublic: {
     doc:
@@ -66,34 +110,36 @@ export const BILINEAR = {
     publicArguments: [1],
   },
   matmul: {
+    ...SUM,
     doc:
-      "The batched matrix product, numpy's batch broadcast. `keep`, if not empty, lists the flat indices of one " +
-      "output matrix that are wanted: only they are dealt, and the result is [batch…, count].",
-    arity: [2, 2],
-    attributes: { keep: "integers" },
-    infer: ([x, y], attributes) => {
-      const { batch, rows, columns } = matrixShape(x.shape, y.shape);
-      const keep = integersOf(attributes, "keep", 0, rows * columns - 1);
-      return product([x, y], keep.length === 0 ? [...batch, rows, columns] : [...batch, keep.length]);
-    },
-    demand: sameRing,
-    cost: ([x, y], _attributes, type) => {
-      const { batch, rows, inner, columns } = matrixShape(x.shape, y.shape);
-      return dealt(type, sizeOf(batch) * rows * inner * columns);
-    },
-    draws,
+      "The sum of the batched matrix products of pairs, numpy's batch broadcast, without its `drop` lowest bits. " +
+      "`keep`, if not empty, lists the flat indices of one output matrix that are wanted: only they are dealt, and " +
+      "the result is [batch…, count].",
+    attributes: { keep: "integers", drop: "integer" },
+    infer: (args, attributes) =>
+      sumOf(args, attributes, (x, y) => {
+        const { batch, rows, columns } = matrixShape(x.shape, y.shape);
+        const keep = integersOf(attributes, "keep", 0, rows * columns - 1);
+        return keep.length === 0 ? [...batch, rows, columns] : [...batch, keep.length];
+      }),
+    cost: (args, _attributes, type) =>
+      dealt(args, type, (x, y) => {
+        const { batch, rows, inner, columns } = matrixShape(x.shape, y.shape);
+        return sizeOf(batch) * rows * inner * columns;
+      }),
   },
   dot: {
-    doc: "The sum over the last axis of the element-wise product, broadcast; the last axis is dropped.",
-    arity: [2, 2],
-    attributes: {},
-    infer: ([x, y]) => {
-      const shape = broadcastShape(x.shape, y.shape);
-      refuse(shape.length === 0, "dot needs an axis");
-      return product([x, y], shape.slice(0, -1));
-    },
-    demand: sameRing,
-    cost: ([x, y], _attributes, type) => dealt(type, sizeOf(broadcastShape(x.shape, y.shape))),
-    draws,
+    ...SUM,
+    doc:
+      "The sum over the last axis of the element-wise products of pairs, broadcast, without its `drop` lowest bits; " +
+      "the last axis is dropped.",
+    attributes: { drop: "integer" },
+    infer: (args, attributes) =>
+      sumOf(args, attributes, (x, y) => {
+        const shape = broadcastShape(x.shape, y.shape);
+        refuse(shape.length === 0, "dot needs an axis");
+        return shape.slice(0, -1);
+      }),
+    cost: (args, _attributes, type) => dealt(args, type, (x, y) => sizeOf(broadcastShape(x.shape, y.shape))),
   },
 } as const satisfies Record<string, OpSpecification>;

@@ -1,4 +1,5 @@
 /** The meanings of the linear and bilinear ops (see evaluate.ts). Linear maps act on value and mask alike. */
+import type { Attributes } from "../graph.js";
 import { sizeOf } from "../tensor/value.js";
 import { matrixShape } from "./bilinear.js";
 import { both, type Meaning, make, pick, repeat, viewIndices } from "./meaning.js";
@@ -83,7 +84,7 @@ export const LINEAR_MEANING = {
     return make(
       type,
       rounded,
-      x.mask!.map((word) => word >> shift),
+      x.mask?.map((word) => word >> shift),
     );
   },
   toAdditive: ([x], _attributes, type) => make(type, x.value),
@@ -111,15 +112,33 @@ export const LINEAR_MEANING = {
   },
 } as const satisfies Record<string, Meaning>;
 
-const multiplyMeaning: Meaning = ([x, y], _attributes, type) => {
-  const right = repeat(y.value, y.type.shape, type.shape);
-  return make(
-    type,
-    repeat(x.value, x.type.shape, type.shape).map((word, i) => word * right[i]),
-  );
+/** The words of one product: two values and the type of the result. */
+type Product = (x: ShareValue, y: ShareValue, attributes: Attributes, shape: readonly number[]) => BigUint64Array;
+
+/** The sum of the products of the pairs, without its `drop` lowest bits, rounded. */
+function sumOfProducts(product: Product): Meaning {
+  return (args, attributes, type) => {
+    const sum = new BigUint64Array(sizeOf(type.shape));
+    for (let pair = 0; pair < args.length; pair += 2) {
+      product(args[pair], args[pair + 1], attributes, type.shape).forEach((word, i) => {
+        sum[i] += word;
+      });
+    }
+    const drop = BigInt(attributes.drop as number);
+    const half = drop === 0n ? 0n : 1n << (drop - 1n);
+    return make(
+      type,
+      sum.map((word) => BigInt.asUintN(64, word + half) >> drop),
+    );
+  };
+}
+
+const multiplied: Product = (x, y, _attributes, shape) => {
+  const right = repeat(y.value, y.type.shape, shape);
+  return repeat(x.value, x.type.shape, shape).map((word, i) => word * right[i]);
 };
 
-const matmulMeaning: Meaning = ([x, y], { keep }, type) => {
+const matrixProduct: Product = (x, y, { keep }) => {
   const { batch, rows, inner, columns } = matrixShape(x.type.shape, y.type.shape);
   const a = repeat(x.value, x.type.shape, [...batch, rows, inner]);
   const b = repeat(y.value, y.type.shape, [...batch, inner, columns]);
@@ -137,19 +156,19 @@ const matmulMeaning: Meaning = ([x, y], { keep }, type) => {
       result.push(BigInt.asUintN(64, sum));
     }
   }
-  return make(type, BigUint64Array.from(result));
+  return BigUint64Array.from(result);
 };
 
-const dotMeaning: Meaning = ([x, y], _attributes, type) => {
+const dotted: Product = (x, y) => {
   const shape = broadcastShape(x.type.shape, y.type.shape);
   const right = repeat(y.value, y.type.shape, shape);
   const products = repeat(x.value, x.type.shape, shape).map((word, i) => word * right[i]);
-  return make(type, sumOverAxis(products, shape, shape.length - 1));
+  return sumOverAxis(products, shape, shape.length - 1);
 };
 
 export const BILINEAR_MEANING = {
-  multiply: multiplyMeaning,
-  timesPublic: multiplyMeaning,
-  matmul: matmulMeaning,
-  dot: dotMeaning,
+  multiply: sumOfProducts(multiplied),
+  timesPublic: ([x, y], attributes, type) => make(type, multiplied(x, y, attributes, type.shape)),
+  matmul: sumOfProducts(matrixProduct),
+  dot: sumOfProducts(dotted),
 } as const satisfies Record<string, Meaning>;

@@ -168,12 +168,12 @@ const ARITHMETIC = {
   },
   rescale: {
     doc:
-      "Drops `bits` fractional bits: (m - 2^(s-1)) >> s and both masks >> s, in the ring smaller by s. Never a " +
-      "large error. (PROTOCOL.md, rescale.)",
+      "Drops `bits` fractional bits, in the ring smaller by s: (m - 2^(s-1)) >> s and both masks >> s of a masked " +
+      "value, (share + 2^(s-1)) >> s at P1 and at P2 of an additive one. Never a large error. (PROTOCOL.md, rescale.)",
     arity: [1, 1],
     attributes: { bits: "integer" },
     infer: ([x], attributes) => {
-      const { ring, fraction, ...rest } = masked(x);
+      const { ring, fraction, ...rest } = words(x);
       const bits = integerOf(attributes, "bits", 0, 63);
       refuse(ring !== 0 && bits >= ring, `rescale by ${bits} bits leaves nothing of ring ${ring}`);
       return { ...rest, ring: ring === 0 ? 0 : ring - bits, fraction: fraction - bits };

@@ -110,8 +110,8 @@ export interface StreamKernels {
   fillBits(key: number, block: number, to: number, count: number): Work;
   /** Hot elements whose packed form is the stream. */
   fillHot(key: number, block: number, to: number, count: number, width: number): Work;
-  /** Packs from[i] - stream word i. */
-  dealWords(key: number, block: number, from: number, count: number, bits: number, to: number): Work;
+  /** Packs bits [drop, drop + bits) of from[i] - stream word i. drop + bits <= 64. */
+  dealWords(key: number, block: number, from: number, count: number, bits: number, drop: number, to: number): Work;
   /** Packs bit from[i] XOR stream bit i. */
   dealBits(key: number, block: number, from: number, count: number, to: number): Work;
   /** Packs (one-hot of bits [at, at + width) of mask1 + mask2) XOR stream. */
@@ -161,8 +161,8 @@ export interface WordKernels {
   /** to[i] = a[i] * word (-1n negates). */
   multiplyWord(to: number, a: number, word: bigint, count: number): Work;
   shiftLeft(to: number, a: number, bits: number, count: number): Work;
-  /** to[i] = ((a[i] - bias) mod 2^ring) >> bits, bias = 2^(bits - 1) if `half`, else 0. 1 <= bits < ring. */
-  rescale(to: number, a: number, ring: number, bits: number, half: boolean, count: number): Work;
+  /** to[i] = ((a[i] + offset) mod 2^ring) >> bits. 1 <= bits < ring. */
+  rescale(to: number, a: number, ring: number, bits: number, offset: bigint, count: number): Work;
   /** Element-wise product of two factors. */
   multiply(to: number, mode: ProductMode, a: Factor, b: Factor, count: number): Work;
   /** to[row] = sum over i < length of the products of two factors of rows x length words. */

@@ -145,7 +145,8 @@ function streamKernels(run: Run, key: (bytes: Uint8Array) => number): StreamKern
     fillBytes: (key, block, to, bytes) => run("fillBytes", bytes / 8, key, block, to, bytes),
     fillBits: (key, block, to, count) => run("fillBits", count / 8, key, block, to, count),
     fillHot: (key, block, to, count, width) => run("fillHot", count * 2 ** (width - 6), key, block, to, count, width),
-    dealWords: (key, block, from, count, bits, to) => run("dealWords", 2 * count, key, block, from, count, bits, to),
+    dealWords: (key, block, from, count, bits, drop, to) =>
+      run("dealWords", 2 * count, key, block, from, count, bits, drop, to),
     dealBits: (key, block, from, count, to) => run("dealBits", count / 4, key, block, from, count, to),
     dealHot: (key, block, mask1, mask2, count, at, width, to) =>
       run("dealHot", 2 * count + count * 2 ** (width - 6), key, block, mask1, mask2, count, at, width, to),
@@ -186,7 +187,7 @@ function wordKernels(run: Run): WordKernels {
     addWord: (to, a, word, count) => run("addWord", count, to, a, word, count),
     multiplyWord: (to, a, word, count) => run("multiplyWord", count, to, a, word, count),
     shiftLeft: (to, a, bits, count) => run("shiftLeft", count, to, a, bits, count),
-    rescale: (to, a, ring, bits, half, count) => run("rescale", count, to, a, ring, bits, Number(half), count),
+    rescale: (to, a, ring, bits, offset, count) => run("rescale", count, to, a, ring, bits, offset, count),
     multiply: (to, mode, a, b, count) => run("multiply", 2 * count, to, mode, ...factor(a), ...factor(b), count),
     dot: (to, mode, a, b, rows, length) =>
       run("dot", 2 * rows * length, to, mode, ...factor(a), ...factor(b), rows, length),

@@ -89,10 +89,10 @@ export function streamKernels(memory: Memory): StreamKernels {
     fillHot(key, block, to, count, width) {
       spreadHot(memory, stream(key, block, Math.ceil((count * 2 ** width) / 8)), to, count, width);
     },
-    dealWords(key, block, from, count, bits, to) {
+    dealWords(key, block, from, count, bits, drop, to) {
       const random = streamWords(key, block, count);
       for (let i = 0; i < count; i++) {
-        random[i] = BigInt.asUintN(64, words[from / 8 + i] - random[i]);
+        random[i] = BigInt.asUintN(64, words[from / 8 + i] - random[i]) >> BigInt(drop);
       }
       packHalves(new Uint32Array(random.buffer), 0, count, bits, bytes, to);
     },

@@ -134,12 +134,11 @@ function elementwise({
         words[to / 8 + i] = BigInt.asUintN(64, words[a / 8 + i] * factor);
       }
     },
-    rescale(to, a, ring, bits, half, count) {
-      const bias = half ? 1n << BigInt(bits - 1) : 0n;
+    rescale(to, a, ring, bits, offset, count) {
       const mask = (1n << BigInt(ring)) - 1n;
       const shift = BigInt(bits);
       for (let i = 0; i < count; i++) {
-        words[to / 8 + i] = (BigInt.asUintN(64, words[a / 8 + i] - bias) & mask) >> shift;
+        words[to / 8 + i] = (BigInt.asUintN(64, words[a / 8 + i] + offset) & mask) >> shift;
       }
     },
   };

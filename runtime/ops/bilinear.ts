@@ -1,14 +1,19 @@
 /**
- * Roles of the products of two masked values. With x = m_x - mask_x, P0 knows both masks in full and deals their
- * product: P1 takes its half from the k01 stream, P2 receives the difference (ring bits per output element).
+ * Roles of the products of two masked values, and of sums of such products. With x = m_x - mask_x, P0 knows both masks
+ * in full and deals the sum of their products: P1 takes its half from the k01 stream, P2 receives the difference.
  *   P1: m_x (m_y - mask1_y) - mask1_x m_y + half1        P2: -m_x mask2_y - mask2_x m_y + half2
- * Safe: what P2 receives is masked by a stream that it does not have; P0 receives nothing. (PROTOCOL.md, bilinear.)
+ * Of a result in a ring of k bits `drop` = s more are computed and dropped: P1 shifts its share by s, P2 shifts its own
+ * products and receives the half already shifted, k bits. The shares' sum wraps at 2^(k + s), which is nothing modulo
+ * 2^k after the shift; three roundings down are centred by 3/2 of a unit, at P1.
+ * Safe: what P2 receives is masked by a stream that it does not have, or is the high bits of that; P0 receives nothing.
+ * (PROTOCOL.md, bilinear.)
  */
 import { sameShape } from "../../ir/shape.js";
-import { matrixShape } from "../../ir/share/bilinear.js";
+import { matrixShape, pairsOf } from "../../ir/share/bilinear.js";
 import { broadcastShape } from "../../ir/share/rules.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import type { Factor, ProductMode, Work } from "../kernels/interface.js";
+import type { PartyName } from "../transport.js";
 import {
   addDealtWords,
   countOf,
@@ -29,7 +34,7 @@ interface Operand {
   readonly second: number;
 }
 
-/** A bilinear op as the roles use it: its arguments made fit for the kernel, and the kernel. */
+/** One product as the roles use it: its arguments made fit for the kernel, and the kernel. */
 interface Product {
   /** Words of the product before a selection of outputs. */
   readonly count: number;
@@ -38,7 +43,7 @@ interface Product {
   readonly apply: (to: number, mode: ProductMode, a: Factor, b: Factor) => Work;
 }
 
-type Prepare = (context: RoleContext, step: RoleStep) => Promise<Product>;
+type Prepare = (context: RoleContext, step: RoleStep, pair: readonly [Placed, Placed]) => Promise<Product>;
 
 async function operand(context: RoleContext, value: Placed, shape: readonly number[]): Promise<Operand> {
   return {
@@ -47,19 +52,19 @@ async function operand(context: RoleContext, value: Placed, shape: readonly numb
   };
 }
 
-const multiply: Prepare = async (context, step) => ({
+const multiply: Prepare = async (context, step, pair) => ({
   count: countOf(step),
-  x: await operand(context, step.args[0], step.type.shape),
-  y: await operand(context, step.args[1], step.type.shape),
+  x: await operand(context, pair[0], step.type.shape),
+  y: await operand(context, pair[1], step.type.shape),
   apply: (to, mode, a, b) => context.kernels.multiply(to, mode, a, b, countOf(step)),
 });
 
-const dot: Prepare = async (context, step) => {
-  const shape = broadcastShape(step.args[0].type.shape, step.args[1].type.shape);
+const dot: Prepare = async (context, step, pair) => {
+  const shape = broadcastShape(pair[0].type.shape, pair[1].type.shape);
   return {
     count: countOf(step),
-    x: await operand(context, step.args[0], shape),
-    y: await operand(context, step.args[1], shape),
+    x: await operand(context, pair[0], shape),
+    y: await operand(context, pair[1], shape),
     apply: (to, mode, a, b) => context.kernels.dot(to, mode, a, b, countOf(step), shape[shape.length - 1]),
   };
 };
@@ -73,12 +78,12 @@ async function matrices(context: RoleContext, value: Placed, batch: readonly num
   return operand(context, value, same ? shape : target);
 }
 
-const matmul: Prepare = async (context, step) => {
-  const [left, right] = step.args.map((value) => value.type.shape);
+const matmul: Prepare = async (context, step, pair) => {
+  const [left, right] = pair.map((value) => value.type.shape);
   const { batch, rows, inner, columns } = matrixShape(left, right);
   const count = sizeOf(batch);
-  const x = await matrices(context, step.args[0], batch);
-  const y = await matrices(context, step.args[1], batch);
+  const x = await matrices(context, pair[0], batch);
+  const y = await matrices(context, pair[1], batch);
   const repeatsLeft = sizeOf(left.slice(0, -2)) === 1;
   const repeatsRight = sizeOf(right.slice(0, -2)) === 1;
   // One right matrix for all: the batch's rows are the rows of one product.
@@ -94,7 +99,7 @@ const matmul: Prepare = async (context, step) => {
       rows: merged ? count * rows : rows,
       inner,
       columns,
-      ring: ringOf(step),
+      ring: ringOf(step) + dropOf(step),
     });
   return { count: count * rows * columns, x, y, apply };
 };
@@ -103,11 +108,15 @@ function one(at: number): Factor {
   return { at, other: 0, sign: 0 };
 }
 
+function dropOf({ attributes }: RoleStep): number {
+  return attributes.drop as number;
+}
+
 /** Runs `fill` on the result's place, or, where only some outputs are kept, on scratch and copies those. */
 async function selected(
   { kernels, scratch }: RoleContext,
   step: RoleStep,
-  product: Product,
+  count: number,
   to: number,
   fill: (to: number) => Promise<void>,
 ): Promise<void> {
@@ -117,7 +126,7 @@ async function selected(
   }
   const [left, right] = step.args.map((value) => value.type.shape);
   const size = left[left.length - 2] * right[right.length - 1];
-  const all = scratch.take(8 * product.count);
+  const all = scratch.take(8 * count);
   await fill(all);
   const indices = new Int32Array(countOf(step));
   for (let i = 0; i < indices.length; i++) {
@@ -126,35 +135,69 @@ async function selected(
   await kernels.take(to, all, 8, indices);
 }
 
+/** A party's part of one product. P0's and P1's overwrite a place (`mode` 0) or are added to it, P2's always are. */
+type Term = (product: Product, to: number, mode: 0 | 1) => Promise<void>;
+
+const TERMS: Readonly<Record<PartyName, Term>> = {
+  P0: async ({ x, y, apply }, to, mode) => {
+    const [a, b] = [x, y].map((each): Factor => ({ at: each.first, other: each.second, sign: 1 }));
+    await apply(to, mode, a, b);
+  },
+  P1: async ({ x, y, apply }, to, mode) => {
+    await apply(to, mode, one(x.first), { at: y.first, other: y.second, sign: -1 });
+    await apply(to, -1, one(x.second), one(y.first));
+  },
+  P2: async ({ x, y, apply }, to) => {
+    await apply(to, -1, one(x.first), one(y.second));
+    await apply(to, -1, one(x.second), one(y.first));
+  },
+};
+
 function bilinear(prepare: Prepare): LocalRoles {
+  /** The party's part of all products, at a place. */
+  const sum = async (context: RoleContext, step: RoleStep, place: number) => {
+    const products: Product[] = [];
+    for (const pair of pairsOf(step.args)) {
+      products.push(await prepare(context, step, pair));
+    }
+    const { count } = products[0];
+    await selected(context, step, count, place, async (to) => {
+      if (context.party === "P2") {
+        await context.kernels.zero(to, 8 * count);
+      }
+      for (const [i, product] of products.entries()) {
+        await TERMS[context.party](product, to, i === 0 ? 0 : 1);
+      }
+    });
+  };
+  /** Drops the lowest bits of the party's share. */
+  const shorten = async ({ kernels }: RoleContext, step: RoleStep, offset: bigint) => {
+    const drop = dropOf(step);
+    if (drop > 0) {
+      await kernels.rescale(
+        step.place,
+        step.place,
+        ringOf(step) + drop,
+        drop,
+        offset << BigInt(drop - 1),
+        countOf(step),
+      );
+    }
+  };
   return {
     P0: async (context, step) => {
-      const product = await prepare(context, step);
       const words = context.scratch.take(8 * countOf(step));
-      await selected(context, step, product, words, async (to) => {
-        const { x, y } = product;
-        const [a, b] = [x, y].map((each): Factor => ({ at: each.first, other: each.second, sign: 1 }));
-        await product.apply(to, 0, a, b);
-      });
-      await dealWords(context, step.blocks[0], words, countOf(step), ringOf(step));
+      await sum(context, step, words);
+      await dealWords(context, step.blocks[0], words, countOf(step), ringOf(step), dropOf(step));
     },
     P1: async (context, step) => {
-      const product = await prepare(context, step);
-      await selected(context, step, product, step.place, async (to) => {
-        const { x, y } = product;
-        await product.apply(to, 0, one(x.first), { at: y.first, other: y.second, sign: -1 });
-        await product.apply(to, -1, one(x.second), one(y.first));
-      });
+      await sum(context, step, step.place);
       await context.kernels.addStream(context.key("01"), step.blocks[0], step.place, countOf(step));
+      await shorten(context, step, 3n);
     },
     P2: async (context, step) => {
-      const product = await prepare(context, step);
-      await selected(context, step, product, step.place, async (to) => {
-        const { x, y } = product;
-        await context.kernels.zero(to, 8 * product.count);
-        await product.apply(to, -1, one(x.first), one(y.second));
-        await product.apply(to, -1, one(x.second), one(y.first));
-      });
+      await sum(context, step, step.place);
+      await shorten(context, step, 0n);
       await addDealtWords(context, step.place, countOf(step), ringOf(step));
     },
   };

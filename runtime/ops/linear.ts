@@ -95,18 +95,22 @@ const multiplyConstant: Phase = async (context, step) => {
   });
 };
 
-/** P1, P2: (m - 2^(s-1)) >> s and mask >> s; P0: both masks >> s. */
+/**
+ * Masked: P1, P2: (m - 2^(s-1)) >> s and mask >> s; P0: both masks >> s. Additive: P1, P2: (share + 2^(s-1)) >> s. What
+ * the components are more than the value is a multiple of 2^k, and that is nothing in the ring of k - s bits.
+ */
 const rescale: Phase = async (context, step) => {
   const bits = step.attributes.bits as number;
   const ring = ringOf(step.args[0]);
-  let open = context.party !== "P0";
+  const half = bits === 0 ? 0n : 1n << BigInt(bits - 1);
+  let offset = step.type.kind === "additive" ? half : context.party === "P0" ? 0n : -half;
   await eachComponent(context, step, async (to, [from]) => {
     if (bits > 0) {
-      await context.kernels.rescale(to, from, ring, bits, open, countOf(step));
+      await context.kernels.rescale(to, from, ring, bits, offset, countOf(step));
     } else if (to !== from) {
       await context.kernels.copy(to, from, 8 * countOf(step));
     }
-    open = false;
+    offset = 0n;
   });
 };
 

@@ -151,17 +151,18 @@ export function spread(
   return done === undefined ? target : done.then(() => target);
 }
 
-/** P0 deals words that lie in its arena: their difference with the k01 stream goes to P2. */
+/** P0 deals words of its arena: their difference with the k01 stream, without its `drop` lowest bits, goes to P2. */
 export function dealWords(
   { kernels, dealing, key }: RoleContext,
   block: number,
   words: number,
   count: number,
   ring: number,
+  drop = 0,
 ): Promise<void> {
   return inChunks(count, chunkOf(8), (from, some) =>
     dealing.write(packedBytes(some, ring), (place) =>
-      kernels.dealWords(key("01"), block + from / 2, words + 8 * from, some, ring, place),
+      kernels.dealWords(key("01"), block + from / 2, words + 8 * from, some, ring, drop, place),
     ),
   );
 }

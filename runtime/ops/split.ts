@@ -82,7 +82,7 @@ async function dealTerms(
   for (let term = 0; term < terms; term++) {
     const block = step.blocks[draw] + term * blocksPerTerm(step) + from / 2;
     await dealing.write(packedBytes(some, ring), (section) =>
-      kernels.dealWords(key("01"), block, place + 8 * size * term, some, ring, section),
+      kernels.dealWords(key("01"), block, place + 8 * size * term, some, ring, 0, section),
     );
   }
 }

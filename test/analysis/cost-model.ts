@@ -48,19 +48,19 @@ const SERIES = { angle: 14, cosines: [1, 1, 1], sines: [0, 0, 0], constant: 0, c
 const ROWS: Readonly<Partial<Record<ShareOpName, Row>>> = {
   multiply: {
     about: "element of the result",
-    make: (emit) => emit("multiply", [x(emit), x(emit, "y")]),
+    make: (emit) => emit("multiply", [x(emit), x(emit, "y")], { drop: 0 }),
     offline: { text: "k", bits: K },
     online: NOTHING,
   },
   matmul: {
     about: "element of the result, whatever the inner dimension",
-    make: (emit) => emit("matmul", [x(emit, "x", [30, 77]), x(emit, "y", [77, 40])], { keep: [] }),
+    make: (emit) => emit("matmul", [x(emit, "x", [30, 77]), x(emit, "y", [77, 40])], { drop: 0, keep: [] }),
     offline: { text: "k", bits: K },
     online: NOTHING,
   },
   dot: {
     about: "element of the result, whatever the length of the sum",
-    make: (emit) => emit("dot", [x(emit, "x", [N, 8]), x(emit, "y", [N, 8])]),
+    make: (emit) => emit("dot", [x(emit, "x", [N, 8]), x(emit, "y", [N, 8])], { drop: 0 }),
     offline: { text: "k", bits: K },
     online: NOTHING,
   },

@@ -58,7 +58,9 @@ class LooseMaker {
       return undefined;
     }
     const args = [this.masked(x), this.masked(y)];
-    return whole ? this.emit("matmul", args, { keep: [] }, bound) : this.emit("multiply", args, {}, bound);
+    return whole
+      ? this.emit("matmul", args, { drop: 0, keep: [] }, bound)
+      : this.emit("multiply", args, { drop: 0 }, bound);
   }
 
   /** A product with a small factor, scaled back: what makes programs deep. */

@@ -25,7 +25,7 @@ function start() {
     emit("input", [], { owner, name, ring: 0, fraction: FRACTION, shape: SHAPE }, name, bound);
   /** x·w, opened and back at the fraction of x. */
   const layer = (x: ShareNode, name: string, bound: number) => {
-    const product = emit("matmul", [x, input("model", name, 1)], { keep: [] }, `${name} product`, bound);
+    const product = emit("matmul", [x, input("model", name, 1)], { drop: 0, keep: [] }, `${name} product`, bound);
     const opened = emit("remask", [product], {}, `${name} opening`, bound);
     return emit("rescale", [opened], { bits: FRACTION }, `${name} scaled`, bound);
   };

@@ -104,8 +104,9 @@ function coarseOf(at: Layout, count: number): CoarseShape {
 const DEALS: Pick<Record<KernelName, Case>, "dealWords" | "dealBits" | "dealHot" | "dealCoarse"> = {
   dealWords(at) {
     const [{ key, block }, count, bits] = [streamOf(at), at.count(), at.integer(1, 64)];
+    const drop = at.integer(0, 64 - bits);
     const [from, to] = [at.words(count), at.bytes(packed(count, bits))];
-    return (kernels) => kernels.dealWords(kernels.key(key), block, from, count, bits, to);
+    return (kernels) => kernels.dealWords(kernels.key(key), block, from, count, bits, drop, to);
   },
   dealBits(at) {
     const [{ key, block }, count] = [streamOf(at), at.count()];
@@ -205,10 +206,10 @@ const WORDS: Pick<
     return (kernels) => kernels.shiftLeft(to, a, bits, count);
   },
   rescale(at) {
-    const [count, ring, half] = [at.count(), at.integer(2, 64), at.draw(fc.boolean())];
+    const [count, ring, offset] = [at.count(), at.integer(2, 64), bigWord(at)];
     const [a, bits] = [at.words(count), at.integer(1, ring - 1)];
     const to = at.result("words", count, a);
-    return (kernels) => kernels.rescale(to, a, ring, bits, half, count);
+    return (kernels) => kernels.rescale(to, a, ring, bits, offset, count);
   },
   encode(at) {
     const [count, fraction, ring] = [at.count(), at.integer(-4, 30), at.integer(1, 64)];

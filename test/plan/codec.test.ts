@@ -158,8 +158,10 @@ function smallPlan(): Plan {
   const builder = new Builder(SHARE);
   const input = (owner: string, name: string) =>
     builder.emit("input", [], { owner, name, ring: 40, fraction: 6, shape: [100] });
-  const first = builder.emit("remask", [builder.emit("multiply", [input("data", "x"), input("model", "w")])]);
-  const second = builder.emit("remask", [builder.emit("multiply", [first, first])]);
+  const first = builder.emit("remask", [
+    builder.emit("multiply", [input("data", "x"), input("model", "w")], { drop: 0 }),
+  ]);
+  const second = builder.emit("remask", [builder.emit("multiply", [first, first], { drop: 0 })]);
   const node = builder.emit("reveal", [second], { name: "y" });
   return planFor(builder.finish([{ name: "y", node }]));
 }

@@ -49,7 +49,7 @@ describe("the memory plan", () => {
       const builder = new Builder(SHARE);
       let x = builder.emit("input", [], { owner: "data", name: "x", ring: 60, fraction: 0, shape: [100] });
       for (let i = 0; i < length; i++) {
-        x = builder.emit("remask", [builder.emit("multiply", [x, x])]);
+        x = builder.emit("remask", [builder.emit("multiply", [x, x], { drop: 0 })]);
       }
       const node = builder.emit("reveal", [x], { name: "y" });
       return planFor(builder.finish([{ name: "y", node }])).arena;
@@ -73,7 +73,7 @@ describe("the memory plan", () => {
   test("P0 keeps masks only", () => {
     const builder = new Builder(SHARE);
     const x = builder.emit("input", [], { owner: "data", name: "x", ring: 60, fraction: 8, shape: [8] });
-    const product = builder.emit("multiply", [x, x]);
+    const product = builder.emit("multiply", [x, x], { drop: 0 });
     const plan = planFor(builder.finish([{ name: "y", node: builder.emit("reveal", [product], { name: "y" }) }]));
     expect(plan.steps.map(({ places }) => places.P0)).toEqual([0, -1, -1]);
     expect(plan.arena).toEqual({ P0: 2 * 64, P12: 3 * 64 });

@@ -51,8 +51,8 @@ describe("the schedule", () => {
       builder.emit("input", [], { owner: "model", name, ring: 40, fraction: 4, shape: [2, 3] });
     const early = input("early");
     const late = builder.emit("reshape", [builder.emit("negate", [input("late")])], { shape: [2, 3] });
-    const first = builder.emit("remask", [builder.emit("multiply", [early, early])]);
-    const second = builder.emit("remask", [builder.emit("multiply", [first, late])]);
+    const first = builder.emit("remask", [builder.emit("multiply", [early, early], { drop: 0 })]);
+    const second = builder.emit("remask", [builder.emit("multiply", [first, late], { drop: 0 })]);
     const { steps } = schedule(builder.finish([{ name: "y", node: second }]));
     expect(steps.map(({ node }) => node.op)).toEqual(
       "input multiply remask input negate reshape multiply remask".split(" "),

@@ -37,8 +37,11 @@ export function randomProgram(seed: number, size = 25): Graph<ShareType> {
     () => input("model"),
     () => emitOp("add", [any(), any()]),
     () => emitOp("negate", [emitOp("reshape", [any()], { shape: [length] })]),
-    () => emitOp("remask", [emitOp("multiply", [any(), any()])]),
-    () => emitOp("remask", [emitOp("add", [emitOp("multiply", [any(), any()]), emitOp("toAdditive", [any()])])]),
+    () => emitOp("remask", [emitOp("multiply", [any(), any()], { drop: 0 })]),
+    () =>
+      emitOp("remask", [
+        emitOp("add", [emitOp("multiply", [any(), any()], { drop: 0 }), emitOp("toAdditive", [any()])]),
+      ]),
     () => emitOp("remask", [emitOp("timesBit", [sign(any()), any()])]),
     () => emitOp("remask", [emitOp("toArithmetic", [sign(any())], { ring: RING, fraction: 0 })]),
     () => emitOp("remask", [emitOp("timesBit", [both(any(), any()), any()])]),

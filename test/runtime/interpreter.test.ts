@@ -19,7 +19,7 @@ function program() {
   const same = builder.emit("complement", [builder.emit("topBit", [x], { offset: 0 })]);
   const bit = builder.emit("remaskBits", [same]);
   for (let i = 0; i < 3; i++) {
-    x = builder.emit("remask", [builder.emit("multiply", [x, x])]);
+    x = builder.emit("remask", [builder.emit("multiply", [x, x], { drop: 0 })]);
   }
   const node = builder.emit("remask", [builder.emit("timesBit", [bit, x])]);
   return builder.finish([{ name: "y", node: builder.emit("reveal", [node], { name: "y" }) }]);

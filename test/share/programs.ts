@@ -151,14 +151,34 @@ function view(make: Maker): ShareNode {
 }
 
 function matmul(make: Maker): ShareNode {
-  const [rows, inner, columns] = [make.pick(1, 6), make.pick(1, 6), make.pick(1, 6)];
+  const [rows, columns] = [make.pick(1, 6), make.pick(1, 6)];
   const batch = make.shape(0, 2);
-  const x = make.masked([...make.under(batch), rows, inner]);
-  const y = make.masked([...make.under(batch), inner, columns]);
   const cells = Array.from({ length: rows * columns }, (_, i) => i).filter(() => make.flip());
-  return make.emit("matmul", make.flip() ? [x, y] : [make.masked([...batch, rows, inner]), y], {
-    keep: make.flip() ? cells : [],
+  return products(make, "matmul", { keep: make.flip() ? cells : [] }, () => {
+    const inner = make.pick(1, 6);
+    const batches = make.flip() ? [batch, make.under(batch)] : [make.under(batch), batch];
+    return [
+      [...batches[0], rows, inner],
+      [...batches[1], inner, columns],
+    ];
   });
+}
+
+/** A sum of one to three products, in different rings, with or without bits to drop. */
+function products(
+  make: Maker,
+  op: "multiply" | "matmul" | "dot",
+  attributes: { readonly keep?: readonly number[] },
+  shapes: () => readonly [readonly number[], readonly number[]],
+): ShareNode {
+  const fraction = make.pick(0, 24);
+  const pairs = Array.from({ length: make.pick(1, 3) }, () => {
+    const [x, y] = shapes();
+    const own = make.pick(0, fraction);
+    return [make.masked(x, make.pick(4, 64), own), make.masked(y, make.pick(4, 64), fraction - own)];
+  });
+  const ring = Math.min(...pairs.flat().map(({ type }) => (type as WordType).ring));
+  return make.emit(op, pairs.flat(), { ...attributes, drop: make.flip() ? make.pick(0, ring - 1) : 0 });
 }
 
 function concatenate(make: Maker): ShareNode {
@@ -198,7 +218,7 @@ export const PROGRAMS: Readonly<Record<ShareOpName, (make: Maker) => ShareNode>>
   reduce: (make) => make.emit("reduce", [make.words([5], 40)], { ring: make.pick(1, 40) }),
   rescale: (make) => {
     const ring = make.pick(2, 64);
-    return make.emit("rescale", [make.masked(make.shape(), ring)], { bits: make.pick(0, ring - 1) });
+    return make.emit("rescale", [make.words(make.shape(), ring)], { bits: make.pick(0, ring - 1) });
   },
   toAdditive: (make) => make.emit("toAdditive", [make.masked()]),
   reshape: (make) => {
@@ -216,7 +236,7 @@ export const PROGRAMS: Readonly<Record<ShareOpName, (make: Maker) => ShareNode>>
   },
   multiply: (make) => {
     const shape = make.shape();
-    return make.emit("multiply", [make.masked(shape), make.masked(make.under(shape))]);
+    return products(make, "multiply", {}, () => [shape, make.under(shape)]);
   },
   timesPublic: (make) => {
     const shape = make.shape();
@@ -225,7 +245,11 @@ export const PROGRAMS: Readonly<Record<ShareOpName, (make: Maker) => ShareNode>>
   matmul,
   dot: (make) => {
     const shape = make.shape(1, 3);
-    return make.emit("dot", [make.masked(shape), make.masked(make.under(shape))]);
+    return products(make, "dot", {}, () => {
+      const length = make.pick(1, 7);
+      const full = [...shape.slice(0, -1), length];
+      return [full, make.under(full)];
+    });
   },
   remask: (make) => make.emit("remask", [make.emit("toAdditive", [make.masked(undefined, make.pick(1, 64))])]),
   remaskBits: (make) => make.maskedBits(),

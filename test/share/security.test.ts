@@ -64,9 +64,9 @@ function watched(blocks: Map<string, number>, problems: string[]): (bytes: numbe
         note(key, block, (count * 2 ** width) / 8);
         return inner.fillHot(key, block, to, count, width);
       },
-      dealWords: (key, block, from, count, bits, to) => {
+      dealWords: (key, block, from, count, bits, drop, to) => {
         note(key, block, 8 * count);
-        return inner.dealWords(key, block, from, count, bits, to);
+        return inner.dealWords(key, block, from, count, bits, drop, to);
       },
       dealBits: (key, block, from, count, to) => {
         note(key, block, count / 8);
@@ -151,7 +151,7 @@ describe("wires", () => {
   test("bytes on every wire look uniform although all values are zero", async () => {
     const make = new Maker(seededNumbers(9));
     const x = make.masked([4096], 64, 0);
-    const y = make.emit("remask", [make.emit("multiply", [x, x])]);
+    const y = make.emit("remask", [make.emit("multiply", [x, x], { drop: 0 })]);
     const { tap, frames } = recorder();
     await runPlan(planOf(make.builder.finish([{ name: "y", node: make.emit("reveal", [y], { name: "y" }) }])), zeros, {
       tap,

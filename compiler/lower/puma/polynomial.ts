@@ -83,7 +83,7 @@ function powersOf(lowering: Lowering, x: ShareNode, reach: number): Powers {
       return done;
     }
     const args = factors[n].map((factor) => lowering.atFraction(of(factor), fraction));
-    const made = lowering.bounded(lowering.emit("multiply", args), pow(reach, n));
+    const made = lowering.bounded(lowering.emit("multiply", args, { drop: 0 }), pow(reach, n));
     known.set(n, made);
     return made;
   };

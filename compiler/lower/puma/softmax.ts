@@ -42,7 +42,7 @@ export function lowerPumaSoftmax(lowering: Lowering, node: TensorNode): ShareNod
   const numerators = lowering.atFraction(lowering.bounded(kept, 1.01), SQUARE_FRACTION);
   const sum = lowering.emit("sum", [numerators], { axis: shape.length - 1 });
   const reciprocal = reciprocalOfSum(lowering, sum, shape.at(-1)!);
-  return lowering.emit("multiply", [numerators, reshapeTo(lowering, reciprocal, column)]);
+  return lowering.emit("multiply", [numerators, reshapeTo(lowering, reciprocal, column)], { drop: 0 });
 }
 
 function reciprocalOfSum(lowering: Lowering, sum: ShareNode, count: number): ShareNode {
@@ -75,7 +75,7 @@ function negativeExponential(lowering: Lowering, x: ShareNode, bound: number): S
   const quotient = lowering.emit("relabel", [x], { fraction: fractionOf(x) + SQUARINGS });
   let value = lowering.atFraction(addReal(lowering, quotient, 1), SQUARE_FRACTION);
   for (let i = 0; i < SQUARINGS; i++) {
-    const square = lowering.bounded(lowering.emit("multiply", [value, value]), 1.01);
+    const square = lowering.bounded(lowering.emit("multiply", [value, value], { drop: 0 }), 1.01);
     value = lowering.atFraction(square, SQUARE_FRACTION);
   }
   return lowering.emit("timesBit", [inside, value]);
@@ -100,7 +100,7 @@ function timesKeep(lowering: Lowering, x: ShareNode, keepNode: TensorNode): Shar
   const keep = lowering.value(keepNode, 0);
   return isOpen(lowering, keepNode)
     ? lowering.emit("timesPublic", [lowering.additive(x, fractionOf(x)), keep])
-    : lowering.emit("multiply", [lowering.remasked(x), lowering.remasked(keep)]);
+    : lowering.emit("multiply", [lowering.remasked(x), lowering.remasked(keep)], { drop: 0 });
 }
 
 /** Scores where kept, −bound elsewhere, masked: what is not kept never is the maximum. */
