@@ -1,7 +1,7 @@
 /**
  * The product's promise as gates: rounds and bytes of whole inferences, all weights secret, none of them read. The
- * limits are those that the project set itself before it had a compiler (two a little wider since dropping bits early made
- * bytes cheaper than rounds); a plan that exceeds one is a regression.
+ * limits are those that the project set itself before it had a compiler (two a little wider since dropping bits early
+ * made bytes cheaper than rounds); a plan that exceeds one is a regression.
  * The larger models are compiled with two layers and with four, and what two more cost is counted for all the others;
  * with PUMAC_ALL=1 they are compiled whole.
  */
