@@ -1,7 +1,7 @@
 /** Rescales move before the dealing and the opening: the same numbers to a few units, fewer bytes, never a round more. */
 import { describe, expect, test } from "vitest";
-import { seededNumbers } from "../../client/local/network.js";
 import { Builder, type Graph, type Node } from "../../ir/graph.js";
+import { seededNumbers } from "../../ir/seeded.js";
 import { SHARE, type ShareType, type WordType } from "../../ir/share/index.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 import { verify } from "../../ir/verify.js";
