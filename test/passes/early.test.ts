@@ -1,4 +1,4 @@
-/** Rescales move before the dealing and the opening: the same numbers to a few units, fewer bytes, never a round more. */
+/** Rescales before the dealing and the opening: the same numbers to a few units, fewer bytes, never a round more. */
 import { describe, expect, test } from "vitest";
 import { Builder, type Graph, type Node } from "../../ir/graph.js";
 import { seededNumbers } from "../../ir/seeded.js";
