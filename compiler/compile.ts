@@ -17,6 +17,7 @@ import { levels } from "../passes/levels.js";
 import { depthFirst } from "../passes/order.js";
 import type { Placed } from "../passes/place.js";
 import type { CalibrationRun, InputsOf } from "../passes/range.js";
+import { copiedFrom } from "../passes/rules/common.js";
 import { checkRanges } from "./bounds-check.js";
 import { type Calibration, calibrate, type ModelInputs } from "./calibrate.js";
 import { emit } from "./emit.js";
@@ -165,8 +166,8 @@ function secretInputs(placed: Placed): InputsOf {
 
 /** Whether a value is 0 or 1 (or another small integer): one-hot rows, masks, and their movements. */
 function isIntegral(node: Placed["data"]["nodes"][number]): boolean {
-  const movement = ["reshape", "transpose", "broadcast", "slice", "concatenate", "gather", "cast"].includes(node.op);
-  return !isFloat(node.type.dtype) || node.op === "oneHot" || (movement && node.args.slice(0, 1).every(isIntegral));
+  const sources = copiedFrom(node);
+  return !isFloat(node.type.dtype) || node.op === "oneHot" || (sources.length > 0 && sources.every(isIntegral));
 }
 
 function isOneHot(node: Placed["data"]["nodes"][number]): boolean {

@@ -3,17 +3,16 @@
  * is not looked up in a table.
  */
 import type { Graph, Node } from "../ir/graph.js";
+import { traitsOf } from "../ir/tensor/index.js";
 import { isFloat, type TensorType } from "../ir/tensor/value.js";
 import type { Placed } from "../passes/place.js";
 
 type TensorNode = Node<TensorType>;
 
-const LOOKUPS: ReadonlySet<string> = new Set(["embedding", "gather"]);
-
 /** The inputs of a graph, after its idioms are recognised, that are masks. */
 export function maskInputs({ nodes }: Graph<TensorType>): ReadonlySet<string> {
   const masks = inputsUnder(nodes.filter(({ op }) => op.startsWith("softmax")).flatMap(({ args }) => args.slice(1)));
-  const indices = nodes.flatMap(({ op, args }) => (LOOKUPS.has(op) ? [args[1]] : op === "oneHot" ? [args[0]] : []));
+  const indices = nodes.flatMap((node) => traitsOf(node).indices.map((i) => node.args[i]));
   return without(masks, inputsUnder(indices));
 }
 
@@ -22,7 +21,7 @@ export function placedMaskInputs({ secret, data, bindings }: Placed): ReadonlySe
   const secretMasks = maskInputs(secret);
   const outputs = new Set(bindings.filter(({ input }) => secretMasks.has(input)).map(({ output }) => output));
   const roots = data.outputs.filter(({ name }) => outputs.has(name)).map(({ node }) => node);
-  const indices = data.nodes.flatMap(({ op, args }) => (op === "oneHot" ? [args[0]] : []));
+  const indices = data.nodes.flatMap((node) => traitsOf(node).indices.map((i) => node.args[i]));
   return without(inputsUnder(roots), inputsUnder(indices));
 }
 

@@ -8,10 +8,10 @@
  * is a mask of zeros and ones when it decides about scores.
  */
 import { definitionOf } from "../ir/graph.js";
-import { TENSOR } from "../ir/tensor/index.js";
+import { TENSOR, traitsOf } from "../ir/tensor/index.js";
 import { sizeOf, type TensorValue } from "../ir/tensor/value.js";
 import type { TensorNode } from "./rewriter.js";
-import { BINARY, constantOf, UNARY } from "./rules/common.js";
+import { COMPARISONS, constantOf } from "./rules/common.js";
 
 export interface Elements {
   readonly shape: readonly number[];
@@ -27,11 +27,6 @@ export interface Source {
   readonly first: number;
 }
 
-const ELEMENTWISE: ReadonlySet<string> = new Set([...UNARY, ...BINARY, "select"]);
-const MOVED: ReadonlySet<string> = new Set(["reshape", "transpose", "broadcast", "slice", "reverse", "concatenate"]);
-/** Movement whose arguments after the first say where to take, and must be known. */
-const TAKEN: ReadonlySet<string> = new Set(["gather", "gatherElements", "gatherND"]);
-const COMPARISONS: ReadonlySet<string> = new Set(["equal", "less", "lessOrEqual", "greater", "greaterOrEqual"]);
 const LARGEST = 1 << 24;
 
 /** One analysis: its sources share one numbering. */
@@ -64,7 +59,7 @@ export class ElementAnalysis {
     }
     const args = node.args.map((argument) => this.of(argument));
     const derived = args.every((each) => each !== undefined) ? derive(node, args as Elements[]) : undefined;
-    const opaque = derived === undefined && COMPARISONS.has(node.op);
+    const opaque = derived === undefined && COMPARISONS.includes(node.op);
     return opaque ? this.source(node) : derived;
   }
 
@@ -83,15 +78,15 @@ export class ElementAnalysis {
 }
 
 function derive(node: TensorNode, args: readonly Elements[]): Elements | undefined {
-  if (ELEMENTWISE.has(node.op)) {
+  const { pattern, indices } = traitsOf(node);
+  if (pattern === "elementwise") {
     return elementwise(node, args);
   }
-  if (MOVED.has(node.op)) {
+  if (pattern === "movement") {
     return moved(node, args, []);
   }
-  const indices = args.slice(1);
-  const taken = TAKEN.has(node.op) && indices.every((each) => each.variable.every((variable) => variable < 0));
-  return taken ? moved(node, args.slice(0, 1), indices) : undefined;
+  const isKnown = indices.every((i) => args[i].variable.every((variable) => variable < 0));
+  return pattern === "lookup" && isKnown ? moved(node, args, indices) : undefined;
 }
 
 function typed(node: TensorNode, data: TensorValue["data"], shape: readonly number[]): TensorValue {
@@ -132,12 +127,15 @@ function spread(elements: Elements, shape: readonly number[]): TensorValue["data
   return definitionOf(TENSOR, "broadcast").evaluate([value], { shape }, { dtype: "f64", shape }).data;
 }
 
-function moved(node: TensorNode, args: readonly Elements[], indices: readonly Elements[]): Elements {
-  const places = indices.map((each, i) => typed(node.args[args.length + i], each.atZero, each.shape));
+/** The elements elsewhere; arguments that are indices are known, and stay what they are. */
+function moved(node: TensorNode, args: readonly Elements[], indices: readonly number[]): Elements {
   const along = (data: (each: Elements) => TensorValue["data"]): TensorValue["data"] => {
-    const values = args.map((each): TensorValue => ({ dtype: "f64", shape: each.shape, data: data(each) }));
+    const values = args.map((each, i): TensorValue => {
+      const elements = indices.includes(i) ? each.atZero : data(each);
+      return { dtype: "f64", shape: each.shape, data: elements };
+    });
     const type = { dtype: "f64" as const, shape: node.type.shape };
-    return definitionOf(TENSOR, node.op).evaluate([...values, ...places], node.attributes, type).data;
+    return definitionOf(TENSOR, node.op).evaluate(values, node.attributes, type).data;
   };
   return {
     shape: node.type.shape,

@@ -2,6 +2,7 @@
  * The pass `fuse`: idioms become the ops that the compiler knows well. Every idiom is a rule in `idioms/`, written
  * against the normal form of `canonicalise`, whose rules run along so that the form is kept.
  */
+import { traitsOf } from "../ir/tensor/index.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import { CANONICAL } from "./canonicalise.js";
 import { ACTIVATIONS } from "./idioms/activations.js";
@@ -11,6 +12,7 @@ import { maskRules } from "./idioms/masking.js";
 import { NORMS } from "./idioms/norms.js";
 import { SOFTMAX } from "./idioms/softmax.js";
 import { type RewriteOptions, type Rule, rewriteWith, type TensorGraph, type TensorNode } from "./rewriter.js";
+import { COMPARISONS, copiedFrom } from "./rules/common.js";
 
 export function fuse(graph: TensorGraph, options: RewriteOptions = {}): TensorGraph {
   const indices = inputsUsedAsIndices(graph);
@@ -23,39 +25,30 @@ function idioms(): readonly Rule[] {
   return [...NORMS, ...SOFTMAX, ...ACTIVATIONS, ...EMBEDDING, ...CONVOLUTION];
 }
 
-const INDEXED: ReadonlySet<string> = new Set(["gather", "embedding", "gatherElements", "gatherND", "oneHot"]);
-
-/** What comes out of these says nothing about how large the elements that went in are. */
-const CUTS: ReadonlySet<string> = new Set([
-  ...["cumulativeSum", "equal", "less", "lessOrEqual", "greater", "greaterOrEqual", "argmax", "argmin"],
-]);
+/** Whether what comes out of an op says nothing about how large the elements that went in are. */
+function hidesSize(node: TensorNode): boolean {
+  const { pattern, image } = traitsOf(node);
+  return pattern === "reduction" || pattern === "scan" || image !== "numbers";
+}
 
 /** The inputs whose elements are indices: token ids, positions, types. They are not just zeros and ones. */
 function inputsUsedAsIndices(graph: TensorGraph): ReadonlySet<string> {
   const inputs = new Map<TensorNode, ReadonlySet<string>>();
   const names = new Set<string>();
   for (const node of graph.nodes) {
-    const cut = node.op !== "reshape" && (CUTS.has(node.op) || node.op.startsWith("reduce"));
     const own = node.op === "input" ? [node.attributes.name as string] : [];
-    const from = new Set(cut ? [] : [...own, ...node.args.flatMap((argument) => [...inputs.get(argument)!])]);
+    const from = new Set(
+      hidesSize(node) ? [] : [...own, ...node.args.flatMap((argument) => [...inputs.get(argument)!])],
+    );
     inputs.set(node, from);
-    if (INDEXED.has(node.op)) {
-      const indices = node.op === "oneHot" ? node.args : node.args.slice(1);
-      for (const index of indices) {
-        for (const name of inputs.get(index)!) {
-          names.add(name);
-        }
+    for (const index of traitsOf(node).indices) {
+      for (const name of inputs.get(node.args[index])!) {
+        names.add(name);
       }
     }
   }
   return names;
 }
-
-const COMPARISONS: ReadonlySet<string> = new Set(["equal", "less", "lessOrEqual", "greater", "greaterOrEqual"]);
-/** What comes out of these are the elements that went in. */
-const MOVEMENTS: ReadonlySet<string> = new Set([
-  ...["reshape", "transpose", "broadcast", "slice", "concatenate", "pad", "reverse", "gather", "cast"],
-]);
 
 /** The inputs whose elements meet constants beyond 0 and 1: lengths, positions. They are not just zeros and ones. */
 function inputsComparedAsNumbers(graph: TensorGraph): ReadonlySet<string> {
@@ -63,9 +56,9 @@ function inputsComparedAsNumbers(graph: TensorGraph): ReadonlySet<string> {
   const names = new Set<string>();
   for (const node of graph.nodes) {
     const own = node.op === "input" ? [node.attributes.name as string] : [];
-    const from = MOVEMENTS.has(node.op) ? node.args.flatMap((argument) => [...inputs.get(argument)!]) : own;
-    inputs.set(node, new Set(from));
-    if (COMPARISONS.has(node.op) && node.args.some(isBeyondBits)) {
+    const moved = traitsOf(node).pattern === "filling" ? node.args : copiedFrom(node);
+    inputs.set(node, new Set([...own, ...moved.flatMap((argument) => [...inputs.get(argument)!])]));
+    if (COMPARISONS.includes(node.op) && node.args.some(isBeyondBits)) {
       for (const name of node.args.flatMap((argument) => [...inputs.get(argument)!])) {
         names.add(name);
       }

@@ -114,7 +114,7 @@ function causeOf(rings: Rings, node: number): number | undefined {
     .usesOf(node)
     .find(
       ({ user, position }) =>
-        isWord(rings.nodes[user].type) && !hasOwnRing(rings.nodes[user]) && rings.demandOf(user, position) === largest,
+        isWord(rings.nodes[user].type) && rings.passesOn(user, position) && rings.demandOf(user, position) === largest,
     );
   return cause?.user;
 }
@@ -279,26 +279,11 @@ function rebuild(graph: Graph<ShareType>, rings: Rings): Graph<ShareType> {
   return builder.finish(graph.outputs.map(({ name, node }) => ({ name, node: planned[index.get(node)!] })));
 }
 
-/** Ops whose result's ring is an attribute that this pass sets. */
-const DEALT: ReadonlySet<string> = new Set([
-  "input",
-  "constant",
-  "series",
-  "seriesTimes",
-  "exponential",
-  "toArithmetic",
-]);
-
-/** Ops whose result's ring does not come from their users: it is fixed, or they read only a few bits. */
-function hasOwnRing(node: ShareNode): boolean {
-  return ["reduce", "coarseCount", "series", "exponential"].includes(node.op);
-}
-
-/** Arguments whose declared ring is part of the meaning: the digits of a value are cut at its own top. */
+/** The digits of a value are cut at its own top: the declared ring of such an argument is part of the meaning. */
 function keepsRing(user: ShareNode): boolean {
-  return SHARE.ops[user.op].needsRange && user.op !== "reveal";
+  return SHARE.ops[user.op].reads === "declared";
 }
 
 function attributesFor(node: ShareNode, ring: number): ShareNode["attributes"] {
-  return DEALT.has(node.op) ? { ...node.attributes, ring } : node.attributes;
+  return SHARE.ops[node.op].ring === "planned" ? { ...node.attributes, ring } : node.attributes;
 }

@@ -4,10 +4,10 @@
  * as one range per axis; then every op is built on its range. Ops that this pass does not know keep their full range.
  */
 import { type Attributes, Builder } from "../ir/graph.js";
-import { TENSOR } from "../ir/tensor/index.js";
+import { TENSOR, traitsOf } from "../ir/tensor/index.js";
 import type { TensorType } from "../ir/tensor/value.js";
 import type { TensorGraph, TensorNode } from "./rewriter.js";
-import { BINARY, integersOf, REDUCTIONS, UNARY } from "./rules/common.js";
+import { integersOf } from "./rules/common.js";
 import { reshapeGroups, type Shape } from "./shapes.js";
 
 /** Half-open, one per axis. */
@@ -88,10 +88,6 @@ function sizes(box: Box): number[] {
   return box.map(([start, end]) => end - start);
 }
 
-const ELEMENTWISE: ReadonlySet<string> = new Set([...UNARY, ...BINARY, "select"]);
-const ROWWISE: ReadonlySet<string> = new Set(["softmax", "softmaxBase2", "logSoftmax", "layerNorm", "rmsNorm"]);
-const REDUCING: ReadonlySet<string> = new Set(REDUCTIONS);
-
 function planOf(node: TensorNode, box: Box): Plan {
   const { attributes } = node;
   const whole: Plan = {
@@ -102,15 +98,16 @@ function planOf(node: TensorNode, box: Box): Plan {
   if (isFull(box, node.type.shape) && node.op !== "slice") {
     return whole;
   }
-  if (ELEMENTWISE.has(node.op)) {
+  const { pattern } = traitsOf(node);
+  if (pattern === "elementwise") {
     return { box, needs: node.args.map((argument) => operandBox(argument, box)), attributes };
   }
-  if (ROWWISE.has(node.op)) {
+  if (pattern === "rowwise") {
     const axis = (attributes.axis as number | undefined) ?? box.length - 1;
     const rows = widen(box, node.type.shape, [axis]);
     return { box: rows, needs: node.args.map((argument) => operandBox(argument, rows)), attributes };
   }
-  if (REDUCING.has(node.op) && attributes.keep === true) {
+  if (pattern === "reduction" && attributes.keep === true) {
     return { box, needs: [widen(box, node.args[0].type.shape, integersOf(node, "axes"))], attributes };
   }
   return planMovement(node, box) ?? whole;

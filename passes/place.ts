@@ -8,7 +8,7 @@
 
 import { type Diagnostic, fail } from "../ir/diagnostics.js";
 import { Builder } from "../ir/graph.js";
-import { TENSOR } from "../ir/tensor/index.js";
+import { TENSOR, traitsOf } from "../ir/tensor/index.js";
 import { isFloat, sizeOf, type TensorType } from "../ir/tensor/value.js";
 import { canonicalOrder } from "./order.js";
 import type { Binding, Owner, Placed } from "./placed.js";
@@ -84,14 +84,6 @@ function oneHotRows(graph: TensorGraph, options: PlaceOptions): TensorGraph {
   return builder.finish(graph.outputs.map(({ name, node }) => ({ name, node: made.get(node)! })));
 }
 
-/** Arguments that must be known in the clear even where the op has a secret meaning: indices. */
-const CLEAR_ARGUMENTS: Readonly<Record<string, readonly number[]>> = {
-  ...{ gather: [1], gatherElements: [1], gatherND: [1], scatterND: [1], scatterElements: [1] },
-};
-
-/** Ops of whole numbers whose result need not be whole in real numbers. */
-const FRACTIONAL: ReadonlySet<string> = new Set(["divide", "power", "reduceMean"]);
-
 function checkSecretOps(
   graph: TensorGraph,
   knowledge: ReadonlyMap<TensorNode, Knowledge>,
@@ -128,12 +120,12 @@ function refusal(
     return "the operator is supported on public values and on one owner's values only";
   }
   const inClear = (place: number) => node.args[place] === undefined || knowledge.get(node.args[place]) !== "secret";
-  const places = CLEAR_ARGUMENTS[node.op] ?? [];
-  if (!places.every(inClear)) {
+  const { clear, whole } = traitsOf(node);
+  if (!clear.every(inClear)) {
     return "its index is secret";
   }
   const integer = !isFloat(node.type.dtype) && node.type.dtype !== "bool";
-  return integer && FRACTIONAL.has(node.op)
+  return integer && !whole
     ? `its result is ${node.type.dtype}, which would cut off its fraction: cast it to a float before`
     : undefined;
 }

@@ -5,7 +5,7 @@
  * in the table below and in the plan's report, never silently.
  */
 import type { Graph, Node } from "../ir/graph.js";
-import { evaluateGraph, type MultiplyReals } from "../ir/tensor/index.js";
+import { evaluateGraph, type MultiplyReals, traitsOf } from "../ir/tensor/index.js";
 import { momentsOf } from "../ir/tensor/ops/fused.js";
 import type { TensorType, TensorValue } from "../ir/tensor/value.js";
 import { extremes, type Facts, type Interval, intersection, intervalFrom } from "./intervals.js";
@@ -97,7 +97,10 @@ function widened(range: Interval | undefined, [low, high]: Interval): Interval {
   return range === undefined ? [low, high] : [Math.min(range[0], low), Math.max(range[1], high)];
 }
 
-/** Interval arithmetic forward, each node's interval intersected with what else is known of it. */
+/**
+ * Interval arithmetic forward, each node's interval intersected with what else is known of it. Of an
+ * image that is small by itself nothing else is: a softmax over random scores is flat, one over a text may be near 1.
+ */
 function propagate(
   graph: Graph<TensorType>,
   facts: Facts,
@@ -107,33 +110,18 @@ function propagate(
   const derived = new Map<TensorNode, Interval>();
   for (const node of graph.nodes) {
     const args = node.args.map((argument) => ranges.get(argument)!);
-    const certain = EXACT.has(node.op) ? intervalFrom(node, args, facts) : loose(intervalFrom(node, args, facts));
-    const other = IMAGES.has(node.op) ? undefined : known(node, args);
+    const { precision, image } = traitsOf(node);
+    const interval = intervalFrom(node, args, facts);
+    const certain = precision === "exact" ? interval : loose(interval);
+    const other = image === "numbers" ? known(node, args) : undefined;
     derived.set(node, certain);
     ranges.set(node, other === undefined ? certain : intersection(other, certain));
   }
   return { ranges, derived };
 }
 
-/** Ops whose fixed-point result is as exact as their arguments; that of others may leave its interval by an error. */
-const EXACT: ReadonlySet<string> = new Set([
-  ...["constant", "reshape", "transpose", "broadcast", "slice", "reverse", "concatenate", "pad", "gather", "cast"],
-  ...["select", "triangular", "gatherElements", "gatherND", "scatterElements", "scatterND", "clamp", "negate"],
-  ...["sign", "equal", "less", "lessOrEqual", "greater", "greaterOrEqual", "and", "or", "xor", "not", "argmax"],
-]);
+/** A result that is not as exact as its arguments may leave its interval by an error. */
 const LOOSENESS = 2 ** -6;
-
-/**
- * Ops whose image is small by itself: samples that show less say nothing of other inputs. A softmax over random scores
- * is flat, one over a text may be near 1.
- */
-const IMAGES: ReadonlySet<string> = new Set([
-  "softmax",
-  "softmaxBase2",
-  "sigmoid",
-  "tangentHyperbolic",
-  "errorFunction",
-]);
 
 /** A little wider; an interval on one side of zero stays there. */
 function loose([low, high]: Interval): Interval {

@@ -137,6 +137,12 @@ export class Rings {
     return this.demands[this.first[node] + position];
   }
 
+  /** Whether what a node needs of an argument grows with what its own users need of it. */
+  passesOn(node: number, position: number): boolean {
+    const ring = this.narrow[node];
+    return this.demandsFor(node, ring + 1)[position] > this.demandsFor(node, ring)[position];
+  }
+
   /** Whether a node reads the wide copy of an argument. */
   readsWide(node: number, position: number): boolean {
     const edge = this.first[node] + position;
@@ -289,12 +295,16 @@ export class Rings {
 
   private demandsFor(node: number, ring: number): readonly number[] {
     const { op, args, attributes } = this.nodes[node];
-    if (op === "reveal") {
-      return [this.ranges[this.argumentOf(node, 0)]];
+    const { reads, demand } = SHARE.ops[op];
+    if (reads === "range") {
+      return args.map((_, position) => this.ranges[this.argumentOf(node, position)]);
     }
-    const types = args.map(({ type }) => type);
-    const demands = SHARE.ops[op].demand(types, attributes, ring);
-    return args.map((_, i) => demands[i] ?? 0);
+    const demands = demand(
+      args.map(({ type }) => type),
+      attributes,
+      ring,
+    );
+    return args.map((_, position) => demands[position] ?? 0);
   }
 
   private price(node: number): void {

@@ -10,7 +10,7 @@ import type { Graph, Node } from "../../ir/graph.js";
 import type { Plan } from "../../ir/plan/types.js";
 import { broadcastStrides } from "../../ir/shape.js";
 import type { WordType } from "../../ir/share/index.js";
-import { TENSOR } from "../../ir/tensor/index.js";
+import { TENSOR, traitsOf } from "../../ir/tensor/index.js";
 import type { TensorType, TensorValue } from "../../ir/tensor/value.js";
 import { plainModel } from "../data/evaluation.js";
 import { layerOf, originOf } from "../origins.js";
@@ -197,7 +197,7 @@ function ownErrors(
     values.set(node, has === undefined ? expected : { ...node.type, data: replaced(expected.data, has) });
     if (has !== undefined) {
       const wanted = picked(expected.data, has.places);
-      const window = FUNCTIONS.has(node.op) ? outsideWindow(has.fixed, wanted) : 0;
+      const window = traitsOf(node).precision === "formula" ? outsideWindow(has.fixed, wanted) : 0;
       results.set(node, { errors: errorsOf(has.fixed, wanted), window });
     }
     for (const argument of node.args) {
@@ -208,13 +208,6 @@ function ownErrors(
   }
   return compared.map(({ node }) => results.get(node)!);
 }
-
-/** Ops that are computed by a formula which holds in a window, or between bounds that the plan fixes. */
-const FUNCTIONS: ReadonlySet<string> = new Set([
-  ...["gelu", "silu", "tangentHyperbolic", "errorFunction", "sigmoid", "softplus", "exponential", "exponential2"],
-  ...["exponentialMinusOne", "logarithm", "logarithmPlusOne", "reciprocal", "divide", "squareRoot", "power"],
-  ...["reciprocalSquareRoot", "softmax", "softmaxBase2", "logSoftmax", "layerNorm", "rmsNorm"],
-]);
 
 /** A formula inside its window is nowhere near this far off, in either profile. */
 const OUTSIDE = 0.1;

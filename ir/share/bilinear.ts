@@ -17,6 +17,7 @@ import {
   refuse,
   sameRing,
   smallestRing,
+  unbounded,
 } from "./rules.js";
 import type { Draw, OpSpecification, ShareCost, ShareType, WordType } from "./types.js";
 
@@ -76,6 +77,9 @@ function dealt(args: readonly ShareType[], type: ShareType, macsOf: (x: ShareTyp
 /** What the three ops have in common. */
 const SUM = {
   arity: [2, 2 * MOST_PAIRS],
+  ring: "derived",
+  reads: "residues",
+  bound: unbounded,
   demand: (args: readonly ShareType[], attributes: Attributes, ring: number) =>
     args.map(() => ring + (attributes.drop as number)),
   draws: (_args: readonly ShareType[], _attributes: Attributes, type: ShareType): readonly Draw[] => [
@@ -100,6 +104,9 @@ export const BILINEAR = {
       "wrong, but nothing would leak; a plan in which it is not public is refused.",
     arity: [2, 2],
     attributes: {},
+    ring: "derived",
+    reads: "residues",
+    bound: unbounded,
     infer: ([x, y]) => {
       const ring = smallestRing(additive(x).ring, masked(y).ring);
       const shape = broadcastShape(x.shape, y.shape);

@@ -14,7 +14,9 @@ import {
   packedBytes,
   refuse,
   ringOf,
+  sameBound,
   stringOf,
+  unbounded,
   wholeBlocks,
   widthOf,
   words,
@@ -52,13 +54,15 @@ const COMPARISON = {
     doc: "The one-hot vector (2^width bits) of bits [at, at + width) of the mask, dealt by P0 as XOR shares.",
     arity: [1, 1],
     attributes: { at: "integer", width: "integer" },
+    ring: "none",
+    reads: "declared",
+    bound: unbounded,
     infer: ([x], attributes) => {
       const width = widthOf(attributes);
       checkDigit(masked(x), integerOf(attributes, "at", 0, 63), width);
       return { kind: "hot", width, shape: x.shape };
     },
     demand: demandNothing,
-    needsRange: true,
     cost: ([x], attributes) => {
       const macs = sizeOf(x.shape);
       return { offline: packedBytes(macs, 2 ** (attributes.width as number)), macs: { P0: macs, P1: 0, P2: 0 } };
@@ -71,43 +75,51 @@ const COMPARISON = {
     doc: "[digit of (m + offset) < digit of the mask], a look-up.",
     arity: [2, 2],
     attributes: { at: "integer", offset: "integer" },
+    ring: "none",
+    reads: "declared",
+    bound: unbounded,
     infer: compare,
     demand: demandNothing,
-    needsRange: true,
   },
   equals: {
     doc: "[digit of (m + offset) - difference = digit of the mask, modulo 2^width], a look-up.",
     arity: [2, 2],
     attributes: { at: "integer", offset: "integer", difference: "integer" },
+    ring: "none",
+    reads: "declared",
+    bound: unbounded,
     infer: (args, attributes) => {
       integerOf(attributes, "difference", -LARGEST, LARGEST);
       return compare(args, attributes);
     },
     demand: demandNothing,
-    needsRange: true,
   },
   within: {
     doc: "[(digit of (m + offset) - digit of the mask) mod 2^width is one of from, …, from + count - 1], a look-up.",
     arity: [2, 2],
     attributes: { at: "integer", offset: "integer", from: "integer", count: "integer" },
+    ring: "none",
+    reads: "declared",
+    bound: unbounded,
     infer: (args, attributes) => {
       integerOf(attributes, "from", -LARGEST, LARGEST);
       integerOf(attributes, "count", 0, 2 ** hotOf(args[0]).width);
       return compare(args, attributes);
     },
     demand: demandNothing,
-    needsRange: true,
   },
   topBit: {
     doc: "The ring's top bit of m + offset, XOR the mask's top bit, which P0 deals.",
     arity: [1, 1],
     attributes: { offset: "integer" },
+    ring: "none",
+    reads: "declared",
+    bound: unbounded,
     infer: ([x], attributes) => {
       integerOf(attributes, "offset", -LARGEST, LARGEST);
       return { kind: "bits", shape: masked(x).shape };
     },
     demand: demandNothing,
-    needsRange: true,
     cost: ([x]) => ({ offline: packedBytes(sizeOf(x.shape), 1) }),
     draws: ([x]) => [{ pair: "01", bytes: packedBytes(sizeOf(x.shape), 1) }],
   },
@@ -118,6 +130,9 @@ const BOOLEAN = {
     doc: "The AND of 2 to 6 masked bits: P0 deals a bit for every subset of two or more masks.",
     arity: [2, MOST_JOINED],
     attributes: {},
+    ring: "none",
+    reads: "residues",
+    bound: unbounded,
     infer: (args) => {
       for (const type of args) {
         bitsOf(type, "maskedBits");
@@ -144,6 +159,9 @@ const BOOLEAN = {
     doc: "a XOR b of bits, or of masked bits.",
     arity: [2, 2],
     attributes: {},
+    ring: "none",
+    reads: "residues",
+    bound: unbounded,
     infer: ([a, b]) => {
       refuse(a.kind !== b.kind || !sameShape(a.shape, b.shape), "exclusiveOr needs bits of one kind and shape");
       return bitsOf(a, "bits", "maskedBits");
@@ -154,6 +172,9 @@ const BOOLEAN = {
     doc: "NOT a, of bits or of masked bits.",
     arity: [1, 1],
     attributes: {},
+    ring: "none",
+    reads: "residues",
+    bound: unbounded,
     infer: ([a]) => bitsOf(a, "bits", "maskedBits"),
     demand: () => [0],
   },
@@ -164,6 +185,9 @@ const CONVERSION = {
     doc: "b * x for a masked bit and a masked value, broadcast: P0 deals the bit's mask and its product with x's mask.",
     arity: [2, 2],
     attributes: {},
+    ring: "derived",
+    reads: "residues",
+    bound: unbounded,
     infer: ([b, x]) => {
       const shape = broadcastShape(bitsOf(b, "maskedBits").shape, masked(x).shape);
       return { ...masked(x), kind: "additive", shape };
@@ -184,6 +208,9 @@ const CONVERSION = {
     doc: "A masked bit as an additive integer 0 or 1 in any ring.",
     arity: [1, 1],
     attributes: { ring: "integer", fraction: "integer" },
+    ring: "planned",
+    reads: "residues",
+    bound: () => 1,
     infer: ([b], attributes) => {
       const fraction = integerOf(attributes, "fraction", 0, 0);
       return { kind: "additive", ring: ringOf(attributes), fraction, shape: bitsOf(b, "maskedBits").shape };
@@ -201,12 +228,14 @@ const CONVERSION = {
       "sharing from k12, so that the owner learns the value and nothing else. The only op that lowers secrecy.",
     arity: [1, 1],
     attributes: { name: "string" },
+    ring: "derived",
+    reads: "range",
+    bound: sameBound,
     infer: ([x], attributes) => {
       stringOf(attributes, "name");
       return words(x);
     },
     demand: ([x]) => [words(x).ring],
-    needsRange: true,
     alias: true,
     cost: ([x]) => ({ output: packedBytes(sizeOf(x.shape), words(x).ring) }),
     draws: ([x]) => [{ pair: "12", bytes: 8 * sizeOf(x.shape) }],

@@ -33,7 +33,6 @@ function complete(specification: OpSpecification, evaluate: ShareOp["evaluate"])
   return {
     ...specification,
     evaluate,
-    needsRange: specification.needsRange ?? false,
     alias: specification.alias ?? false,
     publicArguments: specification.publicArguments ?? [],
     cost: (args, attributes, type) => ({ ...NOTHING, ...cost?.(args, attributes, type) }),

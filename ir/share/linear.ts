@@ -9,14 +9,17 @@ import {
   broadcastShape,
   integerOf,
   integersOf,
+  largestOf,
   masked,
   refuse,
   ringOf,
+  sameBound,
   sameRing,
   shapeOf,
   stringOf,
   takenParts,
   tensorOf,
+  unbounded,
   words,
 } from "./rules.js";
 import type { OpSpecification, ShareType, WordType } from "./types.js";
@@ -56,6 +59,9 @@ const SOURCES = {
       "position in both, not from the session's. A public input has the mask 0.",
     arity: [0, 0],
     attributes: { owner: "string", name: "string", ring: "integer", fraction: "integer", shape: "integers" },
+    ring: "planned",
+    reads: "residues",
+    bound: unbounded,
     infer: (_, attributes) => {
       owner(attributes);
       stringOf(attributes, "name");
@@ -76,6 +82,9 @@ const SOURCES = {
     doc: "A public integer tensor as a masked value with mask 0.",
     arity: [0, 0],
     attributes: { value: "tensor", ring: "integer", fraction: "integer" },
+    ring: "planned",
+    reads: "residues",
+    bound: unbounded,
     infer: (_, attributes) => declared(attributes, tensorOf(attributes, "value").shape),
     demand: () => [],
   },
@@ -86,6 +95,9 @@ const ARITHMETIC = {
     doc: "x + y, broadcast; rings and fractions are equal.",
     arity: [2, 2],
     attributes: {},
+    ring: "derived",
+    reads: "residues",
+    bound: ([x, y]) => x + y,
     infer: agree,
     demand: sameRing,
   },
@@ -93,6 +105,9 @@ const ARITHMETIC = {
     doc: "x - y, broadcast; rings and fractions are equal.",
     arity: [2, 2],
     attributes: {},
+    ring: "derived",
+    reads: "residues",
+    bound: ([x, y]) => x + y,
     infer: agree,
     demand: sameRing,
   },
@@ -100,6 +115,9 @@ const ARITHMETIC = {
     doc: "-x.",
     arity: [1, 1],
     attributes: {},
+    ring: "derived",
+    reads: "residues",
+    bound: sameBound,
     infer: ([x]) => words(x),
     demand: sameRing,
   },
@@ -107,6 +125,9 @@ const ARITHMETIC = {
     doc: "The sum over one axis, which is dropped.",
     arity: [1, 1],
     attributes: { axis: "integer" },
+    ring: "derived",
+    reads: "residues",
+    bound: ([x], { axis }, _type, [from]) => x * from.shape[axis as number],
     infer: ([x], attributes) => {
       const axis = integerOf(attributes, "axis", 0, x.shape.length - 1);
       return { ...words(x), shape: x.shape.filter((_, i) => i !== axis) };
@@ -117,6 +138,9 @@ const ARITHMETIC = {
     doc: "x + c for a public integer tensor c at x's fraction, broadcast.",
     arity: [1, 1],
     attributes: { value: "tensor" },
+    ring: "derived",
+    reads: "residues",
+    bound: ([x], attributes, type) => x + largestOf(attributes) / 2 ** words(type).fraction,
     infer: ([x], attributes) => ({
       ...words(x),
       shape: broadcastShape(x.shape, tensorOf(attributes, "value").shape),
@@ -127,6 +151,9 @@ const ARITHMETIC = {
     doc: "x * c for a public integer tensor c, broadcast; `fraction` is c's and adds to x's.",
     arity: [1, 1],
     attributes: { value: "tensor", fraction: "integer" },
+    ring: "derived",
+    reads: "residues",
+    bound: ([x], attributes) => (x * largestOf(attributes)) / 2 ** (attributes.fraction as number),
     infer: ([x], attributes) => ({
       ...words(x),
       fraction: words(x).fraction + integerOf(attributes, "fraction", -1024, 1024),
@@ -138,6 +165,9 @@ const ARITHMETIC = {
     doc: "x * 2^bits at bits more fractional bits: the same real number, exact; the ring grows with it, up to 64.",
     arity: [1, 1],
     attributes: { bits: "integer" },
+    ring: "derived",
+    reads: "residues",
+    bound: sameBound,
     infer: ([x], attributes) => {
       const { ring, fraction, ...rest } = words(x);
       const bits = integerOf(attributes, "bits", 0, 63);
@@ -149,6 +179,9 @@ const ARITHMETIC = {
     doc: "The same integer read at another fraction: a multiplication by a power of two, for free.",
     arity: [1, 1],
     attributes: { fraction: "integer" },
+    ring: "derived",
+    reads: "residues",
+    bound: ([x], _attributes, type, [from]) => x * 2 ** (words(from).fraction - words(type).fraction),
     infer: ([x], attributes) => ({ ...words(x), fraction: integerOf(attributes, "fraction", -1024, 1024) }),
     demand: sameRing,
     alias: true,
@@ -157,6 +190,9 @@ const ARITHMETIC = {
     doc: "The same value in a smaller ring: every component modulo 2^ring.",
     arity: [1, 1],
     attributes: { ring: "integer" },
+    ring: "fixed",
+    reads: "residues",
+    bound: sameBound,
     infer: ([x], attributes) => {
       const ring = integerOf(attributes, "ring", 1, 64);
       const from = words(x).ring;
@@ -172,6 +208,9 @@ const ARITHMETIC = {
       "value, (share + 2^(s-1)) >> s at P1 and at P2 of an additive one. Never a large error. (PROTOCOL.md, rescale.)",
     arity: [1, 1],
     attributes: { bits: "integer" },
+    ring: "derived",
+    reads: "residues",
+    bound: sameBound,
     infer: ([x], attributes) => {
       const { ring, fraction, ...rest } = words(x);
       const bits = integerOf(attributes, "bits", 0, 63);
@@ -185,6 +224,9 @@ const ARITHMETIC = {
     doc: "A masked value as an additive one: a1 = m - mask1, a2 = -mask2.",
     arity: [1, 1],
     attributes: {},
+    ring: "derived",
+    reads: "residues",
+    bound: sameBound,
     infer: ([x]) => ({ ...masked(x), kind: "additive" }),
     demand: sameRing,
   },
@@ -210,6 +252,9 @@ const MOVEMENTS = {
     doc: "The same elements in another shape.",
     arity: [1, 1],
     attributes: { shape: "integers" },
+    ring: "derived",
+    reads: "residues",
+    bound: sameBound,
     infer: ([x], attributes) => {
       const shape = shapeOf(attributes, "shape");
       refuse(sizeOf(shape) !== sizeOf(x.shape), `cannot reshape [${x.shape.join(",")}] to [${shape.join(",")}]`);
@@ -222,6 +267,9 @@ const MOVEMENTS = {
     doc: "A strided copy of the flat argument: transpose, broadcast, slice, reverse. Strides and offset in elements.",
     arity: [1, 1],
     attributes: { shape: "integers", strides: "integers", offset: "integer" },
+    ring: "derived",
+    reads: "residues",
+    bound: sameBound,
     infer: ([x], attributes) => {
       const shape = shapeOf(attributes, "shape");
       const strides = integersOf(attributes, "strides", -LARGEST, LARGEST);
@@ -236,6 +284,9 @@ const MOVEMENTS = {
     doc: "The arguments one after the other along an axis.",
     arity: [1, 65536],
     attributes: { axis: "integer" },
+    ring: "derived",
+    reads: "residues",
+    bound: (args) => Math.max(...args),
     infer: (args, attributes) => {
       const [first] = args;
       const axis = integerOf(attributes, "axis", 0, first.shape.length - 1);
@@ -259,6 +310,9 @@ const MOVEMENTS = {
       "many elements as there are indices, they are read in each of k equal parts of the argument.",
     arity: [1, 1],
     attributes: { indices: "integers", shape: "integers" },
+    ring: "derived",
+    reads: "residues",
+    bound: sameBound,
     infer: ([x], attributes) => {
       const shape = shapeOf(attributes, "shape");
       const count = (attributes.indices as readonly number[]).length;

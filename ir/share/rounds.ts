@@ -3,7 +3,7 @@
  * one message each way. What is opened is always masked by a fresh draw of both k01 and k02.
  */
 import { sizeOf } from "../tensor/value.js";
-import { additive, bitsOf, integerOf, masked, packedBytes, refuse, sameRing } from "./rules.js";
+import { additive, bitsOf, integerOf, masked, packedBytes, refuse, sameBound, sameRing, unbounded } from "./rules.js";
 import type { OpSpecification, WordType } from "./types.js";
 
 /** `widen`'s new high bits; 0 while rings are unplanned. */
@@ -16,6 +16,9 @@ export const ROUNDS = {
     doc: "An additive value as a masked one with fresh masks: P1 and P2 exchange a_j + mask_j. One round.",
     arity: [1, 1],
     attributes: {},
+    ring: "derived",
+    reads: "residues",
+    bound: sameBound,
     infer: ([x]) => ({ ...additive(x), kind: "masked" }),
     demand: sameRing,
     cost: ([x]) => ({ online: packedBytes(sizeOf(x.shape), additive(x).ring), depth: 1 }),
@@ -28,6 +31,9 @@ export const ROUNDS = {
     doc: "XOR-shared bits as masked bits with fresh masks. One round, one bit each way.",
     arity: [1, 1],
     attributes: {},
+    ring: "none",
+    reads: "residues",
+    bound: unbounded,
     infer: ([x]) => ({ kind: "maskedBits", shape: bitsOf(x, "bits").shape }),
     demand: () => [0],
     cost: ([x]) => ({ online: packedBytes(sizeOf(x.shape), 1), depth: 1 }),
@@ -42,6 +48,9 @@ export const ROUNDS = {
       "round. (PROTOCOL.md, widen.)",
     arity: [1, 1],
     attributes: { ring: "integer" },
+    ring: "fixed",
+    reads: "declared",
+    bound: sameBound,
     infer: ([x], attributes) => {
       const ring = integerOf(attributes, "ring", 1, 64);
       const from = masked(x).ring;
@@ -49,7 +58,6 @@ export const ROUNDS = {
       return { ...masked(x), ring };
     },
     demand: ([x]) => [masked(x).ring],
-    needsRange: true,
     cost: ([x], _attributes, type) => {
       const section = packedBytes(sizeOf(x.shape), gainedBits(masked(x), masked(type)));
       return { offline: 2 * section, online: section, depth: 1 };

@@ -153,6 +153,25 @@ export function wholeBlocks(bytes: number): number {
   return Math.ceil(bytes / 16) * 16;
 }
 
+/** `bound` of ops whose result is as large as their first argument. */
+export function sameBound([x]: readonly number[]): number {
+  return x;
+}
+
+/** `bound` of ops of which only lowering knows it. */
+export function unbounded(): number {
+  return Number.POSITIVE_INFINITY;
+}
+
+/** The largest magnitude in the attribute `value`. */
+export function largestOf(attributes: Attributes): number {
+  let largest = 0;
+  for (const value of (attributes.value as TensorValue).data) {
+    largest = Math.max(largest, Math.abs(value));
+  }
+  return largest;
+}
+
 /** `demand` of ops for which every word argument needs the result's ring. */
 export function sameRing(args: readonly ShareType[], _attributes: Attributes, ring: number): readonly number[] {
   return args.map((type) => (type.kind === "masked" || type.kind === "additive" ? ring : 0));

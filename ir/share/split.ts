@@ -15,6 +15,7 @@ import {
   packedBytes,
   refuse,
   ringOf,
+  unbounded,
   wholeBlocks,
   widthOf,
 } from "./rules.js";
@@ -101,6 +102,9 @@ export const SPLIT = {
       "secretFraction bits. The result may be in any ring.",
     arity: [1, 1],
     attributes: SERIES,
+    ring: "planned",
+    reads: "residues",
+    bound: unbounded,
     infer: ([x], attributes) => {
       checkSeries(masked(x), attributes);
       return { kind: "additive", ring: ringOf(attributes), fraction: seriesFraction(attributes), shape: x.shape };
@@ -116,6 +120,9 @@ export const SPLIT = {
       "The constant's part is local.",
     arity: [2, 2],
     attributes: SERIES,
+    ring: "planned",
+    reads: "residues",
+    bound: unbounded,
     infer: ([x, y], attributes) => {
       checkSeries(masked(x), attributes);
       refuse(!sameShape(x.shape, masked(y).shape), "seriesTimes needs arguments of one shape");
@@ -141,6 +148,9 @@ export const SPLIT = {
       "m_b + (1 - 2 m_b) mask_b.",
     arity: [1, 1 + LARGEST_SELECTION],
     attributes: { cut: "integer", publicFraction: "integer", secretFraction: "integer", ring: "integer" },
+    ring: "planned",
+    reads: "residues",
+    bound: unbounded,
     infer: ([x, ...bits], attributes) => {
       const { ring, fraction } = masked(x);
       for (const bit of bits) {
@@ -176,6 +186,9 @@ export const SPLIT = {
       "argument, a public input of 0 and 1 that broadcasts to x's shape, says which elements count.",
     arity: [1, 2],
     attributes: { width: "integer", ring: "integer", segments: "integers" },
+    ring: "fixed",
+    reads: "declared",
+    bound: unbounded,
     infer: ([x, keep], attributes) => {
       const width = widthOf(attributes);
       refuse(keep !== undefined && width < 3, "coarseCount with a mask needs digits of 3 bits or more");
@@ -192,7 +205,6 @@ export const SPLIT = {
       return { kind: "additive", ring, fraction: 0, shape: [...x.shape.slice(0, -1), segments.length, 2 ** width] };
     },
     demand: (args, attributes) => [masked(args[0]).ring, attributes.ring as number].slice(0, args.length),
-    needsRange: true,
     publicArguments: [1],
     cost: ([x], attributes) => {
       const macs = sizeOf(x.shape) * 2 ** (attributes.width as number);

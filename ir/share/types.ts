@@ -74,10 +74,26 @@ export interface ShareOp extends OpDefinition<ShareType> {
    */
   readonly demand: (args: readonly ShareType[], attributes: Attributes, ring: number) => readonly number[];
   /**
-   * True where the meaning speaks about the signed value, not about residues: the argument's ring must hold its range
-   * (widen: two bits to spare), and the level pass may not shrink it below that.
+   * Where the result's ring comes from. `planned`: the attribute `ring`, which the level pass sets; `fixed`: the
+   * attribute `ring`, which is part of the meaning; `derived`: the arguments' rings; `none`: the result has no ring.
    */
-  readonly needsRange: boolean;
+  readonly ring: "planned" | "fixed" | "derived" | "none";
+  /**
+   * What the meaning speaks about. `residues`: the arguments' integers modulo what `demand` says; `range`: signed
+   * values, so that an argument's ring must hold its range; `declared`: digits of the declared ring, the top ones too,
+   * so that the ring stays as it is (widen: with two bits more than the range).
+   */
+  readonly reads: "residues" | "range" | "declared";
+  /**
+   * How large the result may become in reals, given the largest absolute values of the arguments (infinite where
+   * unknown). Infinite where lowering must say it, who knows the function.
+   */
+  readonly bound: (
+    args: readonly number[],
+    attributes: Attributes,
+    type: ShareType,
+    types: readonly ShareType[],
+  ) => number;
   /** True where the result's words are the first argument's words: memory planning may give both the same place. */
   readonly alias: boolean;
   /** The arguments that are read in the clear, by index: they must be public (mask 0). */
@@ -103,7 +119,9 @@ export interface OpSpecification {
   readonly attributes: AttributeSignature;
   readonly infer: (args: readonly ShareType[], attributes: Attributes) => ShareType;
   readonly demand: ShareOp["demand"];
-  readonly needsRange?: boolean;
+  readonly ring: ShareOp["ring"];
+  readonly reads: ShareOp["reads"];
+  readonly bound: ShareOp["bound"];
   readonly alias?: boolean;
   readonly publicArguments?: readonly number[];
   readonly cost?: (args: readonly ShareType[], attributes: Attributes, type: ShareType) => Partial<ShareCost>;

@@ -4,9 +4,13 @@
  */
 import type { Attributes, OpDefinition } from "../graph.js";
 import { broadcastStrides, jointShape, sameShape } from "../shape.js";
+import type { Traits } from "./traits.js";
 import { type DType, sizeOf, type TensorType, type TensorValue } from "./value.js";
 
+/** An entry of the tensor level's table. */
 export interface TensorOp extends OpDefinition<TensorType> {
+  /** What passes ask of the op besides its meaning. */
+  readonly traits: Traits;
   /** The meaning: the value of a node of this type. Never changes its arguments. Matrix products go to `multiply`. */
   readonly evaluate: (
     args: readonly TensorValue[],

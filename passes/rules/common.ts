@@ -1,25 +1,34 @@
 /** What the rules share: reading constants, recognising chains, and the names of op families. */
+import { opsWhere, traitsOf } from "../../ir/tensor/index.js";
+import { COMPARISON } from "../../ir/tensor/ops/elementwise.js";
 import { isFloat, type TensorValue } from "../../ir/tensor/value.js";
 import type { TensorNode } from "../rewriter.js";
 
 /** Element-wise functions of one argument that keep the shape (all but `cast` keep the kind of type too). */
-export const UNARY: readonly string[] = [
-  ...["negate", "absolute", "sign", "reciprocal", "squareRoot", "reciprocalSquareRoot", "exponential", "exponential2"],
-  ...["logarithm", "sine", "cosine", "tangentHyperbolic", "errorFunction", "sigmoid", "relu", "floor", "ceiling"],
-  ...["round", "isNaN", "isInfinite", "not", "gelu", "silu", "softplus", "cast", "clamp"],
-];
+export const UNARY = opsWhere(({ traits, arity }) => traits.pattern === "elementwise" && arity[1] === 1);
 
 /** Element-wise functions of two arguments that broadcast. */
-export const BINARY: readonly string[] = [
-  ...["add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "modulo"],
-  ...["equal", "less", "lessOrEqual", "greater", "greaterOrEqual", "and", "or", "xor"],
-];
+export const BINARY = opsWhere(({ traits, arity }) => traits.pattern === "elementwise" && arity[1] === 2);
 
-export const COMMUTATIVE: readonly string[] = ["add", "multiply", "maximum", "minimum", "equal", "and", "or", "xor"];
+/** Element-wise functions of several arguments that broadcast: the binary ones and `select`. */
+export const BROADCASTING = opsWhere(({ traits, arity }) => traits.pattern === "elementwise" && arity[1] > 1);
 
-export const REDUCTIONS: readonly string[] = [
-  "reduceSum", "reduceMean", "reduceMaximum", "reduceMinimum", "reduceProduct",
-]; // biome-ignore format: one line says it
+export const COMMUTATIVE = opsWhere(({ traits }) => traits.commutative);
+
+/** Functions of all elements along one axis, which keep the shape. */
+export const ROWWISE = opsWhere(({ traits }) => traits.pattern === "rowwise");
+
+export const REDUCTIONS = opsWhere(({ traits }) => traits.pattern === "reduction");
+
+/** Which of two numbers is larger, or whether they are equal. */
+export const COMPARISONS: readonly string[] = Object.keys(COMPARISON);
+
+/** The arguments of which a node's elements are copies: of movement, a look-up, a change of type; none of other ops. */
+export function copiedFrom(node: TensorNode): readonly TensorNode[] {
+  const { pattern, indices } = traitsOf(node);
+  const copies = pattern === "movement" || pattern === "lookup" || node.op === "cast";
+  return copies ? node.args.filter((_, i) => !indices.includes(i)) : [];
+}
 
 /** The constant value of a tensor node, if it is one. */
 export function constantOf(node: TensorNode): TensorValue | undefined {

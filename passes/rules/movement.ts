@@ -7,7 +7,7 @@ import { jointShape, sameShape } from "../../ir/shape.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import type { Rewriter, Rule, TensorNode } from "../rewriter.js";
 import { padRank, reshapeGroups, type Shape } from "../shapes.js";
-import { BINARY, constantOf, integersOf } from "./common.js";
+import { BROADCASTING, constantOf, integersOf } from "./common.js";
 
 /** transpose(broadcast(x)) = broadcast(transpose(x)). */
 const transposeOfBroadcast: Rule = {
@@ -179,7 +179,7 @@ const gather: Rule = {
 /** A constant operand of an element-wise op shrinks along every axis in which it does not vary. */
 const shrinkConstant: Rule = {
   name: "constant operand without repetition",
-  ops: [...BINARY, "select"],
+  ops: BROADCASTING,
   apply(node, rewriter) {
     const args = node.args.map((argument) => {
       const value = constantOf(argument);

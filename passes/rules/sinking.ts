@@ -6,7 +6,7 @@
 import { jointShape, sameShape } from "../../ir/shape.js";
 import type { Rewriter, Rule, TensorNode } from "../rewriter.js";
 import { inverse, padRank, permute, reshapeGroups, unreshapeOperand } from "../shapes.js";
-import { BINARY, integersOf, REDUCTIONS, scalarOf, UNARY } from "./common.js";
+import { BINARY, BROADCASTING, integersOf, REDUCTIONS, ROWWISE, scalarOf, UNARY } from "./common.js";
 
 const unary: Rule = {
   name: "movement below a function",
@@ -68,7 +68,7 @@ function trim(shape: readonly number[]): readonly number[] {
 /** A static operand has no leading ones; another needs no reshape that only gives or takes leading ones. */
 const leadingOnes: Rule = {
   name: "operand without leading ones",
-  ops: [...BINARY, "select"],
+  ops: BROADCASTING,
   apply(node, rewriter) {
     const rank = node.type.shape.length;
     const args = node.args.map((each) => {
@@ -124,7 +124,7 @@ const binaryTranspose: Rule = {
 /** Operands need no explicit broadcast; where all have one, the result gets it. */
 const broadcastOperand: Rule = {
   name: "broadcast below an operation",
-  ops: [...BINARY, "select"],
+  ops: BROADCASTING,
   apply(node, rewriter) {
     if (!node.args.some((each) => each.op === "broadcast")) {
       return undefined;
@@ -135,12 +135,10 @@ const broadcastOperand: Rule = {
   },
 };
 
-const LAST_AXIS = ["softmax", "logSoftmax", "layerNorm", "rmsNorm"];
-
 /** softmax and norms work along the last axis: a reshape or transpose that leaves it alone goes below them. */
 const rowwise: Rule = {
   name: "movement below a row-wise op",
-  ops: LAST_AXIS,
+  ops: ROWWISE,
   apply(node, rewriter) {
     const [view] = node.args;
     const last = node.type.shape.length - 1;

@@ -5,6 +5,7 @@
  */
 
 import { exp, pow } from "../../../ir/real.js";
+import { copiedFrom } from "../../../passes/rules/common.js";
 import { tournament } from "../comparison.js";
 import {
   constantOf,
@@ -81,11 +82,12 @@ function negativeExponential(lowering: Lowering, x: ShareNode, bound: number): S
   return lowering.emit("timesBit", [inside, value]);
 }
 
-/** Ops that leave a public value in a form with mask 0. */
-const MOVEMENTS = new Set(["reshape", "broadcast", "transpose", "slice", "concatenate", "gather", "reverse", "cast"]);
-
+/** Whether a value is public and in a form with mask 0, which movement leaves. */
 function isOpen(lowering: Lowering, node: TensorNode): boolean {
-  return (MOVEMENTS.has(node.op) && isOpen(lowering, node.args[0])) || (isSource(node) && lowering.isPublic(node));
+  const sources = copiedFrom(node);
+  return sources.length > 0
+    ? sources.every((each) => isOpen(lowering, each))
+    : isSource(node) && lowering.isPublic(node);
 }
 
 /** x times a value of 0 and 1: free of an opening where the value is public; a conjunction is one after the other. */

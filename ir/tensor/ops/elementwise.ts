@@ -24,6 +24,7 @@ import {
   tanh,
 } from "../../real.js";
 import { castNumber, gelu, roundHalfEven, sigmoid, softplus } from "../numeric.js";
+import { ARITHMETIC, BOUNDED_FUNCTION, CHOICE, commuting, FUNCTION, TRUTH, type Traits } from "../traits.js";
 import {
   broadcastData,
   broadcastShapes,
@@ -41,18 +42,20 @@ type Pairwise = (x: number, y: number, dtype: DType) => number;
 /** Of whole arrays of one length. A loop of its own for each op that models are full of: no call for an element. */
 type PairLoop = (to: Float64Array, x: Float64Array, y: Float64Array, dtype: DType) => void;
 
-function map(doc: string, compute: Scalar, result?: DType): TensorOp {
-  return mapWith(doc, {}, () => compute, result);
+function map(traits: Traits, doc: string, compute: Scalar, result?: DType): TensorOp {
+  return mapWith(traits, doc, {}, () => compute, result);
 }
 
 /** A scalar function that depends on attributes. */
 function mapWith(
+  traits: Traits,
   doc: string,
   attributes: TensorOp["attributes"],
   computeOf: (attributes: Attributes) => Scalar,
   result?: DType,
 ): TensorOp {
   return {
+    traits,
     doc,
     arity: [1, 1],
     attributes,
@@ -61,8 +64,9 @@ function mapWith(
   };
 }
 
-function pair(doc: string, compute: Pairwise, result?: DType): TensorOp {
+function pair(traits: Traits, doc: string, compute: Pairwise, result?: DType): TensorOp {
   return pairWith(
+    traits,
     doc,
     (to, x, y, dtype) => {
       for (let i = 0; i < to.length; i++) {
@@ -73,8 +77,9 @@ function pair(doc: string, compute: Pairwise, result?: DType): TensorOp {
   );
 }
 
-function pairWith(doc: string, loop: PairLoop, result?: DType): TensorOp {
+function pairWith(traits: Traits, doc: string, loop: PairLoop, result?: DType): TensorOp {
   return {
+    traits,
     doc,
     arity: [2, 2],
     attributes: {},
@@ -104,48 +109,50 @@ function exactPower(x: number, y: number, dtype: DType): number {
   return isInteger(dtype) ? Math.trunc(power) : power;
 }
 
-export const UNARY = {
-  negate: map("-x.", (x) => 0 - x),
-  absolute: map("|x|.", Math.abs),
-  sign: map("-1, 0 or 1.", Math.sign),
-  reciprocal: map("1/x.", (x) => 1 / x),
-  squareRoot: map("√x.", Math.sqrt),
-  reciprocalSquareRoot: map("1/√x.", (x) => 1 / Math.sqrt(x)),
-  cubeRoot: map("∛x.", cbrt),
-  exponential: map("e^x.", exp),
-  exponential2: map("2^x.", exp2),
-  exponentialMinusOne: map("e^x - 1.", expm1),
-  logarithm: map("ln x.", ln),
-  logarithmPlusOne: map("ln(1 + x).", log1p),
-  sine: map("sin x.", sin),
-  cosine: map("cos x.", cos),
-  tangent: map("tan x.", tan),
-  arcSine: map("arcsin x.", asin),
-  arcCosine: map("arccos x.", acos),
-  arcTangent: map("arctan x.", atan),
-  hyperbolicSine: map("sinh x.", sinh),
-  hyperbolicCosine: map("cosh x.", cosh),
-  arcHyperbolicSine: map("arsinh x.", asinh),
-  arcHyperbolicCosine: map("arcosh x.", acosh),
-  arcHyperbolicTangent: map("artanh x.", atanh),
-  tangentHyperbolic: map("tanh x.", tanh),
-  errorFunction: map("erf x.", erf),
-  sigmoid: map("1/(1 + e^-x).", sigmoid),
-  relu: map("max(x, 0).", (x) => (x > 0 ? x : Number.isNaN(x) ? x : 0)),
-  silu: map("x·sigmoid(x) (Elfwing et al. 2018).", (x) => x * sigmoid(x)),
-  softplus: map("ln(1 + e^x).", softplus),
+const UNARY = {
+  negate: map(CHOICE, "-x.", (x) => 0 - x),
+  absolute: map(ARITHMETIC, "|x|.", Math.abs),
+  sign: map({ ...CHOICE, image: "interval" }, "-1, 0 or 1.", Math.sign),
+  reciprocal: map(FUNCTION, "1/x.", (x) => 1 / x),
+  squareRoot: map(FUNCTION, "√x.", Math.sqrt),
+  reciprocalSquareRoot: map(FUNCTION, "1/√x.", (x) => 1 / Math.sqrt(x)),
+  cubeRoot: map(FUNCTION, "∛x.", cbrt),
+  exponential: map(FUNCTION, "e^x.", exp),
+  exponential2: map(FUNCTION, "2^x.", exp2),
+  exponentialMinusOne: map(FUNCTION, "e^x - 1.", expm1),
+  logarithm: map(FUNCTION, "ln x.", ln),
+  logarithmPlusOne: map(FUNCTION, "ln(1 + x).", log1p),
+  sine: map(BOUNDED_FUNCTION, "sin x.", sin),
+  cosine: map(BOUNDED_FUNCTION, "cos x.", cos),
+  tangent: map(FUNCTION, "tan x.", tan),
+  arcSine: map(BOUNDED_FUNCTION, "arcsin x.", asin),
+  arcCosine: map(BOUNDED_FUNCTION, "arccos x.", acos),
+  arcTangent: map(BOUNDED_FUNCTION, "arctan x.", atan),
+  hyperbolicSine: map(FUNCTION, "sinh x.", sinh),
+  hyperbolicCosine: map(FUNCTION, "cosh x.", cosh),
+  arcHyperbolicSine: map(FUNCTION, "arsinh x.", asinh),
+  arcHyperbolicCosine: map(FUNCTION, "arcosh x.", acosh),
+  arcHyperbolicTangent: map(FUNCTION, "artanh x.", atanh),
+  tangentHyperbolic: map(BOUNDED_FUNCTION, "tanh x.", tanh),
+  errorFunction: map(BOUNDED_FUNCTION, "erf x.", erf),
+  sigmoid: map(BOUNDED_FUNCTION, "1/(1 + e^-x).", sigmoid),
+  relu: map(ARITHMETIC, "max(x, 0).", (x) => (x > 0 ? x : Number.isNaN(x) ? x : 0)),
+  silu: map(FUNCTION, "x·sigmoid(x) (Elfwing et al. 2018).", (x) => x * sigmoid(x)),
+  softplus: map(FUNCTION, "ln(1 + e^x).", softplus),
   gelu: mapWith(
+    FUNCTION,
     "x·Φ(x) (Hendrycks & Gimpel 2016): exact by erf, by tanh, or quick, x·sigmoid(1.702 x).",
     { approximation: "string" },
     (attributes) => gelu(attributes.approximation as string),
   ),
-  floor: map("The largest integer not above x.", Math.floor),
-  ceiling: map("The smallest integer not below x.", Math.ceil),
-  round: map("The nearest integer, halves to even.", roundHalfEven),
-  isNaN: map("Whether x is not a number.", (x) => truth(Number.isNaN(x)), "bool"),
-  isInfinite: map("Whether x is infinite.", (x) => truth(Math.abs(x) === Number.POSITIVE_INFINITY), "bool"),
-  not: map("1 - x of booleans.", (x) => truth(x === 0), "bool"),
+  floor: map(ARITHMETIC, "The largest integer not above x.", Math.floor),
+  ceiling: map(ARITHMETIC, "The smallest integer not below x.", Math.ceil),
+  round: map(ARITHMETIC, "The nearest integer, halves to even.", roundHalfEven),
+  isNaN: map(TRUTH, "Whether x is not a number.", (x) => truth(Number.isNaN(x)), "bool"),
+  isInfinite: map(TRUTH, "Whether x is infinite.", (x) => truth(Math.abs(x) === Number.POSITIVE_INFINITY), "bool"),
+  not: map(TRUTH, "1 - x of booleans.", (x) => truth(x === 0), "bool"),
   clamp: mapWith(
+    CHOICE,
     "x, but not below `low` and not above `high`.",
     { low: "number", high: "number" },
     ({ low, high }) =>
@@ -155,6 +162,7 @@ export const UNARY = {
 } as const satisfies Record<string, TensorOp>;
 
 const cast: TensorOp = {
+  traits: CHOICE,
   doc: "The same number in another type: integers truncate and wrap, short floats round.",
   arity: [1, 1],
   attributes: { dtype: "string" },
@@ -169,38 +177,44 @@ const cast: TensorOp = {
   },
 };
 
-export const BINARY = {
-  add: pairWith("x + y.", (to, x, y) => {
+export const COMPARISON = {
+  equal: pair(commuting(TRUTH), "x = y.", (x, y) => truth(x === y), "bool"),
+  less: pair(TRUTH, "x < y.", (x, y) => truth(x < y), "bool"),
+  lessOrEqual: pair(TRUTH, "x ≤ y.", (x, y) => truth(x <= y), "bool"),
+  greater: pair(TRUTH, "x > y.", (x, y) => truth(x > y), "bool"),
+  greaterOrEqual: pair(TRUTH, "x ≥ y.", (x, y) => truth(x >= y), "bool"),
+} as const satisfies Record<string, TensorOp>;
+
+const BINARY = {
+  add: pairWith(commuting(ARITHMETIC), "x + y.", (to, x, y) => {
     for (let i = 0; i < to.length; i++) {
       to[i] = x[i] + y[i];
     }
   }),
-  subtract: pairWith("x - y.", (to, x, y) => {
+  subtract: pairWith(ARITHMETIC, "x - y.", (to, x, y) => {
     for (let i = 0; i < to.length; i++) {
       to[i] = x[i] - y[i];
     }
   }),
-  multiply: pairWith("x·y.", (to, x, y) => {
+  multiply: pairWith(commuting(ARITHMETIC), "x·y.", (to, x, y) => {
     for (let i = 0; i < to.length; i++) {
       to[i] = x[i] * y[i];
     }
   }),
-  divide: pair("x/y; integers truncate toward zero.", (x, y, dtype) => (isInteger(dtype) ? Math.trunc(x / y) : x / y)),
-  power: pair("x^y.", exactPower),
-  maximum: pair("The larger of x and y.", (x, y) => Math.max(x, y)),
-  minimum: pair("The smaller of x and y.", (x, y) => Math.min(x, y)),
-  equal: pair("x = y.", (x, y) => truth(x === y), "bool"),
-  less: pair("x < y.", (x, y) => truth(x < y), "bool"),
-  lessOrEqual: pair("x ≤ y.", (x, y) => truth(x <= y), "bool"),
-  greater: pair("x > y.", (x, y) => truth(x > y), "bool"),
-  greaterOrEqual: pair("x ≥ y.", (x, y) => truth(x >= y), "bool"),
-  and: pair("Both.", (x, y) => truth(x !== 0 && y !== 0), "bool"),
-  or: pair("At least one.", (x, y) => truth(x !== 0 || y !== 0), "bool"),
-  xor: pair("Exactly one.", (x, y) => truth((x !== 0) !== (y !== 0)), "bool"),
+  divide: pair(FUNCTION, "x/y; integers truncate toward zero.", (x, y, dtype) =>
+    isInteger(dtype) ? Math.trunc(x / y) : x / y,
+  ),
+  power: pair(FUNCTION, "x^y.", exactPower),
+  maximum: pair(commuting(ARITHMETIC), "The larger of x and y.", (x, y) => Math.max(x, y)),
+  minimum: pair(commuting(ARITHMETIC), "The smaller of x and y.", (x, y) => Math.min(x, y)),
+  ...COMPARISON,
+  and: pair(commuting(TRUTH), "Both.", (x, y) => truth(x !== 0 && y !== 0), "bool"),
+  or: pair(commuting(TRUTH), "At least one.", (x, y) => truth(x !== 0 || y !== 0), "bool"),
+  xor: pair(commuting(TRUTH), "Exactly one.", (x, y) => truth((x !== 0) !== (y !== 0)), "bool"),
 } as const satisfies Record<string, TensorOp>;
 
 const modulo: TensorOp = {
-  ...pair("The remainder of x/y.", (x) => x),
+  ...pair(ARITHMETIC, "The remainder of x/y.", (x) => x),
   doc: "The remainder of x/y: with the sign of x where `fmod`, with the sign of y otherwise.",
   attributes: { fmod: "boolean" },
   evaluate: ([x, y], attributes, type) => {
@@ -212,6 +226,7 @@ const modulo: TensorOp = {
 };
 
 const select: TensorOp = {
+  traits: CHOICE,
   doc: "x where the condition holds, y elsewhere.",
   arity: [3, 3],
   attributes: {},

@@ -1,6 +1,7 @@
 /** The functions that transformers are made of, as one op each, so that passes and lowering can speak about them. */
 import { exp, exp2, ln } from "../../real.js";
 import { sameShape } from "../../shape.js";
+import { ROWWISE, type Traits } from "../traits.js";
 import {
   around,
   axisOf,
@@ -67,7 +68,10 @@ function softmaxLine(
   }
 }
 
+const BOUNDED_ROWS: Traits = { ...ROWWISE, image: "interval" };
+
 const softmax: TensorOp = {
+  traits: BOUNDED_ROWS,
   doc:
     "e^x normalised along an axis, over the elements that the boolean second argument keeps. " +
     "Rows with nothing kept give 0.",
@@ -82,6 +86,7 @@ const softmax: TensorOp = {
 };
 
 const softmaxBase2: TensorOp = {
+  traits: BOUNDED_ROWS,
   doc: "2^x normalised along the last axis, as softmax: what the suite computes (NUMERICS.md, softmax).",
   arity: [1, 2],
   attributes: {},
@@ -94,6 +99,7 @@ const softmaxBase2: TensorOp = {
 };
 
 const logSoftmax: TensorOp = {
+  traits: ROWWISE,
   doc: "ln of softmax along an axis.",
   arity: [1, 1],
   attributes: { axis: "integer" },
@@ -157,6 +163,7 @@ export function momentsOf(
 
 function norm(doc: string, centred: boolean): TensorOp {
   return {
+    traits: ROWWISE,
     doc,
     arity: [1, 1],
     attributes: { epsilon: "number" },

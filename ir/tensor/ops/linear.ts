@@ -1,5 +1,6 @@
 /** Matrix product and convolution. */
 import { broadcastStrides } from "../../shape.js";
+import { MIXING } from "../traits.js";
 import {
   broadcastShapes,
   doublesOf,
@@ -35,6 +36,7 @@ function productOf(a: TensorType, b: TensorType): Product {
 }
 
 const matmul: TensorOp = {
+  traits: MIXING,
   doc: "numpy's matrix product, batch axes broadcast.",
   arity: [2, 2],
   attributes: {},
@@ -150,6 +152,7 @@ function multiplySparse({ c, cAt, a, aAt, b, bAt, rows, inner, columns }: RealPr
 }
 
 const convolution: TensorOp = {
+  traits: MIXING,
   doc: "Cross-correlation of x [N, C, …] with w [M, C/groups, …], plus bias [M]; pads are [begin…, end…].",
   arity: [2, 3],
   attributes: { strides: "integers", pads: "integers", dilations: "integers", groups: "integer" },

@@ -1,5 +1,6 @@
 /** Movements: the same elements elsewhere; and the look-ups. */
 import { broadcastStrides, sameShape, stridesOf } from "../../shape.js";
+import { FILLING, FOUND, LOOKUP, MOVING } from "../traits.js";
 import {
   around, axisOf, broadcastShapes, integer, integers, refuse, type TensorOp,
   tensorOf, viewOf, walk,
@@ -7,6 +8,7 @@ import {
 import { sizeOf, type TensorType, type TensorValue } from "../value.js";
 
 const reshape: TensorOp = {
+  traits: MOVING,
   doc: "The same elements, row-major, in another shape.",
   arity: [1, 1],
   attributes: { shape: "integers" },
@@ -19,6 +21,7 @@ const reshape: TensorOp = {
 };
 
 const transpose: TensorOp = {
+  traits: MOVING,
   doc: "Axis i of the result is axis permutation[i] of x.",
   arity: [1, 1],
   attributes: { permutation: "integers" },
@@ -49,6 +52,7 @@ const transpose: TensorOp = {
 };
 
 const broadcast: TensorOp = {
+  traits: MOVING,
   doc: "numpy's broadcast to a shape.",
   arity: [1, 1],
   attributes: { shape: "integers" },
@@ -64,6 +68,7 @@ const broadcast: TensorOp = {
 };
 
 const concatenate: TensorOp = {
+  traits: MOVING,
   doc: "The arguments one after the other along an axis.",
   arity: [1, 65536],
   attributes: { axis: "integer" },
@@ -93,6 +98,7 @@ const concatenate: TensorOp = {
 };
 
 const slice: TensorOp = {
+  traits: MOVING,
   doc:
     "Elements starts[i], starts[i] + steps[i], … before ends[i] of every axis; a negative step walks down, " +
     "then an end of -1 means past element 0.",
@@ -132,6 +138,7 @@ const slice: TensorOp = {
 };
 
 const pad: TensorOp = {
+  traits: FILLING,
   doc: "x with `low` and `high` more elements of `value` around it on every axis.",
   arity: [1, 1],
   attributes: { low: "integers", high: "integers", value: "number" },
@@ -156,6 +163,7 @@ const pad: TensorOp = {
 };
 
 const reverse: TensorOp = {
+  traits: MOVING,
   doc: "x backward along the axes.",
   arity: [1, 1],
   attributes: { axes: "integers" },
@@ -197,6 +205,7 @@ function gatherRows(x: TensorValue, indices: TensorValue, axis: number, type: Te
 }
 
 const gather: TensorOp = {
+  traits: LOOKUP,
   doc: "The slices of x along an axis at the indices; negative ones count from the end.",
   arity: [2, 2],
   attributes: { axis: "integer" },
@@ -208,6 +217,7 @@ const gather: TensorOp = {
 };
 
 const embedding: TensorOp = {
+  traits: LOOKUP,
   doc: "Rows of a table [V, H] at the indices: [..., H]. Secret indices become one-hot rows times the table.",
   arity: [2, 2],
   attributes: {},
@@ -219,6 +229,7 @@ const embedding: TensorOp = {
 };
 
 const oneHot: TensorOp = {
+  traits: { ...FOUND, indices: [0] },
   doc: "A last axis of `depth` with 1 at the index and 0 elsewhere (all 0 for an index outside).",
   arity: [1, 1],
   attributes: { depth: "integer" },

@@ -1,5 +1,6 @@
 /** Reductions, scans and selections along axes. Reductions take the elements of each result in row-major order. */
 import { stridesOf } from "../../shape.js";
+import { FOUND, MIXING, REDUCTION, SCAN, type Traits } from "../traits.js";
 import { around, axisOf, doublesOf, integer, integers, refuse, type TensorOp, tensorOf, walk } from "../types.js";
 import { sizeOf, type TensorType } from "../value.js";
 
@@ -55,11 +56,13 @@ const SUM: Fold = {
 };
 
 function reduction(
+  traits: Traits,
   doc: string,
   { start, across, along }: Fold,
   finish: (accumulated: number, count: number) => number = (x) => x,
 ): TensorOp {
   return {
+    traits,
     doc,
     arity: [1, 1],
     attributes: { axes: "integers", keep: "boolean" },
@@ -96,6 +99,7 @@ const nanMaximum = (a: number, b: number) => Math.max(a, b);
 const nanMinimum = (a: number, b: number) => Math.min(a, b);
 
 const cumulativeSum: TensorOp = {
+  traits: SCAN,
   doc: "Running sums along an axis, from the other end where `reverse`, without the element itself where `exclusive`.",
   arity: [1, 1],
   attributes: { axis: "integer", exclusive: "boolean", reverse: "boolean" },
@@ -140,6 +144,7 @@ function lines(
 
 function extreme(doc: string, better: (a: number, b: number) => boolean): TensorOp {
   return {
+    traits: FOUND,
     doc,
     arity: [1, 1],
     attributes: { axis: "integer", keep: "boolean", last: "boolean" },
@@ -165,6 +170,7 @@ function extreme(doc: string, better: (a: number, b: number) => boolean): Tensor
 
 function top(doc: string, pick: (value: number, index: number) => number, indices: boolean): TensorOp {
   return {
+    traits: indices ? FOUND : MIXING,
     doc,
     arity: [1, 1],
     attributes: { axis: "integer", count: "integer", largest: "boolean" },
@@ -190,11 +196,12 @@ function top(doc: string, pick: (value: number, index: number) => number, indice
 }
 
 export const REDUCE = {
-  reduceSum: reduction("The sum over axes.", SUM),
-  reduceMean: reduction("The mean over axes.", SUM, (a, count) => a / count),
-  reduceMaximum: reduction("The largest element over axes.", fold(Number.NEGATIVE_INFINITY, nanMaximum)),
-  reduceMinimum: reduction("The smallest element over axes.", fold(Number.POSITIVE_INFINITY, nanMinimum)),
+  reduceSum: reduction(REDUCTION, "The sum over axes.", SUM),
+  reduceMean: reduction({ ...REDUCTION, whole: false }, "The mean over axes.", SUM, (a, count) => a / count),
+  reduceMaximum: reduction(REDUCTION, "The largest element over axes.", fold(Number.NEGATIVE_INFINITY, nanMaximum)),
+  reduceMinimum: reduction(REDUCTION, "The smallest element over axes.", fold(Number.POSITIVE_INFINITY, nanMinimum)),
   reduceProduct: reduction(
+    REDUCTION,
     "The product over axes.",
     fold(1, (a, x) => a * x),
   ),

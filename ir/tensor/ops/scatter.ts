@@ -1,5 +1,6 @@
 /** Look-ups and updates by index tensors, as ONNX defines them (GatherElements, GatherND, ScatterND, Trilu). */
 import { stridesOf } from "../../shape.js";
+import { FILLING, LOOKUP } from "../traits.js";
 import { axisOf, integer, mapData, refuse, type TensorOp, tensorOf, walk } from "../types.js";
 import { sizeOf, type TensorValue } from "../value.js";
 import { wrapIndex } from "./movement.js";
@@ -14,6 +15,7 @@ function alongAxis(x: TensorValue, indices: TensorValue, axis: number, visit: (i
 }
 
 const gatherElements: TensorOp = {
+  traits: LOOKUP,
   doc: "result[i][j] = x[indices[i][j]][j] for axis 0, likewise for other axes.",
   arity: [2, 2],
   attributes: { axis: "integer" },
@@ -32,6 +34,7 @@ const gatherElements: TensorOp = {
 };
 
 const scatterElements: TensorOp = {
+  traits: LOOKUP,
   doc: "x with result[indices[i][j]][j] = updates[i][j] for axis 0, likewise for other axes.",
   arity: [3, 3],
   attributes: { axis: "integer" },
@@ -62,6 +65,7 @@ function tupleOffset(x: TensorValue, indices: TensorValue, row: number, batch: n
 }
 
 const gatherND: TensorOp = {
+  traits: LOOKUP,
   doc: "Slices of x at index tuples, the last axis of `indices`; the first `batch` axes are shared.",
   arity: [2, 2],
   attributes: { batch: "integer" },
@@ -86,6 +90,7 @@ const gatherND: TensorOp = {
 };
 
 const scatterND: TensorOp = {
+  traits: LOOKUP,
   doc: "x with slices replaced at index tuples.",
   arity: [3, 3],
   attributes: {},
@@ -105,6 +110,7 @@ const scatterND: TensorOp = {
 };
 
 const triangular: TensorOp = {
+  traits: FILLING,
   doc: "The upper or lower triangle of the last two axes, from a diagonal; zero elsewhere.",
   arity: [1, 1],
   attributes: { upper: "boolean", diagonal: "integer" },

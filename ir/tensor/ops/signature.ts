@@ -1,9 +1,11 @@
 /** Where values come from: the data of the caller, the weights of the model's owner, and public constants. */
+import { SOURCE } from "../traits.js";
 import { integers, refuse, type TensorOp } from "../types.js";
 import { DTYPES, type DType, type TensorValue } from "../value.js";
 
 function declared(doc: string): TensorOp {
   return {
+    traits: SOURCE,
     doc,
     arity: [0, 0],
     attributes: { name: "string", dtype: "string", shape: "integers" },
@@ -22,6 +24,7 @@ export const SIGNATURE = {
   input: declared("A value that the caller gives, by name."),
   parameter: declared("A weight of the model's owner, by name; its values are in a weight store, never in a graph."),
   constant: {
+    traits: SOURCE,
     doc: "A public value, known when the model is compiled.",
     arity: [0, 0],
     attributes: { value: "tensor" },
