@@ -3,6 +3,7 @@
  * data owner, puts the revealed outputs together. The owner's own program (what it may compute in the clear before
  * sharing) has been run already: its values come by name.
  */
+import { literal, nullable, number, object, picklist, record, string } from "valibot";
 import { fail } from "../ir/diagnostics.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import { decodeControl, encodeControl } from "../runtime/control.js";
@@ -37,6 +38,8 @@ export interface ClientOptions {
   readonly onProgress?: (done: number, all: number) => void;
 }
 
+const ACCEPTANCE = object({ accepted: literal(true) });
+
 /** Offers the plan, waits for the parties' agreement and shares every input of the owner. */
 export async function shareInputs(transport: MeteredTransport, options: ClientOptions): Promise<OwnerReport> {
   const phase = options.owner === "model" ? "weights" : "input";
@@ -44,9 +47,7 @@ export async function shareInputs(transport: MeteredTransport, options: ClientOp
   const offer = encodeControl({ version: PROTOCOL_VERSION, plan: options.plan, sharing });
   await Promise.all(PARTIES.map((party) => transport.send(party, offer)));
   for (const party of PARTIES) {
-    if (decodeControl(await transport.receive(party), party).accepted !== true) {
-      throw fail({ code: "E0901", what: "a party's answer to an offer is no acceptance", where: party });
-    }
+    decodeControl(await transport.receive(party), party, ACCEPTANCE, "a party's answer to an offer is no acceptance");
   }
   transport.phase = phase;
   await sendShares(transport, options, drawSeeds(options.random));
@@ -90,15 +91,24 @@ export async function receiveOutputs(
   return outputs;
 }
 
+const REPORT = object({
+  party: picklist(PARTIES),
+  sent: record(string(), number()),
+  rounds: number(),
+  seconds: object({ setup: number(), weights: number(), input: number(), run: number() }),
+  cpu: nullable(number()),
+  memory: nullable(number()),
+});
+
 /** The parties' reports, which end the session. */
 export async function receiveReports(transport: Transport): Promise<ReadonlyMap<PartyName, PartyReport>> {
   const reports = new Map<PartyName, PartyReport>();
   for (const party of PARTIES) {
-    const report = decodeControl(await transport.receive(party), party);
-    if (report.party !== party || typeof report.sent !== "object" || typeof report.seconds !== "object") {
-      throw fail({ code: "E0901", what: "a party's last frame is no report", where: party });
+    const report = decodeControl(await transport.receive(party), party, REPORT, "a party's last frame is no report");
+    if (report.party !== party) {
+      throw fail({ code: "E0901", what: `a party reports as ${report.party}`, where: party });
     }
-    reports.set(party, report as unknown as PartyReport);
+    reports.set(party, report);
   }
   return reports;
 }

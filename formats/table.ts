@@ -1,32 +1,23 @@
 /** Data sets as tables: TSV, CSV (RFC 4180), JSON and JSON lines, as named columns of equal length. */
+import { parse } from "csv-parse/sync";
 
 /** Columns in the order of the file; cells are text (TSV, CSV) or what JSON says. */
 export type Table = ReadonlyMap<string, readonly unknown[]>;
 
 /** Tab-separated: the first line names the columns; no quoting, as data sets of sentences have it. */
 export function parseTsv(text: string): Table {
-  return tableOf(linesOf(text).map((line) => line.split("\t")));
+  return tableOf(rowsOf(text, { delimiter: "\t", quote: null }));
 }
 
 /** Comma-separated, the first line names the columns; quoted cells may hold commas, quotes (doubled) and line ends. */
 export function parseCsv(text: string): Table {
-  const rows: string[][] = [[]];
-  const cell = /("(?:[^"]|"")*"|[^",\r\n]*)(,|\r?\n|$)/y;
-  while (cell.lastIndex < text.length) {
-    const at = cell.lastIndex;
-    const match = cell.exec(text);
-    if (match === null) {
-      throw new Error(`line ${text.slice(0, at).split("\n").length}: a quote inside a cell that is not quoted`);
-    }
-    const [, content, end] = match;
-    rows.at(-1)!.push(content.startsWith('"') ? content.slice(1, -1).replaceAll('""', '"') : content);
-    if (end !== "," && cell.lastIndex < text.length) {
-      rows.push([]);
-    } else if (end === "," && cell.lastIndex === text.length) {
-      rows.at(-1)!.push("");
-    }
-  }
-  return tableOf(rows.filter((row) => row.length > 1 || row[0] !== ""));
+  return tableOf(rowsOf(text, {}));
+}
+
+/** The cells of every row that is not empty; how many there are is `tableOf`'s to check. */
+function rowsOf(text: string, form: { readonly delimiter?: string; readonly quote?: null }): string[][] {
+  const always = { bom: true, record_delimiter: ["\r\n", "\n"], relax_column_count: true, skip_empty_lines: true };
+  return parse(text, { ...always, ...form });
 }
 
 /** An object a line. */
@@ -50,7 +41,7 @@ function linesOf(text: string): readonly string[] {
   return text.split(/\r?\n/).filter((line) => line !== "");
 }
 
-function tableOf([names, ...rows]: readonly (readonly string[])[]): Table {
+function tableOf([names = [], ...rows]: readonly (readonly string[])[]): Table {
   const bad = rows.findIndex((row) => row.length !== names.length);
   if (bad >= 0) {
     throw new Error(`row ${bad + 1} has ${rows[bad].length} cells, the first line names ${names.length} columns`);

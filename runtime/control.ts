@@ -2,29 +2,47 @@
  * Frames that steer a session: small JSON objects (hello, offer, report). They carry no secret except where a function
  * says so, they are not counted as payload, and a peer that sends anything else in their place is in violation.
  */
+import { type GenericSchema, getDotPath, safeParse } from "valibot";
 import { fail } from "../ir/diagnostics.js";
 
 /** No control frame is longer than this. */
 const LONGEST_CONTROL = 1 << 20;
 
-export type Control = Readonly<Record<string, unknown>>;
-
 /** The frame of a control object; equal objects with equal key order give equal bytes. */
-export function encodeControl(control: Control | object): Uint8Array {
+export function encodeControl(control: object): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(control));
 }
 
-/** The object in a control frame; E0901 where it is none. */
-export function decodeControl(frame: Uint8Array, from: string): Control {
-  try {
-    if (frame.length <= LONGEST_CONTROL) {
-      const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(frame));
-      if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-        return value as Control;
-      }
-    }
-  } catch {
-    // Falls through to the violation below: not text, or not JSON.
+/** The longest reason that is given why a frame is refused: it may quote what a stranger sent. */
+const LONGEST_REASON = 200;
+
+/**
+ * The object in a control frame, which must be what the schema says; fields that it does not know are left out. E0901,
+ * in the words of `refusal`, where it is something else.
+ */
+export function decodeControl<T>(
+  frame: Uint8Array,
+  from: string,
+  schema: GenericSchema<unknown, T>,
+  refusal = "a frame is not the control message that is due",
+): T {
+  const parsed = safeParse(schema, jsonOf(frame));
+  if (!parsed.success) {
+    const [issue] = parsed.issues;
+    const path = getDotPath(issue);
+    const why = `${path === null ? "" : `${path}: `}${issue.message}`.slice(0, LONGEST_REASON);
+    throw fail({ code: "E0901", what: refusal, where: from, why });
   }
-  throw fail({ code: "E0901", what: "a frame is not the control message that is due", where: from });
+  return parsed.output;
+}
+
+/** The JSON of a frame; undefined, which no schema takes, where it is none. */
+function jsonOf(frame: Uint8Array): unknown {
+  try {
+    return frame.length <= LONGEST_CONTROL
+      ? JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(frame))
+      : undefined;
+  } catch {
+    return undefined;
+  }
 }

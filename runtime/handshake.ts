@@ -8,6 +8,7 @@
  * Assumes links that already say truly who is at the other end (the process that made the sockets, or TLS).
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
+import { number, object, pipe, regex, string } from "valibot";
 import { type Diagnostic, fail } from "../ir/diagnostics.js";
 import type { Pair } from "../ir/share/types.js";
 import { decodeControl, encodeControl } from "./control.js";
@@ -34,6 +35,16 @@ interface Hello extends Agreement {
   readonly nonce: string;
   readonly key: string;
 }
+
+const HEX_32 = pipe(string(), regex(/^[0-9a-f]{64}$/, "not 32 bytes in hexadecimal"));
+const HELLO = object({
+  version: number(),
+  plan: string(),
+  weights: string(),
+  inputs: string(),
+  nonce: HEX_32,
+  key: HEX_32,
+});
 
 /** The stream keys of a session that one party knows: two of the three pairs. */
 export type SessionKeys = Readonly<Partial<Record<Pair, Uint8Array>>>;
@@ -76,13 +87,7 @@ export async function shakeHands(transport: Transport, own: Agreement, random: R
 }
 
 function readHello(frame: Uint8Array, from: PartyName): Hello {
-  const hello = decodeControl(frame, from);
-  const texts = [hello.plan, hello.weights, hello.inputs, hello.nonce, hello.key];
-  const isHello = typeof hello.version === "number" && texts.every((text) => typeof text === "string");
-  if (!isHello || !/^[0-9a-f]{64}$/.test(String(hello.nonce)) || !/^[0-9a-f]{64}$/.test(String(hello.key))) {
-    throw fail({ code: "E0901", what: "a peer's first frame is not a hello", where: from });
-  }
-  return hello as unknown as Hello;
+  return decodeControl(frame, from, HELLO, "a peer's first frame is not a hello");
 }
 
 const SUBJECTS: readonly [keyof Agreement, string, string][] = [

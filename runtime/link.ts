@@ -8,6 +8,7 @@
  * back up to a bound, then the socket is left unread and the sender waits.
  */
 import type { Socket } from "node:net";
+import { object, optional, picklist, string } from "valibot";
 import { CATALOGUE, type DiagnosticCode } from "../ir/catalogue.js";
 import { type Diagnostic, fail, PumacError } from "../ir/diagnostics.js";
 import { decodeControl, encodeControl } from "./control.js";
@@ -256,19 +257,19 @@ export class Link {
   }
 }
 
+const REASON = object({
+  code: picklist(Object.keys(CATALOGUE) as DiagnosticCode[]),
+  what: string(),
+  where: optional(string()),
+  why: optional(string()),
+  fix: optional(string()),
+});
+
 /** The reason in an abort frame; what a peer says is taken as text only, under a known code. */
 function readReason(payload: Uint8Array, peer: PeerName): Diagnostic {
-  const { code, what, where, why, fix } = decodeControl(payload, peer);
-  if (typeof code !== "string" || !Object.hasOwn(CATALOGUE, code) || typeof what !== "string") {
-    throw violation(peer, "an abort without a reason");
-  }
-  return {
-    code: code as DiagnosticCode,
-    what,
-    where: typeof where === "string" ? where : peer,
-    ...(typeof why === "string" ? { why } : {}),
-    ...(typeof fix === "string" ? { fix } : {}),
-  };
+  const refusal = `${peer} broke the protocol: an abort without a reason`;
+  const { code, what, where, why, fix } = decodeControl(payload, peer, REASON, refusal);
+  return { code, what, where: where ?? peer, ...(why && { why }), ...(fix && { fix }) };
 }
 
 function unreachable(peer: PeerName, why: string): PumacError {

@@ -3,6 +3,7 @@
  * inputs, the plan itself, the report. Nothing of it is kept: keys, shares and stream positions end with the session,
  * and a session that fails is never resumed.
  */
+import { number, object, string } from "valibot";
 import { fail } from "../ir/diagnostics.js";
 import { decodeControl, encodeControl } from "./control.js";
 import { PROTOCOL_VERSION, type SessionKeys, shakeHands } from "./handshake.js";
@@ -77,21 +78,24 @@ export async function runSession(inner: Transport, options: SessionOptions): Pro
   return report;
 }
 
+/** An offer says its version first: what else another version says is another matter. */
+const VERSIONED = object({ version: number() });
+const OFFER = object({ plan: string(), sharing: string() });
+
 /** Both owners' offers; E0801 where one offers another plan or speaks another version. */
 async function receiveOffers(transport: Transport, plan: string): Promise<Readonly<Record<Owner, string>>> {
   const sharings: Record<Owner, string> = { model: "", data: "" };
   for (const owner of OWNERS) {
-    const offer = decodeControl(await transport.receive(owner), owner);
-    if (offer.version !== PROTOCOL_VERSION) {
-      const why = `it speaks version ${String(offer.version)}, this party ${PROTOCOL_VERSION}`;
+    const frame = await transport.receive(owner);
+    const { version } = decodeControl(frame, owner, VERSIONED);
+    if (version !== PROTOCOL_VERSION) {
+      const why = `it speaks version ${version}, this party ${PROTOCOL_VERSION}`;
       throw fail({ code: "E0801", what: `the owner of the ${nounOf(owner)} has another version`, where: owner, why });
     }
+    const offer = decodeControl(frame, owner, OFFER, "an offer without a plan or a sharing");
     if (offer.plan !== plan) {
       const what = `the owner of the ${nounOf(owner)} holds another plan`;
       throw fail({ code: "E0801", what, where: owner, fix: "give all parties and clients the same plan file" });
-    }
-    if (typeof offer.sharing !== "string") {
-      throw fail({ code: "E0901", what: "an offer without a sharing", where: owner });
     }
     sharings[owner] = offer.sharing;
   }

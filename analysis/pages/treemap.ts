@@ -1,70 +1,12 @@
 /**
  * A treemap of bytes: ops of the model, and in each those of the protocol suite, with areas in proportion. Cells are
  * placed in percentages and their text in pixels, so that it stays readable on a phone. Squarified (Bruls, Huizing, van
- * Wijk, 2000).
+ * Wijk, 2000), by d3-hierarchy.
  */
+import { hierarchy, treemap as layout, treemapSquarify } from "d3-hierarchy";
 import type { CostLine } from "../cost.js";
 import { formatBytes } from "../units.js";
 import { element, escapeHtml, hint, label, percent, picture, rect } from "./element.js";
-
-interface Box {
-  readonly x: number;
-  readonly y: number;
-  readonly width: number;
-  readonly height: number;
-}
-
-export interface Weighted {
-  readonly name: string;
-  readonly total: number;
-}
-
-/** A box for each item, in order of falling weight: rows along the shorter side, as square as they get. */
-export function squarify<T extends Weighted>(items: readonly T[], box: Box): { readonly item: T; readonly box: Box }[] {
-  const sorted = items.filter(({ total }) => total > 0).toSorted((a, b) => b.total - a.total);
-  const placed: { item: T; box: Box }[] = [];
-  let rest = box;
-  let from = 0;
-  while (from < sorted.length) {
-    const scale = (rest.width * rest.height) / weightOf(sorted.slice(from));
-    const side = Math.min(rest.width, rest.height);
-    let to = from + 1;
-    while (to < sorted.length && worst(sorted, from, to + 1, side, scale) <= worst(sorted, from, to, side, scale)) {
-      to++;
-    }
-    const row = sorted.slice(from, to);
-    const depth = (weightOf(row) * scale) / side;
-    let along = 0;
-    for (const item of row) {
-      const length = (item.total * scale) / depth;
-      const cell =
-        rest.width >= rest.height
-          ? { x: rest.x, y: rest.y + along, width: depth, height: length }
-          : { x: rest.x + along, y: rest.y, width: length, height: depth };
-      placed.push({ item, box: cell });
-      along += length;
-    }
-    rest =
-      rest.width >= rest.height
-        ? { ...rest, x: rest.x + depth, width: rest.width - depth }
-        : { ...rest, y: rest.y + depth, height: rest.height - depth };
-    from = to;
-  }
-  return placed;
-}
-
-function weightOf(items: readonly Weighted[]): number {
-  return items.reduce((sum, { total }) => sum + total, 0);
-}
-
-/** The least square of a row's cells: the larger of its two aspect ratios. */
-function worst(items: readonly Weighted[], from: number, to: number, side: number, scale: number): number {
-  const row = items.slice(from, to);
-  const area = weightOf(row) * scale;
-  const most = row[0].total * scale;
-  const least = row[row.length - 1].total * scale;
-  return Math.max((side * side * most) / (area * area), (area * area) / (side * side * least));
-}
 
 /** Colour classes of the style sheet. */
 const COLOURS = ["a", "b", "c", "d", "e", "f", "g", "h"] as const;
@@ -80,28 +22,51 @@ const ASPECT = 1.8;
 /** An op of the model, and the lines of the ops that it is made of. */
 interface Group {
   readonly name: string;
-  readonly parts: readonly CostLine[];
+  readonly parts: readonly Pick<CostLine, "name" | "total">[];
+}
+
+/** Where the parts of every group lie in a box of so much width and height 1, the largest first. */
+export function layoutOf(groups: readonly Group[], width: number): readonly Cell[] {
+  const tree = { name: "", parts: groups.map(({ name, parts }) => ({ name, parts: parts.filter(isSeen) })) };
+  const root = hierarchy<Item>(tree, ({ parts }) => parts)
+    .sum(({ total }) => total ?? 0)
+    .sort((one, other) => other.value! - one.value!);
+  const placed = layout<Item>().tile(treemapSquarify.ratio(1)).size([width, 1])(root);
+  return placed.leaves().flatMap(({ data, parent, x0, x1, y0, y1 }) => {
+    const box = { x: x0, y: y0, width: x1 - x0, height: y1 - y0 };
+    const isPart = parent !== null && parent.depth === 1;
+    return isPart
+      ? [{ op: parent.data.name, name: data.name, total: data.total!, first: parent.children?.[0].data === data, box }]
+      : [];
+  });
+}
+
+/** What d3 lays out: all, a group, or a part with its bytes. */
+interface Item {
+  readonly name: string;
+  readonly total?: number;
+  readonly parts?: readonly Item[];
+}
+
+function isSeen({ total }: { readonly total: number }): boolean {
+  return total > 0;
 }
 
 export function treemap(groups: readonly Group[], colours: ReadonlyMap<string, string>): string {
-  const weighted = groups.map((group) => ({ ...group, total: weightOf(group.parts) }));
-  const cells = squarify(weighted, { x: 0, y: 0, width: ASPECT, height: 1 }).flatMap(({ item, box }) =>
-    squarify(item.parts, box).map((each, i) =>
-      cell({ ...each.item, op: item.name, first: i === 0 }, each.box, colours.get(item.name) ?? "h"),
-    ),
-  );
+  const cells = layoutOf(groups, ASPECT).map((each) => cell(each, colours.get(each.op) ?? "h"));
   return picture("map", "bytes by op", {}, ...cells);
 }
 
 /** A part of an op; the first, which is the largest, bears the op's name: the others have its colour. */
-interface Part {
+interface Cell {
   readonly op: string;
   readonly name: string;
   readonly total: number;
   readonly first: boolean;
+  readonly box: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
 }
 
-function cell({ op, name, total, first }: Part, box: Box, colour: string): string {
+function cell({ op, name, total, first, box }: Cell, colour: string): string {
   const size = formatBytes(total);
   const place = {
     x: percent(box.x / ASPECT),

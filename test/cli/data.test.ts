@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { deflateRawSync } from "node:zlib";
+import { zipSync } from "fflate";
 import { dump } from "npyjs";
 import { afterAll, describe, expect, it } from "vitest";
 import { scoresOf } from "../../analysis/data/evaluation.js";
@@ -44,34 +44,6 @@ function problem(call: () => unknown): string {
   return "";
 }
 
-/** A zip archive of stored or deflated files. */
-function zip(files: readonly { readonly name: string; readonly bytes: Uint8Array; readonly deflated: boolean }[]) {
-  const parts: Buffer[] = [];
-  const directory: Buffer[] = [];
-  let at = 0;
-  for (const { name, bytes, deflated } of files) {
-    const body = Buffer.from(deflated ? deflateRawSync(bytes) : bytes);
-    const local = Buffer.alloc(30);
-    local.writeUInt32LE(0x04034b50);
-    local.writeUInt16LE(name.length, 26);
-    const entry = Buffer.alloc(46);
-    entry.writeUInt32LE(0x02014b50);
-    entry.writeUInt16LE(deflated ? 8 : 0, 10);
-    entry.writeUInt32LE(body.length, 20);
-    entry.writeUInt32LE(bytes.length, 24);
-    entry.writeUInt16LE(name.length, 28);
-    entry.writeUInt32LE(at, 42);
-    parts.push(local, Buffer.from(name), body);
-    directory.push(entry, Buffer.from(name));
-    at += local.length + name.length + body.length;
-  }
-  const end = Buffer.alloc(22);
-  end.writeUInt32LE(0x06054b50);
-  end.writeUInt16LE(files.length, 10);
-  end.writeUInt32LE(at, 16);
-  return Buffer.concat([...parts, ...directory, end]);
-}
-
 describe("a set of texts", () => {
   const forms = {
     "a.tsv": 'label\tsentence\n1\tgood .\n0\tbad, "very" .\n',
@@ -108,17 +80,28 @@ describe("a set of texts", () => {
   });
 });
 
+/** numpy.savez_compressed of x = [[1, 2, 3], [4, 5, 6]] in float32 and label = [1, 0], by NumPy 2.4.6. */
+const SAVEZ_COMPRESSED = [
+  "UEsDBC0AAAAIAAAAIQB8nN6i//////////8FABQAeC5ucHkBABAAmAAAAAAAAABYAAAAAAAAAJvsF+obEMnIUMZQrZ6SWpxcpG6l",
+  "oG6TZqKuo6Cell9UUpSYF59flJIKEndLzClOBYoXZyQWpAL5GkY6CsaaOgq1CmQDLgaGBnsGBgYHIALiBiBeAMQHHABQSwMELQAA",
+  "AAgAAAAhAHH7Oav//////////wkAFABsYWJlbC5ucHkBABAAkAAAAAAAAABIAAAAAAAAAJvsF+obEMnIUMZQrZ6SWpxcpG6loG6T",
+  "aaGuo6Cell9UUpSYF59flJIKEndLzClOBYoXZyQWpAL5GkY6mjoKtQoUAC5GBlQAAFBLAQItAy0AAAAIAAAAIQB8nN6iWAAAAJgA",
+  "AAAFAAAAAAAAAAAAAACAAQAAAAB4Lm5weVBLAQItAy0AAAAIAAAAIQBx+zmrSAAAAJAAAAAJAAAAAAAAAAAAAACAAY8AAABsYWJl",
+  "bC5ucHlQSwUGAAAAAAIAAgBqAAAAEgEAAAAA",
+].join("");
+
 describe("a set of tensors", () => {
   const rows = new Float32Array([1, 2, 3, 4, 5, 6]);
   const labels = new BigInt64Array([1n, 0n]);
-  const archive = zip([
-    { name: "x.npy", bytes: new Uint8Array(dump(rows, [2, 3])), deflated: true },
-    { name: "label.npy", bytes: new Uint8Array(dump(labels, [2])), deflated: false },
-  ]);
+  const archive = zipSync({
+    "x.npy": [new Uint8Array(dump(rows, [2, 3])), { level: 6 }],
+    "label.npy": [new Uint8Array(dump(labels, [2])), { level: 0 }],
+  });
 
   it("is read from .npz and from JSON, an example at a time", () => {
     for (const [name, content] of [
       ["a.npz", archive],
+      ["numpy.npz", Buffer.from(SAVEZ_COMPRESSED, "base64")],
       ["x.json", '{"x":[[1,2,3],[4,5,6]],"label":[1,0]}'],
     ] as const) {
       const examples = read(name, content, NUMBER_INPUTS);
@@ -175,10 +158,17 @@ describe("the parts", () => {
   });
 
   it("an archive whose file is compressed in a way that is not read", () => {
-    const archive = zip([{ name: "x.npy", bytes: Uint8Array.of(1, 2), deflated: false }]);
+    const archive = Buffer.from(zipSync({ "x.npy": Uint8Array.of(1, 2) }));
     const entry = archive.indexOf(Buffer.from([0x50, 0x4b, 1, 2]));
     archive.writeUInt16LE(12, entry + 10);
-    expect(() => readNpz(archive)).toThrow("compression method 12");
+    expect(() => readNpz(archive)).toThrow("compression type 12");
+  });
+
+  it("an archive whose directory gives a file another size", () => {
+    const archive = Buffer.from(zipSync({ "x.npy": new Uint8Array(100) }));
+    const entry = archive.indexOf(Buffer.from([0x50, 0x4b, 1, 2]));
+    archive.writeUInt32LE(101, entry + 24);
+    expect(() => readNpz(archive)).toThrow("'x.npy' has 100 bytes");
   });
 
   it("the output with a row of scores for each example", () => {

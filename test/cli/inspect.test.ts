@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { checkBudget, parseBudget } from "../../analysis/budget.js";
 import { costReport } from "../../analysis/cost.js";
 import { policy, renderPage } from "../../analysis/pages/page.js";
-import { squarify } from "../../analysis/pages/treemap.js";
+import { layoutOf } from "../../analysis/pages/treemap.js";
 import { describePlan, tableOf } from "../../cli/inspect.js";
 import { compileModel } from "../../compiler/compile.js";
 import { PumacError } from "../../ir/diagnostics.js";
@@ -93,12 +93,19 @@ describe("the budget", () => {
 });
 
 describe("the treemap", () => {
-  test("gives every item its share of the area, inside the box, apart from the others", () => {
-    const items = [9, 5, 3, 3, 1, 0.2].map((total, i) => ({ name: String(i), total }));
-    const all = items.reduce((sum, { total }) => sum + total, 0);
-    const boxes = squarify(items, { x: 0, y: 0, width: 2, height: 1 });
-    boxes.forEach(({ item, box }, i) => {
-      expect(box.width * box.height).toBeCloseTo((2 * item.total) / all, 9);
+  test("gives every part its share of the area, inside the box, apart from the others", () => {
+    const parts = [9, 5, 3, 0, 1, 0.2].map((total, i) => ({ name: String(i), total }));
+    const groups = [3, 4].map((end, i) => ({ name: `op ${i}`, parts: parts.slice(2 * i, end) }));
+    const all = groups.flatMap((group) => group.parts).reduce((sum, { total }) => sum + total, 0);
+    const boxes = layoutOf(groups, 2);
+    expect(boxes.map(({ op, name, first }) => [op, name, first])).toEqual([
+      ["op 0", "0", true],
+      ["op 0", "1", false],
+      ["op 0", "2", false],
+      ["op 1", "2", true],
+    ]);
+    boxes.forEach(({ total, box }, i) => {
+      expect(box.width * box.height).toBeCloseTo((2 * total) / all, 9);
       expect(box.x + box.width).toBeLessThanOrEqual(2 + 1e-9);
       expect(box.y + box.height).toBeLessThanOrEqual(1 + 1e-9);
       for (const { box: other } of boxes.slice(i + 1)) {
