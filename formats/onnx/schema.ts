@@ -1,15 +1,15 @@
 /**
- * The part of ONNX's wire schema that a transformer needs (onnx/onnx.proto, Apache-2.0, field numbers), with two
- * deliberate changes that keep the wire form: tensors stay `bytes`, because their data is read by position and only
- * when wanted (tensor-proto.ts), and unknown kinds of type are present by number, so that they can be refused by
- * name.
+ * The one place of ONNX's wire schema: the part that a transformer needs, with the field numbers of onnx/onnx.proto
+ * (Apache-2.0) in ONNX 1.22.0, IR version 13, and two deliberate changes that keep the wire form: tensors stay `bytes`,
+ * because their data is read by position and only when wanted (tensor-proto.ts), and unknown kinds of type are present
+ * by number, so that they can be refused by name. (test/formats/written.test.ts: other readers read what is written.)
  *
  * Decoded messages are plain objects with every default filled in; 64-bit integers become doubles.
  */
 import protobuf from "protobufjs";
 import { fail } from "../../ir/diagnostics.js";
 
-const SCHEMA = `
+export const ONNX_SCHEMA = `
 syntax = "proto3";
 package onnx;
 message StringStringEntryProto { string key = 1; string value = 2; }
@@ -124,7 +124,7 @@ interface Messages {
   TensorHeader: TensorHeader;
 }
 
-const ROOT = protobuf.parse(SCHEMA).root;
+const ROOT = protobuf.parse(ONNX_SCHEMA).root;
 
 /** Encodes one message; fields by their camel-case names. For the writer (write.ts). */
 export function encodeMessage(kind: "ModelProto" | "GraphProto" | "TensorProto", fields: object): Uint8Array {

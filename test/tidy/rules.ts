@@ -1,64 +1,22 @@
 /**
- * The house rules as functions from sources to violations, each one line of text: who may import whom, no circles,
- * lengths, forbidden constructs, dead exports. The rules themselves are tested on small made-up sources.
+ * The house rules as functions from sources to violations, each one line of text: lengths, forbidden constructs,
+ * printing, clocks. They are tested on small made-up sources. Imports and dead exports: libraries.ts.
  */
-import { alg, Graph } from "@dagrejs/graphlib";
 import ts from "typescript";
-import { ROOMS } from "../../scripts/rooms.mjs";
 import { lineOf, type Source, walk } from "./sources.js";
 
 const LONGEST_FILE = 500;
 const LONGEST_FUNCTION = 70;
 const LONGEST_LINE = 120;
 
-/** Modules that reach out of the process; compile time may not. */
-const OUTSIDE = [
-  "net",
-  "tls",
-  "http",
-  "https",
-  "dgram",
-  "child_process",
-  "cluster",
-  "readline",
-  "tty",
-  "worker_threads",
-];
 /** Names that bring clock or randomness in. */
 const UNDETERMINED = ["Date", "performance", "randomBytes", "randomInt", "randomUUID", "getRandomValues"];
 
 /** Programs that a room starts as processes of their own, which they end themselves. */
 const PROGRAMS = ["client/local/party-process.ts"];
 
-/** The room of a path: that of the longest name. */
 function roomOf(path: string): string {
-  const names = ROOMS.map(({ name }) => name).filter((name) => path === name || path.startsWith(`${name}/`));
-  return names.sort((one, other) => other.length - one.length)[0];
-}
-
-/** Imports that point against the arrows between rooms. */
-export function wrongArrows(sources: readonly Source[]): readonly string[] {
-  return sources.flatMap(({ path, imports }) => {
-    const room = roomOf(path);
-    const allowed = [room, ...(ROOMS.find(({ name }) => name === room)?.imports ?? [])];
-    return imports
-      .filter(({ isLocal, target }) => isLocal && !allowed.includes(roomOf(target)))
-      .map(({ target }) => `${path}: ${room} may not import ${target}`);
-  });
-}
-
-/** Circles of imports, type imports included, each as its sorted members. */
-export function circles(sources: readonly Source[]): readonly string[] {
-  const graph = new Graph({ directed: true });
-  for (const { path, imports } of sources) {
-    graph.setNode(path);
-    for (const { isLocal, target } of imports) {
-      if (isLocal) {
-        graph.setEdge(path, target);
-      }
-    }
-  }
-  return alg.findCycles(graph).map((members) => `circle: ${[...members].sort().join(" ")}`);
+  return path.split("/")[0];
 }
 
 /** Files, functions and lines that are too long. */
@@ -123,7 +81,7 @@ function defaultExport(node: ts.Node): string | undefined {
 /** Printing and ending the process outside the command line. */
 export function printing(sources: readonly Source[]): readonly string[] {
   return sources
-    .filter(({ path }) => !/^(cli|test|bench)\b/.test(roomOf(path)) && !PROGRAMS.includes(path))
+    .filter(({ path }) => !["cli", "test", "bench"].includes(roomOf(path)) && !PROGRAMS.includes(path))
     .flatMap((source) =>
       membersUsed(source)
         .filter(({ text }) => /^(console\.|process\.(exit|stdout|stderr|exitCode))/.test(text))
@@ -131,18 +89,15 @@ export function printing(sources: readonly Source[]): readonly string[] {
     );
 }
 
-/** Sockets, clock and randomness at compile time (law 5: the same model gives the same plan). */
+/** Clock and randomness at compile time (law 5: the same model gives the same plan). */
 export function undetermined(sources: readonly Source[]): readonly string[] {
   return sources
     .filter(({ path }) => ["ir", "passes", "formats", "compiler", "models"].includes(roomOf(path)))
-    .flatMap((source) => [
-      ...source.imports
-        .filter(({ target }) => OUTSIDE.includes(target.replace(/^node:/, "")))
-        .map(({ target }) => `${source.path}: imports ${target}`),
-      ...membersUsed(source)
+    .flatMap((source) =>
+      membersUsed(source)
         .filter(({ text }) => text === "Math.random" || UNDETERMINED.includes(text))
         .map(({ text, line }) => `${source.path}:${line}: ${text}`),
-    ]);
+    );
 }
 
 /** Functions whose last bits ECMAScript leaves to the engine; `ir/real.ts` has those that are the same everywhere. */
@@ -200,52 +155,4 @@ function membersUsed({ tree }: Source): readonly { readonly text: string; readon
     }
   });
   return found;
-}
-
-/** Exports that no other file imports. Types may be exported for a declaration of their own file. */
-export function deadExports(sources: readonly Source[]): readonly string[] {
-  const files = new Map(sources.map((source) => [source.path, source]));
-  const used = new Set<string>();
-  for (const { imports } of sources) {
-    for (const { isLocal, target, names, reexported } of imports) {
-      if (isLocal && !(reexported && names[0] === "*")) {
-        names.forEach((name) => {
-          use(files, used, target, name);
-        });
-      }
-    }
-  }
-  return sources.flatMap((source) =>
-    source.exports
-      .filter(({ name }) => !used.has(`${source.path} ${name}`))
-      .filter(({ name, isType }) => !(isType && mentions(source, name) > 1))
-      .map(({ name }) => `${source.path}: export '${name}' is used nowhere`),
-  );
-}
-
-/** Marks a name of a file as used, through `export … from` chains. */
-function use(files: ReadonlyMap<string, Source>, used: Set<string>, path: string, name: string): void {
-  const source = files.get(path);
-  if (source === undefined || used.has(`${path} ${name}`)) {
-    return;
-  }
-  used.add(`${path} ${name}`);
-  if (name === "*") {
-    source.exports.forEach((each) => {
-      use(files, used, path, each.name);
-    });
-  }
-  for (const { isLocal, target, names, reexported } of source.imports) {
-    if (isLocal && reexported && names[0] === "*") {
-      use(files, used, target, name);
-    }
-  }
-}
-
-function mentions({ tree }: Source, name: string): number {
-  let count = 0;
-  walk(tree, (node) => {
-    count += ts.isIdentifier(node) && node.text === name ? 1 : 0;
-  });
-  return count;
 }
