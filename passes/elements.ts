@@ -4,8 +4,9 @@
  * every element is a constant or a function of ONE element of one source that is 0 or 1: its values at 0 and at 1.
  * Movement moves the elements, element-wise ops work on both values. Where two sources meet, there is no answer.
  *
- * Assumptions: the expression holds no weights; an input that is not used as an index or compared with other numbers
- * is a mask of zeros and ones when it decides about scores.
+ * A truth value is 0 or 1 whatever it is made of: a comparison of numbers (positions with lengths, segments with each
+ * other) is a source of its own. A number is taken for 0 or 1 only by arithmetic that makes sense for nothing else,
+ * `(1 - mask) * -10000`: sums, products, and their being nonzero. The expression holds no weights.
  */
 import { definitionOf } from "../ir/graph.js";
 import { TENSOR, traitsOf } from "../ir/tensor/index.js";
@@ -19,6 +20,8 @@ export interface Elements {
   readonly variable: TensorValue["data"];
   readonly atZero: TensorValue["data"];
   readonly atOne: TensorValue["data"];
+  /** Whether a number was taken for 0 or 1 on the way: its other values give something else. */
+  readonly assumed: boolean;
 }
 
 export interface Source {
@@ -27,6 +30,8 @@ export interface Source {
   readonly first: number;
 }
 
+/** What is done to a mask of zeros and ones that is held as numbers. */
+const LINEAR: ReadonlySet<string> = new Set(["add", "subtract", "multiply", "divide", "negate", "cast", "select"]);
 const LARGEST = 1 << 24;
 
 /** One analysis: its sources share one numbering. */
@@ -34,9 +39,6 @@ export class ElementAnalysis {
   readonly sources: Source[] = [];
   private readonly known = new Map<TensorNode, Elements | undefined>();
   private variables = 0;
-
-  /** `isBinary` says of an input whether its elements may be taken for zeros and ones. */
-  constructor(private readonly isBinary: (input: TensorNode) => boolean) {}
 
   /** The elements of the node, or undefined where they depend on anything but masks and constants. */
   of(node: TensorNode): Elements | undefined {
@@ -52,15 +54,15 @@ export class ElementAnalysis {
     const value = constantOf(node);
     if (value !== undefined) {
       const variable = new Float64Array(value.data.length).fill(-1);
-      return { shape: value.shape, variable, atZero: value.data, atOne: value.data };
+      return { shape: value.shape, variable, atZero: value.data, atOne: value.data, assumed: false };
     }
     if (node.op === "input") {
-      return this.isBinary(node) ? this.source(node) : undefined;
+      return this.source(node);
     }
     const args = node.args.map((argument) => this.of(argument));
     const derived = args.every((each) => each !== undefined) ? derive(node, args as Elements[]) : undefined;
-    const opaque = derived === undefined && COMPARISONS.includes(node.op);
-    return opaque ? this.source(node) : derived;
+    const isTruth = COMPARISONS.includes(node.op) || (node.op === "cast" && node.type.dtype === "bool");
+    return derived === undefined && isTruth ? this.source(node) : derived;
   }
 
   private source(node: TensorNode): Elements {
@@ -73,6 +75,7 @@ export class ElementAnalysis {
       variable: Float64Array.from({ length: size }, (_, i) => first + i),
       atZero: new Float64Array(size),
       atOne: new Float64Array(size).fill(1),
+      assumed: node.type.dtype !== "bool",
     };
   }
 }
@@ -80,13 +83,34 @@ export class ElementAnalysis {
 function derive(node: TensorNode, args: readonly Elements[]): Elements | undefined {
   const { pattern, indices } = traitsOf(node);
   if (pattern === "elementwise") {
-    return elementwise(node, args);
+    return isSound(node, args) ? elementwise(node, args) : undefined;
   }
   if (pattern === "movement") {
     return moved(node, args, []);
   }
   const isKnown = indices.every((i) => args[i].variable.every((variable) => variable < 0));
   return pattern === "lookup" && isKnown ? moved(node, args, indices) : undefined;
+}
+
+/** Whether what an op makes of 0 and of 1 says what the expression means, where numbers are taken for 0 or 1. */
+function isSound(node: TensorNode, args: readonly Elements[]): boolean {
+  if (!args.some(({ assumed }) => assumed)) {
+    return true;
+  }
+  if (node.op === "equal") {
+    return args.some(isZero) && args.some((each) => each.assumed && isBits(each) && each.atZero.every((x) => x === 0));
+  }
+  return LINEAR.has(node.op) && (node.type.dtype !== "bool" || isBits(args[0]));
+}
+
+function isZero({ variable, atZero }: Elements): boolean {
+  return variable.every((each, i) => each < 0 && atZero[i] === 0);
+}
+
+/** Whether each element is its variable or the opposite, or 0 or 1. */
+function isBits({ variable, atZero, atOne }: Elements): boolean {
+  const isBit = (x: number) => x === 0 || x === 1;
+  return variable.every((each, i) => isBit(atZero[i]) && isBit(atOne[i]) && (each < 0 || atZero[i] !== atOne[i]));
 }
 
 function typed(node: TensorNode, data: TensorValue["data"], shape: readonly number[]): TensorValue {
@@ -119,7 +143,8 @@ function elementwise(node: TensorNode, args: readonly Elements[]): Elements | un
       variable[i] = -1; // a known operand decides, as in `false and mask`
     }
   }
-  return { shape: node.type.shape, variable, atZero, atOne };
+  const assumed = node.type.dtype !== "bool" && args.some((each) => each.assumed);
+  return { shape: node.type.shape, variable, atZero, atOne, assumed };
 }
 
 function spread(elements: Elements, shape: readonly number[]): TensorValue["data"] {
@@ -142,5 +167,6 @@ function moved(node: TensorNode, args: readonly Elements[], indices: readonly nu
     variable: along((each) => each.variable),
     atZero: along((each) => each.atZero),
     atOne: along((each) => each.atOne),
+    assumed: args.some((each) => each.assumed),
   };
 }

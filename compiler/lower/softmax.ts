@@ -50,19 +50,57 @@ export interface Unnormalised {
 /** `packing` says that the scores come packed, without those that a constant mask excludes. */
 export function lowerSoftmax(lowering: Lowering, node: TensorNode, packing: Packing | undefined): Unnormalised {
   const [scoresNode, keepNode] = node.args;
+  const { idleNode, evenNode } = idleRowsOf(node);
   const shape = scoresNode.type.shape;
   const columns = shape.at(-1)!;
   const mask = keepNode === undefined ? undefined : maskOf(lowering, keepNode, shape, packing);
   const open = mask?.open === true ? mask.value : undefined;
   const distanceOf = isExactBetter(lowering, scoresNode, packing) ? exactDistance : coarseDistance;
   const { distance, bound } = distanceOf(lowering, scoresNode, mask, packing);
-  const packed = exponential(lowering, distance, bound, open);
-  const numerators = packing === undefined ? packed : unpack(lowering, packed, packing);
+  const idle = idleNode === undefined || mask?.open !== false ? undefined : idleNode;
+  const beyond = idle === undefined ? distance : distantRows(lowering, distance, idle, packing);
+  const packed = exponential(lowering, beyond, idle === undefined ? bound : bound + VANISHING, open);
+  const own = packing === undefined ? packed : unpack(lowering, packed, packing);
+  const numerators = evenNode === undefined ? own : withShares(lowering, own, evenNode);
   lowering.bounded(numerators, 1.01);
-  const sum = lowering.emit("sum", [numerators], { axis: shape.length - 1 });
+  const sums = lowering.emit("sum", [numerators], { axis: shape.length - 1 });
+  const sum = idleNode === undefined || evenNode !== undefined ? sums : withIdleRows(lowering, sums, idleNode);
   const range = { low: 2 ** (-2 * 2 ** BUCKET_EXPONENT), high: columns * 1.01 };
   const reciprocal = power(lowering, sum, -1, range, RECIPROCAL_FRACTION);
   return { numerators, reciprocal: reshapeTo(lowering, reciprocal, [...shapeOf(sum), 1]) };
+}
+
+/** The rows that keep nothing, where there may be such, and what shares evenly in them. */
+export function idleRowsOf({ args: [, , idle, even] }: TensorNode): { idleNode?: TensorNode; evenNode?: TensorNode } {
+  const isNever = idle === undefined || constantOf(idle)?.data.every((each) => each === 0) === true;
+  return isNever ? {} : { idleNode: idle, ...(even === undefined ? {} : { evenNode: even }) };
+}
+
+/** 2^-t is 0 from here on. */
+const VANISHING = 32;
+
+/** A secret mask lowers all scores of a row that keeps nothing alike: what puts them out of reach is local. */
+function distantRows(
+  lowering: Lowering,
+  distance: ShareNode,
+  idle: TensorNode,
+  packing: Packing | undefined,
+): ShareNode {
+  const rows = lowering.value(idle, 0);
+  const spread = packing === undefined ? rows : pack(lowering, rows, shapeOf(distance).slice(0, -1), packing);
+  const far = lowering.emit("multiplyConstant", [spread], { value: encodedScalar(VANISHING, 0), fraction: 0 });
+  return lowering.emit("add", [distance, lowering.atFraction(far, fractionOf(distance))]);
+}
+
+/** In rows that keep nothing the numerators are what shares evenly. */
+export function withShares(lowering: Lowering, numerators: ShareNode, even: TensorNode): ShareNode {
+  return lowering.emit("add", [numerators, lowering.atFraction(lowering.value(even, 0), fractionOf(numerators))]);
+}
+
+/** A row that keeps nothing has the sum 1, so that its reciprocal is one. */
+export function withIdleRows(lowering: Lowering, sums: ShareNode, idle: TensorNode): ShareNode {
+  const rows = reshapeTo(lowering, lowering.value(idle, 0), idle.type.shape.slice(0, -1));
+  return lowering.emit("add", [sums, lowering.atFraction(rows, fractionOf(sums))]);
 }
 
 interface Distance {

@@ -1,304 +1,317 @@
 /**
  * Masks of attention. Whatever is added to scores before a softmax and is, element by element, either about zero or
  * far below every score is no number but a choice: it becomes the boolean second argument of `softmax`. So neither
- * −3.4·10³⁸ nor −∞ ever reaches fixed point. Equal choices get one spelling (see `elements.ts`), however written.
+ * −3.4·10³⁸ nor −∞ ever reaches fixed point. Equal choices get one spelling (`choices.ts`), however written; what the
+ * penalties make of rows that keep nothing is said by `idle-rows.ts`.
  */
-import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
-import { ElementAnalysis, type Elements, type Source } from "../elements.js";
+import { isFloat, type TensorValue } from "../../ir/tensor/value.js";
+import { ElementAnalysis } from "../elements.js";
 import type { Rewriter, Rule, TensorNode } from "../rewriter.js";
 import { scalarOf } from "../rules/common.js";
 import { termsOf } from "./chains.js";
+import { Choices, emitKeep } from "./choices.js";
+import { DEEP, FAR, idleRows, type Penalty } from "./idle-rows.js";
 
-/** Scores are smaller than this; what is added to them and is below its negative says "not this one". */
-const FAR = 1000;
 const NEAR = 1e-6;
 
-/** The mask rules. `isBinary` says of an input whether it may be a mask of zeros and ones. */
-export function maskRules(isBinary: (name: string) => boolean): readonly Rule[] {
+/** The mask rules. */
+export function maskRules(): readonly Rule[] {
   const contexts = new WeakMap<Rewriter, Context>();
   const contextOf = (rewriter: Rewriter): Context => {
-    const known = contexts.get(rewriter) ?? { rewriter, isBinary, additive: new Map(), normal: new Map() };
+    const known = contexts.get(rewriter) ?? { rewriter, choices: new Choices(rewriter), terms: new Map() };
     contexts.set(rewriter, known);
     return known;
   };
-  const apply = (node: TensorNode, rewriter: Rewriter): TensorNode | undefined => {
-    const context = contextOf(rewriter);
-    const { scores, keeps } = peel(node.args[0], context);
-    const all = [...keeps, ...node.args.slice(1)];
-    if (all.length === 0 || scores.type.shape.join() !== node.type.shape.join()) {
-      return undefined;
-    }
-    const keep = all.reduce((left, right) => rewriter.emit("and", [left, right], {}, node.origin));
-    const normal = keepOf(keep, context) ?? keep;
-    if (keeps.length === 0 && normal === node.args[1]) {
-      return undefined;
-    }
-    const args = scalarOf(normal) === 1 ? [scores] : [scores, normal];
-    return rewriter.emit("softmax", args, node.attributes, node.origin);
-  };
-  return [{ name: "mask of a softmax", ops: ["softmax"], apply }];
+  const apply = (node: TensorNode, rewriter: Rewriter) => maskedSoftmax(node, contextOf(rewriter));
+  return [
+    { name: "mask of a softmax", ops: ["softmax"], apply },
+    {
+      name: "zero where a softmax keeps nothing",
+      ops: ["select"],
+      apply: (node, rewriter) => zeroOutside(node, contextOf(rewriter).choices),
+    },
+  ];
 }
 
-/** Layers share their mask: what was found out about it is kept as long as the rewriter that found it. */
 interface Context {
   readonly rewriter: Rewriter;
-  readonly isBinary: (name: string) => boolean;
-  readonly additive: Map<TensorNode, TensorNode | undefined>;
-  readonly normal: Map<TensorNode, TensorNode | undefined>;
+  readonly choices: Choices;
+  readonly terms: Map<TensorNode, Part | undefined>;
 }
 
-function analyse({ isBinary }: Context): ElementAnalysis {
-  return new ElementAnalysis((input) => isBinary(input.attributes.name as string));
-}
-
-function once<K, V>(known: Map<K, V>, key: K, compute: () => V): V {
-  if (!known.has(key)) {
-    known.set(key, compute());
-  }
-  return known.get(key)!;
-}
-
+/** Scores without the masks around them, the masks as booleans, and what they put on scores that they drop. */
 interface Peeled {
   readonly scores: TensorNode;
   readonly keeps: readonly TensorNode[];
+  readonly penalty: Penalty | undefined;
 }
 
-/** The scores without the masks around them, and the masks as booleans. */
-function peel(x: TensorNode, context: Context): Peeled {
-  const { rewriter } = context;
-  if (x.op !== "add" && x.op !== "subtract") {
-    return peelSelect(x, context);
+/** A term of a sum that is a mask, at least in part. */
+interface Part {
+  readonly keep: TensorNode;
+  readonly penalty: Penalty;
+  /** What it adds to the scores that it keeps, if anything. */
+  readonly rest?: TensorNode;
+}
+
+function maskedSoftmax(node: TensorNode, context: Context): TensorNode | undefined {
+  const { rewriter, choices } = context;
+  const [argument, given, ...rest] = node.args;
+  const peeled = peel(argument, context);
+  if (peeled.keeps.length > 0 && rest.length > 0) {
+    return undefined;
   }
+  const scores = fitted(peeled.scores, node, rewriter);
+  const all = [...peeled.keeps, ...(given === undefined ? [] : [given])];
+  if (all.length === 0 || scores === undefined) {
+    return undefined;
+  }
+  const every = all.reduce((left, right) => rewriter.emit("and", [left, right], {}, node.origin));
+  const keep = choices.spelling(every) ?? every;
+  if (rest.length > 0) {
+    return keep === given ? undefined : rewriter.emit("softmax", [scores, keep, ...rest], node.attributes, node.origin);
+  }
+  const found = idleRows({ node, scores, keep, given, penalty: peeled.penalty }, rewriter);
+  const args = [found.scores, found.keep, ...found.idle];
+  const useful = scalarOf(found.keep) === 1 ? [found.scores] : args;
+  const same = useful.length === node.args.length && useful.every((each, i) => each === node.args[i]);
+  return same ? undefined : rewriter.emit("softmax", useful, node.attributes, node.origin);
+}
+
+/** The scores in the shape of the softmax, from which they may differ by axes of size one. */
+function fitted(scores: TensorNode, { type: { shape }, origin }: TensorNode, rewriter: Rewriter) {
+  if (scores.type.shape.join() === shape.join()) {
+    return scores;
+  }
+  const real = (sizes: readonly number[]) => sizes.filter((size) => size !== 1).join();
+  return real(scores.type.shape) === real(shape) ? rewriter.emit("reshape", [scores], { shape }, origin) : undefined;
+}
+
+/** select(keep, softmax(x, keep), 0): in rows that keep nothing too the result is 0. */
+function zeroOutside(node: TensorNode, choices: Choices): TensorNode | undefined {
+  const { rewriter } = choices;
+  const [condition, yes, no] = node.args;
+  const [inside, value] = scalarOf(no) === 0 ? [condition, yes] : [undefined, no];
+  const kept = inside ?? (scalarOf(yes) === 0 ? rewriter.emit("not", [condition], {}, node.origin) : undefined);
+  if (kept === undefined || value.op !== "softmax" || value.args.length < 2) {
+    return undefined;
+  }
+  const [scores, keep, idle] = value.args;
+  const same = value.type.shape.join() === node.type.shape.join() && (choices.spelling(kept) ?? kept) === keep;
+  const args = idle === undefined ? [scores, keep] : [scores, keep, idle];
+  return same ? rewriter.emit("softmax", args, value.attributes, node.origin) : undefined;
+}
+
+const UNMASKED = { keeps: [], penalty: undefined };
+
+function peel(x: TensorNode, context: Context): Peeled {
+  switch (x.op) {
+    case "add":
+    case "subtract":
+      return peelSum(x, context);
+    case "select":
+      return peelSelect(x, context);
+    case "maximum":
+    case "clamp":
+      return peelLimit(x, context);
+    default:
+      return { scores: x, ...UNMASKED };
+  }
+}
+
+function peelSum(x: TensorNode, context: Context): Peeled {
+  const { rewriter } = context;
   const keeps: TensorNode[] = [];
+  const penalties: Penalty[] = [];
   const terms: TensorNode[] = [];
-  for (const term of termsOf(rewriter, x)) {
-    const chosen = peelSelect(term, context);
-    const keep = once(context.additive, term, () => additiveKeep(term, context));
-    const mixed = keep === undefined ? mixedConstant(term, context) : undefined;
-    if (keep !== undefined) {
-      keeps.push(keep);
-    } else if (mixed !== undefined) {
-      keeps.push(mixed.keep);
-      terms.push(mixed.rest);
-    } else {
-      keeps.push(...chosen.keeps);
-      terms.push(chosen.scores);
-    }
+  const all = termsOf(rewriter, x);
+  for (const term of all) {
+    // Numbers that an input adds to what is made of weights are a mask, or a bias; alone they are the scores.
+    const beside = all.some((each) => each !== term && isComputed(each, rewriter));
+    const part = maskOfTerm(term, context) ?? (beside ? additiveInput(term, rewriter) : undefined);
+    const chosen = part === undefined ? peel(term, context) : undefined;
+    const scores = part === undefined ? chosen!.scores : part.rest;
+    const penalty = part?.penalty ?? chosen!.penalty;
+    keeps.push(...(part === undefined ? chosen!.keeps : [part.keep]));
+    penalties.push(...(penalty === undefined ? [] : [penalty]));
+    terms.push(...(scores === undefined ? [] : [scores]));
   }
   if (keeps.length === 0 || terms.length === 0) {
-    return { scores: x, keeps: [] };
+    return { scores: x, ...UNMASKED };
   }
   const sum = terms.reduce((left, right) => rewriter.emit("add", [left, right], {}, x.origin));
   const inner = peel(unmultiply(sum, keeps, context), context);
-  return { scores: inner.scores, keeps: [...keeps, ...inner.keeps] };
+  const every = inner.penalty === undefined ? penalties : [...penalties, inner.penalty];
+  return { scores: inner.scores, keeps: [...keeps, ...inner.keeps], penalty: total(every, x, rewriter) };
+}
+
+/** Whether a value is made of weights and inputs. */
+function isComputed(node: TensorNode, rewriter: Rewriter): boolean {
+  const { parameter, input } = rewriter.factsOf(node);
+  return parameter && input;
+}
+
+/** Penalties that are added to each other. */
+function total(penalties: readonly Penalty[], x: TensorNode, rewriter: Rewriter): Penalty {
+  return penalties.reduce((a, b) => ({
+    node: rewriter.emit("add", [a.node, b.node], {}, x.origin),
+    levels: a.levels === undefined || b.levels === undefined ? undefined : [...a.levels, ...b.levels],
+    replaced: both("or", a.replaced, b.replaced, x, rewriter),
+    added: true,
+  }));
+}
+
+function both(
+  op: string,
+  a: TensorNode | undefined,
+  b: TensorNode | undefined,
+  x: TensorNode,
+  rewriter: Rewriter,
+): TensorNode | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : rewriter.emit(op, [a, b], {}, x.origin);
 }
 
 /** select(c, scores, −∞) keeps where c; select(c, −∞, scores) where not; anything else has no mask. */
 function peelSelect(x: TensorNode, context: Context): Peeled {
-  if (x.op !== "select") {
-    return { scores: x, keeps: [] };
-  }
+  const { rewriter } = context;
   const [condition, yes, no] = x.args;
   const far = (node: TensorNode) => (scalarOf(node) ?? 0) <= -FAR;
   if (!far(yes) && !far(no)) {
-    return { scores: x, keeps: [] };
+    return { scores: x, ...UNMASKED };
   }
-  const keep = far(no) ? condition : context.rewriter.emit("not", [condition], {}, x.origin);
-  const inner = peel(far(no) ? yes : no, context);
-  return { scores: inner.scores, keeps: [keep, ...inner.keeps] };
+  const keep = far(no) ? condition : rewriter.emit("not", [condition], {}, x.origin);
+  const [limit, rest] = far(no) ? [no, yes] : [yes, no];
+  const inner = peel(rest, context);
+  const zero = rewriter.scalar(0, limit);
+  const penalty: Penalty = {
+    node: rewriter.emit("select", [keep, inner.penalty?.node ?? zero, limit], {}, x.origin),
+    levels:
+      inner.penalty === undefined
+        ? [scalarOf(limit)!]
+        : inner.penalty.levels && [...inner.penalty.levels, scalarOf(limit)!],
+    replaced: both("or", rewriter.emit("not", [keep], {}, x.origin), inner.penalty?.replaced, x, rewriter),
+    added: inner.penalty?.added ?? false,
+  };
+  return { scores: inner.scores, keeps: [keep, ...inner.keeps], penalty };
 }
 
-/** The boolean that says where an added term is about zero, if it is far below zero everywhere else. */
-function additiveKeep(term: TensorNode, context: Context): TensorNode | undefined {
+/**
+ * maximum(masked scores, −3.4·10³⁸), and a clamp there: no penalty is below it. A limit beside which a score is not
+ * lost is one of scores too.
+ */
+function peelLimit(x: TensorNode, context: Context): Peeled {
   const { rewriter } = context;
-  if (rewriter.factsOf(term).parameter) {
+  const [low, high] =
+    x.op === "clamp"
+      ? [x.attributes.low as number, x.attributes.high as number]
+      : [scalarOf(x.args[1]), Number.POSITIVE_INFINITY];
+  if (low === undefined || low > -DEEP || high < FAR) {
+    return { scores: x, ...UNMASKED };
+  }
+  const { scores, keeps, penalty } = peel(x.args[0], context);
+  if (penalty === undefined) {
+    return { scores, keeps, penalty };
+  }
+  const node = rewriter.emit("maximum", [penalty.node, rewriter.scalar(low, penalty.node)], {}, x.origin);
+  const levels = penalty.levels?.map((level) => Math.max(level, low));
+  return { scores, keeps, penalty: { ...penalty, node, levels: levels && [...levels, low] } };
+}
+
+function maskOfTerm(term: TensorNode, context: Context): Part | undefined {
+  if (!context.terms.has(term)) {
+    context.terms.set(term, context.rewriter.factsOf(term).parameter ? undefined : partOf(term, context.rewriter));
+  }
+  return context.terms.get(term);
+}
+
+function partOf(term: TensorNode, rewriter: Rewriter): Part | undefined {
+  const analysis = new ElementAnalysis();
+  const elements = analysis.of(term);
+  if (elements === undefined) {
+    return additiveSelect(term, rewriter);
+  }
+  const values = [...new Set([...new Set(elements.atZero), ...new Set(elements.atOne)])];
+  const levels = values.filter((value) => value <= -FAR);
+  const truth = (data: TensorValue["data"]) => Float64Array.from(data, (value) => (value <= -FAR ? 0 : 1));
+  const choice = { ...elements, atZero: truth(elements.atZero), atOne: truth(elements.atOne) };
+  const penalty = { node: term, levels, replaced: undefined, added: true };
+  if (levels.length > 0 && values.every((value) => Math.abs(value) < NEAR || value <= -FAR)) {
+    const keep = emitKeep(choice, term, rewriter, analysis);
+    return keep === undefined ? additiveSelect(term, rewriter) : { keep, penalty };
+  }
+  return mixedConstant(term, rewriter);
+}
+
+/** select(c, 0, −∞), whatever c is made of. */
+function additiveSelect(term: TensorNode, rewriter: Rewriter): Part | undefined {
+  if (term.op !== "select") {
     return undefined;
   }
-  const analysis = analyse(context);
-  const elements = analysis.of(term);
-  if (elements !== undefined) {
-    const values = [...new Set(elements.atZero), ...new Set(elements.atOne)];
-    const fits =
-      values.every((value) => Math.abs(value) < NEAR || value <= -FAR) && values.some((value) => value <= -FAR);
-    const truth = (data: TensorValue["data"]) => Float64Array.from(data, (value) => (value <= -FAR ? 0 : 1));
-    return fits
-      ? emitKeep(
-          { ...elements, atZero: truth(elements.atZero), atOne: truth(elements.atOne) },
-          term,
-          rewriter,
-          analysis,
-        )
-      : undefined;
+  const [condition, yes, no] = term.args;
+  const near = (node: TensorNode) => Math.abs(scalarOf(node) ?? FAR) < NEAR;
+  const far = (node: TensorNode) => (scalarOf(node) ?? 0) <= -FAR;
+  const penalty = { node: term, levels: [Math.min(scalarOf(yes) ?? 0, scalarOf(no) ?? 0)], replaced: undefined };
+  if (near(yes) && far(no)) {
+    return { keep: condition, penalty: { ...penalty, added: true } };
   }
-  if (term.op === "select") {
-    const [condition, yes, no] = term.args;
-    const [near, far] = [
-      (node: TensorNode) => Math.abs(scalarOf(node) ?? FAR) < NEAR,
-      (node: TensorNode) => (scalarOf(node) ?? 0) <= -FAR,
-    ];
-    if (near(yes) && far(no)) {
-      return condition;
-    }
-    return far(yes) && near(no) ? rewriter.emit("not", [condition], {}, term.origin) : undefined;
+  const keep = far(yes) && near(no) ? rewriter.emit("not", [condition], {}, term.origin) : undefined;
+  return keep === undefined ? undefined : { keep, penalty: { ...penalty, added: true } };
+}
+
+/** What a movement of an input may go through. */
+const MOVEMENTS: ReadonlySet<string> = new Set(["reshape", "transpose", "broadcast", "slice", "concatenate", "cast"]);
+
+/** Numbers that the data owner gives, to be added: a mask where they are far below zero, a bias elsewhere. */
+function additiveInput(term: TensorNode, rewriter: Rewriter): Part | undefined {
+  let source = term;
+  while (MOVEMENTS.has(source.op) && source.args.length === 1) {
+    source = source.args[0];
   }
-  return undefined;
+  if (source.op !== "input" || !isFloat(source.type.dtype)) {
+    return undefined;
+  }
+  const make = (op: string, ...args: TensorNode[]) => rewriter.emit(op, args, {}, term.origin);
+  const keep = make("greater", term, rewriter.scalar(-FAR, term));
+  const zero = rewriter.scalar(0, term);
+  const penalty = { node: make("select", keep, zero, term), levels: undefined, replaced: undefined, added: true };
+  return { keep, penalty, rest: make("select", keep, term, zero) };
 }
 
 /** A constant that is a mask and a bias in one (positional slopes and the causal mask): the choice, and the rest. */
-function mixedConstant(
-  term: TensorNode,
-  context: Context,
-): { readonly keep: TensorNode; readonly rest: TensorNode } | undefined {
-  const { rewriter } = context;
-  const analysis = analyse(context);
-  const elements = rewriter.factsOf(term).parameter ? undefined : analysis.of(term);
+function mixedConstant(term: TensorNode, rewriter: Rewriter): Part | undefined {
+  const elements = new ElementAnalysis().of(term);
   if (elements === undefined || elements.variable.some((each) => each >= 0)) {
     return undefined;
   }
   const { atOne, shape } = elements;
-  if (!atOne.some((value) => value <= -FAR) || atOne.every((value) => value <= -FAR)) {
+  const levels = [...new Set(atOne)].filter((value) => value <= -FAR);
+  if (levels.length === 0 || atOne.every((value) => value <= -FAR)) {
     return undefined;
   }
-  const kept = Float64Array.from(atOne, (value) => (value <= -FAR ? 0 : 1));
-  const keep = emitKeep({ ...elements, atZero: kept, atOne: kept }, term, rewriter, analysis);
-  const data = Float64Array.from(atOne, (value, i) => value * kept[i] || 0);
-  const rest = rewriter.constant(rewriter.smallest({ dtype: term.type.dtype, shape, data }), term.origin);
-  return keep === undefined ? undefined : { keep, rest };
+  const constant = (dtype: TensorValue["dtype"], value: (each: number) => number) =>
+    rewriter.constant(rewriter.smallest({ dtype, shape, data: Float64Array.from(atOne, value) }), term.origin);
+  return {
+    keep: constant("bool", (value) => (value <= -FAR ? 0 : 1)),
+    rest: constant(term.type.dtype, (value) => (value <= -FAR ? 0 : value)),
+    penalty: {
+      node: constant(term.type.dtype, (value) => (value <= -FAR ? value : 0)),
+      levels,
+      replaced: undefined,
+      added: true,
+    },
+  };
 }
 
 /** scores · b where b is one wherever the masks keep: the scores. */
-function unmultiply(sum: TensorNode, keeps: readonly TensorNode[], context: Context): TensorNode {
+function unmultiply(sum: TensorNode, keeps: readonly TensorNode[], { choices }: Context): TensorNode {
   if (sum.op !== "multiply") {
     return sum;
   }
   for (const [scores, b] of [sum.args, [sum.args[1], sum.args[0]]]) {
-    const truth = keepOf(b, context);
+    const truth = choices.spelling(b);
     if (truth !== undefined && keeps.includes(truth) && scores.type.shape.join() === sum.type.shape.join()) {
       return scores;
     }
   }
   return sum;
-}
-
-/** The one spelling of an expression of zeros and ones, or undefined where it mixes several sources. */
-function keepOf(keep: TensorNode, context: Context): TensorNode | undefined {
-  return once(context.normal, keep, () => normalise(keep, context));
-}
-
-function normalise(keep: TensorNode, context: Context): TensorNode | undefined {
-  const { rewriter } = context;
-  if (rewriter.factsOf(keep).parameter) {
-    return undefined;
-  }
-  const analysis = analyse(context);
-  const elements = analysis.of(keep);
-  const normal = elements === undefined ? undefined : emitKeep(elements, keep, rewriter, analysis);
-  if (normal !== undefined || keep.op !== "and") {
-    return normal;
-  }
-  const sides = keep.args.map((side) => keepOf(side, context) ?? side);
-  return rewriter.emit("and", sides, {}, keep.origin);
-}
-
-/** Emits: known-keep and (known-true or literal), each part as small as broadcasting allows. */
-function emitKeep(
-  elements: Elements,
-  like: TensorNode,
-  rewriter: Rewriter,
-  analysis: ElementAnalysis,
-): TensorNode | undefined {
-  const { variable, atZero, atOne, shape } = elements;
-  const booleans = (truth: (i: number) => boolean) =>
-    rewriter.constant(
-      rewriter.smallest({ dtype: "bool", shape, data: Float64Array.from(variable, (_, i) => (truth(i) ? 1 : 0)) }),
-    );
-  const literals = variable.some((each) => each >= 0);
-  if (!atZero.every((value, i) => isBit(value) && isBit(atOne[i]))) {
-    return undefined;
-  }
-  const possible = booleans((i) => variable[i] >= 0 || atOne[i] === 1);
-  if (!literals) {
-    return possible;
-  }
-  const certain = booleans((i) => variable[i] < 0 && atOne[i] === 1);
-  const literal = emitLiteral(elements, like, rewriter, analysis);
-  if (literal === undefined) {
-    return undefined;
-  }
-  const chosen = rewriter.emit("or", [literal, certain], {}, like.origin);
-  return rewriter.emit("and", [chosen, possible], {}, like.origin);
-}
-
-function isBit(value: number): boolean {
-  return value === 0 || value === 1;
-}
-
-/** The source's element that decides each element, as a view of the source; elements without one do not matter. */
-function emitLiteral(
-  elements: Elements,
-  like: TensorNode,
-  rewriter: Rewriter,
-  analysis: ElementAnalysis,
-): TensorNode | undefined {
-  const { variable, atOne } = elements;
-  const source = sourceOf(variable, analysis.sources);
-  const polarities = new Set(
-    Array.from(variable, (each, i) => (each >= 0 ? atOne[i] : -1)).filter((each) => each >= 0),
-  );
-  if (source === undefined || polarities.size !== 1) {
-    return undefined;
-  }
-  const map = shrinkMap(
-    Array.from(variable, (each) => (each < 0 ? -1 : each - source.first)),
-    elements.shape,
-  );
-  const bits = rewriter.emit("cast", [source.node], { dtype: "bool" }, source.node.origin);
-  const positive = polarities.has(1) ? bits : rewriter.emit("not", [bits], {}, like.origin);
-  const size = sizeOf(source.node.type.shape);
-  if (map.places.length === size && map.places.every((place, i) => place === i || place < 0)) {
-    return rewriter.emit("reshape", [positive], { shape: map.shape }, like.origin);
-  }
-  const flat = rewriter.emit("reshape", [positive], { shape: [size] }, like.origin);
-  const data = Float64Array.from(map.places, (place) => Math.max(place, 0));
-  const indices = rewriter.constant({ dtype: "i64", shape: map.shape, data });
-  return rewriter.emit("gather", [flat, indices], { axis: 0 }, like.origin);
-}
-
-function sourceOf(variable: TensorValue["data"], sources: readonly Source[]): Source | undefined {
-  const owners = sources.filter(({ node, first }) => {
-    const end = first + sizeOf(node.type.shape);
-    return variable.some((each) => each >= first && each < end);
-  });
-  return owners.length === 1 ? owners[0] : undefined;
-}
-
-interface PlaceMap {
-  readonly places: readonly number[];
-  readonly shape: readonly number[];
-}
-
-/** Drops every axis along which the places agree wherever they matter (−1 does not). */
-function shrinkMap(places: readonly number[], shape: readonly number[]): PlaceMap {
-  let current: PlaceMap = { places, shape };
-  for (let axis = 0; axis < shape.length; axis++) {
-    current = shrinkAxis(current, axis) ?? current;
-  }
-  const lead = current.shape.findIndex((size) => size !== 1);
-  return { places: current.places, shape: lead < 0 ? [] : current.shape.slice(lead) };
-}
-
-function shrinkAxis({ places, shape }: PlaceMap, axis: number): PlaceMap | undefined {
-  const inner = sizeOf(shape.slice(axis + 1));
-  const size = shape[axis];
-  const merged: number[] = new Array((places.length / size) | 0).fill(-1);
-  for (let i = 0; i < places.length; i++) {
-    const at = Math.floor(i / (inner * size)) * inner + (i % inner);
-    if (places[i] >= 0) {
-      if (merged[at] >= 0 && merged[at] !== places[i]) {
-        return undefined;
-      }
-      merged[at] = places[i];
-    }
-  }
-  return { places: merged, shape: shape.map((each, i) => (i === axis ? 1 : each)) };
 }

@@ -41,6 +41,20 @@ const neutral: Rule = {
   },
 };
 
+/** x and false, x or true. */
+const absorbing: Rule = {
+  name: "absorbing element",
+  ops: ["and", "or"],
+  apply(node, rewriter) {
+    const [x, c] = node.args;
+    const value = constantOf(c);
+    const decided = node.op === "and" ? 0 : 1;
+    return x.op !== "constant" && value?.data.every((each) => each === decided) && value.data.length > 0
+      ? rewriter.emit("broadcast", [rewriter.scalar(decided, node)], { shape: node.type.shape }, node.origin)
+      : undefined;
+  },
+};
+
 const same: Rule = {
   name: "equal arguments",
   ops: ["and", "or", "maximum", "minimum"],
@@ -273,6 +287,6 @@ const doubleNot: Rule = {
 };
 
 export const ARITHMETIC: readonly Rule[] = [
-  ...[order, neutral, same, subtraction, sumWithNegative, division, reciprocal, negation, power, regroup],
+  ...[order, neutral, absorbing, same, subtraction, sumWithNegative, division, reciprocal, negation, power, regroup],
   ...[hoistFactor, parity, rectifier, cast, choice, doubleNot],
 ];

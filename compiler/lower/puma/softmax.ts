@@ -20,6 +20,7 @@ import {
 import { addReal } from "../linear.js";
 import { reshapeTo } from "../movement.js";
 import { power } from "../power.js";
+import { idleRowsOf, withIdleRows, withShares } from "../softmax.js";
 import { below } from "../thresholds.js";
 
 const CLIP = -14;
@@ -29,9 +30,10 @@ const SQUARINGS = 5;
 const SQUARE_FRACTION = 18;
 const RECIPROCAL_FRACTION = 18;
 
-/** softmax(x, keep?) over the last axis, additive. */
+/** softmax(x, keep?, idle?, even?) over the last axis, additive. */
 export function lowerPumaSoftmax(lowering: Lowering, node: TensorNode): ShareNode {
   const [argument, keepNode] = node.args;
+  const { idleNode, evenNode } = idleRowsOf(node);
   const bound = lowering.boundOf(argument);
   const x = keepNode === undefined ? lowering.masked(argument) : lowered(lowering, argument, keepNode, bound);
   const shape = shapeOf(x);
@@ -40,8 +42,10 @@ export function lowerPumaSoftmax(lowering: Lowering, node: TensorNode): ShareNod
   const distance = lowering.bounded(lowering.emit("subtract", [x, maximum]), 2 * bound);
   const power = negativeExponential(lowering, distance, 2 * bound);
   const kept = keepNode === undefined ? power : timesKeep(lowering, power, keepNode);
-  const numerators = lowering.atFraction(lowering.bounded(kept, 1.01), SQUARE_FRACTION);
-  const sum = lowering.emit("sum", [numerators], { axis: shape.length - 1 });
+  const own = lowering.atFraction(lowering.bounded(kept, 1.01), SQUARE_FRACTION);
+  const numerators = evenNode === undefined ? own : lowering.bounded(withShares(lowering, own, evenNode), 1.01);
+  const sums = lowering.emit("sum", [numerators], { axis: shape.length - 1 });
+  const sum = idleNode === undefined || evenNode !== undefined ? sums : withIdleRows(lowering, sums, idleNode);
   const reciprocal = reciprocalOfSum(lowering, sum, shape.at(-1)!);
   return lowering.emit("multiply", [numerators, reshapeTo(lowering, reciprocal, column)], { drop: 0 });
 }

@@ -15,9 +15,9 @@ import {
 } from "../types.js";
 import type { TensorType, TensorValue } from "../value.js";
 
-function checkKeep(x: TensorType, keep: TensorType | undefined): void {
+function checkMasks(x: TensorType, masks: readonly TensorType[]): void {
   refuse(
-    keep !== undefined && !sameShape(broadcastShapes(x.shape, keep.shape), x.shape),
+    !masks.every((mask) => sameShape(broadcastShapes(x.shape, mask.shape), x.shape)),
     "the mask does not broadcast to the scores",
   );
 }
@@ -25,15 +25,19 @@ function checkKeep(x: TensorType, keep: TensorType | undefined): void {
 /** x ↦ base^x. */
 type Power = (x: number) => number;
 
-/** base^x normalised along an axis over the kept elements; rows with none give 0. */
-function softmaxOf(x: TensorValue, keep: TensorValue | undefined, axis: number, power: Power): Float64Array {
+/** base^x normalised along an axis over the kept elements; rows with none give 0, or what shares evenly in them. */
+function softmaxOf([x, keep, , even]: readonly TensorValue[], axis: number, power: Power): Float64Array {
   const { outer, length, inner } = around(x.shape, axis);
-  const kept = keep === undefined ? undefined : doublesOf(broadcastData(keep, x.shape));
+  const spread = (mask: TensorValue | undefined) => mask && doublesOf(broadcastData(mask, x.shape));
+  const [kept, sharing] = [spread(keep), spread(even)];
   const source = doublesOf(x.data);
   const data = new Float64Array(x.data.length);
   for (let line = 0; line < outer * inner; line++) {
     const start = Math.floor(line / inner) * length * inner + (line % inner);
-    softmaxLine(data, source, kept, power, { start, end: start + length * inner, step: inner });
+    const along = { start, end: start + length * inner, step: inner };
+    if (!softmaxLine(data, source, kept, power, along) && sharing !== undefined) {
+      shareLine(data, sharing, along);
+    }
   }
   return data;
 }
@@ -44,19 +48,20 @@ interface Line {
   readonly step: number;
 }
 
+/** The softmax of one line; false where nothing is kept. */
 function softmaxLine(
   data: Float64Array,
   x: Float64Array,
   kept: Float64Array | undefined,
   power: Power,
   { start, end, step }: Line,
-): void {
+): boolean {
   let largest = Number.NEGATIVE_INFINITY;
   for (let at = start; at < end; at += step) {
     largest = kept === undefined || kept[at] !== 0 ? Math.max(largest, x[at]) : largest;
   }
   if (largest === Number.NEGATIVE_INFINITY) {
-    return;
+    return false;
   }
   let sum = 0;
   for (let at = start; at < end; at += step) {
@@ -66,6 +71,18 @@ function softmaxLine(
   for (let at = start; at < end && sum > 0; at += step) {
     data[at] /= sum;
   }
+  return true;
+}
+
+/** Equal shares for what is marked. */
+function shareLine(data: Float64Array, marked: Float64Array, { start, end, step }: Line): void {
+  let count = 0;
+  for (let at = start; at < end; at += step) {
+    count += marked[at];
+  }
+  for (let at = start; at < end && count > 0; at += step) {
+    data[at] = marked[at] / count;
+  }
 }
 
 const BOUNDED_ROWS: Traits = { ...ROWWISE, image: "interval" };
@@ -74,28 +91,29 @@ const softmax: TensorOp = {
   traits: BOUNDED_ROWS,
   doc:
     "e^x normalised along an axis, over the elements that the boolean second argument keeps. " +
-    "Rows with nothing kept give 0.",
-  arity: [1, 2],
+    "Rows with nothing kept, which the third marks where there may be such, give 0, or equal shares to what the " +
+    "fourth marks in them.",
+  arity: [1, 4],
   attributes: { axis: "integer" },
-  infer: ([x, keep], attributes) => {
+  infer: ([x, ...masks], attributes) => {
     axisOf(attributes, x.shape);
-    checkKeep(x, keep);
+    checkMasks(x, masks);
     return x;
   },
-  evaluate: ([x, keep], attributes, type) => tensorOf(type, softmaxOf(x, keep, integer(attributes, "axis"), exp)),
+  evaluate: (args, attributes, type) => tensorOf(type, softmaxOf(args, integer(attributes, "axis"), exp)),
 };
 
 const softmaxBase2: TensorOp = {
   traits: BOUNDED_ROWS,
   doc: "2^x normalised along the last axis, as softmax: what the suite computes (NUMERICS.md, softmax).",
-  arity: [1, 2],
+  arity: [1, 4],
   attributes: {},
-  infer: ([x, keep]) => {
+  infer: ([x, ...masks]) => {
     refuse(x.shape.length === 0, "softmax of a scalar");
-    checkKeep(x, keep);
+    checkMasks(x, masks);
     return x;
   },
-  evaluate: ([x, keep], _, type) => tensorOf(type, softmaxOf(x, keep, x.shape.length - 1, exp2)),
+  evaluate: (args, _, type) => tensorOf(type, softmaxOf(args, args[0].shape.length - 1, exp2)),
 };
 
 const logSoftmax: TensorOp = {

@@ -1,0 +1,231 @@
+/**
+ * Rows that see no key give what the model file says in float32: a penalty in every place cancels, or drowns the
+ * scores so that the keys with the largest one share evenly; minus infinity everywhere gives zeros. For every form of
+ * a mask, public and secret, in both profiles.
+ */
+import { describe, expect, test } from "vitest";
+import type { TensorValue } from "../../ir/tensor/value.js";
+import { compileText, floats, normal, runText, type TextModel } from "./support.js";
+
+const LOWEST = -3.4028234663852886e38;
+const [BATCH, SIZE, WIDTH] = [2, 4, 3];
+/** Row 0 is padded on the left; row 1 sees all but one. */
+const MASK = [0, 0, 1, 1, 1, 1, 0, 1];
+
+const ints = (shape: readonly number[], data: readonly number[]): TensorValue => ({
+  dtype: "i64",
+  shape,
+  data: Float64Array.from(data),
+});
+
+/** A masked score in float32, from the score and whether padding and causality keep it. */
+type Meaning = (score: number, kept: boolean, before: boolean) => number;
+
+interface Form {
+  readonly name: string;
+  /** From scores %3 and mask %5 (bool, [2, 1, 4]), %6 (its float) and %7 (causal, bool) to masked scores %20. */
+  readonly lines: string;
+  readonly meaning: Meaning;
+}
+
+const add = (...terms: readonly number[]) => terms.reduce((sum, term) => Math.fround(sum + term));
+const scalar = (place: number, value: number) => `%${place} = constant {value = f32[] [${value}]} : f32[]`;
+const shape = `f32[${BATCH},${SIZE},${SIZE}]`;
+const both = `%8 = and %7, %5 : bool[${BATCH},${SIZE},${SIZE}]`;
+
+const forms = (level: number): readonly Form[] => [
+  {
+    name: "added by arithmetic",
+    lines: `${scalar(10, 1)}
+%11 = subtract %10, %6 : f32[${BATCH},1,${SIZE}]
+${scalar(12, level)}
+%13 = multiply %11, %12 : f32[${BATCH},1,${SIZE}]
+%20 = add %3, %13 : ${shape}`,
+    meaning: (score, kept) => add(score, kept ? 0 : level),
+  },
+  {
+    name: "chosen",
+    lines: `${both}
+${scalar(10, level)}
+%20 = select %8, %3, %10 : ${shape}`,
+    meaning: (score, kept, before) => (kept && before ? score : level),
+  },
+  {
+    name: "chosen, then added",
+    lines: `${both}
+${scalar(10, level)}
+${scalar(11, 0)}
+%12 = select %8, %11, %10 : ${shape}
+%20 = add %3, %12 : ${shape}`,
+    meaning: (score, kept, before) => add(score, kept && before ? 0 : level),
+  },
+  {
+    name: "two, added to each other",
+    lines: `${scalar(10, level)}
+${scalar(11, 0)}
+%12 = select %7, %11, %10 : f32[${SIZE},${SIZE}]
+%13 = select %5, %11, %10 : f32[${BATCH},1,${SIZE}]
+%14 = add %12, %13 : ${shape}
+%20 = add %3, %14 : ${shape}`,
+    meaning: (score, kept, before) => add(score, add(before ? 0 : level, kept ? 0 : level)),
+  },
+  {
+    name: "two, added, held above the least",
+    lines: `${scalar(10, level)}
+${scalar(11, 0)}
+%12 = select %7, %11, %10 : f32[${SIZE},${SIZE}]
+%13 = select %5, %11, %10 : f32[${BATCH},1,${SIZE}]
+%14 = add %3, %12 : ${shape}
+%15 = add %14, %13 : ${shape}
+%20 = maximum %15, %10 : ${shape}`,
+    meaning: (score, kept, before) => Math.max(level, add(score, before ? 0 : level, kept ? 0 : level)),
+  },
+  {
+    name: "causal chosen, padding added",
+    lines: `${scalar(10, level)}
+${scalar(11, 0)}
+%12 = select %7, %3, %10 : ${shape}
+%13 = select %5, %11, %10 : f32[${BATCH},1,${SIZE}]
+%20 = add %12, %13 : ${shape}`,
+    meaning: (score, kept, before) => add(before ? score : level, kept ? 0 : level),
+  },
+];
+
+const model = ({ lines }: Form): TextModel => ({
+  text: `%0 = input {name = "x", dtype = "f32", shape = [${BATCH}, ${SIZE}, 8]} : f32[${BATCH},${SIZE},8]
+%1 = parameter {name = "w", dtype = "f32", shape = [8, ${SIZE}]} : f32[8,${SIZE}]
+%2 = parameter {name = "v", dtype = "f32", shape = [${SIZE}, ${WIDTH}]} : f32[${SIZE},${WIDTH}]
+%3 = matmul %0, %1 : ${shape}
+%4 = input {name = "mask", dtype = "i64", shape = [${BATCH}, 1, ${SIZE}]} : i64[${BATCH},1,${SIZE}]
+%5 = cast %4 {dtype = "bool"} : bool[${BATCH},1,${SIZE}]
+%6 = cast %4 {dtype = "f32"} : f32[${BATCH},1,${SIZE}]
+%7 = constant {value = bool[${SIZE},${SIZE}] [1, 0, 0, 0, 1, 1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 1]} : bool[${SIZE},${SIZE}]
+${lines}
+%30 = softmax %20 {axis = 2} : ${shape}
+%31 = matmul %30, %2 : f32[${BATCH},${SIZE},${WIDTH}]
+output "weights" = %30
+output "rows" = %31`,
+  weights: new Map([
+    ["w", normal([8, SIZE], 0.5)],
+    ["v", normal([SIZE, WIDTH], 1, 3)],
+  ]),
+  inputs: new Map([
+    ["x", normal([BATCH, SIZE, 8])],
+    ["mask", ints([BATCH, 1, SIZE], MASK)],
+  ]),
+});
+
+/** What float32 makes of the masked scores; rows of minus infinity are zero. */
+function expected(form: Form): number[] {
+  const { inputs, weights } = model(form);
+  const [x, w] = [inputs.get("x")!.data, weights!.get("w")!.data];
+  return Array.from({ length: BATCH * SIZE }, (_, row) => {
+    const batch = Math.floor(row / SIZE);
+    const masked = Array.from({ length: SIZE }, (_, key) => {
+      const score = Array.from({ length: 8 }, (_, i) => x[row * 8 + i] * w[i * SIZE + key]).reduce((a, b) => a + b);
+      return form.meaning(Math.fround(score), MASK[batch * SIZE + key] === 1, key <= row % SIZE);
+    });
+    const largest = Math.max(...masked);
+    const powers = masked.map((each) => (largest === Number.NEGATIVE_INFINITY ? 0 : Math.exp(each - largest)));
+    const sum = powers.reduce((a, b) => a + b);
+    return powers.map((each) => (sum === 0 ? 0 : each / sum));
+  }).flat();
+}
+
+/** The largest error of the weights, and of the rows that they make of the values. */
+async function errors(form: Form, options = {}): Promise<number> {
+  const { outputs } = await runText(model(form), options);
+  const weights = expected(form);
+  const v = model(form).weights!.get("v")!.data;
+  const rows = Array.from({ length: BATCH * SIZE * WIDTH }, (_, i) => {
+    const [row, column] = [Math.floor(i / WIDTH), i % WIDTH];
+    return Array.from({ length: SIZE }, (_, k) => weights[row * SIZE + k] * v[k * WIDTH + column]).reduce(
+      (a, b) => a + b,
+    );
+  });
+  const away = (name: string, right: readonly number[]) =>
+    right.map((value, i) => Math.abs(value - outputs.get(name)!.data[i]));
+  return Math.max(...away("weights", weights), ...away("rows", rows));
+}
+
+const LEVELS = [-1e4, -1e9, LOWEST, Number.NEGATIVE_INFINITY].map((level) => [level] as const);
+
+describe.each(LEVELS)("rows that see no key, masked by %d,", (level) => {
+  const isMeant = ({ name }: Form) =>
+    (level > Number.NEGATIVE_INFINITY || name !== "added by arithmetic") &&
+    (level < -1e8 || name !== "two, added, held above the least");
+  const given = forms(level).filter(isMeant);
+  test.each(given)("$name", async (form) => {
+    expect(await errors(form), "public").toBeLessThan(3e-3);
+    expect(await errors(form, { secret: ["mask"] }), "secret").toBeLessThan(3e-3);
+    expect(await errors(form, { profile: "puma" }), "puma").toBeLessThan(3e-2);
+  });
+});
+
+test("rows that see no key cost no round where the mask is public", () => {
+  const [, , form] = forms(LOWEST);
+  const causal: Form = {
+    ...form,
+    lines: form.lines.replace("and %7, %5", `broadcast %7 {shape = [${BATCH}, ${SIZE}, ${SIZE}]}`),
+  };
+  expect(compileText(model(form)).plan.rounds).toBe(compileText(model(causal)).plan.rounds);
+});
+
+describe("numbers of an input that are added to scores", () => {
+  const added = (data: readonly number[]): TextModel => {
+    const base = model({
+      name: "",
+      lines: `%9 = input {name = "bias", dtype = "f32", shape = [${SIZE}, ${SIZE}]} : f32[${SIZE},${SIZE}]
+%20 = add %3, %9 : ${shape}`,
+      meaning: (score) => score,
+    });
+    return { ...base, inputs: new Map([...base.inputs, ["bias", floats([SIZE, SIZE], (i) => data[i])]]) };
+  };
+  const upper = (far: number) =>
+    Array.from({ length: SIZE * SIZE }, (_, i) => (i % SIZE > Math.floor(i / SIZE) ? far : 0));
+
+  test.each([-1e4, -1e9, LOWEST, Number.NEGATIVE_INFINITY])("drop those with %d", async (far) => {
+    expect((await runText(added(upper(far)))).error).toBeLessThan(3e-3);
+  });
+
+  test("and stay a bias where they are not far below zero, beside a mask", async () => {
+    const slopes = upper(LOWEST).map((value, i) => (value === 0 ? -(i % SIZE) / 2 : value));
+    expect((await runText(added(slopes))).error).toBeLessThan(3e-3);
+  });
+});
+
+describe("whole numbers that decide what is seen", () => {
+  const visible = (lines: string, value: readonly number[]): TextModel => {
+    const base = model({ name: "", lines, meaning: (score) => score });
+    const data = ints([BATCH], value);
+    return { ...base, inputs: new Map([...base.inputs, ["count", data]]) };
+  };
+  const head = `%9 = input {name = "count", dtype = "i64", shape = [${BATCH}]} : i64[${BATCH}]
+%10 = reshape %9 {shape = [${BATCH}, 1, 1]} : i64[${BATCH},1,1]
+%11 = constant {value = i64[1,1,${SIZE}] [0, 1, 2, 3]} : i64[1,1,${SIZE}]
+%12 = constant {value = i64[] [1]} : i64[]
+%13 = constant {value = i64[] [0]} : i64[]
+${scalar(14, LOWEST)}`;
+  const kept = `bool[${BATCH},1,${SIZE}]`;
+  const cases: readonly (readonly [name: string, lines: string])[] = [
+    ["a length", `%15 = less %11, %10 : ${kept}`],
+    ["a position, one added", `%16 = add %10, %12 : i64[${BATCH},1,1]\n%15 = less %11, %16 : ${kept}`],
+    ["a difference below zero", `%16 = subtract %11, %10 : i64[${BATCH},1,${SIZE}]\n%15 = less %16, %13 : ${kept}`],
+    [
+      "a segment",
+      `%16 = subtract %11, %10 : i64[${BATCH},1,${SIZE}]\n%17 = cast %16 {dtype = "bool"} : ${kept}\n%15 = not %17 : ${kept}`,
+    ],
+    ["a segment, compared", `%15 = equal %11, %10 : ${kept}`],
+    [
+      "a segment, compared with one",
+      `%16 = equal %10, %12 : bool[${BATCH},1,1]\n%17 = less %11, %10 : ${kept}\n%15 = or %16, %17 : ${kept}`,
+    ],
+    ["held at one", `%16 = minimum %10, %12 : i64[${BATCH},1,1]\n%15 = lessOrEqual %11, %16 : ${kept}`],
+  ];
+  test.each(cases)("%s", async (_, lines) => {
+    const given = visible(`${head}\n${lines}\n%20 = select %15, %3, %14 : ${shape}`, [2, 3]);
+    for (const options of [{}, { secret: ["count"] }]) {
+      expect((await runText(given, options)).error).toBeLessThan(3e-3);
+    }
+  });
+});
