@@ -213,7 +213,9 @@ ${scalar(14, LOWEST)}`;
     ["a difference below zero", `%16 = subtract %11, %10 : i64[${BATCH},1,${SIZE}]\n%15 = less %16, %13 : ${kept}`],
     [
       "a segment",
-      `%16 = subtract %11, %10 : i64[${BATCH},1,${SIZE}]\n%17 = cast %16 {dtype = "bool"} : ${kept}\n%15 = not %17 : ${kept}`,
+      `%16 = subtract %11, %10 : i64[${BATCH},1,${SIZE}]
+%17 = cast %16 {dtype = "bool"} : ${kept}
+%15 = not %17 : ${kept}`,
     ],
     ["a segment, compared", `%15 = equal %11, %10 : ${kept}`],
     [
