@@ -49,24 +49,26 @@ function loop(name: string, count: number, bytes: number, run: (kernels: Kernels
   return { name, unit: "GB/s", amount: count * bytes, run: (kernels) => run(kernels, count), small };
 }
 
-const SERIES = { table: TABLE, tableAngle: 18, angle: 18 };
+const FREQUENCIES = Int32Array.of(1, 2, 3, 4, 5, 6);
+const DROPS = Int32Array.of(0, 1, 2, 3, 4, 5);
+const SERIES = { table: TABLE, tableAngle: 16, angle: 20, frequencies: FREQUENCIES, drops: DROPS };
 const COEFFICIENTS = Int32Array.of(9_000_000, -300_000, 80_000, -20_000, 5_000, -1_000);
 
 function series(count: number): Measurement[] {
-  const secrets = { ...SERIES, harmonics: 6, fraction: 14 };
+  const secrets = { ...SERIES, fraction: 14 };
   const combine = { ...SERIES, cosines: COEFFICIENTS, sines: COEFFICIENTS, fraction: 14 };
   const per = { name: "", unit: "M/s", amount: count } as const;
   const small = count / 64;
   return [
     {
       ...per,
-      name: "series secrets, 6 harmonics",
+      name: "series secrets, 6 frequencies",
       run: (kernels) => kernels.seriesSecrets(C, count, A, B, secrets, count),
       small: { amount: small, run: (kernels) => kernels.seriesSecrets(C, small, A, B, secrets, small) },
     },
     {
       ...per,
-      name: "series combine, 6 harmonics",
+      name: "series combine, 6 frequencies",
       run: (kernels) => kernels.seriesCombine(D, A, C, count, combine, count),
       small: { amount: small, run: (kernels) => kernels.seriesCombine(D, A, C, small, combine, small) },
     },

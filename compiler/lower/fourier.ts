@@ -7,6 +7,7 @@
  * The fit is regularised least squares: large coefficients would eat the precision of the integer tables.
  */
 import { cos, sin } from "../../ir/real.js";
+import { leastSquares } from "./least-squares.js";
 
 export type Parity = "even" | "odd" | "none";
 
@@ -44,7 +45,7 @@ export function fitFourier(
   );
   const rows = points.map((x) => basis.map((f) => f(x) * weight(x)));
   const targets = points.map((x) => compute(x) * weight(x));
-  const solution = regularisedLeastSquares(rows, targets, ridge * SAMPLES);
+  const solution = leastSquares(rows, targets, ridge * SAMPLES);
   const value = (row: readonly number[]) => row.reduce((sum, f, i) => sum + f * solution[i], 0);
   const maxError = Math.max(...rows.map((row, i) => Math.abs(value(row) - targets[i])));
   return { period, maxError, ...unpack(solution, harmonics, parity) };
@@ -79,50 +80,4 @@ function unpack(solution: readonly number[], harmonics: number, parity: Parity) 
     cosines: parity === "odd" ? zeros : solution.slice(1, harmonics + 1),
     sines: parity === "even" ? zeros : solution.slice(sinesAt, sinesAt + harmonics),
   };
-}
-
-/** Solves min |A x − b|² + ridge |x|² by the normal equations and Cholesky's factorisation. */
-function regularisedLeastSquares(rows: readonly number[][], targets: readonly number[], ridge: number): number[] {
-  const n = rows[0].length;
-  const normal = Array.from({ length: n }, () => new Float64Array(n));
-  const right = new Float64Array(n);
-  rows.forEach((row, k) => {
-    for (let i = 0; i < n; i++) {
-      right[i] += row[i] * targets[k];
-      for (let j = 0; j <= i; j++) {
-        normal[i][j] += row[i] * row[j];
-      }
-    }
-  });
-  for (let i = 0; i < n; i++) {
-    normal[i][i] += ridge;
-  }
-  return solveCholesky(normal, right);
-}
-
-function solveCholesky(matrix: Float64Array[], right: Float64Array): number[] {
-  const n = right.length;
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j <= i; j++) {
-      let sum = matrix[i][j];
-      for (let k = 0; k < j; k++) {
-        sum -= matrix[i][k] * matrix[j][k];
-      }
-      matrix[i][j] = i === j ? Math.sqrt(sum) : sum / matrix[j][j];
-    }
-  }
-  const x = Array.from(right);
-  for (let i = 0; i < n; i++) {
-    for (let k = 0; k < i; k++) {
-      x[i] -= matrix[i][k] * x[k];
-    }
-    x[i] /= matrix[i][i];
-  }
-  for (let i = n - 1; i >= 0; i--) {
-    for (let k = i + 1; k < n; k++) {
-      x[i] -= matrix[k][i] * x[k];
-    }
-    x[i] /= matrix[i][i];
-  }
-  return x;
 }

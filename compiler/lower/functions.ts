@@ -206,7 +206,7 @@ export function lowerTrigonometric(lowering: Lowering, node: TensorNode): ShareN
   const cosine = node.op === "cosine";
   noteTrigonometric(lowering, cosine, lowering.boundOf(node.args[0]));
   return lowering.emit("series", [angle], {
-    angle: ANGLE_BITS,
+    ...{ angle: ANGLE_BITS, frequencies: [1], drops: [0] },
     cosines: [cosine ? one : 0],
     sines: [cosine ? 0 : one],
     constant: 0,

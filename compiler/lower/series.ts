@@ -115,6 +115,8 @@ export function seriesAttributes(series: FourierSeries, bits: TableBits, scale: 
   const encode = (c: number) => Math.round(c * scale * 2 ** COEFFICIENT_BITS);
   return {
     angle: ANGLE_BITS,
+    frequencies: series.cosines.map((_, i) => i + 1),
+    drops: series.cosines.map(() => 0),
     cosines: series.cosines.map(encode),
     sines: series.sines.map(encode),
     constant: encode(series.constant),

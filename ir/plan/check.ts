@@ -10,7 +10,7 @@ import type { Attributes, Node } from "../graph.js";
 import { placeBytes, SHARE, type ShareType, type WordType } from "../share/index.js";
 import { LINEAR } from "../share/linear.js";
 import { isOpening } from "../share/rounds.js";
-import { cosineQuarter, negativePowers } from "../share/tables.js";
+import { cosineQuarter, negativePowers, tableAngleOf } from "../share/tables.js";
 import { TENSOR } from "../tensor/index.js";
 import { sizeOf } from "../tensor/value.js";
 import { verify } from "../verify.js";
@@ -209,7 +209,7 @@ export function tablesRead(steps: readonly Step[]): { angles: readonly number[];
   const fractions = new Set<number>();
   for (const step of steps) {
     if (step.op === "series" || step.op === "seriesTimes") {
-      angles.add(step.attributes.angle as number);
+      angles.add(tableAngleOf(step.attributes.angle as number));
     } else if (step.op === "exponential") {
       fractions.add((steps[step.args[0]].type as WordType).fraction);
     }

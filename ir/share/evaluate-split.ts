@@ -12,16 +12,17 @@ function toWord(real: number): bigint {
   return BigInt.asUintN(64, BigInt(Math.round(real)));
 }
 
-/** c_0 + sum c_n cos(n t) + s_n sin(n t) of x's integer modulo 2^angle, as real numbers. */
+/** c_0 + sum c_n cos(j_n t) + s_n sin(j_n t) of x's integer modulo 2^angle, as real numbers. */
 function seriesValues(words: BigUint64Array, attributes: Parameters<Meaning>[1]): Float64Array {
   const angle = attributes.angle as number;
   const unit = 2 ** (attributes.coefficientFraction as number);
   const sines = attributes.sines as readonly number[];
+  const frequencies = attributes.frequencies as readonly number[];
   return Float64Array.from(words, (word) => {
-    const theta = (2 * Math.PI * Number(BigInt.asUintN(angle, word))) / 2 ** angle;
     let sum = attributes.constant as number;
     (attributes.cosines as readonly number[]).forEach((c, i) => {
-      sum += c * cos((i + 1) * theta) + sines[i] * sin((i + 1) * theta);
+      const turns = Number(BigInt.asUintN(angle, word * BigInt(frequencies[i]))) / 2 ** angle;
+      sum += c * cos(2 * Math.PI * turns) + sines[i] * sin(2 * Math.PI * turns);
     });
     return sum / unit;
   });

@@ -24,8 +24,10 @@ import type { OpSpecification, ShareCost, ShareType, WordType } from "./types.js
 
 const SERIES = {
   angle: "integer",
+  frequencies: "integers",
   cosines: "integers",
   sines: "integers",
+  drops: "integers",
   constant: "integer",
   coefficientFraction: "integer",
   publicFraction: "integer",
@@ -35,12 +37,18 @@ const SERIES = {
 
 /** Bits that select among powers in `exponential`. */
 const LARGEST_SELECTION = 8;
-const LARGEST_ANGLE = 26;
-const LARGEST_HARMONICS = 64;
+const LARGEST_ANGLE = 32;
+const MOST_FREQUENCIES = 64;
+const LARGEST_FREQUENCY = 2 ** 24;
 
-/** Terms of a series: two for each harmonic. */
-export function termsOf(attributes: Attributes): number {
-  return 2 * (attributes.cosines as readonly number[]).length;
+/** How many bits less than the result's ring the two dealt words of each frequency have. */
+export function dropsOf(attributes: Attributes): readonly number[] {
+  return attributes.drops as readonly number[];
+}
+
+/** Dealt words of a series: two for each frequency. */
+function termsOf(attributes: Attributes): number {
+  return 2 * dropsOf(attributes).length;
 }
 
 function checkSeries(x: WordType, attributes: Attributes): void {
@@ -48,22 +56,32 @@ function checkSeries(x: WordType, attributes: Attributes): void {
   refuse(x.ring !== 0 && x.ring < angle, `a series of angle ${angle} needs that ring, not ${x.ring}`);
   const cosines = integersOf(attributes, "cosines", -(2 ** 31), 2 ** 31 - 1);
   const sines = integersOf(attributes, "sines", -(2 ** 31), 2 ** 31 - 1);
-  refuse(cosines.length !== sines.length, "a series has as many sines as cosines");
+  const frequencies = integersOf(attributes, "frequencies", 1, LARGEST_FREQUENCY);
+  const drops = integersOf(attributes, "drops", 0, TABLE_FRACTION);
   refuse(
-    cosines.length === 0 || cosines.length > LARGEST_HARMONICS,
-    `a series has 1 to ${LARGEST_HARMONICS} harmonics`,
+    [cosines, sines, drops].some(({ length }) => length !== frequencies.length),
+    "a series has a cosine, a sine and a drop for each frequency",
+  );
+  refuse(
+    frequencies.length === 0 || frequencies.length > MOST_FREQUENCIES,
+    `a series has 1 to ${MOST_FREQUENCIES} frequencies`,
   );
   integerOf(attributes, "constant", -(2 ** 52), 2 ** 52);
   integerOf(attributes, "coefficientFraction", COEFFICIENT_FRACTION, COEFFICIENT_FRACTION);
   integerOf(attributes, "publicFraction", 1, COEFFICIENT_FRACTION);
-  integerOf(attributes, "secretFraction", 1, TABLE_FRACTION);
+  const secret = integerOf(attributes, "secretFraction", 1, TABLE_FRACTION);
+  const ring = ringOf(attributes);
+  refuse(
+    drops.some((drop) => drop > secret || (ring !== 0 && drop >= ring)),
+    "a series drops more bits than it has",
+  );
 }
 
 function seriesFraction(attributes: Attributes): number {
   return (attributes.publicFraction as number) + (attributes.secretFraction as number);
 }
 
-/** Errors of a series' tables: half a unit of each public and of each secret factor, per harmonic. */
+/** Errors of a series: half a unit of each public and of each secret factor, per frequency, and the turned entries'. */
 function seriesUlp(attributes: Attributes): number {
   const cosines = attributes.cosines as readonly number[];
   const sines = attributes.sines as readonly number[];
@@ -74,9 +92,22 @@ function seriesUlp(attributes: Attributes): number {
   let ulp = 2;
   cosines.forEach((c, i) => {
     const largest = (Math.sqrt(c * c + sines[i] * sines[i]) / 2 ** COEFFICIENT_FRACTION) * publicUnits;
-    ulp += 1.5 * (0.51 * secretUnits + 0.51 * largest + 1);
+    const shorter = 2 ** dropsOf(attributes)[i];
+    ulp += 1.5 * (0.51 * secretUnits + (0.51 * largest + 1) * shorter) + largest * secretUnits * TURNING_ERROR;
   });
   return ulp;
+}
+
+/** Twice half the square of half a step of the finest table: how far a turned entry may be from a cosine. */
+const TURNING_ERROR = 2 ** -28;
+
+/** A series of which every word is dealt `times` times: its factor, and perhaps that times a mask. */
+function dealtSeries(attributes: Attributes, type: ShareType, times: number): Partial<ShareCost> {
+  const n = sizeOf(type.shape);
+  const work = n * times * termsOf(attributes);
+  const bytes = dropsOf(attributes).map((drop) => packedBytes(n, (type as WordType).ring - drop));
+  const offline = 2 * times * bytes.reduce((sum, each) => sum + each, 0);
+  return { offline, macs: { P0: work, P1: work, P2: work } };
 }
 
 function dealtTerms(terms: number, type: ShareType, work: number): Partial<ShareCost> {
@@ -97,9 +128,10 @@ export function counterBytes(ring: number): number {
 export const SPLIT = {
   series: {
     doc:
-      "c_0 + sum of c_n cos(n t) + s_n sin(n t), t = 2 pi x / 2^angle, x's integer modulo 2^angle. Coefficients " +
-      "are integers at coefficientFraction bits; public factors are rounded to publicFraction, secret ones to " +
-      "secretFraction bits. The result may be in any ring.",
+      "c_0 + sum of c_n cos(j_n t) + s_n sin(j_n t), t = 2 pi x / 2^angle, x's integer modulo 2^angle, for any " +
+      "integer frequencies j_n: nothing wraps. Coefficients are integers at coefficientFraction bits; public factors " +
+      "are rounded to publicFraction, secret ones to secretFraction - drops_n bits, and are dealt in a ring smaller " +
+      "by drops_n: where |c_n|, |s_n| are small, so may their words be. The result may be in any ring.",
     arity: [1, 1],
     attributes: SERIES,
     ring: "planned",
@@ -110,7 +142,7 @@ export const SPLIT = {
       return { kind: "additive", ring: ringOf(attributes), fraction: seriesFraction(attributes), shape: x.shape };
     },
     demand: (_, attributes) => [attributes.angle as number],
-    cost: (_args, attributes, type) => dealtTerms(termsOf(attributes), type, termsOf(attributes)),
+    cost: (_args, attributes, type) => dealtSeries(attributes, type, 1),
     draws: (_args, attributes, type) => [termDraw(termsOf(attributes), type)],
     ulp: (_args, attributes) => seriesUlp(attributes),
   },
@@ -135,7 +167,7 @@ export const SPLIT = {
       return { kind: "additive", ring, fraction, shape: x.shape };
     },
     demand: (_, attributes, ring) => [attributes.angle as number, ring],
-    cost: (_args, attributes, type) => dealtTerms(2 * termsOf(attributes), type, 2 * termsOf(attributes)),
+    cost: (_args, attributes, type) => dealtSeries(attributes, type, 2),
     draws: (_args, attributes, type) => [termDraw(termsOf(attributes), type), termDraw(termsOf(attributes), type)],
     ulp: (_args, attributes) => seriesUlp(attributes),
   },

@@ -23,11 +23,49 @@ export function negativePowers(fraction: number): Int32Array {
   return Int32Array.from({ length: count }, (_, i) => Math.round(exp2(TABLE_FRACTION - i / count)));
 }
 
-/** cos(2 pi index / 2^angle) at 30 bits from a quarter table of the finer angle `tableAngle`. */
-export function cosineAt(quarter: Int32Array, tableAngle: number, angle: number, index: number): number {
-  const period = 2 ** tableAngle;
-  const fine = (index * 2 ** (tableAngle - angle)) % period;
-  const i = fine < 0 ? fine + period : fine;
+/** Bits of the finest cosine table. A finer angle turns the nearest entry by what is left. */
+const FINEST_TABLE = 16;
+/** From here on a table is fine enough to be turned: the square of half a step is below 2^-20. */
+export const LEAST_TURNED = 12;
+/** round(2 pi 2^16): a difference of 2^-32 turns in units of 2^-48. */
+const TURN = 411775;
+
+/** The table that a series of this angle reads. */
+export function tableAngleOf(angle: number): number {
+  return Math.min(angle, FINEST_TABLE);
+}
+
+/**
+ * cos and sin of 2 pi frequency word / 2^angle at 30 bits, from a quarter table of 2^tableAngle steps: exact entries
+ * where that is as fine as the angle, else the nearest entry at a, turned by the difference d: cos a - d sin a and
+ * sin a + d cos a. All in integers, the same everywhere; the native kernels do the same.
+ */
+export function waveAt(
+  quarter: Int32Array,
+  tableAngle: number,
+  angle: number,
+  frequency: number,
+  word: bigint,
+): readonly [cosine: number, sine: number] {
+  const place = Number(BigInt.asUintN(angle, word) << BigInt(32 - angle)) | 0;
+  const phase = Math.imul(place, frequency) >>> 0;
+  const step = 2 ** (32 - tableAngle);
+  const index = Math.floor((phase + step / 2) / step);
+  const cosine = cosineAt(quarter, tableAngle, index);
+  const sine = cosineAt(quarter, tableAngle, index - 2 ** (tableAngle - 2));
+  if (angle <= tableAngle) {
+    return [cosine, sine];
+  }
+  const turn = BigInt(Math.floor(((phase - index * step) * TURN) / 256));
+  const turned = (value: number) => Number((BigInt(value) * turn) >> 40n);
+  return [cosine - turned(sine), sine + turned(cosine)];
+}
+
+/** cos(2 pi index / 2^angle) at 30 bits from its quarter table. */
+function cosineAt(quarter: Int32Array, angle: number, index: number): number {
+  const period = 2 ** angle;
+  const rest = index % period;
+  const i = rest < 0 ? rest + period : rest;
   const quadrant = period / 4;
   if (i <= quadrant) {
     return quarter[i];

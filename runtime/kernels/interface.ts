@@ -50,18 +50,21 @@ export interface SeriesTable {
   /** Place of an Int32 table: round(2^30 cos(2 pi i / 2^tableAngle)), i = 0 … 2^(tableAngle - 2). */
   readonly table: number;
   readonly tableAngle: number;
-  /** A word's angle is 2 pi (word mod 2^angle) / 2^angle; angle <= tableAngle. */
+  /** A word's angle is 2 pi (word mod 2^angle) / 2^angle; angle <= tableAngle, or 12 <= tableAngle and angle <= 32. */
   readonly angle: number;
+  /** The terms' frequencies: a term is of cos(j t) and sin(j t), t the word's angle. */
+  readonly frequencies: Int32Array;
+  /** Bits by which each term's secret factors are shorter. */
+  readonly drops: Int32Array;
 }
 
 export interface SeriesSecrets extends SeriesTable {
-  readonly harmonics: number;
-  /** Fractional bits of the secret factors, at most 30. */
+  /** Fractional bits of the secret factors that are not shorter, at most 30. */
   readonly fraction: number;
 }
 
 export interface SeriesCombine extends SeriesTable {
-  /** Coefficients of harmonics 1, 2, … at 24 fractional bits. */
+  /** Coefficients of each frequency at 24 fractional bits. */
   readonly cosines: Int32Array;
   readonly sines: Int32Array;
   /** Fractional bits of the public factors, at most 24. */
@@ -216,15 +219,15 @@ export interface FusedKernels {
   /** to[i] = ((a[i] + bias) mod 2^ring) + (high[i] << ring) - bias, bias = 2^(ring-2) if `biased`, else 0. */
   widenJoin(to: number, a: number, high: number, ring: number, biased: boolean, count: number): Work;
   /**
-   * The secret factors of a series, t = angle of mask1 + mask2, term r at to + 8 * r * stride: for harmonic n = 1, 2, …
-   * term 2n-2 is (C + half) >> (30 - fraction) with C = cos(n t) from the table, half = 2^(29 - fraction) (0 where
-   * fraction = 30), term 2n-1 the same of sin(n t).
+   * The secret factors of a series, t = angle of mask1 + mask2, term r at to + 8 * r * stride: for frequency j_n, n = 0,
+   * 1, … with F_n = fraction - drops_n >= 0, term 2n is (C + half) >> (30 - F_n) with C = cos(j_n t) as in `waveAt`
+   * (ir/share/tables.ts), half = 2^(29 - F_n) (0 where F_n = 30), term 2n+1 the same of sin(j_n t).
    */
   seriesSecrets(to: number, stride: number, mask1: number, mask2: number, series: SeriesSecrets, count: number): Work;
   /**
-   * to[i] = sum over terms of pub_r * share_r[i], term r at shares + 8 * r * stride, a = angle of m[i], all integer:
-   * pub_{2n-2} = (c_n cos(n a) + s_n sin(n a) + half) >> s, pub_{2n-1} = (c_n sin(n a) - s_n cos(n a) + half) >> s,
-   * s = 54 - fraction, half = 2^(s-1), arithmetic shift.
+   * to[i] = sum over terms of (pub_r * share_r[i]) << drop_r, term r at shares + 8 * r * stride, a = angle of m[i], all
+   * integer: pub_{2n} = (c_n cos(j_n a) + s_n sin(j_n a) + half) >> s, pub_{2n+1} = (c_n sin(j_n a) - s_n cos(j_n a) +
+   * half) >> s, s = 54 - fraction, half = 2^(s-1), arithmetic shift, drop_{2n} = drop_{2n+1} = drops_n.
    */
   seriesCombine(to: number, m: number, shares: number, stride: number, series: SeriesCombine, count: number): Work;
   /** As seriesCombine, with (factor[i] * share_r[i] - product_r[i]) for share_r[i]. */

@@ -22,6 +22,7 @@ import type {
   Kernels,
   PowerTable,
   SeriesCombine,
+  SeriesSecrets,
   StreamKernels,
   WireKernels,
   WordKernels,
@@ -231,8 +232,12 @@ function power({ table, tableFraction, fraction, cut, factorFraction }: PowerTab
   return [table, tableFraction, fraction, cut, factorFraction];
 }
 
-function series({ table, tableAngle, angle, fraction }: Omit<SeriesCombine, "cosines" | "sines">): number[] {
+function series({ table, tableAngle, angle, fraction }: SeriesSecrets): number[] {
   return [table, tableAngle, angle, fraction];
+}
+
+function seriesLists({ frequencies, drops, cosines, sines }: SeriesCombine): Int32Array[] {
+  return [frequencies, drops, cosines, sines];
 }
 
 function coarse({ ring, width, counter }: CoarseShape): [number, number, number] {
@@ -246,17 +251,19 @@ function fusedKernels(run: Run): FusedKernels {
     widenShare: (to, m, carry, top, random, ring, count) =>
       run("widenShare", 2 * count, to, m, carry, top, random, ring, count),
     widenJoin: (to, a, high, ring, biased, count) => run("widenJoin", count, to, a, high, ring, Number(biased), count),
-    seriesSecrets(to, stride, mask1, mask2, { table, tableAngle, angle, harmonics, fraction }, count) {
-      const shape = [table, tableAngle, angle, harmonics, fraction];
-      return run("seriesSecrets", 6 * harmonics * count, to, stride, mask1, mask2, ...shape, count);
+    seriesSecrets(to, stride, mask1, mask2, waves, count) {
+      const { frequencies, drops } = waves;
+      const time = 6 * frequencies.length * count;
+      return run("seriesSecrets", time, to, stride, mask1, mask2, ...series(waves), count, frequencies, drops);
     },
-    seriesCombine(to, m, shares, stride, { cosines, sines, ...angle }, count) {
-      const time = 10 * cosines.length * count;
-      return run("seriesCombine", time, to, m, shares, stride, ...series(angle), count, cosines, sines);
+    seriesCombine(to, m, shares, stride, waves, count) {
+      const time = 10 * waves.frequencies.length * count;
+      return run("seriesCombine", time, to, m, shares, stride, ...series(waves), count, ...seriesLists(waves));
     },
-    seriesTimes(to, m, factor, shares, products, stride, { cosines, sines, ...angle }, count) {
+    seriesTimes(to, m, factor, shares, products, stride, waves, count) {
+      const time = 12 * waves.frequencies.length * count;
       const places = [to, m, factor, shares, products, stride];
-      return run("seriesTimes", 12 * cosines.length * count, ...places, ...series(angle), count, cosines, sines);
+      return run("seriesTimes", time, ...places, ...series(waves), count, ...seriesLists(waves));
     },
     powerSecrets: (to, mask1, mask2, table, count) =>
       run("powerSecrets", 4 * count, to, mask1, mask2, ...power(table), count),

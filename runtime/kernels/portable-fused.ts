@@ -2,7 +2,7 @@
  * The TypeScript twins of the fused kernels (interface.ts gives the meanings). Public factors are integers that must
  * agree bit for bit with the native kernels: products that exceed 53 bits are made from two exact halves.
  */
-import { cosineAt } from "../../ir/share/tables.js";
+import { waveAt } from "../../ir/share/tables.js";
 import type { FusedKernels, PowerTable, SeriesCombine, SeriesTable } from "./interface.js";
 import type { Memory } from "./memory.js";
 import { unpackHalves } from "./packing.js";
@@ -26,18 +26,15 @@ function quarterOf(memory: Memory, series: SeriesTable): Int32Array {
   return memory.tables.subarray(series.table / 4, series.table / 4 + 2 ** (series.tableAngle - 2) + 1);
 }
 
-/** The public factors of one element, two per harmonic. */
-function publicFactors(quarter: Int32Array, series: SeriesCombine, angle: number): number[] {
+/** The public factors of one element, two per frequency. */
+function publicFactors(quarter: Int32Array, series: SeriesCombine, word: bigint): number[] {
   const shift = 54 - series.fraction;
-  const period = 2 ** series.angle;
   const factors: number[] = [];
-  for (let n = 1; n <= series.cosines.length; n++) {
-    const place = (n * angle) % period;
-    const cosine = cosineAt(quarter, series.tableAngle, series.angle, place);
-    const sine = cosineAt(quarter, series.tableAngle, series.angle, place - period / 4);
-    const [c, s] = [series.cosines[n - 1], series.sines[n - 1]];
+  series.frequencies.forEach((frequency, n) => {
+    const [cosine, sine] = waveAt(quarter, series.tableAngle, series.angle, frequency, word);
+    const [c, s] = [series.cosines[n], series.sines[n]];
     factors.push(publicFactor(c, cosine, s, sine, shift), publicFactor(c, sine, -s, cosine, shift));
-  }
+  });
   return factors;
 }
 
@@ -54,10 +51,9 @@ function seriesKernels(memory: Memory): SeriesKernels {
   ) => {
     const quarter = quarterOf(memory, series);
     for (let i = 0; i < count; i++) {
-      const angle = Number(BigInt.asUintN(series.angle, words[m / 8 + i]));
       let sum = 0n;
-      publicFactors(quarter, series, angle).forEach((factor, r) => {
-        sum += BigInt(factor) * share(r, i);
+      publicFactors(quarter, series, words[m / 8 + i]).forEach((factor, r) => {
+        sum += (BigInt(factor) * share(r, i)) << BigInt(series.drops[r >> 1]);
       });
       words[to / 8 + i] = BigInt.asUintN(64, sum);
     }
@@ -65,18 +61,15 @@ function seriesKernels(memory: Memory): SeriesKernels {
   return {
     seriesSecrets(to, stride, mask1, mask2, series, count) {
       const quarter = quarterOf(memory, series);
-      const period = 2 ** series.angle;
-      const shift = 30 - series.fraction;
       for (let i = 0; i < count; i++) {
-        const angle = Number(BigInt.asUintN(series.angle, words[mask1 / 8 + i] + words[mask2 / 8 + i]));
-        for (let n = 1; n <= series.harmonics; n++) {
-          const place = (n * angle) % period;
-          const cosine = cosineAt(quarter, series.tableAngle, series.angle, place);
-          const sine = cosineAt(quarter, series.tableAngle, series.angle, place - period / 4);
-          const at = to / 8 + (2 * n - 2) * stride + i;
-          words[at] = BigInt.asUintN(64, BigInt(roundShift(cosine, shift)));
-          words[at + stride] = BigInt.asUintN(64, BigInt(roundShift(sine, shift)));
-        }
+        const mask = words[mask1 / 8 + i] + words[mask2 / 8 + i];
+        series.frequencies.forEach((frequency, n) => {
+          const shift = 30 - (series.fraction - series.drops[n]);
+          waveAt(quarter, series.tableAngle, series.angle, frequency, mask).forEach((value, odd) => {
+            const at = to / 8 + (2 * n + odd) * stride + i;
+            words[at] = BigInt.asUintN(64, BigInt(roundShift(value, shift)));
+          });
+        });
       }
     },
     seriesCombine(to, m, shares, stride, series, count) {

@@ -6,11 +6,11 @@
  */
 
 import { packedBytes } from "../../ir/share/rules.js";
-import { counterBytes, termsOf } from "../../ir/share/split.js";
-import { COEFFICIENT_FRACTION } from "../../ir/share/tables.js";
+import { counterBytes, dropsOf } from "../../ir/share/split.js";
+import { COEFFICIENT_FRACTION, tableAngleOf } from "../../ir/share/tables.js";
 import type { WordType } from "../../ir/share/types.js";
 import { sizeOf } from "../../ir/tensor/value.js";
-import type { CoarseShape, PowerTable, SeriesCombine, SeriesSecrets } from "../kernels/interface.js";
+import type { CoarseShape, PowerTable, SeriesCombine, SeriesSecrets, SeriesTable } from "../kernels/interface.js";
 import {
   chunkOf,
   countOf,
@@ -24,19 +24,24 @@ import {
   spread,
 } from "./role.js";
 
-function secretsOf({ tables }: RoleContext, { attributes }: RoleStep): SeriesSecrets {
+function tableOf({ tables }: RoleContext, { attributes }: RoleStep): SeriesTable {
+  const angle = attributes.angle as number;
   return {
-    ...tables.cosine(attributes.angle as number),
-    angle: attributes.angle as number,
-    harmonics: termsOf(attributes) / 2,
-    fraction: attributes.secretFraction as number,
+    ...tables.cosine(tableAngleOf(angle)),
+    angle,
+    frequencies: Int32Array.from(attributes.frequencies as readonly number[]),
+    drops: Int32Array.from(dropsOf(attributes)),
   };
 }
 
-function combineOf({ tables }: RoleContext, { attributes }: RoleStep): SeriesCombine {
+function secretsOf(context: RoleContext, step: RoleStep): SeriesSecrets {
+  return { ...tableOf(context, step), fraction: step.attributes.secretFraction as number };
+}
+
+function combineOf(context: RoleContext, step: RoleStep): SeriesCombine {
+  const { attributes } = step;
   return {
-    ...tables.cosine(attributes.angle as number),
-    angle: attributes.angle as number,
+    ...tableOf(context, step),
     cosines: Int32Array.from(attributes.cosines as readonly number[]),
     sines: Int32Array.from(attributes.sines as readonly number[]),
     fraction: attributes.publicFraction as number,
@@ -61,25 +66,29 @@ function termScratch({ scratch }: RoleContext, step: RoleStep, terms: number) {
   return { size, place: scratch.take(8 * size * terms) };
 }
 
-/** Dealt terms of one draw: `terms` rows of `size` words in scratch. */
+/** Dealt terms of one draw: a row of `size` words in scratch for each, in a ring of its own. */
 interface TermDraw {
   readonly draw: number;
-  readonly terms: number;
+  readonly rings: readonly number[];
   readonly place: number;
   readonly size: number;
+}
+
+/** The rings of a series' terms, two for each frequency. */
+function seriesRings(step: RoleStep): readonly number[] {
+  return dropsOf(step.attributes).flatMap((drop) => [ringOf(step) - drop, ringOf(step) - drop]);
 }
 
 /** P0 deals the terms of a chunk that lie in scratch. */
 async function dealTerms(
   context: RoleContext,
   step: RoleStep,
-  { draw, terms, place, size }: TermDraw,
+  { draw, rings, place, size }: TermDraw,
   from: number,
   some: number,
 ) {
   const { kernels, dealing, key } = context;
-  const ring = ringOf(step);
-  for (let term = 0; term < terms; term++) {
+  for (const [term, ring] of rings.entries()) {
     const block = step.blocks[draw] + term * blocksPerTerm(step) + from / 2;
     await dealing.write(packedBytes(some, ring), (section) =>
       kernels.dealWords(key("01"), block, place + 8 * size * term, some, ring, 0, section),
@@ -91,13 +100,12 @@ async function dealTerms(
 async function takeTerms(
   context: RoleContext,
   step: RoleStep,
-  { draw, terms, place, size }: TermDraw,
+  { draw, rings, place, size }: TermDraw,
   from: number,
   some: number,
 ) {
   const { kernels, dealing, key, party } = context;
-  const ring = ringOf(step);
-  for (let term = 0; term < terms; term++) {
+  for (const [term, ring] of rings.entries()) {
     const to = place + 8 * size * term;
     if (party === "P1") {
       await kernels.fillWords(key("01"), step.blocks[draw] + term * blocksPerTerm(step) + from / 2, to, some);
@@ -110,11 +118,11 @@ async function takeTerms(
 async function combineSeries(context: RoleContext, step: RoleStep): Promise<void> {
   const { kernels } = context;
   const [x] = step.args;
-  const terms = termsOf(step.attributes);
-  const { size, place } = termScratch(context, step, terms);
+  const rings = seriesRings(step);
+  const { size, place } = termScratch(context, step, rings.length);
   const series = combineOf(context, step);
   await inChunks(countOf(step), size, async (from, some) => {
-    await takeTerms(context, step, { draw: 0, terms, place, size }, from, some);
+    await takeTerms(context, step, { draw: 0, rings, place, size }, from, some);
     await kernels.seriesCombine(step.place + 8 * from, x.place + 8 * from, place, size, series, some);
   });
   if (context.party === "P1") {
@@ -122,16 +130,16 @@ async function combineSeries(context: RoleContext, step: RoleStep): Promise<void
   }
 }
 
-/** Dealt: a word for each of the 2 * harmonics terms. P1 adds the constant term. */
+/** Dealt: two words for each frequency. P1 adds the constant term. */
 const series: LocalRoles = {
   P0: async (context, step) => {
     const [x] = step.args;
-    const terms = termsOf(step.attributes);
-    const { size, place } = termScratch(context, step, terms);
+    const rings = seriesRings(step);
+    const { size, place } = termScratch(context, step, rings.length);
     const secrets = secretsOf(context, step);
     await inChunks(countOf(step), size, async (from, some) => {
       await context.kernels.seriesSecrets(place, size, x.place + 8 * from, second(x) + 8 * from, secrets, some);
-      await dealTerms(context, step, { draw: 0, terms, place, size }, from, some);
+      await dealTerms(context, step, { draw: 0, rings, place, size }, from, some);
     });
   },
   P1: combineSeries,
@@ -156,13 +164,13 @@ async function addConstantTimes(context: RoleContext, step: RoleStep, scratch: n
 async function combineSeriesTimes(context: RoleContext, step: RoleStep): Promise<void> {
   const { kernels } = context;
   const [x, y] = step.args;
-  const terms = termsOf(step.attributes);
-  const { size, place } = termScratch(context, step, 2 * terms);
-  const products = place + 8 * size * terms;
+  const rings = seriesRings(step);
+  const { size, place } = termScratch(context, step, 2 * rings.length);
+  const products = place + 8 * size * rings.length;
   const series = combineOf(context, step);
   await inChunks(countOf(step), size, async (from, some) => {
-    await takeTerms(context, step, { draw: 0, terms, place, size }, from, some);
-    await takeTerms(context, step, { draw: 1, terms, place: products, size }, from, some);
+    await takeTerms(context, step, { draw: 0, rings, place, size }, from, some);
+    await takeTerms(context, step, { draw: 1, rings, place: products, size }, from, some);
     const [to, m, factor] = [step.place, x.place, y.place].map((at) => at + 8 * from);
     await kernels.seriesTimes(to, m, factor, place, products, size, series, some);
     await addConstantTimes(context, step, place, from, some);
@@ -174,18 +182,18 @@ const seriesTimes: LocalRoles = {
   P0: async (context, step) => {
     const { kernels } = context;
     const [x, y] = step.args;
-    const terms = termsOf(step.attributes);
-    const { size, place } = termScratch(context, step, 2 * terms);
+    const rings = seriesRings(step);
+    const { size, place } = termScratch(context, step, 2 * rings.length);
     const secrets = secretsOf(context, step);
     await inChunks(countOf(step), size, async (from, some) => {
       await kernels.seriesSecrets(place, size, x.place + 8 * from, second(x) + 8 * from, secrets, some);
-      await dealTerms(context, step, { draw: 0, terms, place, size }, from, some);
+      await dealTerms(context, step, { draw: 0, rings, place, size }, from, some);
       const mask = { at: y.place + 8 * from, other: second(y) + 8 * from, sign: 1 } as const;
-      for (let term = 0; term < terms; term++) {
+      for (let term = 0; term < rings.length; term++) {
         const at = place + 8 * size * term;
         await kernels.multiply(at, 0, { at, other: 0, sign: 0 }, mask, some);
       }
-      await dealTerms(context, step, { draw: 1, terms, place, size }, from, some);
+      await dealTerms(context, step, { draw: 1, rings, place, size }, from, some);
     });
   },
   P1: combineSeriesTimes,
@@ -209,13 +217,13 @@ function powerOf({ tables }: RoleContext, step: RoleStep, factorFraction: number
 async function combineExponential(context: RoleContext, step: RoleStep): Promise<void> {
   const { kernels, scratch } = context;
   const [x, ...bits] = step.args;
-  const terms = step.args.length;
-  const { size, place } = termScratch(context, step, terms);
+  const rings = step.args.map(() => ringOf(step));
+  const { size, place } = termScratch(context, step, rings.length);
   const word = scratch.take(8 * size);
   const fraction = step.attributes.publicFraction as number;
   const stride = 2 ** ((step.attributes.cut as number) - (x.type as WordType).fraction);
   await inChunks(countOf(step), size, async (from, some) => {
-    await takeTerms(context, step, { draw: 0, terms, place, size }, from, some);
+    await takeTerms(context, step, { draw: 0, rings, place, size }, from, some);
     const [to, m] = [step.place + 8 * from, x.place + 8 * from];
     if (bits.length === 0) {
       await kernels.powerCombine(to, m, place, powerOf(context, step, fraction), some);
@@ -240,9 +248,9 @@ const exponential: LocalRoles = {
   P0: async (context, step) => {
     const { kernels } = context;
     const [x, ...bits] = step.args;
-    const terms = step.args.length;
+    const rings = step.args.map(() => ringOf(step));
     const power = powerOf(context, step, step.attributes.secretFraction as number);
-    const { size, place } = termScratch(context, step, terms);
+    const { size, place } = termScratch(context, step, rings.length);
     await inChunks(countOf(step), size, async (from, some) => {
       await kernels.powerSecrets(place, x.place + 8 * from, second(x) + 8 * from, power, some);
       for (const [j, bit] of bits.entries()) {
@@ -251,7 +259,7 @@ const exponential: LocalRoles = {
         const factor = { at: place, other: 0, sign: 0 } as const;
         await kernels.multiply(product, 0, { at: product, other: 0, sign: 0 }, factor, some);
       }
-      await dealTerms(context, step, { draw: 0, terms, place, size }, from, some);
+      await dealTerms(context, step, { draw: 0, rings, place, size }, from, some);
     });
   },
   P1: combineExponential,

@@ -43,7 +43,12 @@ const x = (emit: Emit, name = "x", shape: readonly number[] = [N]) =>
 const bitsOf = (emit: Emit, name = "x") => emit("remaskBits", [emit("topBit", [x(emit, name)], { offset: 0 })]);
 
 const FRACTIONS = { publicFraction: 14, secretFraction: 14, ring: K };
-const SERIES = { angle: 14, cosines: [1, 1, 1], sines: [0, 0, 0], constant: 0, coefficientFraction: 24, ...FRACTIONS };
+const DROPS = [0, 2, 3];
+const DROPPED = 5;
+const SERIES = {
+  ...{ angle: 14, frequencies: [1, 2, 3], cosines: [1, 1, 1], sines: [0, 0, 0], drops: DROPS, constant: 0 },
+  ...{ coefficientFraction: 24, ...FRACTIONS },
+};
 
 const ROWS: Readonly<Partial<Record<ShareOpName, Row>>> = {
   multiply: {
@@ -78,15 +83,15 @@ const ROWS: Readonly<Partial<Record<ShareOpName, Row>>> = {
     online: { text: "K − k", bits: WIDE - K },
   },
   series: {
-    about: "element, with H harmonics",
+    about: "element, with H frequencies, the smaller ones shorter by D bits in all",
     make: (emit) => emit("series", [x(emit)], SERIES),
-    offline: { text: "2H·k", bits: 2 * HARMONICS * K },
+    offline: { text: "2(H·k − D)", bits: 2 * (HARMONICS * K - DROPPED) },
     online: NOTHING,
   },
   seriesTimes: {
-    about: "element, with H harmonics, times a second value",
+    about: "element, with H frequencies, shorter by D bits in all, times a second value",
     make: (emit) => emit("seriesTimes", [x(emit), x(emit, "y")], SERIES),
-    offline: { text: "4H·k", bits: 4 * HARMONICS * K },
+    offline: { text: "4(H·k − D)", bits: 4 * (HARMONICS * K - DROPPED) },
     online: NOTHING,
   },
   exponential: {
@@ -241,6 +246,7 @@ function lettersOf({ op, args, attributes, type }: Step, plan: Plan): Letters {
     k: op === "widen" ? ringOf(first) : ringOf(type),
     K: ringOf(type),
     H: Array.isArray(attributes.cosines) ? attributes.cosines.length : 0,
+    D: Array.isArray(attributes.drops) ? attributes.drops.reduce((sum: number, each) => sum + Number(each), 0) : 0,
     J: args.length - 1,
     n: args.length,
     w: Number(attributes.width ?? 0),

@@ -3,7 +3,7 @@
  * kernel without a test does not compile.
  */
 import fc from "fast-check";
-import { cosineQuarter, negativePowers } from "../../ir/share/tables.js";
+import { cosineQuarter, LEAST_TURNED, negativePowers } from "../../ir/share/tables.js";
 import { MAXIMUM_HOT_WIDTH } from "../../ir/share/types.js";
 import type {
   CoarseShape,
@@ -373,9 +373,13 @@ const WIDEN: Pick<Record<KernelName, Case>, "widenSecrets" | "widenShare" | "wid
   },
 };
 
-function angleOf(at: Layout): SeriesTable {
-  const tableAngle = at.integer(3, 9);
-  return { table: at.table(cosineQuarter(tableAngle)), tableAngle, angle: at.integer(3, tableAngle) };
+/** A series of so many frequencies; a table of 12 bits or more is turned for finer angles. */
+function wavesOf(at: Layout, count: number, fraction: number): SeriesTable {
+  const tableAngle = at.draw(fc.constantFrom(3, 5, 9, LEAST_TURNED, 13));
+  const angle = at.integer(3, tableAngle < LEAST_TURNED ? tableAngle : 32);
+  const table = at.table(cosineQuarter(tableAngle));
+  const frequencies = Int32Array.from({ length: count }, () => at.integer(1, 2 ** 24));
+  return { table, tableAngle, angle, frequencies, drops: Int32Array.from(frequencies, () => at.integer(0, fraction)) };
 }
 
 function coefficients(at: Layout, harmonics: number): Int32Array {
@@ -386,7 +390,8 @@ function coefficients(at: Layout, harmonics: number): Int32Array {
 const SERIES: Pick<Record<KernelName, Case>, "seriesSecrets" | "seriesCombine" | "seriesTimes"> = {
   seriesSecrets(at) {
     const [count, harmonics] = [at.count(), at.integer(1, 6)];
-    const series = { ...angleOf(at), harmonics, fraction: at.integer(1, 30) };
+    const fraction = at.integer(1, 30);
+    const series = { ...wavesOf(at, harmonics, fraction), fraction };
     const stride = count + at.integer(0, 3);
     const [mask1, mask2, to] = [at.words(count), at.words(count), at.words(2 * harmonics * stride)];
     return (kernels) => kernels.seriesSecrets(to, stride, mask1, mask2, series, count);
@@ -394,7 +399,7 @@ const SERIES: Pick<Record<KernelName, Case>, "seriesSecrets" | "seriesCombine" |
   seriesCombine(at) {
     const [count, harmonics] = [at.count(), at.integer(1, 6)];
     const [cosines, sines] = [coefficients(at, harmonics), coefficients(at, harmonics)];
-    const series = { ...angleOf(at), cosines, sines, fraction: at.integer(1, 24) };
+    const series = { ...wavesOf(at, harmonics, 30), cosines, sines, fraction: at.integer(1, 24) };
     const stride = count + at.integer(0, 3);
     const [m, shares] = [at.words(count), at.words(2 * harmonics * stride)];
     const to = at.result("words", count, m);
@@ -403,7 +408,7 @@ const SERIES: Pick<Record<KernelName, Case>, "seriesSecrets" | "seriesCombine" |
   seriesTimes(at) {
     const [count, harmonics] = [at.count(), at.integer(1, 6)];
     const [cosines, sines] = [coefficients(at, harmonics), coefficients(at, harmonics)];
-    const series = { ...angleOf(at), cosines, sines, fraction: at.integer(1, 24) };
+    const series = { ...wavesOf(at, harmonics, 30), cosines, sines, fraction: at.integer(1, 24) };
     const stride = count + at.integer(0, 3);
     const [m, factor] = [at.words(count), at.words(count)];
     const [shares, products] = [at.words(2 * harmonics * stride), at.words(2 * harmonics * stride)];

@@ -52,7 +52,8 @@ function planWithTables(): Plan {
   const constant = builder.emit("constant", [], { value, ring: 40, fraction: 6 });
   const shared = { publicFraction: 12, secretFraction: 12, ring: 40 };
   const series = builder.emit("series", [builder.emit("add", [x, constant])], {
-    ...{ angle: 9, cosines: [1, 2 ** 24], sines: [-5, 0], constant: -(2 ** 24), coefficientFraction: 24 },
+    ...{ angle: 9, frequencies: [1, 5], cosines: [1, 2 ** 24], sines: [-5, 0], drops: [0, 3], constant: -(2 ** 24) },
+    ...{ coefficientFraction: 24 },
     ...shared,
   });
   const powers = builder.emit("exponential", [x], { cut: 9, ...shared });

@@ -160,7 +160,7 @@ describe("the suite's functions", () => {
       cosines: cosines.map((c) => Math.round(c * 2 ** 24)),
       sines: sines.map((s) => Math.round(s * 2 ** 24)),
       constant: Math.round(0.3 * 2 ** 24),
-      coefficientFraction: 24,
+      ...{ frequencies: [1, 2, 3], drops: [0, 0, 0], coefficientFraction: 24 },
       publicFraction: 14,
       secretFraction: 14,
       ring: 50,

@@ -9,7 +9,7 @@ import { definitionOf, type Graph, type Node } from "../../ir/graph.js";
 import type { Plan, Step } from "../../ir/plan/types.js";
 import { placeBytes, SHARE, type ShareType, type ShareValue, type WordType } from "../../ir/share/index.js";
 import { packedBytes } from "../../ir/share/rules.js";
-import { cosineQuarter, negativePowers } from "../../ir/share/tables.js";
+import { cosineQuarter, negativePowers, tableAngleOf } from "../../ir/share/tables.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import { type RunReport, runParty } from "../../runtime/interpreter.js";
 import type { Kernels, KernelsFactory } from "../../runtime/kernels/interface.js";
@@ -95,7 +95,10 @@ export function planOf(graph: Graph<ShareType>): Plan {
 }
 
 function tablesOf(nodes: readonly ShareNode[]): Plan["tables"] {
-  const angles = nodes.map((node) => node.attributes.angle).filter((angle) => typeof angle === "number");
+  const angles = nodes
+    .map((node) => node.attributes.angle)
+    .filter((angle) => typeof angle === "number")
+    .map(tableAngleOf);
   const fractions = nodes
     .filter((node) => node.op === "exponential")
     .map((node) => (node.args[0].type as WordType).fraction);

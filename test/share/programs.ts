@@ -102,8 +102,10 @@ function pairwise(op: "add" | "subtract") {
 
 function series(op: "series" | "seriesTimes") {
   return (make: Maker) => {
-    const angle = make.pick(3, 14);
+    const angle = make.flip() ? make.pick(3, 14) : make.pick(17, 26);
     const harmonics = make.pick(1, 8);
+    const list = (most: number, least = 0) => Array.from({ length: harmonics }, () => make.pick(least, most));
+    const secretFraction = make.pick(10, 16);
     const coefficient = () => make.pick(-(2 ** 26), 2 ** 26);
     const ring = make.pick(36, 60);
     const shape = make.shape();
@@ -111,12 +113,14 @@ function series(op: "series" | "seriesTimes") {
     const args = op === "series" ? [x] : [x, make.masked(shape, make.pick(ring, 64), 10)];
     return make.emit(op, args, {
       angle,
+      frequencies: make.flip() ? list(2 ** 10, 1) : Array.from({ length: harmonics }, (_, i) => i + 1),
+      drops: make.flip() ? list(secretFraction) : list(0),
       cosines: Array.from({ length: harmonics }, coefficient),
       sines: Array.from({ length: harmonics }, coefficient),
       constant: coefficient(),
       coefficientFraction: 24,
       publicFraction: make.pick(10, 16),
-      secretFraction: make.pick(10, 16),
+      secretFraction,
       ring,
     });
   };
