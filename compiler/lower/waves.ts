@@ -64,6 +64,10 @@ function residualOf(samples: Samples, omegas: readonly number[]): number[] {
   return rows.map((row, i) => dot(row, x) - samples.targets[i]);
 }
 
+function lengthOf(x: number, y: number): number {
+  return Math.sqrt(x * x + y * y);
+}
+
 function largest(values: readonly number[]): number {
   return values.reduce((most, each) => Math.max(most, Math.abs(each)), 0);
 }
@@ -112,7 +116,7 @@ function polished(
 function amplitudesOf(x: readonly number[], parity: Parity): number[] {
   const terms = parity === "odd" ? x : x.slice(1);
   return parity === "none"
-    ? Array.from({ length: terms.length / 2 }, (_, n) => Math.sqrt(terms[2 * n] ** 2 + terms[2 * n + 1] ** 2))
+    ? Array.from({ length: terms.length / 2 }, (_, n) => lengthOf(terms[2 * n], terms[2 * n + 1]))
     : terms.map(Math.abs);
 }
 
@@ -144,7 +148,11 @@ export function fitWaves(
       Array.from({ length: count }, (_, i) => (i + 0.5) * apart),
     );
     const { j, error } = polished(samples, rounded(omegas, grid));
-    const amplitude = largest(amplitudesOf(coefficientsOf(samples, j.map((each) => each * grid))[1], parity)); // biome-ignore format: one
+    const [, coefficients] = coefficientsOf(
+      samples,
+      j.map((each) => each * grid),
+    );
+    const amplitude = largest(amplitudesOf(coefficients, parity));
     const cost = error * Math.max(1, amplitude / LARGE);
     best = cost < best.cost ? { j, cost } : best;
   }
@@ -220,11 +228,11 @@ const WIDEST_SECRET = 30;
 
 /**
  * <F(x)>, additive, without a round; x has any ring of `headroom` integer bits or more, of which the series reads the
- * lowest. `bits` is the precision: every term is right to about 2^−bits, and the result has 2·bits + log₂ of the largest
- * amplitude fraction bits. Of a smaller amplitude the dealt words are shorter.
+ * lowest. `bits` is the precision: every term is right to about 2^−bits, and the result has 2·bits + log₂ of the
+ * largest amplitude fraction bits. Of a smaller amplitude the dealt words are shorter.
  */
 export function wavesOf(lowering: Lowering, x: ShareNode, fit: WaveFit, bits: number, constant = true): ShareNode {
-  const logs = fit.cosines.map((c, n) => Math.round(log2(Math.max(2 ** -bits, Math.sqrt(c * c + fit.sines[n] ** 2)))));
+  const logs = fit.cosines.map((c, n) => Math.round(log2(Math.max(2 ** -bits, lengthOf(c, fit.sines[n])))));
   const most = Math.max(...logs);
   const secretFraction = Math.min(WIDEST_SECRET, Math.max(1, bits + most));
   const encode = (c: number) => Math.round(c * 2 ** COEFFICIENT_BITS);
@@ -244,5 +252,5 @@ export function wavesOf(lowering: Lowering, x: ShareNode, fit: WaveFit, bits: nu
 
 /** The largest absolute value that a series takes, anywhere. */
 export function waveBound({ constant, cosines, sines }: WaveFit): number {
-  return cosines.reduce((sum, c, n) => sum + Math.sqrt(c * c + sines[n] ** 2), Math.abs(constant));
+  return cosines.reduce((sum, c, n) => sum + lengthOf(c, sines[n]), Math.abs(constant));
 }

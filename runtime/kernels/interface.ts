@@ -225,9 +225,9 @@ export interface FusedKernels {
    */
   seriesSecrets(to: number, stride: number, mask1: number, mask2: number, series: SeriesSecrets, count: number): Work;
   /**
-   * to[i] = sum over terms of (pub_r * share_r[i]) << drop_r, term r at shares + 8 * r * stride, a = angle of m[i], all
-   * integer: pub_{2n} = (c_n cos(j_n a) + s_n sin(j_n a) + half) >> s, pub_{2n+1} = (c_n sin(j_n a) - s_n cos(j_n a) +
-   * half) >> s, s = 54 - fraction, half = 2^(s-1), arithmetic shift, drop_{2n} = drop_{2n+1} = drops_n.
+   * to[i] = sum over terms of (pub_r * share_r[i]) << drop_r, term r at shares + 8 * r * stride, a = angle of m[i],
+   * in integers: pub_{2n} = (c_n cos(j_n a) + s_n sin(j_n a) + half) >> s, pub_{2n+1} = (c_n sin(j_n a) - s_n
+   * cos(j_n a) + half) >> s, s = 54 - fraction, half = 2^(s-1), arithmetic shift, drop_{2n} = drop_{2n+1} = drops_n.
    */
   seriesCombine(to: number, m: number, shares: number, stride: number, series: SeriesCombine, count: number): Work;
   /** As seriesCombine, with (factor[i] * share_r[i] - product_r[i]) for share_r[i]. */

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from "vitest";
 import type { Lowering } from "../../compiler/lower/context.js";
-import { fitWaves, type WaveFit, waveAt, waveBound, wavesOf } from "../../compiler/lower/waves.js";
+import { cheapestWaves, fitWaves, type WaveFit, waveAt, waveBound, wavesOf } from "../../compiler/lower/waves.js";
 import { Builder, type Node } from "../../ir/graph.js";
 import { erf, exp, tanh } from "../../ir/real.js";
 import { SHARE, type ShareType, type WordType } from "../../ir/share/index.js";
@@ -71,6 +71,12 @@ describe.each(CASES)(
     });
   },
 );
+
+test("the fewest frequencies for a tolerance", () => {
+  const fit = cheapestWaves(gelu, [-4, 4], 9, 1e-3, "even");
+  expect(fit.frequencies.length).toBe(3);
+  expect(fit.error).toBeLessThan(1e-3);
+});
 
 test("a window that is not symmetric, in time", () => {
   const started = performance.now();
