@@ -219,8 +219,8 @@ export interface FusedKernels {
   /** to[i] = ((a[i] + bias) mod 2^ring) + (high[i] << ring) - bias, bias = 2^(ring-2) if `biased`, else 0. */
   widenJoin(to: number, a: number, high: number, ring: number, biased: boolean, count: number): Work;
   /**
-   * The secret factors of a series, t = angle of mask1 + mask2, term r at to + 8 * r * stride: for frequency j_n, n = 0,
-   * 1, … with F_n = fraction - drops_n >= 0, term 2n is (C + half) >> (30 - F_n) with C = cos(j_n t) as in `waveAt`
+   * The secret factors of a series, t = angle of mask1 + mask2, term r at to + 8 * r * stride: for frequency j_n, n =
+   * 0, 1, … with F_n = fraction - drops_n >= 0, term 2n is (C + half) >> (30 - F_n) with C = cos(j_n t) as in `waveAt`
    * (ir/share/tables.ts), half = 2^(29 - F_n) (0 where F_n = 30), term 2n+1 the same of sin(j_n t).
    */
   seriesSecrets(to: number, stride: number, mask1: number, mask2: number, series: SeriesSecrets, count: number): Work;
