@@ -5,7 +5,7 @@
  *
  * A node is its own value: `args` are references to other nodes. Nodes carry no number; the printer numbers them.
  */
-import { type Diagnostic, fail } from "./diagnostics.js";
+import { Refusal } from "./diagnostics.js";
 import type { TensorValue } from "./tensor/value.js";
 
 /** The kinds of attribute that the printer, the parser and the plan codec know. */
@@ -51,7 +51,7 @@ export interface OpDefinition<T> {
   /** The least and the largest number of arguments. */
   readonly arity: readonly [number, number];
   readonly attributes: AttributeSignature;
-  /** The type of the result; throws a diagnostic (`fail`) where the arguments do not fit. */
+  /** The type of the result; throws a `Refusal` where the arguments do not fit. */
   readonly infer: (args: readonly T[], attributes: Attributes) => T;
 }
 
@@ -84,9 +84,12 @@ export class Builder<T> {
     const definition = definitionOf(this.level, op);
     const [least, most] = definition.arity;
     if (args.length < least || args.length > most) {
-      throw new Error(`${this.level.name} op '${op}' takes ${least} to ${most} arguments, not ${args.length}`);
+      throw new Refusal(`${this.level.name} op '${op}' takes ${least} to ${most} arguments, not ${args.length}`);
     }
-    const type = inferAt(definition, op, args, attributes, origin);
+    const type = definition.infer(
+      args.map((argument) => argument.type),
+      attributes,
+    );
     return this.append({ op, args, attributes, type, origin });
   }
 
@@ -103,32 +106,6 @@ export class Builder<T> {
   finish(outputs: readonly Output<T>[]): Graph<T> {
     return prune({ nodes: this.nodes, outputs });
   }
-}
-
-function inferAt<T>(
-  definition: OpDefinition<T>,
-  op: string,
-  args: readonly Node<T>[],
-  attributes: Attributes,
-  origin: string,
-): T {
-  try {
-    return definition.infer(
-      args.map((argument) => argument.type),
-      attributes,
-    );
-  } catch (error) {
-    throw located(error, origin === "" ? op : origin);
-  }
-}
-
-/** The same error with a place, if it is a diagnostic without one. */
-function located(error: unknown, where: string): unknown {
-  if (error instanceof Error && "diagnostics" in error) {
-    const diagnostics = (error as { diagnostics: readonly Diagnostic[] }).diagnostics;
-    return fail(...diagnostics.map((each) => (each.where === undefined ? { ...each, where } : each)));
-  }
-  return error;
 }
 
 /** Ops that stay in a graph although nothing uses them: they are its signature. */

@@ -8,6 +8,7 @@ import { type Graph, rewrite } from "../ir/graph.js";
 import { TENSOR } from "../ir/tensor/index.js";
 import { scalar, type TensorType } from "../ir/tensor/value.js";
 import { decomposed } from "./decompose.js";
+import { padRank } from "./shapes.js";
 
 export function approximate(graph: Graph<TensorType>, profile: "fourier" | "puma" = "fourier"): Graph<TensorType> {
   return rewrite(graph, TENSOR, (node, args, builder) => {
@@ -19,8 +20,9 @@ export function approximate(graph: Graph<TensorType>, profile: "fourier" | "puma
     const rank = node.type.shape.length;
     const axis = node.attributes.axis as number;
     const swap = swapWithLast(rank, axis);
-    const toLast = (x: typeof node) =>
-      axis === rank - 1 || x.type.shape.length !== rank ? x : emit("transpose", [x], { permutation: swap });
+    const ranked = (x: typeof node) =>
+      x.type.shape.length === rank ? x : emit("reshape", [x], { shape: padRank(x.type.shape, rank) });
+    const toLast = (x: typeof node) => (axis === rank - 1 ? x : emit("transpose", [ranked(x)], { permutation: swap }));
     if (profile === "puma") {
       const natural = (rank: number) => emit("softmax", args.map(toLast), { axis: rank - 1 });
       return axis === rank - 1 ? undefined : toLast(natural(rank));

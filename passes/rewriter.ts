@@ -6,6 +6,7 @@
  *
  * A rule must lead strictly away from what it matches; two rules that undo each other end in an internal error.
  */
+import { located } from "../ir/diagnostics.js";
 import { type Attributes, Builder, definitionOf, type Graph, type Node } from "../ir/graph.js";
 import { TENSOR } from "../ir/tensor/index.js";
 import { isFloat, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
@@ -166,7 +167,10 @@ export class Rewriter {
       return undefined;
     }
     const values = node.args.map((argument) => argument.attributes.value as TensorValue);
-    const value = definitionOf(TENSOR, node.op).evaluate(values, node.attributes, node.type);
+    const value = located(
+      (refusal) => ({ code: "E0302", what: `${node.op} of constants: ${refusal}`, where: node.origin }),
+      () => definitionOf(TENSOR, node.op).evaluate(values, node.attributes, node.type),
+    );
     return this.constant(value, node.origin);
   }
 

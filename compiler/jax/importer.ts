@@ -3,10 +3,9 @@
  * single operations are in `ops-*.ts`. An operation that fails poisons its results only, so that all problems of a
  * module are reported together.
  */
-import { type Diagnostic, fail, PumacError } from "../../ir/diagnostics.js";
+import { type Diagnostic, fail, PumacError, Refusal } from "../../ir/diagnostics.js";
 import type { Graph, Output } from "../../ir/graph.js";
 import { sameShape } from "../../ir/shape.js";
-import { ShapeError } from "../../ir/tensor/types.js";
 import type { TensorType } from "../../ir/tensor/value.js";
 import { type Module, nameOfLocation, type Operation, type Region, type Type } from "./ast.js";
 import {
@@ -317,7 +316,7 @@ function diagnosticsOf(error: unknown, call: Call): readonly Diagnostic[] {
   if (error instanceof PumacError) {
     return error.diagnostics;
   }
-  if (error instanceof ShapeError) {
+  if (error instanceof Refusal) {
     return [{ code: "E0302", what: `${call.operation.name}: ${error.message}`, where: call.where }];
   }
   throw error;

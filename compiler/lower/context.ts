@@ -8,6 +8,7 @@
  * ring.
  */
 
+import { located } from "../../ir/diagnostics.js";
 import { Builder, type Graph, type Node } from "../../ir/graph.js";
 import { ceilLog2 } from "../../ir/real.js";
 import { SHARE } from "../../ir/share/index.js";
@@ -85,7 +86,21 @@ export class Lowering {
   }
 
   emit(op: string, args: readonly ShareNode[], attributes: Node<ShareType>["attributes"] = {}): ShareNode {
-    return this.builder.emit(op, args, attributes, this.origin);
+    return this.located(() => this.builder.emit(op, args, attributes, this.origin));
+  }
+
+  /** What `action` gives; what a rule refuses in it is a diagnostic of the node that is lowered. */
+  located<R>(action: () => R): R {
+    return located(
+      (refusal) => ({
+        code: "E0404",
+        what: `no op of the protocol computes this node: ${refusal}`,
+        where: this.origin,
+        why: "its range, shape or precision asks for more than a word or a table holds",
+        fix: "calibrate with real inputs (--calibrate) for tighter ranges, or scale the values in the model",
+      }),
+      action,
+    );
   }
 
   /** Notes the largest absolute value of a share node. */

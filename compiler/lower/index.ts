@@ -202,8 +202,7 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
   const softmaxes = new Map<TensorNode, Unnormalised>();
   const packed = packedScores(graph);
   const masks = new Set(graph.nodes.flatMap(({ op, args }) => (op === "softmaxBase2" ? args.slice(1) : [])));
-  for (const node of graph.nodes) {
-    lowering.at(node);
+  const lowerNode = (node: TensorNode): void => {
     if (node.op === "softmaxBase2") {
       const rows = lowerSoftmax(lowering, node, packed.get(node.args[0]));
       softmaxes.set(node, rows);
@@ -217,6 +216,10 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
     } else if (node.op !== "input" && node.op !== "constant") {
       lowering.define(node, rules[node.op](lowering, node, options));
     }
+  };
+  for (const node of graph.nodes) {
+    lowering.at(node);
+    lowering.located(() => lowerNode(node));
   }
   const outputs = graph.outputs.map(({ name, node }) => {
     lowering.at(node);

@@ -4,6 +4,7 @@
  */
 import { fail } from "../../ir/diagnostics.js";
 import { broadcastStrides, sameShape, stridesOf } from "../../ir/shape.js";
+import { wrapIndex } from "../../ir/tensor/ops/movement.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import {
   constantOf,
@@ -135,7 +136,7 @@ export function lowerGather(lowering: Lowering, node: TensorNode): ShareNode {
   const flat: number[] = [];
   for (let outer = 0; outer < sizeOf(shape.slice(0, axis)); outer++) {
     for (const raw of indices.data) {
-      const index = raw < 0 ? raw + length : raw;
+      const index = wrapIndex(raw, length);
       for (let i = 0; i < inner; i++) {
         flat.push((outer * length + index) * inner + i);
       }

@@ -7,7 +7,7 @@
  * model cannot fill the memory.
  */
 
-import { fail } from "../../ir/diagnostics.js";
+import { located } from "../../ir/diagnostics.js";
 import { type Attributes, Builder, definitionOf, type Graph, type Node, type Output } from "../../ir/graph.js";
 import { TENSOR } from "../../ir/tensor/index.js";
 import { type DType, isFloat, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
@@ -27,18 +27,11 @@ export function knownValue(value: Value): TensorValue | undefined {
 }
 
 /**
- * The rules of the tensor graph refuse operands that do not fit with a plain error, because for a pass that is a bug.
- * Here the operands come from a file, so it is the file that contradicts itself (E0302).
+ * What the rules of the tensor graph refuse comes from a file here, so it is the file that contradicts itself (E0302).
  */
 function fitting<R>(where: string, action: () => R): R {
-  try {
-    return action();
-  } catch (error) {
-    if (error instanceof Error && error.constructor === Error) {
-      throw fail({ code: "E0302", what: `the operands do not fit: ${error.message}`, where, fix: EXPORT_AGAIN });
-    }
-    throw error;
-  }
+  const what = (refusal: string) => `the operands do not fit: ${refusal}`;
+  return located((refusal) => ({ code: "E0302", what: what(refusal), where, fix: EXPORT_AGAIN }), action);
 }
 
 const EXPORT_AGAIN = "check the shapes that were given (--shape, --dim); if they are right, export the model again";

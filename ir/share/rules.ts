@@ -2,22 +2,23 @@
  * Helpers of the share level's type and cost rules. The rules are strict, because a plan from a file is checked with
  * them: what they accept, the interpreter may run without looking again.
  */
+import { Refusal } from "../diagnostics.js";
 import type { Attributes } from "../graph.js";
 import { jointShape } from "../shape.js";
 import { sizeOf, type TensorValue } from "../tensor/value.js";
 import { type BitType, type HotType, MAXIMUM_HOT_WIDTH, type ShareType, type WordType } from "./types.js";
 
-/** An error of the rules: the compiler's fault, or a malformed plan (its checker says so). */
+/** An error of the rules, without a place: lowering adds the model's node, the check of a plan the step. */
 export function refuse(condition: boolean, message: string): void {
   if (condition) {
-    throw new Error(message);
+    throw new Refusal(message);
   }
 }
 
 export function integerOf(attributes: Attributes, name: string, least: number, most: number): number {
   const value = attributes[name];
   if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > most) {
-    throw new Error(`attribute ${name} must be an integer from ${least} to ${most}, not ${String(value)}`);
+    throw new Refusal(`attribute ${name} must be an integer from ${least} to ${most}, not ${String(value)}`);
   }
   return value;
 }
@@ -50,7 +51,7 @@ export function integersOf(attributes: Attributes, name: string, least: number, 
   const value = attributes[name];
   const span = Array.isArray(value) ? spanOf(value) : undefined;
   if (span === undefined || span[0] < least || span[1] > most) {
-    throw new Error(`attribute ${name} must be integers from ${least} to ${most}`);
+    throw new Refusal(`attribute ${name} must be integers from ${least} to ${most}`);
   }
   return value as readonly number[];
 }
@@ -58,7 +59,7 @@ export function integersOf(attributes: Attributes, name: string, least: number, 
 export function tensorOf(attributes: Attributes, name: string): TensorValue {
   const value = attributes[name];
   if (typeof value !== "object" || value === null || !("data" in value)) {
-    throw new Error(`attribute ${name} must be a tensor`);
+    throw new Refusal(`attribute ${name} must be a tensor`);
   }
   refuse(value.data.length !== sizeOf(value.shape), `attribute ${name} has another length than its shape`);
   refuse(!value.data.every(Number.isSafeInteger), `attribute ${name} must hold integers`);
@@ -68,7 +69,7 @@ export function tensorOf(attributes: Attributes, name: string): TensorValue {
 export function stringOf(attributes: Attributes, name: string): string {
   const value = attributes[name];
   if (typeof value !== "string") {
-    throw new Error(`attribute ${name} must be a string`);
+    throw new Refusal(`attribute ${name} must be a string`);
   }
   return value;
 }
@@ -88,35 +89,35 @@ export function takenParts(indices: number, shape: readonly number[]): number {
 
 export function words(type: ShareType): WordType {
   if (type.kind !== "masked" && type.kind !== "additive") {
-    throw new Error(`expected masked or additive words, not ${type.kind}`);
+    throw new Refusal(`expected masked or additive words, not ${type.kind}`);
   }
   return type;
 }
 
 export function masked(type: ShareType): WordType {
   if (type.kind !== "masked") {
-    throw new Error(`expected a masked value, not ${type.kind}`);
+    throw new Refusal(`expected a masked value, not ${type.kind}`);
   }
   return type;
 }
 
 export function additive(type: ShareType): WordType {
   if (type.kind !== "additive") {
-    throw new Error(`expected an additive value, not ${type.kind}`);
+    throw new Refusal(`expected an additive value, not ${type.kind}`);
   }
   return type;
 }
 
 export function bitsOf(type: ShareType, ...kinds: readonly BitType["kind"][]): BitType {
   if ((type.kind !== "bits" && type.kind !== "maskedBits") || !kinds.includes(type.kind)) {
-    throw new Error(`expected ${kinds.join(" or ")}, not ${type.kind}`);
+    throw new Refusal(`expected ${kinds.join(" or ")}, not ${type.kind}`);
   }
   return type;
 }
 
 export function hotOf(type: ShareType): HotType {
   if (type.kind !== "hot") {
-    throw new Error(`expected hot, not ${type.kind}`);
+    throw new Refusal(`expected hot, not ${type.kind}`);
   }
   return type;
 }
@@ -138,7 +139,7 @@ export function widthOf(attributes: Attributes): number {
 export function broadcastShape(a: readonly number[], b: readonly number[]): readonly number[] {
   const joint = jointShape(a, b);
   if (joint === undefined) {
-    throw new Error(`shapes [${a.join(",")}] and [${b.join(",")}] do not broadcast`);
+    throw new Refusal(`shapes [${a.join(",")}] and [${b.join(",")}] do not broadcast`);
   }
   return joint;
 }

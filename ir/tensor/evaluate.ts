@@ -1,7 +1,8 @@
 /** Runs a tensor graph in the clear. Values are freed after their last use; weights are read when they are needed. */
-import type { Graph, Node } from "../graph.js";
+import { located } from "../diagnostics.js";
+import { definitionOf, type Graph, type Node } from "../graph.js";
 import { sameShape } from "../shape.js";
-import { TENSOR_OPS } from "./table.js";
+import { TENSOR } from "./table.js";
 import type { MultiplyReals, TensorOp } from "./types.js";
 import { isFloat, printTensorType, type TensorType, type TensorValue } from "./value.js";
 
@@ -39,11 +40,10 @@ export function evaluateGraph(
   const values = new Map<Node<TensorType>, TensorValue>();
   const outputs = new Set(graph.outputs.map((output) => output.node));
   const lastUse = lastUses(graph);
-  const table: Readonly<Record<string, TensorOp>> = TENSOR_OPS;
   graph.nodes.forEach((node, i) => {
     const args = node.args.map((argument) => values.get(argument)!);
     const source = sourceOf(node, inputs, weights);
-    const value = source ?? table[node.op].evaluate(args, node.attributes, node.type, multiply);
+    const value = source ?? computed(node, args, multiply);
     observe?.(node, value, args);
     if (lastUse.has(node) || outputs.has(node)) {
       values.set(node, value);
@@ -55,6 +55,19 @@ export function evaluateGraph(
     }
   });
   return new Map(graph.outputs.map(({ name, node }) => [name, values.get(node)!]));
+}
+
+/** The value of a node; an index outside its axis is an input's fault (E0202). */
+function computed(
+  node: Node<TensorType>,
+  args: readonly TensorValue[],
+  multiply: MultiplyReals | undefined,
+): TensorValue {
+  const { evaluate }: TensorOp = definitionOf(TENSOR, node.op);
+  return located(
+    (refusal) => ({ code: "E0202", what: `${node.op} of these inputs: ${refusal}`, where: node.origin }),
+    () => evaluate(args, node.attributes, node.type, multiply),
+  );
 }
 
 function sourceOf(node: Node<TensorType>, inputs: InputLookup, weights: WeightStore): TensorValue | undefined {

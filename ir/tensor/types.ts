@@ -2,6 +2,7 @@
  * What an op of the tensor level has, and helpers of its rules. The level speaks about real numbers: shapes are static,
  * types are labels, and `evaluate` computes in doubles, written to be read.
  */
+import { Refusal } from "../diagnostics.js";
 import type { Attributes, OpDefinition } from "../graph.js";
 import { broadcastStrides, jointShape, sameShape } from "../shape.js";
 import type { Traits } from "./traits.js";
@@ -39,16 +40,11 @@ export interface RealProduct {
  */
 export type MultiplyReals = (product: RealProduct) => void;
 
-/** An error of the rules, without a place: the builder adds the node's name. */
+/** An error of the rules, without a place. */
 export function refuse(condition: boolean, message: string): void {
   if (condition) {
-    throw new ShapeError(message);
+    throw new Refusal(message);
   }
-}
-
-/** Arguments that do not fit an op. Front ends turn it into a diagnostic with the node's name. */
-export class ShapeError extends Error {
-  override readonly name = "ShapeError";
 }
 
 export function integer(attributes: Attributes, name: string): number {
@@ -63,7 +59,7 @@ export function integers(attributes: Attributes, name: string): readonly number[
 export function broadcastShapes(...shapes: readonly (readonly number[])[]): number[] {
   const joint = jointShape(...shapes);
   if (joint === undefined) {
-    throw new ShapeError(`shapes ${shapes.map((s) => `[${s.join(",")}]`).join(" and ")} do not broadcast`);
+    throw new Refusal(`shapes ${shapes.map((s) => `[${s.join(",")}]`).join(" and ")} do not broadcast`);
   }
   return joint;
 }

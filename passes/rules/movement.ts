@@ -165,7 +165,7 @@ const gather: Rule = {
     const at = Array.from(value.data, (index) => (index < 0 ? index + size : index));
     const step = at.length > 1 ? at[1] - at[0] : 1;
     const even = step > 0 && at.every((index, i) => index === at[0] + i * step);
-    if (!even) {
+    if (!even || at[0] < 0 || at[at.length - 1] >= size) {
       return undefined;
     }
     const shape = x.type.shape.map((each, i) => (i === axis ? at.length : each));
