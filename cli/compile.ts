@@ -1,18 +1,13 @@
 /** `pumac compile`: a model file becomes a plan file. */
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
 import { costOf } from "../analysis/cost.js";
 import { formatBytes } from "../analysis/units.js";
-import { type CompileOptions, compileModel } from "../compiler/compile.js";
-import { importModel } from "../compiler/import.js";
-import { parseNetwork } from "../compiler/network.js";
-import { savePlan } from "../formats/plan-file.js";
+import { type CompileOptions, compile as compilePlan, type Samples } from "../index.js";
 import { fail } from "../ir/diagnostics.js";
-import type { CalibrationRun } from "../passes/range.js";
-import { loadKernels } from "../runtime/kernels/load.js";
-import { readCalibration } from "./calibration.js";
-import { collect, printJson, printNote, printProblem, startProgress } from "./terminal.js";
+import { givenBy } from "./inputs.js";
+import { collect, type Progress, printJson, printNote, printProblem, startProgress } from "./terminal.js";
 
 interface CompileFlags {
   readonly output?: string;
@@ -74,20 +69,13 @@ export function addCompile(program: Command): void {
 
 async function compile(given: string | undefined, stated: CompileFlags): Promise<void> {
   const { model, flags } = given === undefined ? withoutModel(stated) : { model: given, flags: stated };
-  const options = compileOptions(flags);
-  const samples = flags.calibrate.length === 0 ? undefined : await calibrationOf(model, flags, options);
-  const calibrationRun = calibrationRunOf(flags.json === true, samples?.length ?? 0);
-  const calibration = samples === undefined ? {} : { calibration: samples };
-  const compiled = await compileModel(model, { ...options, ...calibration, calibrationRun });
-  const { plan, warnings, calibration: ranges } = compiled;
+  const compiled = await compilePlan(model, { ...compileOptions(flags), ...progressOf(flags) });
+  const { plan, digest, warnings, ranges } = compiled;
   for (const warning of warnings) {
     printProblem(warning, "warning");
   }
   const path = flags.output ?? `${basename(model, extname(model))}.pumac`;
-  const { digest } = savePlan(path, plan, {
-    model,
-    ...(flags.weights === undefined ? {} : { weights: flags.weights }),
-  });
+  compiled.save(path);
   const cost = costOf(plan);
   const { name, profile, shapes, reveals } = plan;
   if (flags.json === true) {
@@ -99,21 +87,24 @@ async function compile(given: string | undefined, stated: CompileFlags): Promise
   }
 }
 
-/** Calibration by the fastest kernels there are; people see how far it is. */
-function calibrationRunOf(isQuiet: boolean, inputs: number): CalibrationRun {
-  const { multiplyReals: multiply } = loadKernels();
-  if (isQuiet || inputs === 0) {
-    return { multiply };
+/** People see on how many inputs a compile is calibrated, and how far it is. */
+function progressOf({ json, calibrate }: CompileFlags): Pick<CompileOptions, "onCalibration" | "onProgress"> {
+  if (json === true || calibrate.length === 0) {
+    return {};
   }
-  printNote(`calibrating on ${inputs} ${inputs === 1 ? "input" : "inputs"} …`);
-  const progress = startProgress("calibrating");
-  const onProgress = (done: number, all: number) => {
-    progress.update(done, all);
-    if (done === all) {
-      progress.stop();
-    }
+  let progress: Progress | undefined;
+  return {
+    onCalibration: (inputs) => {
+      printNote(`calibrating on ${inputs} ${inputs === 1 ? "input" : "inputs"} …`);
+      progress = startProgress("calibrating");
+    },
+    onProgress: (done, all) => {
+      progress?.update(done, all);
+      if (done === all) {
+        progress?.stop();
+      }
+    },
   };
-  return { multiply, onProgress };
 }
 
 /** `--secret a b MODEL`: the names took the model with them, which is a file and the last of its list. */
@@ -140,11 +131,16 @@ function parseFraction(text: string): number {
   return bits;
 }
 
-/** What --calibrate gives, at the shapes of the plan's inputs. */
-async function calibrationOf(model: string, flags: CompileFlags, options: CompileOptions) {
-  const { inputs } = await importModel(model, { ...options, dims: options.dims ?? {}, shapes: options.shapes ?? {} });
-  const types = new Map(inputs.map(({ name, dtype, shape }) => [name, { dtype, shape }] as const));
-  return readCalibration(flags.calibrate, flags.tokenizer, types);
+/** What --calibrate gives: texts all together, else folders of test data and data sets. */
+function samplesOf(sources: readonly string[], tokenizer: string | undefined): readonly Samples[] {
+  const isText = (source: string): boolean => source.startsWith("text:");
+  const { texts = [] } = givenBy({ input: sources.filter(isText) });
+  const isFolder = (source: string): boolean => !existsSync(source) || statSync(source).isDirectory();
+  const others = sources.filter((source) => !isText(source));
+  return [
+    ...(texts.length === 0 ? [] : [{ texts, tokenizer }]),
+    ...others.map((source) => ({ [isFolder(source) ? "folder" : "data"]: source, tokenizer })),
+  ];
 }
 
 function compileOptions(flags: CompileFlags): CompileOptions {
@@ -164,7 +160,8 @@ function compileOptions(flags: CompileFlags): CompileOptions {
     shapes: parseShapes(flags.shape),
     dims: parseDims(flags.dim),
     profile,
-    ...(flags.network === undefined ? {} : { network: parseNetwork(flags.network) }),
+    calibrate: samplesOf(flags.calibrate, flags.tokenizer),
+    ...(flags.network === undefined ? {} : { network: flags.network }),
     ...(flags.weights === undefined ? {} : { weightsFile: flags.weights }),
     ...(flags.fraction === undefined ? {} : { precision: { activation: flags.fraction, weight: flags.fraction } }),
     weightArguments: flags.weightsArgs.flatMap((names) => names.split(",")),

@@ -1,14 +1,10 @@
 /**
- * The inputs of a run from the command line: `--input name=@file`, `--input name=2x3xi64=…`, `--input text:"…"`,
- * `--inputs DIR`. Everything is checked against the plan before any party starts: every problem is one diagnostic,
- * and all are reported together.
+ * The inputs of a run as the command line writes them: `--input name=@file`, `--input name=2x3xi64=…`,
+ * `--input text:"…"`, `--inputs DIR`.
  */
-
-import { fitted } from "../formats/fitted.js";
-import { parseInline, type ReadTensor, readTensor } from "../formats/tensor-files.js";
-import { readTestData } from "../formats/test-data.js";
-import { encodeTexts, loadEncoder } from "../formats/text.js";
-import { type Diagnostic, fail, PumacError } from "../ir/diagnostics.js";
+import { type GivenInputs, type GivenTensor, inputValues } from "../client/inputs.js";
+import { parseInline, readTensor } from "../formats/tensor-files.js";
+import { fail } from "../ir/diagnostics.js";
 import type { TensorType, TensorValue } from "../ir/tensor/value.js";
 
 export interface InputOptions {
@@ -24,67 +20,25 @@ export function readInputs(
   options: InputOptions,
   expected: ReadonlyMap<string, TensorType>,
 ): ReadonlyMap<string, TensorValue> {
-  const given = new Map<string, ReadTensor>();
-  const texts: string[] = [];
-  if (options.inputs !== undefined) {
-    for (const [name, value] of readTestData(options.inputs, "input", [...expected.keys()])) {
-      given.set(name, value);
-    }
-  }
-  for (const specification of options.input) {
-    const text = /^text:(.*)$/s.exec(specification);
-    if (text !== null) {
-      texts.push(unquoted(text[1]));
-    } else {
-      const [name, value] = parseInput(specification);
-      given.set(name, value);
-    }
-  }
-  const values = new Map(texts.length > 0 ? fromTexts(options, texts, expected) : []);
-  const problems: Diagnostic[] = [];
-  for (const [name, value] of given) {
-    const type = expected.get(name);
-    if (type === undefined) {
-      problems.push(unknownInput(name, expected));
-    } else {
-      try {
-        values.set(name, fitted(name, value, type));
-      } catch (error) {
-        problems.push(...diagnosticsOf(error));
-      }
-    }
-  }
-  const missing = [...expected.keys()].filter((name) => !values.has(name) && !given.has(name));
-  problems.push(...missing.map((name) => missingInput(name, expected.get(name)!)));
-  if (problems.length > 0) {
-    throw fail(...problems);
-  }
-  return values;
+  return inputValues(givenBy(options), expected);
 }
 
-function diagnosticsOf(error: unknown): readonly Diagnostic[] {
-  if (error instanceof PumacError) {
-    return error.diagnostics;
-  }
-  throw error;
+/** What the options give. E0201 where one is no input, E0301 where a file cannot be read. */
+export function givenBy({ input, inputs, tokenizer }: InputOptions): GivenInputs {
+  const isText = (specification: string): boolean => specification.startsWith("text:");
+  return {
+    texts: input.filter(isText).map((text) => unquoted(text.slice("text:".length))),
+    tensors: Object.fromEntries(input.filter((each) => !isText(each)).map(parseInput)),
+    tokenizer,
+    folder: inputs,
+  };
 }
 
 function unquoted(text: string): string {
   return /^"(.*)"$/s.exec(text)?.[1] ?? text;
 }
 
-function fromTexts(
-  options: InputOptions,
-  texts: readonly string[],
-  expected: ReadonlyMap<string, TensorType>,
-): ReadonlyMap<string, TensorValue> {
-  if (options.tokenizer === undefined) {
-    throw fail({ code: "E0201", what: "text needs a tokenizer", fix: "add --tokenizer path/to/tokenizer.json" });
-  }
-  return encodeTexts(loadEncoder(options.tokenizer), texts, expected);
-}
-
-function parseInput(specification: string): readonly [string, ReadTensor] {
+function parseInput(specification: string): readonly [string, GivenTensor] {
   const equals = specification.indexOf("=");
   if (equals > 0) {
     const name = specification.slice(0, equals);
@@ -99,19 +53,4 @@ function parseInput(specification: string): readonly [string, ReadTensor] {
     what: `'${specification.slice(0, 60)}' is not an input`,
     fix: 'write name=@file.npy, name=@file.json, name=2x3xi64=1,2,3,4,5,6 or text:"…"',
   });
-}
-
-function unknownInput(name: string, expected: ReadonlyMap<string, TensorType>): Diagnostic {
-  return {
-    code: "E0202",
-    what: `the plan has no input '${name}'`,
-    fix: `its inputs are ${[...expected.keys()].join(", ")}`,
-  };
-}
-
-function missingInput(name: string, { dtype, shape }: TensorType): Diagnostic {
-  const what = `the plan's input '${name}' was not given`;
-  const file = `--input ${name}=@file.npy of shape [${shape}] and type ${dtype}`;
-  const fix = `add ${file}, or --input text:"…" --tokenizer FILE`;
-  return { code: "E0202", what, where: name, fix };
 }

@@ -5,14 +5,12 @@
 import type { Command } from "commander";
 import { costOf } from "../analysis/cost.js";
 import { formatBytes, formatSeconds } from "../analysis/units.js";
-import { dataInputs, type OwnerValues, runOwners, type SessionResult } from "../client/owners.js";
-import type { ImportedModel } from "../compiler/imported.js";
-import { openModel } from "../compiler/weights.js";
-import { findModel, type LoadedPlan, loadPlan } from "../formats/plan-file.js";
+import type { LoadedPlan } from "../formats/plan-file.js";
+import { openPlan, type PreparedRun, prepare, type SessionResult } from "../index.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import { loadKernels } from "../runtime/kernels/load.js";
 import type { Measured } from "../runtime/measurement.js";
-import { readInputs } from "./inputs.js";
+import { givenBy } from "./inputs.js";
 import { checkOutputOptions, handleOutputs } from "./outputs.js";
 import { collect, parseTolerance, printJson, printNote, printResult } from "./terminal.js";
 
@@ -52,27 +50,19 @@ export function runOptions(command: Command): Command {
     .option("--json", "print one JSON document (pumac.run/1)");
 }
 
-export interface PreparedRun {
-  readonly loaded: LoadedPlan;
-  readonly model: ImportedModel;
-  /** The model's inputs, and what the owners make of them and of the weights. */
-  readonly inputs: ReadonlyMap<string, TensorValue>;
-  readonly values: OwnerValues;
-}
-
 /** Loads the plan, reads and checks all inputs, and runs the owners' programs in the clear. */
 export async function prepareRun(planPath: string, flags: RunFlags): Promise<PreparedRun> {
-  const loaded = loadPlan(planPath);
-  const { plan, digest } = loaded;
-  const names = plan.reveals.map(({ name }) => name);
-  checkOutputOptions(flags, names);
-  const inputs = readInputs(flags, dataInputs(plan));
-  const model = await openModel(findModel(planPath, digest, flags.weights), plan);
+  const opened = openPlan(planPath, flags.weights);
+  checkOutputOptions(
+    flags,
+    opened.plan.reveals.map(({ name }) => name),
+  );
+  const prepared = await prepare(opened, givenBy(flags));
   const { warning } = loadKernels();
   if (warning !== undefined) {
     printNote(`slow: ${warning}`);
   }
-  return { loaded, model, inputs, values: runOwners(plan, inputs, model.weights) };
+  return prepared;
 }
 
 /** Prints the outputs and the measured cost beside the predicted one, then writes and compares the outputs. */

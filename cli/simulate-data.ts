@@ -9,7 +9,7 @@ import { describeShare, type Scored, type Share, type Summary, summarise } from 
 import { formatSeconds } from "../analysis/units.js";
 import { dataInputs } from "../client/owners.js";
 import { openModel } from "../compiler/weights.js";
-import { findModel, loadPlan } from "../formats/plan-file.js";
+import { openPlan } from "../index.js";
 import { fail } from "../ir/diagnostics.js";
 import type { RunFlags } from "./run-common.js";
 import { printJson, printNote, printResult, startProgress } from "./terminal.js";
@@ -23,7 +23,7 @@ export interface DataFlags extends RunFlags {
 /** Runs the set and prints the answer; E0201 where options do not go together. */
 export async function simulateData(planPath: string, flags: DataFlags): Promise<void> {
   refuseOthers(flags);
-  const loaded = loadPlan(planPath);
+  const loaded = openPlan(planPath, flags.weights);
   const { plan, digest } = loaded;
   const examples = readExamples(flags.data, flags.tokenizer, dataInputs(plan));
   const output = scoresOf(plan, examples.batch);
@@ -31,7 +31,7 @@ export async function simulateData(planPath: string, flags: DataFlags): Promise<
   if (count === 0) {
     throw fail({ code: "E0201", what: "--count 0 leaves no example" });
   }
-  const model = await openModel(findModel(planPath, digest, flags.weights), plan);
+  const model = await openModel(loaded.files(), plan);
   const started = performance.now();
   const progress = startProgress("examples");
   let done = 0;

@@ -41,7 +41,7 @@ async function simulateOrEvaluate(planPath: string, flags: SimulateFlags): Promi
   const progress = startProgress("simulating");
   if (report === undefined) {
     const { loaded, values } = prepared;
-    const result = await simulate(loaded, values, flags.seed, progress.update).finally(progress.stop);
+    const result = await simulate(loaded, values, flags.seed, { onRound: progress.update }).finally(progress.stop);
     return presentRun(prepared, result, flags);
   }
   const { tolerance, seed } = flags;

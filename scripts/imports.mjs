@@ -10,17 +10,22 @@ const OUTSIDE = "net|tls|http|http2|https|dgram|dns|child_process|cluster|readli
 /** The rooms that decide a plan's bytes. */
 const COMPILE_TIME = "^(ir|passes|formats|compiler|models)/";
 
+/** A room is a folder, or one file. */
+function beginningOf(name) {
+  return name.endsWith(".ts") ? `^${name.replace(".", "\\.")}$` : `^${name}/`;
+}
+
 /** The paths of a room: not those of a room inside it. */
 function pathsOf(name) {
   const inner = ROOMS.map((room) => room.name).filter((other) => other.startsWith(`${name}/`));
-  return { path: `^${name}/`, pathNot: inner.map((other) => `^${other}/`) };
+  return { path: beginningOf(name), pathNot: inner.map(beginningOf) };
 }
 
 const arrows = ROOMS.map(({ name, imports }) => ({
   name: `${name} may not import`,
   severity: "error",
   from: pathsOf(name),
-  to: { dependencyTypes: ["local"], pathNot: [name, ...imports].map((other) => `^${other}/`) },
+  to: { dependencyTypes: ["local"], pathNot: [name, ...imports].map(beginningOf) },
 }));
 
 export const configuration = {
@@ -31,7 +36,7 @@ export const configuration = {
     {
       name: "needs at users' what is here for development only",
       severity: "error",
-      from: { path: ROOMS.filter(({ ships }) => ships).map(({ name }) => `^${name}/`) },
+      from: { path: ROOMS.filter(({ ships }) => ships).map(({ name }) => beginningOf(name)) },
       to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["type-only"] },
     },
     {

@@ -57,8 +57,11 @@ function installedAsLocked() {
   });
 }
 
-/** The newest modification time (ms) of the files under a folder whose names end in one of these. */
+/** The newest modification time (ms) of the files under a folder whose names end in one of these, or of one file. */
 function newest(folder, endings) {
+  if (!statSync(folder).isDirectory()) {
+    return statSync(folder).mtimeMs;
+  }
   let latest = 0;
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);

@@ -25,7 +25,7 @@ export type Roles = (inputs: Values, seed: number | undefined) => Promise<Sessio
 export function rolesOf(loaded: LoadedPlan, weights: WeightStore): Roles {
   const model = runModelOwner(loaded.plan, weights);
   const kept = new KeptSharing();
-  return (inputs, seed) => simulate(loaded, runDataOwner(loaded.plan, inputs, model), seed, undefined, undefined, kept);
+  return (inputs, seed) => simulate(loaded, runDataOwner(loaded.plan, inputs, model), seed, { kept });
 }
 
 /** The plain model, with the outputs that the plan reveals. */

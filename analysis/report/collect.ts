@@ -91,6 +91,6 @@ export async function roleValues(
     (step) => wanted.has(step),
     (step, value) => reals.set(step, realsOf(value)),
   );
-  const result = await simulate(loaded, values, seed, onRound, trace.observe);
+  const result = await simulate(loaded, values, seed, { onRound, observe: trace.observe });
   return { reals, result };
 }

@@ -16,15 +16,24 @@ import { LocalNetwork } from "./network.js";
 /** Hears that a party has completed a step, and sees its arena. */
 export type Observe = (party: PartyName, step: number, arena: ArrayBuffer) => void;
 
+export interface SimulationOptions {
+  /** Hears how many rounds are done, of how many. */
+  readonly onRound?: ((done: number, all: number) => void) | undefined;
+  readonly observe?: Observe;
+  /** A sharing of the weights that many sessions use. */
+  readonly kept?: KeptSharing;
+  /** Ends the simulation, which then rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Runs a plan on the owners' values inside this process; `seed` makes it reproducible. */
 export async function simulate(
   loaded: LoadedPlan,
   values: OwnerValues,
   seed: number | undefined,
-  onRound: (done: number, all: number) => void = () => undefined,
-  observe: Observe = () => undefined,
-  kept?: KeptSharing,
+  { onRound = () => undefined, observe = () => undefined, kept, signal }: SimulationOptions = {},
 ): Promise<SessionResult> {
+  signal?.throwIfAborted();
   const network = new LocalNetwork(seed === undefined ? {} : { seed });
   const randomOf = (peer: string): RandomSource =>
     seed === undefined ? systemRandom : seededRandom(`${peer} of simulation ${seed}`);
@@ -36,11 +45,19 @@ export async function simulate(
   );
   const transports = { model: network.transport("model"), data: network.transport("data") };
   const owners = runOwnerClients(transports, { ...loaded, values, random: randomOf("owners"), ...(kept && { kept }) });
-  const [result] = await Promise.all([
-    owners.catch((error: unknown) => giveUp(network, "data", error)),
-    ...parties.map((running, i) => running.catch((error: unknown) => giveUp(network, PARTIES[i], error))),
-  ]);
-  return result;
+  const abort = (): void => PARTIES.forEach((party) => void network.close(party));
+  signal?.addEventListener("abort", abort);
+  try {
+    const [result] = await Promise.all([
+      owners.catch((error: unknown) => giveUp(network, "data", error)),
+      ...parties.map((running, i) => running.catch((error: unknown) => giveUp(network, PARTIES[i], error))),
+    ]);
+    return result;
+  } catch (error) {
+    throw signal?.aborted === true ? signal.reason : error;
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
 }
 
 /** Closes a failed peer's links, so that nobody waits for it. */

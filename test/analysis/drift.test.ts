@@ -85,7 +85,7 @@ async function drift({ plan, weights }: Compiled, inputs: Values) {
     },
   );
   const values = runOwners(plan, inputs, weights);
-  await simulate({ plan, digest: planDigest(plan) }, values, 7, undefined, trace.observe);
+  await simulate({ plan, digest: planDigest(plan) }, values, 7, { observe: trace.observe });
   return { compared, expected: plan.steps.filter(({ op }) => op !== "input").length, wrong };
 }
 

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { zipSync } from "fflate";
 import { dump } from "npyjs";
 import { afterAll, describe, expect, it } from "vitest";
+import { calibrationInputs } from "../../analysis/data/calibration.js";
 import { scoresOf } from "../../analysis/data/evaluation.js";
 import { type Examples, readExamples } from "../../analysis/data/examples.js";
 import { shareOf, summarise } from "../../analysis/data/summary.js";
-import { readCalibration } from "../../cli/calibration.js";
 import { readNpz } from "../../formats/npz.js";
 import { parseCsv, parseTsv } from "../../formats/table.js";
 import { PumacError } from "../../ir/diagnostics.js";
@@ -129,12 +129,14 @@ describe("a set of tensors", () => {
 });
 
 describe("what a plan is calibrated on", () => {
-  const idsOf = (inputs: ReturnType<typeof readCalibration>) =>
+  const idsOf = (inputs: ReturnType<typeof calibrationInputs>) =>
     inputs.map((each) => [...each.get("input_ids")!.data].filter((_, i) => i % 8 === 1));
 
+  const ofTexts = (...texts: readonly string[]) => calibrationInputs([{ texts, tokenizer: TOKENIZER }], TEXT_INPUTS);
+
   it("is texts, as many at a time as the model takes, the last again where one is missing", () => {
-    const one = idsOf(readCalibration(["text:good", "text:bad"], TOKENIZER, TEXT_INPUTS));
-    const three = idsOf(readCalibration(["text:good", "text:bad", "text:bad"], TOKENIZER, TEXT_INPUTS));
+    const one = idsOf(ofTexts("good", "bad"));
+    const three = idsOf(ofTexts("good", "bad", "bad"));
     expect(one).toHaveLength(1);
     expect(one[0][0]).not.toBe(one[0][1]);
     expect(three).toEqual([one[0], [one[0][1], one[0][1]]]);
@@ -143,8 +145,8 @@ describe("what a plan is calibrated on", () => {
   it("is a data set's first examples", () => {
     const path = join(folder, "many.tsv");
     writeFileSync(path, `text\n${"good\n".repeat(70)}`);
-    expect(readCalibration([path], TOKENIZER, TEXT_INPUTS)).toHaveLength(32);
-    expect(problem(() => readCalibration([join(folder, "none")], TOKENIZER, TEXT_INPUTS))).toMatch(/^E0301/);
+    expect(calibrationInputs([{ data: path, tokenizer: TOKENIZER }], TEXT_INPUTS)).toHaveLength(32);
+    expect(problem(() => calibrationInputs([{ folder: join(folder, "none") }], TEXT_INPUTS))).toMatch(/^E0301/);
   });
 });
 

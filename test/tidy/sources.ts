@@ -2,7 +2,7 @@
  * The sources as the TypeScript compiler reads them: every file of ours with its syntax tree. The tidy test asks its
  * questions of this; nothing here is run.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
@@ -25,6 +25,9 @@ export function readSources(): readonly Source[] {
 }
 
 function filesUnder(folder: string): readonly string[] {
+  if (statSync(folder).isFile()) {
+    return [folder];
+  }
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) {

@@ -54,7 +54,7 @@ describe("the one list of rooms", () => {
       expect(imports.filter((other) => !ROOMS.some((room) => room.name === other))).toEqual([]);
     }
     for (const name of FOLDERS) {
-      expect(page, name).toContain(`**\`${name}/\``);
+      expect(page, name).toContain(name.endsWith(".ts") ? `**\`${name}\`` : `**\`${name}/\``);
     }
   });
 });

@@ -1,0 +1,148 @@
+/**
+ * The package as users get it: packed, unpacked in an empty folder beside the dependencies, imported there by its name,
+ * type-checked there, and started there. Nothing of the checkout is in reach but what package.json names.
+ */
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+const MODEL = join(ROOT, "models", "fixtures", "bert_cls.t5.legacy.eager.op11.dyn");
+const folder = mkdtempSync(join(tmpdir(), "pumac-package-"));
+const modules = join(folder, "node_modules");
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Packed {
+  readonly filename: string;
+  readonly files: readonly { readonly path: string }[];
+}
+
+let packed: Packed;
+
+beforeAll(() => {
+  const args = ["pack", "--json", "--ignore-scripts", "--pack-destination", folder];
+  [packed] = JSON.parse(
+    execFileSync("npm", args, { cwd: ROOT, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }),
+  );
+  execFileSync("tar", ["-xzf", join(folder, packed.filename), "-C", folder]);
+  const manifest = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8"));
+  for (const [path, { dev }] of Object.entries<{ readonly dev?: boolean }>(manifest.packages)) {
+    const isTop = /^node_modules\/(@[^/]+\/)?[^/]+$/.test(path);
+    if (isTop && (dev !== true || path === "node_modules/@types/node" || path === "node_modules/undici-types")) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      symlinkSync(join(ROOT, path), join(folder, path));
+    }
+  }
+  execFileSync("mv", [join(folder, "package"), join(modules, "pumac")]);
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
+}, 120_000);
+
+/** What a program in the folder prints as JSON. */
+function run(name: string, text: string) {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return JSON.parse(execFileSync(process.execPath, [path], { cwd: folder, encoding: "utf8" }));
+}
+
+it("holds what users need and nothing else", () => {
+  const others = packed.files
+    .map(({ path }) => path)
+    .filter((path) => !/^(dist\/.*(\.js|\.d\.ts)|dist\/\.built|docs\/[\w-]+\.md)$/.test(path));
+  expect(others.toSorted()).toEqual(["ARCHITECTURE.md", "README.md", "package.json", "pumac"]);
+  const rooms = new Set(packed.files.map(({ path }) => path.split("/")[1]).filter((room) => !/\./.test(room ?? ".")));
+  expect([...rooms]).not.toContain("test");
+  expect(readdirSync(join(modules, "pumac"))).not.toContain("index.ts");
+});
+
+it("compiles, inspects and simulates by its name", () => {
+  const { rounds, bytes, measured, logits, shape } = run(
+    "use.mjs",
+    `import { compile, inspect, simulate } from "pumac";
+const folder = ${JSON.stringify(join(MODEL, "test_data_set_0"))};
+const plan = await compile(${JSON.stringify(join(MODEL, "model.onnx"))}, {
+  dims: { batch: 1, seq: 8 }, calibrate: [{ folder }],
+});
+plan.save("bert.pumac");
+const { cost } = inspect("bert.pumac", { network: "wan" });
+const { outputs, measured } = await simulate("bert.pumac", { folder }, { seed: 1 });
+const { shape, data } = outputs.get("logits");
+console.log(JSON.stringify({ rounds: cost.rounds, bytes: cost.bytes, measured, logits: [...data], shape }));`,
+  );
+  expect(measured.rounds).toBe(rounds);
+  expect(measured.bytes.total).toBe(bytes.total);
+  expect(shape).toEqual([1, logits.length]);
+  expect(logits.every(Number.isFinite)).toBe(true);
+});
+
+it("rejects with values, and ends when it is told to", () => {
+  const found = run(
+    "errors.mjs",
+    `import { compile, openPlan, PumacError, simulate } from "pumac";
+const missing = await compile("none.onnx").catch((error) => error);
+const folder = ${JSON.stringify(join(MODEL, "test_data_set_0"))};
+const plan = openPlan("bert.pumac", [${JSON.stringify(join(MODEL, "model.onnx"))}]);
+const wrong = await simulate(plan, { tensors: { input_ids: [[1, 2]], other: 3 } }).catch((error) => error);
+const ending = new AbortController();
+const onProgress = (done) => done > 3 && ending.abort(new Error("enough"));
+const ended = await simulate(plan, { folder }, { signal: ending.signal, onProgress }).catch((error) => error);
+const never = await simulate(plan, { folder }, { signal: AbortSignal.abort("before") }).catch((error) => error);
+console.log(JSON.stringify({
+  codes: [missing, wrong].map((error) => error instanceof PumacError && error.diagnostics.map(({ code, where }) => [code, where])),
+  ended: ended.message, never,
+}));`,
+  );
+  expect(found.codes[0]).toEqual([["E0301", "none.onnx"]]);
+  expect(found.codes[1].map(([code]: string[]) => code)).toContain("E0202");
+  expect(found.codes[1].map(([, where]: string[]) => where)).toContain("input_ids");
+  expect([found.ended, found.never]).toEqual(["enough", "before"]);
+});
+
+it("does what docs/library.md shows", () => {
+  const [, program] = /```js\n(.*?)```/s.exec(readFileSync(join(ROOT, "docs", "library.md"), "utf8"))!;
+  const place = join(folder, "shown");
+  mkdirSync(place);
+  cpSync(MODEL, place, { recursive: true });
+  writeFileSync(join(place, "shown.mjs"), program);
+  const printed = execFileSync(process.execPath, ["shown.mjs"], { cwd: place, encoding: "utf8" });
+  expect(printed).toMatch(/^(\d+) rounds, \d+ bytes over all parties\nlogits -?[\d.]+,-?[\d.]+, \1 rounds\nE0202 /);
+});
+
+it("is typed", () => {
+  writeFileSync(
+    join(folder, "use.ts"),
+    `import { compile, type CostReport, type Diagnostic, inspect, PumacError, simulate } from "pumac";
+export async function answer(model: string): Promise<readonly number[]> {
+  const plan = await compile(model, { dims: { batch: 1 }, profile: "fourier", calibrate: [{ texts: ["a"], tokenizer: "t" }] });
+  const report: CostReport = inspect(plan);
+  const { outputs, measured } = await simulate(plan, { tensors: { x: [[1, 2]] } }, { signal: AbortSignal.timeout(9) });
+  return [report.cost.rounds, measured.rounds, ...outputs.get("y")!.data];
+}
+export const causes = (error: unknown): readonly Diagnostic[] => (error instanceof PumacError ? error.diagnostics : []);
+// @ts-expect-error: there is no such profile
+void compile("model", { profile: "exact" });
+// @ts-expect-error: a text is no tensor
+void simulate("plan", { tensors: { x: "text" } });
+`,
+  );
+  const options = {
+    strict: true,
+    module: "NodeNext",
+    target: "ES2022",
+    lib: ["ES2023"],
+    noEmit: true,
+    types: ["node"],
+  };
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: options, files: ["use.ts"] }));
+  const tsc = join(ROOT, "node_modules", "typescript", "bin", "tsc");
+  const checked = () => execFileSync(process.execPath, [tsc, "-p", folder], { encoding: "utf8", stdio: "pipe" });
+  expect(checked).not.toThrow();
+});
+
+it("starts as a command, and builds nothing", () => {
+  const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  const pumac = join(modules, "pumac", "pumac");
+  expect(execFileSync(pumac, ["--version"], { cwd: folder, encoding: "utf8" })).toBe(`${version}\n`);
+  expect(execFileSync(pumac, ["inspect", "bert.pumac"], { cwd: folder, encoding: "utf8" })).toMatch(/rounds/);
+});
