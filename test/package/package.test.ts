@@ -88,10 +88,8 @@ const ending = new AbortController();
 const onProgress = (done) => done > 3 && ending.abort(new Error("enough"));
 const ended = await simulate(plan, { folder }, { signal: ending.signal, onProgress }).catch((error) => error);
 const never = await simulate(plan, { folder }, { signal: AbortSignal.abort("before") }).catch((error) => error);
-console.log(JSON.stringify({
-  codes: [missing, wrong].map((error) => error instanceof PumacError && error.diagnostics.map(({ code, where }) => [code, where])),
-  ended: ended.message, never,
-}));`,
+const codesOf = (error) => error instanceof PumacError && error.diagnostics.map(({ code, where }) => [code, where]);
+console.log(JSON.stringify({ codes: [missing, wrong].map(codesOf), ended: ended.message, never }));`,
   );
   expect(found.codes[0]).toEqual([["E0301", "none.onnx"]]);
   expect(found.codes[1].map(([code]: string[]) => code)).toContain("E0202");
@@ -114,7 +112,8 @@ it("is typed", () => {
     join(folder, "use.ts"),
     `import { compile, type CostReport, type Diagnostic, inspect, PumacError, simulate } from "pumac";
 export async function answer(model: string): Promise<readonly number[]> {
-  const plan = await compile(model, { dims: { batch: 1 }, profile: "fourier", calibrate: [{ texts: ["a"], tokenizer: "t" }] });
+  const calibrate = [{ texts: ["a"], tokenizer: "t" }];
+  const plan = await compile(model, { dims: { batch: 1 }, profile: "fourier", calibrate });
   const report: CostReport = inspect(plan);
   const { outputs, measured } = await simulate(plan, { tensors: { x: [[1, 2]] } }, { signal: AbortSignal.timeout(9) });
   return [report.cost.rounds, measured.rounds, ...outputs.get("y")!.data];
