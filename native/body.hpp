@@ -113,6 +113,7 @@ constexpr Kernel TABLE[] = {
     {"sumBit", "nnnnn", sum_bit},
     {"wordBit", "nnnnn", word_bit},
     {"bitWords", "nnnn", bit_words},
+    {"combineBits", "nnnnnnn", combine_bits},
     {"hotLess", "nnnnnnnn", hot_less},
     {"hotWithin", "nnnnnnnnnn", hot_within},
     {"widenSecrets", "nnnnnn", widen_secrets},

@@ -157,3 +157,19 @@ void hot_within(const Call& call) {
     }
   });
 }
+
+// One thread: rows may be cut anywhere, and a combination is a few instructions for each bit.
+void combine_bits(const Call& call) {
+  const size_t first = call.size(3), length = std::max<size_t>(call.size(4), 1), count = call.size(6);
+  const size_t bits = static_cast<size_t>(call.small(5, 1, 64));
+  if (count == 0) return;
+  uint8_t* to = call.bytes(0, product_of((first + count - 1) / length + 1, bits));
+  const uint8_t* from = call.bytes(1, count);
+  const uint64_t* words = call.words(2, count);
+  for (size_t i = 0; i < count;) {
+    const size_t row = (first + i) / length, end = std::min(count, (row + 1) * length - first);
+    uint64_t sum = 0;
+    for (; i < end; i++) sum ^= words[i] & (0 - static_cast<uint64_t>(from[i]));
+    for (size_t j = 0; j < bits; j++) to[row * bits + j] ^= static_cast<uint8_t>((sum >> j) & 1);
+  }
+}

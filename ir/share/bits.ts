@@ -180,6 +180,56 @@ const BOOLEAN = {
   },
 } as const satisfies Record<string, OpSpecification>;
 
+/** Bits of a random combination: it misses a set bit with probability 2^-bits. */
+const MOST_COMBINED = 64;
+
+/**
+ * Whether any of many bits is set, at the price of no round: random linear combinations over GF(2), of which P1 and P2
+ * draw the coefficients from k12 (a random linear code's syndrome; Freivalds' trick for zero vectors).
+ */
+const COMBINATION = {
+  randomCombination: {
+    doc:
+      "For each row of the last axis `bits` sums of its bits over GF(2), with coefficients from k12, which P0 does not " +
+      "know. All are 0 where no bit of the row is set; else they are uniform, and all 0 with probability 2^-bits.",
+    arity: [1, 1],
+    attributes: { bits: "integer" },
+    ring: "none",
+    reads: "residues",
+    bound: unbounded,
+    infer: ([a], attributes) => {
+      const { kind, shape } = bitsOf(a, "bits");
+      refuse(shape.length === 0, "randomCombination needs an axis");
+      return { kind, shape: [...shape.slice(0, -1), integerOf(attributes, "bits", 1, MOST_COMBINED)] };
+    },
+    demand: () => [0],
+    cost: ([a]) => ({ macs: { P0: 0, P1: sizeOf(a.shape), P2: sizeOf(a.shape) } }),
+    draws: ([a]) => [{ pair: "12", bytes: 8 * sizeOf(a.shape) }],
+  },
+  verdict: {
+    doc:
+      "The XOR of random combinations, opened to the data owner: P1 and P2 each send their bits XOR a pad from k12, so " +
+      "that the owner learns the sum alone: 0 where nothing was set, uniform bits where something was. It lowers " +
+      "secrecy by that one fact.",
+    arity: [1, 65536],
+    attributes: {},
+    ring: "none",
+    reads: "residues",
+    bound: unbounded,
+    infer: (args) => {
+      const [first] = args.map((each) => bitsOf(each, "bits"));
+      refuse(
+        args.some(({ shape }) => !sameShape(shape, first.shape)),
+        "verdict needs combinations of one shape",
+      );
+      return first;
+    },
+    demand: (args) => args.map(() => 0),
+    cost: (_args, _attributes, type) => ({ output: packedBytes(sizeOf(type.shape), 1) }),
+    draws: (_args, _attributes, type) => [{ pair: "12", bytes: packedBytes(sizeOf(type.shape), 1) }],
+  },
+} as const satisfies Record<string, OpSpecification>;
+
 const CONVERSION = {
   timesBit: {
     doc: "b * x for a masked bit and a masked value, broadcast: P0 deals the bit's mask and its product with x's mask.",
@@ -204,6 +254,31 @@ const CONVERSION = {
       { pair: "01", bytes: 8 * sizeOf(type.shape) },
     ],
   },
+  timesBits: {
+    doc:
+      "b * c * x for two masked bits and a masked value of one shape: P0 deals the bits' masks, their product, and each " +
+      "of the three times x's mask.",
+    arity: [3, 3],
+    attributes: {},
+    ring: "derived",
+    reads: "residues",
+    bound: ([, , x]) => x,
+    infer: ([b, c, x]) => {
+      const shapes = [bitsOf(b, "maskedBits").shape, bitsOf(c, "maskedBits").shape];
+      refuse(
+        shapes.some((shape) => !sameShape(shape, masked(x).shape)),
+        "timesBits needs arguments of one shape",
+      );
+      return { ...masked(x), kind: "additive" };
+    },
+    demand: (_args, _attributes, ring) => [0, 0, ring],
+    cost: (_args, _attributes, type) => {
+      const n = sizeOf(type.shape);
+      return { offline: 6 * packedBytes(n, words(type).ring), macs: { P0: 4 * n, P1: 10 * n, P2: 9 * n } };
+    },
+    draws: (_args, _attributes, type) =>
+      Array.from({ length: 6 }, () => ({ pair: "01" as const, bytes: 8 * sizeOf(type.shape) })),
+  },
   toArithmetic: {
     doc: "A masked bit as an additive integer 0 or 1 in any ring.",
     arity: [1, 1],
@@ -225,7 +300,7 @@ const CONVERSION = {
   reveal: {
     doc:
       "Opens a value to the data owner: P1 and P2 each send one additive share, freshly randomised by a zero- " +
-      "sharing from k12, so that the owner learns the value and nothing else. The only op that lowers secrecy.",
+      "sharing from k12, so that the owner learns the value and nothing else. This and `verdict` are all that lowers secrecy.",
     arity: [1, 1],
     attributes: { name: "string" },
     ring: "derived",
@@ -242,4 +317,4 @@ const CONVERSION = {
   },
 } as const satisfies Record<string, OpSpecification>;
 
-export const BITS = { ...COMPARISON, ...BOOLEAN, ...CONVERSION } as const;
+export const BITS = { ...COMPARISON, ...BOOLEAN, ...COMBINATION, ...CONVERSION } as const;

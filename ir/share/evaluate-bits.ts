@@ -1,5 +1,6 @@
 /** The meanings of comparisons, Boolean ops and conversions (see evaluate.ts). Bits are the words 0 and 1. */
 import type { Attributes } from "../graph.js";
+import { sizeOf } from "../tensor/value.js";
 import { type Meaning, make, openOf, repeat } from "./meaning.js";
 import type { HotType, ShareValue, WordType } from "./types.js";
 
@@ -60,6 +61,18 @@ const timesBit: Meaning = ([b, x], _attributes, type) => {
   );
 };
 
+/** Which coefficients are drawn is nobody's to say: a row with a set bit gives any bits, one without gives zeros. */
+const randomCombination: Meaning = ([a], _attributes, type, masks) => {
+  const length = a.type.shape.at(-1)!;
+  const bits = type.shape.at(-1)!;
+  const random = masks(sizeOf(type.shape));
+  const isSet = (row: number) => a.value.subarray(row * length, (row + 1) * length).includes(1n);
+  return make(
+    type,
+    random.map((word, i) => (isSet(Math.floor(i / bits)) ? word : 0n)),
+  );
+};
+
 export const BIT_MEANING = {
   ...COMPARISON_MEANING,
   conjunction,
@@ -71,7 +84,18 @@ export const BIT_MEANING = {
       a.value.map((bit) => bit ^ 1n),
       a.mask,
     ),
+  randomCombination,
+  verdict: (args, _attributes, type) =>
+    make(
+      type,
+      args.slice(1).reduce((sum, each) => exclusive(sum, each.value), args[0].value),
+    ),
   timesBit,
+  timesBits: ([b, c, x], _attributes, type) =>
+    make(
+      type,
+      x.value.map((word, i) => word * b.value[i] * c.value[i]),
+    ),
   toArithmetic: ([b], _attributes, type) => make(type, b.value),
   reveal: ([x]) => x,
 } as const satisfies Record<string, Meaning>;

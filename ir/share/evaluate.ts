@@ -12,6 +12,11 @@ import type { WordType } from "./types.js";
 const ROUND_MEANING = {
   remask: ([x], _attributes, type, masks) => make(type, x.value, masks(sizeOf(type.shape))),
   remaskBits: ([x], _attributes, type, masks) => make(type, x.value, masks(sizeOf(type.shape))),
+  widenAdditive: ([x], _attributes, type) =>
+    make(
+      type,
+      BigUint64Array.from(signedOf(x), (word) => BigInt.asUintN(64, word)),
+    ),
   widen: ([x], _attributes, type, masks) => {
     const low = (1n << BigInt((x.type as WordType).ring)) - 1n;
     const fresh = masks(sizeOf(type.shape));

@@ -8,7 +8,7 @@ import { BILINEAR } from "./bilinear.js";
 import { BITS } from "./bits.js";
 import { EVALUATE } from "./evaluate.js";
 import { LINEAR } from "./linear.js";
-import { ROUNDS } from "./rounds.js";
+import { ROUNDS, WIDENED } from "./rounds.js";
 import { SPLIT } from "./split.js";
 import {
   type OpSpecification,
@@ -19,7 +19,7 @@ import {
   type ShareType,
 } from "./types.js";
 
-const SPECIFICATIONS = { ...LINEAR, ...BILINEAR, ...ROUNDS, ...SPLIT, ...BITS } as const;
+const SPECIFICATIONS = { ...LINEAR, ...BILINEAR, ...ROUNDS, ...WIDENED, ...SPLIT, ...BITS } as const;
 
 export type ShareOpName = keyof typeof SPECIFICATIONS;
 

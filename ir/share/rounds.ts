@@ -6,10 +6,37 @@ import { sizeOf } from "../tensor/value.js";
 import { additive, bitsOf, integerOf, masked, packedBytes, refuse, sameBound, sameRing, unbounded } from "./rules.js";
 import type { OpSpecification, WordType } from "./types.js";
 
-/** `widen`'s new high bits; 0 while rings are unplanned. */
+/** New high bits of a value in a larger ring; 0 while rings are unplanned. */
 export function gainedBits(from: WordType, to: WordType): number {
-  return from.ring === 0 || to.ring === 0 ? 0 : to.ring - from.ring;
+  return from.ring === 0 || to.ring === 0 ? 0 : Math.max(0, to.ring - from.ring);
 }
+
+/** Not an opening, but made like one: what `widen` would open stays in the shares. */
+export const WIDENED = {
+  widenAdditive: {
+    doc:
+      "A masked value as an additive one in a larger ring, for |x| < 2^(k-2) as an integer: exact, without a round. P0 " +
+      "deals what `widen` does. In a ring that is not larger it is toAdditive. (PROTOCOL.md, widen.)",
+    arity: [1, 1],
+    attributes: { ring: "integer" },
+    ring: "planned",
+    reads: "range",
+    bound: sameBound,
+    infer: ([x], attributes) => {
+      refuse(masked(x).ring === 1, "widenAdditive needs a ring of two bits or more");
+      return { ...masked(x), kind: "additive", ring: integerOf(attributes, "ring", 0, 64) };
+    },
+    demand: ([x]) => [masked(x).ring],
+    cost: ([x], _attributes, type) => ({
+      offline: 2 * packedBytes(sizeOf(x.shape), gainedBits(masked(x), additive(type))),
+    }),
+    draws: ([x], _attributes, type) =>
+      Array.from({ length: gainedBits(masked(x), additive(type)) === 0 ? 0 : 2 }, () => ({
+        pair: "01" as const,
+        bytes: 8 * sizeOf(x.shape),
+      })),
+  },
+} as const satisfies Record<string, OpSpecification>;
 
 export const ROUNDS = {
   remask: {

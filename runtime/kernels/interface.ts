@@ -205,6 +205,19 @@ export interface BitKernels {
   wordBit(to: number, from: number, offset: number, bit: number, count: number): Work;
   /** Bits to words: to[i] = a[i] XOR b[i]. */
   bitWords(to: number, a: number, b: number, count: number): Work;
+  /**
+   * For every bit i that is set, row r = (first + i) / length rounded down: to[r * bits + j] ^= bit j of words[i], for
+   * j < bits <= 64. Bits are bytes of 0 and 1.
+   */
+  combineBits(
+    to: number,
+    from: number,
+    words: number,
+    first: number,
+    length: number,
+    bits: number,
+    count: number,
+  ): Work;
   /** to[i] = XOR of the entries j > d of hot[i]. */
   hotLess(to: number, hot: number, m: number, look: DigitLookUp, count: number): Work;
   /** to[i] = XOR of the entries j of hot[i] with (d - j - from) mod 2^width < span. */

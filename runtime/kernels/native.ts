@@ -222,6 +222,8 @@ function bitKernels(run: Run): BitKernels {
     sumBit: (to, a, b, bit, count) => run("sumBit", count, to, a, b, bit, count),
     wordBit: (to, from, offset, bit, count) => run("wordBit", count, to, from, offset, bit, count),
     bitWords: (to, a, b, count) => run("bitWords", count, to, a, b, count),
+    combineBits: (to, from, words, first, length, bits, count) =>
+      run("combineBits", count, to, from, words, first, length, bits, count),
     hotLess: (to, hot, m, digit, count) => run("hotLess", 3 * count, to, hot, m, ...look(digit), count),
     hotWithin: (to, hot, m, digit, from, span, count) =>
       run("hotWithin", 3 * count, to, hot, m, ...look(digit), from, span, count),

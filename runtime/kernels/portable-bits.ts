@@ -59,6 +59,14 @@ export function bitKernels(memory: Memory): BitKernels {
         words[to / 8 + i] = BigInt(bytes[a + i] ^ bytes[b + i]);
       }
     },
+    combineBits(to, from, coefficients, first, length, bits, count) {
+      for (let i = 0; i < count; i++) {
+        const row = to + Math.floor((first + i) / length) * bits;
+        for (let j = 0; j < bits && bytes[from + i] === 1; j++) {
+          bytes[row + j] ^= Number((words[coefficients / 8 + i] >> BigInt(j)) & 1n);
+        }
+      }
+    },
     hotLess(to, hot, m, look, count) {
       for (let i = 0; i < count; i++) {
         const digit = publicDigit(words, m / 8 + i, look);

@@ -1,7 +1,7 @@
 /**
  * Roles of comparisons, Boolean ops and conversions. P0 deals one-hot digits of masks, products of mask bits, mask bits
  * as words: all of them functions of masks alone, split between the k01 stream (P1) and what P2 receives. Comparisons
- * are look-ups at public digits of m. Nothing here is opened, except by `reveal`.
+ * are look-ups at public digits of m. Nothing here is opened, except by `reveal` and `verdict`, to the data owner.
  */
 import { elementBytes } from "../../ir/share/index.js";
 import { packedBytes } from "../../ir/share/rules.js";
@@ -252,6 +252,67 @@ const timesBit: LocalRoles = {
   P2: combineTimesBit,
 };
 
+/** Adds two dealt words per draw up: the halves of a step's draws, one after the other. */
+async function halvesOf(context: RoleContext, step: RoleStep): Promise<number[]> {
+  const { kernels, scratch, key, party } = context;
+  const places: number[] = [];
+  for (const block of step.blocks) {
+    const place = scratch.take(8 * countOf(step));
+    await (party === "P1"
+      ? kernels.fillWords(key("01"), block, place, countOf(step))
+      : readWords(context, place, countOf(step), ringOf(step)));
+    places.push(place);
+  }
+  return places;
+}
+
+/**
+ * With b = m_b + c_b mask_b, c = 1 - 2 m: b c x = m_b (c x) + c_b (mask_b c x). c x is timesBit's; so is mask_b c x,
+ * with mask_b x for x: both are of the kernel's form, twice nested.
+ */
+async function combineTimesBits(context: RoleContext, step: RoleStep): Promise<void> {
+  const { kernels, scratch, party } = context;
+  const [b, c, x] = step.args;
+  const count = countOf(step);
+  const [maskB, maskC, maskBoth, timesB, timesC, timesBoth] = await halvesOf(context, step);
+  const [outer, inner, other] = [0, 1, 2].map(() => scratch.take(8 * count));
+  const own = { at: x.place, other: 0, sign: 0 } as const;
+  await kernels.timesBit(outer, c.place, x.place, second(x), maskC, timesC, party === "P1", count);
+  // mask_b x = m_x mask_b - mask_b mask_x, and what the kernel calls the mask is what m_x has more than that.
+  await kernels.multiply(inner, 0, own, { at: maskB, other: 0, sign: 0 }, count);
+  await kernels.subtract(inner, inner, timesB, count);
+  await kernels.subtract(other, x.place, inner, count);
+  await kernels.timesBit(inner, c.place, x.place, other, maskBoth, timesBoth, true, count);
+  await kernels.subtract(other, inner, outer, count);
+  await kernels.zero(maskB, 8 * count);
+  await kernels.addWord(maskC, maskB, 1n, count);
+  await kernels.timesBit(step.place, b.place, inner, other, maskC, maskB, true, count);
+}
+
+/** Dealt: both masks as words, their product, and each of the three times x's mask. */
+const timesBits: LocalRoles = {
+  P0: async (context, step) => {
+    const { kernels, scratch } = context;
+    const [b, c, x] = step.args;
+    const count = countOf(step);
+    const places = [0, 1, 2].map(() => scratch.take(8 * count));
+    const [first, last, both] = places;
+    const one = (at: number) => ({ at, other: 0, sign: 0 }) as const;
+    await kernels.bitWords(first, b.place, second(b), count);
+    await kernels.bitWords(last, c.place, second(c), count);
+    await kernels.multiply(both, 0, one(first), one(last), count);
+    for (const [i, place] of places.entries()) {
+      await dealWords(context, step.blocks[i], place, count, ringOf(step));
+    }
+    for (const [i, place] of places.entries()) {
+      await kernels.multiply(place, 0, one(place), { at: x.place, other: second(x), sign: 1 }, count);
+      await dealWords(context, step.blocks[3 + i], place, count, ringOf(step));
+    }
+  },
+  P1: combineTimesBits,
+  P2: combineTimesBits,
+};
+
 /** Dealt: the bit's mask as a word. b = m + (1 - 2 m) mask. */
 const toArithmetic: LocalRoles = {
   P0: async (context, step) => {
@@ -297,6 +358,34 @@ function show(sign: 1 | -1): Phase {
   };
 }
 
+/** The same coefficients at both evaluators, from k12; each combines its own shares. P0 takes no part. */
+const randomCombination = lookUp(async ({ kernels, scratch, key }, step) => {
+  const [a] = step.args;
+  const [length, bits] = [a.type.shape.at(-1)!, step.attributes.bits as number];
+  await kernels.zero(step.place, countOf(step));
+  const size = Math.min(chunkOf(8), Math.ceil(countOf(a) / 2) * 2);
+  const coefficients = scratch.take(8 * size);
+  await inChunks(countOf(a), size, async (from, some) => {
+    await kernels.fillWords(key("12"), step.blocks[0] + from / 2, coefficients, some);
+    await kernels.combineBits(step.place, a.place + from, coefficients, from, length, bits, some);
+  });
+});
+
+/** Each evaluator's combinations, XOR the pad: the two frames are uniform but for their sum, the verdict. */
+const verdict = lookUp(async ({ kernels, scratch, key, reveal }, step) => {
+  const count = countOf(step);
+  const shown = scratch.take(count);
+  await kernels.zero(step.place, count);
+  for (const { place } of step.args) {
+    await kernels.exclusiveOr(step.place, step.place, place, count);
+  }
+  await kernels.fillBits(key("12"), step.blocks[0], shown, count);
+  await kernels.exclusiveOr(shown, shown, step.place, count);
+  const packed = scratch.take(packedBytes(count, 1));
+  await kernels.packBits(shown, count, packed);
+  await reveal(packed, packedBytes(count, 1));
+});
+
 export const BIT_ROLES = {
   digits,
   less,
@@ -306,7 +395,10 @@ export const BIT_ROLES = {
   conjunction,
   exclusiveOr: { P0: exclusiveOr, P1: exclusiveOr, P2: exclusiveOr },
   complement: { P0: complement, P1: complement, P2: complement },
+  randomCombination,
+  verdict,
   timesBit,
+  timesBits,
   toArithmetic,
   reveal: { P0: (context, step) => COPY_ROLES.P0?.(context, step), P1: show(1), P2: show(-1) },
 } as const satisfies Record<string, LocalRoles>;

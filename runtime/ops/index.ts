@@ -4,13 +4,14 @@ import { BILINEAR_ROLES } from "./bilinear.js";
 import { BIT_ROLES } from "./bits.js";
 import { LINEAR_ROLES } from "./linear.js";
 import type { Roles } from "./role.js";
-import { ROUND_ROLES } from "./rounds.js";
+import { ROUND_ROLES, WIDENED_ROLES } from "./rounds.js";
 import { SPLIT_ROLES } from "./split.js";
 
 export const ROLES: Readonly<Record<ShareOpName, Roles>> = {
   ...LINEAR_ROLES,
   ...BILINEAR_ROLES,
   ...ROUND_ROLES,
+  ...WIDENED_ROLES,
   ...SPLIT_ROLES,
   ...BIT_ROLES,
 };

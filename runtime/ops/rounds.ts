@@ -11,8 +11,10 @@ import {
   countOf,
   dealWords,
   inChunks,
+  type LocalRoles,
   type Opening,
   type OpeningRoles,
+  type Phase,
   type RoleContext,
   type RoleStep,
   readWords,
@@ -134,5 +136,53 @@ const widen: OpeningRoles = {
   P1: { prepare: prepareWidenFirst, complete: widenComplete },
   P2: { prepare: prepareWidenSecond, complete: widenComplete },
 };
+
+/**
+ * What `widen` opens stays in the shares: P1 has (m' - bias) - mask1 + 2^k high1, P2 has 2^k high2 - mask2, both masks
+ * modulo 2^k, m' = m + bias, high = carry + (1 - msb m') top. Local at P1 and P2; P0 deals carry and top.
+ */
+function widenAdditiveHalf(party: "P1" | "P2"): Phase {
+  return async (context, step) => {
+    const { kernels, scratch, key } = context;
+    const [x] = step.args;
+    const [count, ring, more] = [countOf(step), ringOf(x), gained(step)];
+    const [share, zero] = [scratch.take(8 * count), scratch.take(8 * count)];
+    await kernels.zero(zero, 8 * count);
+    if (more === 0) {
+      const open = party === "P1" ? x.place : zero;
+      await kernels.subtract(step.place, open, second(x), count);
+      return;
+    }
+    const high = scratch.take(8 * count);
+    for (const [i, place] of [high, share].entries()) {
+      await (party === "P1"
+        ? kernels.fillWords(key("01"), step.blocks[i], place, count)
+        : readWords(context, place, count, more));
+    }
+    await kernels.widenShare(high, x.place, high, share, zero, ring, count);
+    const [open, biased] = party === "P1" ? [x.place, true] : [zero, false];
+    await kernels.widenJoin(step.place, open, high, ring, biased, count);
+    await kernels.widenJoin(share, second(x), zero, ring, false, count);
+    await kernels.subtract(step.place, step.place, share, count);
+  };
+}
+
+const widenAdditive: LocalRoles = {
+  P0: async (context, step) => {
+    const { kernels, scratch } = context;
+    const [x] = step.args;
+    const [count, more] = [countOf(step), gained(step)];
+    if (more > 0) {
+      const [carry, top] = [scratch.take(8 * count), scratch.take(8 * count)];
+      await kernels.widenSecrets(carry, top, x.place, second(x), ringOf(x), count);
+      await dealWords(context, step.blocks[0], carry, count, more);
+      await dealWords(context, step.blocks[1], top, count, more);
+    }
+  },
+  P1: widenAdditiveHalf("P1"),
+  P2: widenAdditiveHalf("P2"),
+};
+
+export const WIDENED_ROLES = { widenAdditive } as const satisfies Record<string, LocalRoles>;
 
 export const ROUND_ROLES = { remask, remaskBits, widen } as const satisfies Record<string, OpeningRoles>;

@@ -130,6 +130,18 @@ const ROWS: Readonly<Partial<Record<ShareOpName, Row>>> = {
     offline: { text: "2k", bits: 2 * K },
     online: NOTHING,
   },
+  timesBits: {
+    about: "element, two bits for each",
+    make: (emit) => emit("timesBits", [bitsOf(emit, "b"), bitsOf(emit, "c"), x(emit)]),
+    offline: { text: "6k", bits: 6 * K },
+    online: NOTHING,
+  },
+  widenAdditive: {
+    about: "element, to shares in a ring of K bits",
+    make: (emit) => emit("widenAdditive", [x(emit)], { ring: WIDE }),
+    offline: { text: "2(K − k)", bits: 2 * (WIDE - K) },
+    online: NOTHING,
+  },
   toArithmetic: {
     about: "bit",
     make: (emit) => emit("toArithmetic", [bitsOf(emit)], { ring: K, fraction: 0 }),
@@ -164,21 +176,24 @@ export function opTable(): string {
     const cells = [`\`${op}\``, row.about, String(declared.depth), row.online.text, row.offline.text];
     return `| ${cells.join(" | ")} |`;
   });
-  const free = Object.keys(SHARE.ops).filter((op) => !Object.hasOwn(ROWS, op) && op !== "reveal");
+  const free = Object.keys(SHARE.ops).filter((op) => !Object.hasOwn(ROWS, op) && !SHOWN.has(op));
   return [
     "| op | for each | rounds | online bits each way | offline bits P0→P2 |",
     "|---|---|---|---|---|",
     ...rows,
     "",
     `Local, without a byte: ${free.map((op) => `\`${op}\``).join(", ")}. (\`input\` is shared before the run and`,
-    "counted under `input`; `reveal` sends k bits an element from each of P1 and P2 to the data owner, counted under",
-    "`output`.)",
+    "counted under `input`; `reveal` sends k bits an element from each of P1 and P2 to the data owner, `verdict` one bit",
+    "for each of its own, counted under `output`.)",
   ].join("\n");
 }
 
+/** What the data owner receives. */
+const SHOWN: ReadonlySet<string> = new Set(["reveal", "verdict"]);
+
 /** The ops that the table calls free. */
 export function freeOps(): readonly ShareOpName[] {
-  return (Object.keys(SHARE.ops) as ShareOpName[]).filter((op) => !Object.hasOwn(ROWS, op) && op !== "reveal");
+  return (Object.keys(SHARE.ops) as ShareOpName[]).filter((op) => !Object.hasOwn(ROWS, op) && !SHOWN.has(op));
 }
 
 interface Line {
@@ -243,7 +258,7 @@ function lettersOf({ op, args, attributes, type }: Step, plan: Plan): Letters {
   const first = plan.steps[args[0]].type;
   const ringOf = (each: ShareType) => ("ring" in each ? each.ring : 0);
   return {
-    k: op === "widen" ? ringOf(first) : ringOf(type),
+    k: op === "widen" || op === "widenAdditive" ? ringOf(first) : ringOf(type),
     K: ringOf(type),
     H: Array.isArray(attributes.cosines) ? attributes.cosines.length : 0,
     D: Array.isArray(attributes.drops) ? attributes.drops.reduce((sum: number, each) => sum + Number(each), 0) : 0,

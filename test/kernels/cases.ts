@@ -302,7 +302,7 @@ const MOVES: Pick<Record<KernelName, Case>, "view" | "take"> = {
 
 const BITS: Pick<
   Record<KernelName, Case>,
-  "exclusiveOr" | "and" | "complement" | "sumBit" | "wordBit" | "bitWords" | "hotLess" | "hotWithin"
+  "exclusiveOr" | "and" | "complement" | "sumBit" | "wordBit" | "bitWords" | "combineBits" | "hotLess" | "hotWithin"
 > = {
   exclusiveOr(at) {
     const count = at.count();
@@ -336,6 +336,12 @@ const BITS: Pick<
     const count = at.count();
     const [a, b, to] = [at.bits(count), at.bits(count), at.words(count)];
     return (kernels) => kernels.bitWords(to, a, b, count);
+  },
+  combineBits(at) {
+    const [count, length, bits, first] = [at.count(), at.integer(1, 50), at.integer(1, 64), at.integer(0, 60)];
+    const [from, words] = [at.bits(count), at.words(count)];
+    const to = at.bits((Math.floor((first + count) / length) + 1) * bits);
+    return (kernels) => kernels.combineBits(to, from, words, first, length, bits, count);
   },
   hotLess(at) {
     const count = at.count();

@@ -37,8 +37,21 @@ export function errorOf(
   if (value.value.length !== expected.length) {
     throw new Error(`${step.op} has ${value.value.length} elements, its meaning ${expected.length}`);
   }
+  if (step.op === "randomCombination") {
+    return { error: combinedWrongly(args[0], value) ? 1 : 0, allowed: 0 };
+  }
   const ring = "ring" in step.type ? step.type.ring : 64;
   return { error: distance(value.value, expected, ring), allowed: ulpOf(step, args) };
+}
+
+/** Whether a row without a set bit has a combination that is set, or a row with one (of 40 or more) has none. */
+function combinedWrongly(bits: ShareValue, combined: ShareValue): boolean {
+  const [length, width] = [bits, combined].map(({ type }) => type.shape.at(-1)!);
+  const some = ({ value }: ShareValue, size: number, row: number) =>
+    value.subarray(row * size, (row + 1) * size).includes(1n);
+  return Array.from({ length: bits.value.length / length }, (_, row) => row).some(
+    (row) => some(bits, length, row) !== some(combined, width, row),
+  );
 }
 
 /** The op's own meaning; masks that it draws are zero. */

@@ -261,6 +261,10 @@ export const PROGRAMS: Readonly<Record<ShareOpName, (make: Maker) => ShareNode>>
     const ring = make.pick(3, 63);
     return make.emit("widen", [make.narrow(make.shape(), ring)], { ring: make.pick(ring + 1, 64) });
   },
+  widenAdditive: (make) => {
+    const ring = make.pick(3, 63);
+    return make.emit("widenAdditive", [make.narrow(make.shape(), ring)], { ring: make.pick(2, 64) });
+  },
   series: series("series"),
   seriesTimes: series("seriesTimes"),
   exponential: (make) => {
@@ -314,6 +318,18 @@ export const PROGRAMS: Readonly<Record<ShareOpName, (make: Maker) => ShareNode>>
     return make.emit("exclusiveOr", [value(), value()]);
   },
   complement: (make) => make.emit("complement", [make.flip() ? make.bits() : make.maskedBits()]),
+  randomCombination: (make) => {
+    const shape = make.shape(1, 3);
+    return make.emit("randomCombination", [make.bits(shape)], { bits: make.pick(40, 64) });
+  },
+  verdict: (make) => {
+    const one = () => make.emit("randomCombination", [make.bits(make.shape(1, 1))], { bits: 40 });
+    return make.emit("verdict", Array.from({ length: make.pick(1, 4) }, one));
+  },
+  timesBits: (make) => {
+    const shape = make.shape();
+    return make.emit("timesBits", [make.maskedBits(shape), make.maskedBits(shape), make.masked(shape)]);
+  },
   timesBit: (make) => {
     const shape = make.shape();
     const [b, x] = make.flip() ? [shape, make.under(shape)] : [make.under(shape), shape];

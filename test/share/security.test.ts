@@ -125,8 +125,12 @@ describe("streams", () => {
 describe("wires", () => {
   test("P0 receives nothing, and P1 receives nothing from P0", async () => {
     const { tap, frames } = recorder();
-    await runPlan(planOf(everything(3)), zeros, { tap });
-    expect([...frames.keys()].sort()).toEqual(["P0>P2", "P1>P2", "P2>P1"]);
+    const plan = planOf(everything(3));
+    await runPlan(plan, zeros, { tap });
+    // The data owner is shown the verdict, a few bytes from each evaluator.
+    expect([...frames.keys()].sort()).toEqual(["P0>P2", "P1>P2", "P1>data", "P2>P1", "P2>data"]);
+    const verdicts = plan.steps.filter(({ op }) => op === "verdict").map(({ type }) => type.shape[0] / 8);
+    expect(frames.get("P1>data")!.map(({ length }) => length)).toEqual(verdicts);
   });
 
   test("no 16-byte block is sent twice, in one run or in two with fresh keys", async () => {
@@ -167,6 +171,34 @@ describe("wires", () => {
       // 255 degrees of freedom: mean 255, standard deviation 22.6; eight of them.
       expect(chiSquare, link).toBeLessThan(255 + 8 * 22.6);
     }
+  });
+
+  test("a verdict shows nothing but whether a bit is set: zero, or other bits every time", async () => {
+    const verdictOf = async (set: boolean, seed: number) => {
+      const make = new Maker(seededNumbers(seed));
+      const bits = make.bits([3000]);
+      const none = make.emit("exclusiveOr", [bits, bits]);
+      const one = make.emit("take", [make.emit("complement", [none])], { indices: [0], shape: [1] });
+      const rest = make.emit("take", [none], { indices: Array.from({ length: 2999 }, (_, i) => i), shape: [2999] });
+      const all = make.emit("concatenate", [rest, set ? one : make.emit("exclusiveOr", [one, one])], { axis: 0 });
+      const node = make.emit("verdict", [make.emit("randomCombination", [all], { bits: 64 })]);
+      const { tap, frames } = recorder();
+      await runPlan(planOf(make.builder.finish([{ name: "y", node }])), zeros, { tap });
+      const [first, second] = [frames.get("P1>data")![0], frames.get("P2>data")![0]].map(
+        (frame) => new BigUint64Array(frame.slice().buffer)[0],
+      );
+      return { first, sum: first ^ second };
+    };
+    const seen = new Set<bigint>();
+    for (let seed = 1; seed <= 8; seed++) {
+      const [clean, alarm] = [await verdictOf(false, seed), await verdictOf(true, seed)];
+      expect(clean.sum).toBe(0n);
+      for (const word of [clean.first, alarm.first, alarm.sum]) {
+        expect(seen.has(word)).toBe(false);
+        seen.add(word);
+      }
+    }
+    expect(seen.has(0n)).toBe(false);
   });
 
   test("a reveal of the same value twice shows different shares", async () => {
