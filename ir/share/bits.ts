@@ -190,7 +190,8 @@ const MOST_COMBINED = 64;
 const COMBINATION = {
   randomCombination: {
     doc:
-      "For each row of the last axis `bits` sums of its bits over GF(2), with coefficients from k12, which P0 does not " +
+      "For each row of the last axis `bits` sums of its bits over GF(2), with coefficients from k12, which P0 " +
+      "does not " +
       "know. All are 0 where no bit of the row is set; else they are uniform, and all 0 with probability 2^-bits.",
     arity: [1, 1],
     attributes: { bits: "integer" },
@@ -208,7 +209,8 @@ const COMBINATION = {
   },
   verdict: {
     doc:
-      "The XOR of random combinations, opened to the data owner: P1 and P2 each send their bits XOR a pad from k12, so " +
+      "The XOR of random combinations, opened to the data owner: P1 and P2 each send their bits XOR a pad from " +
+      "k12, so " +
       "that the owner learns the sum alone: 0 where nothing was set, uniform bits where something was. It lowers " +
       "secrecy by that one fact.",
     arity: [1, 65536],
@@ -256,7 +258,8 @@ const CONVERSION = {
   },
   timesBits: {
     doc:
-      "b * c * x for two masked bits and a masked value of one shape: P0 deals the bits' masks, their product, and each " +
+      "b * c * x for two masked bits and a masked value of one shape: P0 deals the bits' masks, their product, " +
+      "and each " +
       "of the three times x's mask.",
     arity: [3, 3],
     attributes: {},
@@ -300,7 +303,8 @@ const CONVERSION = {
   reveal: {
     doc:
       "Opens a value to the data owner: P1 and P2 each send one additive share, freshly randomised by a zero- " +
-      "sharing from k12, so that the owner learns the value and nothing else. This and `verdict` are all that lowers secrecy.",
+      "sharing from k12, so that the owner learns the value and nothing else. This and `verdict` are all that " +
+      "lowers secrecy.",
     arity: [1, 1],
     attributes: { name: "string" },
     ring: "derived",

@@ -15,7 +15,8 @@ export function gainedBits(from: WordType, to: WordType): number {
 export const WIDENED = {
   widenAdditive: {
     doc:
-      "A masked value as an additive one in a larger ring, for |x| < 2^(k-2) as an integer: exact, without a round. P0 " +
+      "A masked value as an additive one in a larger ring, for |x| < 2^(k-2) as an integer: exact, without a " +
+      "round. P0 " +
       "deals what `widen` does. In a ring that is not larger it is toAdditive. (PROTOCOL.md, widen.)",
     arity: [1, 1],
     attributes: { ring: "integer" },

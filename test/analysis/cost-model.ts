@@ -183,8 +183,8 @@ export function opTable(): string {
     ...rows,
     "",
     `Local, without a byte: ${free.map((op) => `\`${op}\``).join(", ")}. (\`input\` is shared before the run and`,
-    "counted under `input`; `reveal` sends k bits an element from each of P1 and P2 to the data owner, `verdict` one bit",
-    "for each of its own, counted under `output`.)",
+    "counted under `input`; `reveal` sends k bits an element from each of P1 and P2 to the data owner, `verdict` one",
+    "bit for each of its own, counted under `output`.)",
   ].join("\n");
 }
 
