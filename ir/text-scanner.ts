@@ -116,13 +116,27 @@ export class Scanner {
 
   tensor(): TensorValue {
     const type = parseTensorType(this.type());
-    const data = this.sees('"')
-      ? doublesOf(Buffer.from(this.string(), "base64"))
-      : Float64Array.from(this.list(() => this.number()));
+    const data = this.sees('"') ? doublesOf(Buffer.from(this.string(), "base64")) : this.elements(sizeOf(type.shape));
     if (data.length !== sizeOf(type.shape)) {
       throw new Error(`a tensor of shape [${type.shape.join(",")}] has ${data.length} elements`);
     }
     return { ...type, data };
+  }
+
+  /** Numbers, each perhaps with how often it is repeated; not more than so many. */
+  private elements(most: number): Float64Array {
+    const data: number[] = [];
+    this.list(() => {
+      const element = this.number();
+      const count = this.takes("*") ? this.integer() : 1;
+      if (count < 1 || data.length + count > most) {
+        throw new Error(`more elements than ${most}, or a run of ${count}`);
+      }
+      for (let i = 0; i < count; i++) {
+        data.push(element);
+      }
+    });
+    return Float64Array.from(data);
   }
 
   attribute(kind: AttributeKind): AttributeValue {

@@ -5,7 +5,8 @@
  *     output "logits" = %3
  *
  * The level's op table says which attributes a line has and of which kinds; the type on the line is checked against the
- * op's own rule. Tensors of up to 16 elements are written out, larger ones as base64 of little-endian doubles. Text
+ * op's own rule. Tensors of up to 16 elements are written out, larger ones as runs of equal elements
+ * (`0 * 255`) where those are long, else as base64 of little-endian doubles. Text
  * does not tell whether a tensor was held in single or double precision: parsed ones are double.
  * `parse(print(g))` equals g, and what prints equal is equal.
  */
@@ -27,6 +28,8 @@ import { Scanner } from "./text-scanner.js";
 
 /** Tensors up to this many elements are written as a list of numbers. */
 const WRITTEN_OUT = 16;
+/** Larger ones with runs of equal elements, as masks have, are written as runs where these average at least so many. */
+const LEAST_RUN = 8;
 
 /** The graph as text, a line for every node and output, each ended by a newline. */
 export function print<T>(graph: Graph<T>, level: Level<T>): string {
@@ -83,11 +86,29 @@ function printTensor(value: TensorValue): string {
   if (value.data.length <= WRITTEN_OUT) {
     return `${printTensorType(value)} [${Array.from(value.data, printNumber).join(", ")}]`;
   }
+  const runs = runsOf(value.data);
+  if (runs.length * LEAST_RUN <= value.data.length) {
+    return `${printTensorType(value)} [${runs.map(([x, count]) => `${printNumber(x)} * ${count}`).join(", ")}]`;
+  }
   const bytes = Buffer.alloc(8 * value.data.length);
   value.data.forEach((element, i) => {
     bytes.writeDoubleLE(element, 8 * i);
   });
   return `${printTensorType(value)} "${bytes.toString("base64")}"`;
+}
+
+/** Elements and how often each is repeated. */
+function runsOf(data: TensorValue["data"]): [element: number, count: number][] {
+  const runs: [number, number][] = [];
+  for (const element of data) {
+    const last = runs.at(-1);
+    if (last !== undefined && Object.is(last[0], element)) {
+      last[1] += 1;
+    } else {
+      runs.push([element, 1]);
+    }
+  }
+  return runs;
 }
 
 /**

@@ -123,7 +123,9 @@ class Rows {
     const left = this.make("not", lost);
     const plain = this.make("and", this.make("and", none, left), best);
     const even = this.make("and", this.make("and", none, lost), best);
-    const kept = isFalse(plain) ? keep : this.make("or", keep, plain);
+    const more = isFalse(plain) ? keep : this.make("or", keep, plain);
+    // Said again where it is constant: what nobody may look at is never computed.
+    const kept = given === undefined || more === keep ? more : this.make("and", more, given);
     const empty = this.make("equal", largest, lowest);
     const idle = this.make("and", none, this.make("or", lost, empty));
     const rest = isFalse(even) ? [idle] : [idle, even];

@@ -97,6 +97,12 @@ describe("a text", () => {
     ["a missing attribute", `${x}%1 = softmax %0 : f32[2]`, /lacks the attribute 'axis'/],
     ["an attribute of another kind", `${x}%1 = softmax %0 {axis = "0"} : f32[2]`, /expected a number/],
     ["a fraction for an integer", `${x}%1 = softmax %0 {axis = 0.5} : f32[2]`, /0.5 is not an integer/],
+    ["a run of none", "%1 = constant {value = f32[3] [1 * 3, 2 * 0]} : f32[3]", /a run of 0/],
+    [
+      "runs that are too long",
+      "%1 = constant {value = f32[3] [1 * 2, 2 * 900000000]} : f32[3]",
+      /more elements than 3/,
+    ],
     ["a tensor of another length", "%1 = constant {value = f32[3] [1, 2]} : f32[3]", /has 2 elements/],
     ["a cut base64", '%1 = constant {value = f32[3] "AAAA"} : f32[3]', /3 bytes are no doubles/],
     ["an open string", `${x}output "y = %0`, /expected a string/],

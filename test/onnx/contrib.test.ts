@@ -36,6 +36,7 @@ const ATTENTION: Record<string, OperatorCase> = {
   ]),
   lengths: attention([LENGTHS]),
   "ends and starts": attention([i32([4], [5, 4, 0, 1])]),
+  "another filter value": attention([MASK], { mask_filter_value: { number: -50 } }),
   unidirectional: attention([], { unidirectional: int(1) }),
   "unidirectional with mask": attention([MASK], { unidirectional: int(1) }),
   scale: attention([], { scale: { number: 0.3 } }),

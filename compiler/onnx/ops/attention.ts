@@ -36,6 +36,10 @@ export interface AttendOptions {
   /** What may be attended to (bool), and what is added to the scores; both broadcast to [B, heads, S, T]. */
   readonly keep?: Value | undefined;
   readonly bias?: Value | undefined;
+  /** What may be attended to, where the operator adds a number to the other scores. */
+  readonly penalised?: { readonly keep: Value | undefined; readonly by: number } | undefined;
+  /** A logit for each head that takes its share of a row's weights and has no value: [heads]. */
+  readonly sink?: Value | undefined;
 }
 
 export interface Attended {
@@ -53,8 +57,10 @@ export function attend(emitter: Emitter, q: Value, k: Value, v: Value, options: 
   const cap = options.softcap ?? 0;
   const capped =
     cap === 0 ? scaled : emitter.scale(emitter.emit("tangentHyperbolic", [emitter.scale(scaled, 1 / cap)]), cap);
-  const biased = options.bias === undefined ? capped : emitter.add(capped, emitter.cast(options.bias, q.type.dtype));
-  const { keep } = options;
+  const { keep, bias, penalised } = options;
+  const added = bias === undefined ? capped : emitter.add(capped, emitter.cast(bias, q.type.dtype));
+  const biased =
+    penalised?.keep === undefined ? added : emitter.add(added, penalty(emitter, penalised.keep, penalised.by, q));
   const weights = emitter.emit("softmax", keep === undefined ? [biased] : [biased, keep], { axis: 3 });
   const masked = (): Value =>
     keep === undefined
@@ -62,6 +68,12 @@ export function attend(emitter: Emitter, q: Value, k: Value, v: Value, options: 
       : emitter.select(keep, biased, emitter.scalar(Number.NEGATIVE_INFINITY, biased.type.dtype));
   const output = emitter.matmul(weights, repeatHeads(emitter, v, heads));
   return { output, stages: () => [scaled, capped, masked(), weights] };
+}
+
+/** 0 where kept, a number far below the scores elsewhere. */
+function penalty(emitter: Emitter, keep: Value, by: number, like: Value): Value {
+  const { dtype } = like.type;
+  return emitter.select(keep, emitter.scalar(0, dtype), emitter.scalar(by, dtype));
 }
 
 /**
@@ -118,13 +130,42 @@ function widenMask(emitter: Emitter, mask: Value, keys: number): Value {
   return emitter.emit("pad", [mask], { low: shape.map(() => 0), high, value });
 }
 
-/** The keys that a query may see by causality and by a window to either side. */
-function attentionMask(call: Call, queries: number, keys: number, past: number): Value | undefined {
+/**
+ * The keys that a query may see by causality and by a window to either side. Where a row says how many of its keys
+ * count, its last query stands at the last of them.
+ */
+function attentionMask(
+  call: Call,
+  queries: number,
+  keys: number,
+  past: number,
+  lengths: Value | undefined,
+): Value | undefined {
   const causal = call.flag("is_causal", false);
   const left = call.integer("left_window_size", -1);
   const right = call.integer("right_window_size", -1);
   const reach: Reach = { causal, left, right };
-  return causal || left >= 0 || right >= 0 ? positionMask(call.emitter, queries, keys, past, reach) : undefined;
+  if (!causal && left < 0 && right < 0) {
+    return undefined;
+  }
+  return lengths === undefined || past > 0
+    ? positionMask(call.emitter, queries, keys, past, reach)
+    : lengthReach(call.emitter, queries, keys, lengths, reach);
+}
+
+/** [B, 1, S, T]: key j is ahead of query i of row b by j − i − (lengths[b] − S). */
+function lengthReach(emitter: Emitter, queries: number, keys: number, lengths: Value, reach: Reach): Value {
+  const { dtype, shape } = lengths.type;
+  const steps = Array.from({ length: queries * keys }, (_, flat) => (flat % keys) - Math.floor(flat / keys) + queries);
+  const distances = emitter.integers(steps, [1, 1, queries, keys], dtype);
+  const ahead = emitter.emit("subtract", [distances, emitter.reshape(lengths, [shape[0], 1, 1, 1])]);
+  const within = (op: string, bound: number) => emitter.emit(op, [ahead, emitter.scalar(bound, dtype)]);
+  const conditions = [
+    ...(reach.causal ? [within("lessOrEqual", 0)] : []),
+    ...(reach.left < 0 ? [] : [within("greaterOrEqual", -reach.left)]),
+    ...(reach.right < 0 ? [] : [within("lessOrEqual", reach.right)]),
+  ];
+  return conditions.reduce((x, y) => emitter.emit("and", [x, y]));
 }
 
 /** ai.onnx Attention (operator set 23; 24 adds the keys' lengths, 25 windows). */
@@ -143,7 +184,7 @@ function attention(call: Call): readonly (Value | undefined)[] {
   const lengths = call.optional(6);
   const structure = both(
     emitter,
-    attentionMask(call, queries, keys, past),
+    attentionMask(call, queries, keys, past, lengths),
     lengths && lengthMask(emitter, lengths, keys),
   );
   const boolean = mask !== undefined && !isFloat(mask.type.dtype) ? emitter.cast(mask, "bool") : undefined;

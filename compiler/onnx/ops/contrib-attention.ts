@@ -62,6 +62,11 @@ function causalMask(call: Call, name: string, queries: number, keys: number): Va
     : undefined;
 }
 
+/** What is added to scores that a mask of inputs drops; what causality drops is gone. */
+function filterOf(call: Call): number {
+  return call.number("mask_filter_value", -10000);
+}
+
 /** An absent scale is written as none or as zero. */
 function scaleOf(call: Call, width: number): number {
   return call.number("scale", 0) || 1 / Math.sqrt(width);
@@ -112,13 +117,12 @@ function packedAttention(call: Call): readonly (Value | undefined)[] {
   const k = appendPast(emitter, unstack(emitter, past, 0), newK);
   const v = appendPast(emitter, unstack(emitter, past, 1), newV);
   const keys = k.type.shape[2];
-  const keep = both(
-    emitter,
-    causalMask(call, "unidirectional", queries, keys),
-    maskIndex(call, call.optional(3), batch, queries, keys),
-  );
-  const scale = scaleOf(call, q.type.shape[3]);
-  const { output } = attend(emitter, q, k, v, { scale, keep, bias: call.optional(5) });
+  const { output } = attend(emitter, q, k, v, {
+    scale: scaleOf(call, q.type.shape[3]),
+    keep: causalMask(call, "unidirectional", queries, keys),
+    bias: call.optional(5),
+    penalised: { keep: maskIndex(call, call.optional(3), batch, queries, keys), by: filterOf(call) },
+  });
   return [mergeHeads(emitter, output), call.wants(1) ? stackPair(emitter, k, v) : undefined];
 }
 
@@ -186,13 +190,12 @@ function multiHead(at: Positions) {
     const v = appendPast(emitter, call.optional(at.pastKey + 1), newV);
     const [batch, , queries, width] = q.type.shape;
     const keys = k.type.shape[2];
-    const keep = both(
-      emitter,
-      causalMask(call, "unidirectional", queries, keys),
-      maskIndex(call, call.optional(at.mask), batch, queries, keys),
-    );
-    const bias = call.optional(at.attentionBias);
-    const result = attend(emitter, q, k, v, { scale: scaleOf(call, width), keep, bias });
+    const result = attend(emitter, q, k, v, {
+      scale: scaleOf(call, width),
+      keep: causalMask(call, "unidirectional", queries, keys),
+      bias: call.optional(at.attentionBias),
+      penalised: { keep: maskIndex(call, call.optional(at.mask), batch, queries, keys), by: filterOf(call) },
+    });
     const weights = call.wants(3) ? result.stages()[3] : undefined;
     return [mergeHeads(emitter, result.output), k, v, weights];
   };

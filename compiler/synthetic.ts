@@ -1,0 +1,209 @@
+/**
+ * Inputs that the compiler makes itself, the same ones every time: ids over the whole vocabulary, everything kept, rows
+ * cut short on either side, positions that count, lengths and windows that keep something, normal floats.
+ */
+import { type Graph, type Node, prune } from "../ir/graph.js";
+import { cos, ln } from "../ir/real.js";
+import { evaluateGraph } from "../ir/tensor/index.js";
+import { isFloat, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
+import { extremes } from "../passes/intervals.js";
+import type { Placed } from "../passes/place.js";
+import { COMPARISONS, constantOf } from "../passes/rules/common.js";
+import { placedMaskInputs } from "./masks.js";
+
+type TensorNode = Node<TensorType>;
+export type ModelInputs = ReadonlyMap<string, TensorValue>;
+
+/** Ids of so few kinds are token types: BERT has two. */
+const MOST_TOKEN_TYPES = 2;
+/** Inputs of more elements are no lengths. */
+const MOST_COUNTS = 64;
+
+/** What a sample shows of masks and lengths. */
+type Extent = "whole" | "left half" | "right half" | "least";
+const WHOLE: readonly Extent[] = ["whole", "whole", "whole", "whole"];
+const PARTS: readonly Extent[] = ["left half", "right half", "least"];
+
+/** The samples: some with everything kept, and where inputs say what is kept, some with less. */
+export function syntheticSamples(placed: Placed): readonly ModelInputs[] {
+  const inputs = placed.data.nodes.filter(({ op }) => op === "input");
+  const masks = new Set(inputs.filter((node) => isMask(node, placedMaskInputs(placed))));
+  const counts = countsOf(placed, inputs);
+  const extents = masks.size + counts.size > 0 ? [...WHOLE, ...PARTS] : WHOLE;
+  const depths = idDepths(placed);
+  return extents.map((extent, i) => {
+    const numbers = uniform(i + 1);
+    return new Map(
+      inputs.map((node) => {
+        const data = new Float64Array(sizeOf(node.type.shape));
+        const count = counts.get(node);
+        data.forEach((_, at) => {
+          data[at] =
+            count !== undefined
+              ? countFor(count[at], extent)
+              : masks.has(node)
+                ? kept(at, node.type.shape, extent)
+                : syntheticNumber(node, at, depths.get(node), numbers);
+        });
+        return [node.attributes.name as string, { ...node.type, data }];
+      }),
+    );
+  });
+}
+
+function isMask({ attributes, type }: TensorNode, masks: ReadonlySet<string>): boolean {
+  const name = attributes.name as string;
+  return masks.has(name) || /mask/i.test(name) || type.dtype === "bool";
+}
+
+function kept(at: number, shape: readonly number[], extent: Extent): number {
+  const last = shape.at(-1) ?? 1;
+  const place = at % last;
+  switch (extent) {
+    case "whole":
+      return 1;
+    case "left half":
+      return place < Math.ceil(last / 2) ? 1 : 0;
+    case "right half":
+      return place >= Math.floor(last / 2) ? 1 : 0;
+    default:
+      return place === 0 ? 1 : 0;
+  }
+}
+
+function countFor(whole: number, extent: Extent): number {
+  return extent === "whole" ? whole : extent === "least" ? Math.min(1, whole) : Math.ceil(whole / 2);
+}
+
+/** For every input of lengths, positions or bounds the numbers with which the most is kept. */
+function countsOf(placed: Placed, inputs: readonly TensorNode[]): ReadonlyMap<TensorNode, readonly number[]> {
+  const largest = comparedWith(placed.data.nodes);
+  const counting = inputs.filter(
+    (node) => largest.get(node)! > 1 && sizeOf(node.type.shape) <= MOST_COUNTS && !isFloat(node.type.dtype),
+  );
+  const counts = new Map(
+    counting.map((node) => [node, new Array<number>(sizeOf(node.type.shape)).fill(largest.get(node)! + 1)] as const),
+  );
+  const others = inputs.map((node) => [node.attributes.name as string, ones(node.type)] as const);
+  const program = madeOf(placed, counting);
+  const measure = () => {
+    const own = counting.map((node) => {
+      const data = Float64Array.from(counts.get(node)!);
+      return [node.attributes.name as string, { ...node.type, data }] as const;
+    });
+    return onesOf(program, new Map([...others, ...own]));
+  };
+  for (const node of counting) {
+    improve(counts.get(node)!, [0, 1, largest.get(node)!], measure);
+  }
+  return counts;
+}
+
+/** Tries candidates for each number, and keeps those with which more is kept. */
+function improve(numbers: number[], candidates: readonly number[], measure: () => number): void {
+  for (let i = 0; i < numbers.length; i++) {
+    let best = measure();
+    for (const candidate of candidates) {
+      const before = numbers[i];
+      numbers[i] = candidate;
+      const next = measure();
+      if (next > best) {
+        best = next;
+      } else {
+        numbers[i] = before;
+      }
+    }
+  }
+}
+
+function ones(type: TensorType): TensorValue {
+  return { ...type, data: new Float64Array(sizeOf(type.shape)).fill(1) };
+}
+
+/** What the data owner makes of some inputs, without what marks rows that keep nothing. */
+function madeOf({ secret, data, bindings }: Placed, inputs: readonly TensorNode[]): Graph<TensorType> {
+  const marks = new Set(secret.nodes.flatMap(({ op, args }) => (op.startsWith("softmax") ? args.slice(2) : [])));
+  const hidden = new Set([...marks].map(({ attributes }) => attributes.name));
+  const names = new Set(bindings.filter(({ input }) => !hidden.has(input)).map(({ output }) => output));
+  const made = new Set(inputs);
+  for (const node of data.nodes) {
+    if (node.args.some((argument) => made.has(argument))) {
+      made.add(node);
+    }
+  }
+  return prune({ ...data, outputs: data.outputs.filter(({ name, node }) => names.has(name) && made.has(node)) });
+}
+
+/** How many ones a program's truth values have. */
+function onesOf(program: Graph<TensorType>, inputs: ModelInputs): number {
+  let count = 0;
+  for (const { data } of evaluateGraph(program, inputs).values()) {
+    const isTruth = data.every((x) => x === 0 || x === 1);
+    count += isTruth ? Array.from(data).reduce((sum, x) => sum + x, 0) : 0;
+  }
+  return count;
+}
+
+/** The largest constant that each input, or what is made of it, is compared with; not for ids, which are looked up. */
+function comparedWith(nodes: readonly TensorNode[]): ReadonlyMap<TensorNode, number> {
+  const sources = new Map<TensorNode, ReadonlySet<TensorNode>>();
+  const largest = new Map<TensorNode, number>();
+  const lookedUp = new Set<TensorNode>();
+  for (const node of nodes) {
+    const own = node.op === "input" ? [node] : [];
+    const from = new Set([...own, ...node.args.flatMap((argument) => [...sources.get(argument)!])]);
+    sources.set(node, from);
+    const constants = COMPARISONS.includes(node.op) ? node.args.flatMap((each) => constantOf(each) ?? []) : [];
+    for (const source of from) {
+      if (node.op === "oneHot") {
+        lookedUp.add(source);
+      }
+      const most = constants.reduce((top, value) => Math.max(top, extremes(value)[1]), 0);
+      largest.set(source, Math.max(largest.get(source) ?? 0, most));
+    }
+  }
+  return new Map([...largest].map(([node, most]) => [node, lookedUp.has(node) ? 0 : most]));
+}
+
+function syntheticNumber(
+  { attributes, type: { dtype, shape } }: TensorNode,
+  i: number,
+  depth: number | undefined,
+  numbers: () => number,
+): number {
+  const name = attributes.name as string;
+  const last = shape.at(-1) ?? 1;
+  if (isFloat(dtype)) {
+    return Math.sqrt(-2 * ln(numbers() + 1e-12)) * cos(2 * Math.PI * numbers());
+  }
+  if (/position/i.test(name)) {
+    return i % last;
+  }
+  const type = /token_type|segment/i.test(name) || (depth !== undefined && depth <= MOST_TOKEN_TYPES);
+  return type ? 0 : Math.floor(numbers() * (depth ?? 2));
+}
+
+/** How many values the ids of an input may take: the depth of the one-hot rows made of them. */
+function idDepths(placed: Placed): ReadonlyMap<TensorNode, number> {
+  const depths = new Map<TensorNode, number>();
+  const sources = new Map<TensorNode, TensorNode>();
+  for (const node of placed.data.nodes) {
+    const source = node.op === "input" ? node : node.args.map((argument) => sources.get(argument)).find((each) => each);
+    if (source !== undefined) {
+      sources.set(node, source);
+      if (node.op === "oneHot") {
+        depths.set(source, Math.min(depths.get(source) ?? Number.POSITIVE_INFINITY, node.attributes.depth as number));
+      }
+    }
+  }
+  return depths;
+}
+
+/** A fixed sequence of numbers in [0, 1): Park and Miller's generator, good enough to exercise a model. */
+function uniform(seed: number): () => number {
+  let state = (seed * 7919) % 2147483647;
+  return () => {
+    state = (state * 48271) % 2147483647;
+    return state / 2147483647;
+  };
+}
