@@ -125,6 +125,7 @@ function lowerPlaced(
     precision: options.precision ?? DEFAULT_PRECISION,
     ranges: calibration.report.ranges,
     variances: calibration.report.variances,
+    reaches: calibration.report.reaches,
     inputs: new Map(names.map((name) => [name, inputOf(name)])),
     link,
   });

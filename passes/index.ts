@@ -7,6 +7,7 @@ import { approximate } from "./approximate.js";
 import { canonicalise } from "./canonicalise.js";
 import { centre } from "./centre.js";
 import { fuse } from "./fuse.js";
+import { halve } from "./halve.js";
 import { narrow } from "./narrow.js";
 import type { RewriteOptions, TensorGraph } from "./rewriter.js";
 import { settle } from "./settle.js";
@@ -61,5 +62,11 @@ export const TENSOR_PASSES: readonly TensorPass[] = [
     why: "after settle, which folds γ and β: what is left before a norm is sums of products with weights",
     after: ["settle"],
     run: centre,
+  },
+  {
+    name: "halve",
+    why: "after centre, which makes the residual of a post-norm model the product that the linear half joins",
+    after: ["centre"],
+    run: (graph, options) => (options.profile === "puma" ? graph : halve(graph, options)),
   },
 ];

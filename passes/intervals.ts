@@ -164,6 +164,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   softplus: increasing,
   relu: increasing,
   gelu: gated(-0.171),
+  geluEven: ([x]) => [0, magnitudes(x)[1] / 2],
   silu: gated(-0.2785),
   floor: increasing,
   ceiling: increasing,

@@ -6,17 +6,12 @@
  */
 import type { Graph, Node } from "../ir/graph.js";
 import { evaluateGraph, type MultiplyReals, traitsOf } from "../ir/tensor/index.js";
-import { momentsOf } from "../ir/tensor/ops/fused.js";
 import type { TensorType, TensorValue } from "../ir/tensor/value.js";
 import { extremes, type Facts, type Interval, intersection, intervalFrom } from "./intervals.js";
+import { Observed, type VarianceRange } from "./observed.js";
 import { constantOf } from "./rules/common.js";
 
 type TensorNode = Node<TensorType>;
-
-export interface VarianceRange {
-  readonly low: number;
-  readonly high: number;
-}
 
 export interface RangeReport {
   readonly ranges: ReadonlyMap<TensorNode, Interval>;
@@ -24,6 +19,8 @@ export interface RangeReport {
   readonly derived: ReadonlyMap<TensorNode, Interval>;
   /** Row variances (mean squares) of norm nodes, with epsilon. */
   readonly variances: ReadonlyMap<TensorNode, VarianceRange>;
+  /** How far |x| may go in every channel (last axis) of an activation's argument, where samples showed it. */
+  readonly reaches: ReadonlyMap<TensorNode, Float64Array>;
 }
 
 /** An input of the secret program. */
@@ -37,9 +34,8 @@ export interface InputFacts {
 
 export type InputsOf = (name: string) => InputFacts;
 
-/** Values may be larger than calibration saw by this factor (two bits), variances by its square root both ways. */
+/** Values may be larger than calibration saw by this factor (two bits). */
 const MARGIN = 4;
-const VARIANCE_MARGIN = 8;
 /** What was zero on every sample may be larger: bounds near zero come from dead inputs. */
 const SMALLEST_BOUND = 0.5;
 
@@ -60,34 +56,26 @@ export function calibratedRanges(
   const isWeight = (node: TensorNode) => sourceOf(node)?.owner === "model";
   const isOneHot = (node: TensorNode) => sourceOf(node)?.oneHot === true;
   const seen = new Map<TensorNode, Interval>();
-  const variances = new Map<TensorNode, VarianceRange>();
+  const observed = new Observed();
   const observe = (node: TensorNode, value: TensorValue, args: readonly TensorValue[]) => {
     if (isOneHot(node) || (isWeight(node) && seen.has(node))) {
       return;
     }
     seen.set(node, widened(seen.get(node), extremes(value, node.op === "input" ? undefined : FINITE)));
-    if (node.op === "layerNorm" || node.op === "rmsNorm") {
-      widenVariance(variances, node, args[0]);
-    }
+    observed.see(node, args);
   };
   for (const [i, sample] of samples.entries()) {
+    observed.next();
     evaluateGraph(graph, sample, undefined, { observe, multiply });
     onProgress?.(i + 1, samples.length);
-  }
-  for (const [node, { low, high }] of variances) {
-    const epsilon = node.attributes.epsilon as number;
-    variances.set(node, {
-      low: Math.max(low / VARIANCE_MARGIN, epsilon, high * 2 ** -24),
-      high: high * VARIANCE_MARGIN + epsilon,
-    });
   }
   const facts: Facts = {
     valueOf: (node) => (isWeight(node) ? samples[0]?.(node.attributes.name as string) : constantOf(node)),
     isOneHot,
   };
-  const observed = (node: TensorNode): Interval =>
+  const measured = (node: TensorNode): Interval =>
     facts.isOneHot(node) ? [0, 1] : isWeight(node) ? seen.get(node)! : withMargin(seen.get(node)!);
-  return { ...propagate(graph, facts, observed), variances };
+  return { ...propagate(graph, facts, measured), variances: observed.variances(), reaches: observed.reaches() };
 }
 
 /** What is infinite on the way (a mask's −∞, the padding of a maximum) is no number of a range. */
@@ -143,18 +131,6 @@ function withMargin([low, high]: Interval): Interval {
   return high < 0 ? [low * MARGIN, high / MARGIN] : [-bound, bound];
 }
 
-function widenVariance(variances: Map<TensorNode, VarianceRange>, node: TensorNode, x: TensorValue): void {
-  const n = x.shape.at(-1)!;
-  const values = new Float64Array(x.data);
-  let { low, high } = variances.get(node) ?? { low: Number.POSITIVE_INFINITY, high: 0 };
-  for (let row = 0; row < values.length; row += n) {
-    const { variance } = momentsOf(values, row, n, node.op === "layerNorm");
-    low = Math.min(low, variance);
-    high = Math.max(high, variance);
-  }
-  variances.set(node, { low, high });
-}
-
 /**
  * What values of trained transformers are assumed to stay within where nothing is measured. A product is of a
  * normalised
@@ -187,7 +163,7 @@ export function structuralRanges(graph: Graph<TensorType>, inputOf: InputsOf): R
     const bound = assumedBound(node, bounds, inputOf);
     return bound === undefined ? undefined : [-Math.min(bound, ASSUMED.largest), Math.min(bound, ASSUMED.largest)];
   };
-  return { ...propagate(graph, facts, assumed), variances };
+  return { ...propagate(graph, facts, assumed), variances, reaches: new Map() };
 }
 
 /** What is assumed of a node beyond what interval arithmetic says of it. */

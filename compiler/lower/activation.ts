@@ -11,96 +11,151 @@
 import { fail } from "../../ir/diagnostics.js";
 import { erf, exp, tanh } from "../../ir/real.js";
 import { fractionOf, type Lowering, type ShareNode, type TensorNode } from "./context.js";
+import { describeWaves, wavesOn, windowsOf } from "./curves.js";
 import { coarseBits, sumAdditive } from "./digits.js";
-import { describeSeries, type FourierSeries, type Parity, seriesAt } from "./fourier.js";
+import type { WaveFit } from "./fourier.js";
+import { ERF_GRIDS, GELU_GRIDS, QUICK_GRIDS, SIGMOID_GRIDS, SILU_GRIDS, TANH_GRIDS } from "./grids.js";
 import { addReal } from "./linear.js";
-import { angleOf, fitSeries, seriesOf } from "./series.js";
 import { atLeastZero } from "./thresholds.js";
+import { waveAt } from "./waves.js";
+import { curveOf, imageOf, type Sloped, windowed } from "./windowed.js";
 
-/** An activation function in the shape above. `series` is what the series must give: f(x) − slope·x. */
-export interface Piecewise {
+/** An activation function in the shape above: slope·x + curve(x) + offset inside the window. */
+export interface Piecewise extends Sloped {
+  /** Inside it by pieces; a multiple of a bucket. Outside, the asymptote holds to about a thousandth. */
   readonly window: number;
-  readonly slope: 0 | 0.5;
-  readonly parity: Parity;
-  readonly series: (x: number) => number;
   /** [a₁, a₀] and [b₁, b₀]; slopes 0 or 1. */
   readonly above: readonly [0 | 1, number];
   readonly below: readonly [0 | 1, number];
   /** Bucket width is 2^bucketExponent. */
   readonly bucketExponent: number;
-  readonly tolerance: number;
-  /** period / window of the fit. */
-  readonly periodRatio: number;
-  /** The standard deviation of most arguments, where layers of trained models agree. */
-  readonly typical?: number;
 }
-
-/** Points at which a function's range is read off, and what is allowed for its fit's error. */
-const SAMPLES = 256;
-const SERIES_SLACK = 1.01;
-
-const TABLE_BITS = { publicFraction: 13, secretFraction: 13 };
 
 const sigmoid = (x: number) => 1 / (1 + exp(-x));
 const geluErf = (x: number) => (x / 2) * erf(x / Math.SQRT2);
 const geluTanh = (x: number) => (x / 2) * tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x));
 
-const GATE = { slope: 0.5, parity: "even", above: [1, 0], below: [0, 0], typical: 1.5 } as const;
-const STEP = { slope: 0, parity: "odd" } as const;
+const GATE = { slope: 0.5, offset: 0, above: [1, 0], below: [0, 0] } as const;
+const STEP = { slope: 0, offset: 0, above: [0, 1], below: [0, -1] } as const;
 
-/** The functions, their windows and asymptotes. Windows are where the asymptote is within the tolerance. */
+const GELU: Piecewise = {
+  ...GATE,
+  name: "gelu (erf)",
+  curve: { name: "gelu erf", compute: geluErf, parity: "even", headroom: 8, grids: GELU_GRIDS, corner: 3.5 },
+  window: 4,
+  bucketExponent: -1,
+};
+
+/** The functions, their curves, windows and asymptotes. */
 const ACTIVATIONS: Readonly<Record<string, Piecewise>> = {
-  "gelu erf": { ...GATE, window: 4, series: geluErf, bucketExponent: -1, tolerance: 6e-4, periodRatio: 2.78 },
-  "gelu tanh": { ...GATE, window: 4, series: geluTanh, bucketExponent: -1, tolerance: 6e-4, periodRatio: 2.78 },
+  "gelu erf": GELU,
+  "gelu tanh": { ...GELU, name: "gelu (tanh)", curve: { ...GELU.curve, name: "gelu tanh", compute: geluTanh } },
   "gelu quick": {
-    ...GATE, window: 6, series: (x) => x * (sigmoid(1.702 * x) - 0.5), bucketExponent: -1, tolerance: 6e-4,
-    periodRatio: 2.7,
-  }, // biome-ignore format: a row
+    ...GATE,
+    name: "gelu (quick)",
+    curve: {
+      name: "gelu quick",
+      compute: (x) => x * (sigmoid(1.702 * x) - 0.5),
+      parity: "even",
+      headroom: 8,
+      grids: QUICK_GRIDS,
+      corner: 5.5,
+    },
+    window: 5.5,
+    bucketExponent: -1,
+  },
   silu: {
     ...GATE,
-    window: 10,
-    series: (x) => x * (sigmoid(x) - 0.5),
-    bucketExponent: 0,
-    tolerance: 1e-3,
-    periodRatio: 2.44,
-  }, // biome-ignore format: a row
+    name: "silu",
+    curve: {
+      name: "silu",
+      compute: (x) => x * (sigmoid(x) - 0.5),
+      parity: "even",
+      headroom: 9,
+      grids: SILU_GRIDS,
+      corner: 9.5,
+    },
+    window: 9.5,
+    bucketExponent: -1,
+  },
   tangentHyperbolic: {
-    ...STEP, window: 4.5, series: tanh, above: [0, 1], below: [0, -1], bucketExponent: -1, tolerance: 4e-4,
-    periodRatio: 2.7,
-  }, // biome-ignore format: a row
+    ...STEP,
+    name: "tangentHyperbolic",
+    curve: { name: "tanh", compute: tanh, parity: "odd", headroom: 8, grids: TANH_GRIDS },
+    window: 4.5,
+    bucketExponent: -1,
+  },
   errorFunction: {
-    ...STEP, window: 3, series: erf, above: [0, 1], below: [0, -1], bucketExponent: -2, tolerance: 3e-4,
-    periodRatio: 2.7,
-  }, // biome-ignore format: a row
+    ...STEP,
+    name: "errorFunction",
+    curve: { name: "erf", compute: erf, parity: "odd", headroom: 8, grids: ERF_GRIDS },
+    window: 2.75,
+    bucketExponent: -2,
+  },
   sigmoid: {
-    ...STEP, window: 9, series: (x) => sigmoid(x) - 0.5, above: [0, 1], below: [0, 0], bucketExponent: 0,
-    tolerance: 4e-4, periodRatio: 2.7,
-  }, // biome-ignore format: a row
+    ...STEP,
+    offset: 0.5,
+    below: [0, 0],
+    name: "sigmoid",
+    curve: { name: "sigmoid", compute: (x) => sigmoid(x) - 0.5, parity: "odd", headroom: 9, grids: SIGMOID_GRIDS },
+    window: 9,
+    bucketExponent: 0,
+  },
 };
+
+/** A gate whose curve is also wanted alone: what GELU is without x/2. */
+function withoutSlope(f: Piecewise): Sloped {
+  return { ...f, name: `${f.name} less x/2`, slope: 0 };
+}
 
 export function lowerActivation(lowering: Lowering, node: TensorNode): ShareNode {
   const name = node.op === "gelu" ? `gelu ${String(node.attributes.approximation)}` : node.op;
-  return piecewise(lowering, node, ACTIVATIONS[name]);
+  return activated(lowering, node, ACTIVATIONS[name]);
 }
 
-/** An activation of a node's argument. */
-export function piecewise(lowering: Lowering, node: TensorNode, f: Piecewise): ShareNode {
+/** gelu(x) − x/2: where the whole is selected from pieces, the half is subtracted after, for free. */
+export function lowerGeluEven(lowering: Lowering, node: TensorNode): ShareNode {
+  const f = ACTIVATIONS[`gelu ${String(node.attributes.approximation)}`];
+  return activated(lowering, node, f, withoutSlope(f));
+}
+
+/** An activation of a node's argument: by windows where that is cheaper, by pieces elsewhere. */
+export function activated(lowering: Lowering, node: TensorNode, f: Piecewise, wanted: Sloped = f): ShareNode {
   const [argument] = node.args;
   const bound = lowering.boundOf(argument);
   if (!(bound < 2 ** 20)) {
     throw fail({ code: "E0404", what: `the argument of ${node.op} has no bound`, where: node.origin });
   }
   const x = lowering.masked(argument);
+  const pieces = (part: ShareNode): ShareNode => {
+    const whole = piecewise(lowering, part, bound, f);
+    if (wanted.slope === f.slope) {
+      return whole;
+    }
+    const fraction = fractionOf(whole);
+    const half = lowering.emit("relabel", [lowering.additive(part, fraction - 1)], { fraction });
+    return lowering.emit("subtract", [whole, half]);
+  };
+  return windowed(lowering, node, x, wanted, pieces) ?? pieces(x);
+}
+
+/** Fractional bits of a value that pieces are selected for. */
+const PIECE_FRACTION = 12;
+
+/** An activation of any |x| ≤ bound by pieces. */
+function piecewise(lowering: Lowering, value: ShareNode, bound: number, f: Piecewise): ShareNode {
+  const x = lowering.atFraction(value, Math.min(fractionOf(value), PIECE_FRACTION));
   const slack = 2 ** f.bucketExponent / 2;
   const reach = f.window + slack;
-  const fitted = fitSeries(f.series, [-reach, reach], f.window * f.periodRatio, f.parity, f.tolerance, f.typical);
-  const offset = f.parity === "odd" && f.below[1] === 0 ? 0.5 : 0;
-  notePiecewise(lowering, node, f, fitted.series);
-  const { centre, radius } = rangeOf(f.series, reach);
-  const s = seriesOf(lowering, angleOf(lowering, x, fitted.stretch), fitted, TABLE_BITS);
-  const centred = lowering.bounded(addReal(lowering, s, -centre), radius);
+  const wide = windowsOf(f.curve).find((window) => window >= reach)!;
+  const waves = lowering.waves(f.curve.name, wide, () => wavesOn(f.curve, wide));
+  notePiecewise(lowering, f, waves);
+  const [low, high] = imageOf(waves, reach);
+  const centre = (low + high) / 2;
+  const s = curveOf(lowering, x, waves, PIECE_FRACTION);
+  const centred = lowering.bounded(addReal(lowering, s, waves.constant - centre), (high - low) / 2);
   const opened = lowering.atFraction(centred, fractionOf(x) + (f.slope === 0 ? 0 : 1));
-  const inner = lowering.bounded(addReal(lowering, opened, centre + offset), f.window + 2);
+  const inner = lowering.bounded(addReal(lowering, opened, centre + f.offset), f.window + 2);
   const inside = f.slope === 0 ? inner : insideGate(lowering, inner, x);
   const [middle, above] = coarseBits(lowering, x, Math.max(bound, reach), f.bucketExponent, [
     [-f.window, f.window],
@@ -116,41 +171,28 @@ export function piecewise(lowering: Lowering, node: TensorNode, f: Piecewise): S
     : addReal(lowering, sumAdditive(lowering, [...terms, constants]), f.below[1]);
 }
 
-/**
- * The middle of what a function takes on [−reach, reach], and how far from it: only the rest is opened, in a bit or two
- * less. Outside, where the series is something else, its bit is 0, and 0 times anything in a ring is 0.
- */
-function rangeOf(f: (x: number) => number, reach: number): { readonly centre: number; readonly radius: number } {
-  const values = Array.from({ length: SAMPLES + 1 }, (_, i) => f(-reach + (2 * reach * i) / SAMPLES));
-  const [low, high] = [Math.min(...values), Math.max(...values)];
-  return { centre: (low + high) / 2, radius: ((high - low) / 2) * SERIES_SLACK };
-}
-
 /** The three pieces; borders are right to half a bucket, so both sides of one hold around it. */
-function notePiecewise(lowering: Lowering, node: TensorNode, f: Piecewise, series: FourierSeries): void {
-  const kind = node.attributes.approximation;
-  const name = kind === undefined ? node.op : `${node.op} (${String(kind)})`;
+function notePiecewise(lowering: Lowering, f: Piecewise, waves: WaveFit): void {
   const slack = 2 ** f.bucketExponent / 2;
   const [reach, border, far] = [f.window + slack, f.window - slack, 8 * f.window];
-  const offset = f.parity === "odd" && f.below[1] === 0 ? 0.5 : 0;
-  const exact = (x: number) => f.slope * x + f.series(x) + offset;
+  const exact = (x: number) => f.slope * x + f.curve.compute(x) + f.offset;
   const line =
     ([slope, constant]: readonly [number, number]) =>
     (x: number) =>
       slope * x + constant;
   const text = ([slope, constant]: readonly [number, number]) => (slope === 1 ? "x" : String(constant));
-  lowering.formulas.add(name, "", () => ({
-    function: name,
+  lowering.formulas.add(f.name, "", () => ({
+    function: f.name,
     profile: "fourier",
-    form: `${f.slope === 0 ? "" : "x/2 + "}${describeSeries(series)}`,
+    form: `${f.slope === 0 ? "" : "x/2 + "}${describeWaves(waves)}`,
     distance: "absolute",
     outside: `${text(f.below)} below, ${text(f.above)} above`,
     section: "Profile `fourier`",
     window: [-f.window, f.window],
-    coefficients: [series.constant, ...series.cosines, ...series.sines],
+    coefficients: [waves.constant, ...waves.frequencies, ...waves.cosines, ...waves.sines],
     pieces: [
       { from: -far, to: -border, value: line(f.below), exact },
-      { from: -reach, to: reach, value: (x) => f.slope * x + seriesAt(series, x) + offset, exact },
+      { from: -reach, to: reach, value: (x) => f.slope * x + waveAt(waves, x) + f.offset, exact },
       { from: border, to: far, value: line(f.above), exact },
     ],
   }));

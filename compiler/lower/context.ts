@@ -16,7 +16,7 @@ import type { ShareType } from "../../ir/share/types.js";
 import type { TensorType, TensorValue } from "../../ir/tensor/value.js";
 import type { LinkCost } from "../../passes/levels.js";
 import { FormulaNotes, type NotedFormula } from "./formulas.js";
-import type { FourierSeries } from "./fourier.js";
+import type { FourierSeries, WaveFit } from "./fourier.js";
 
 export type ShareNode = Node<ShareType>;
 export type TensorNode = Node<TensorType>;
@@ -60,6 +60,7 @@ export class Lowering {
   private readonly conversions = new Map<ShareNode, Map<string, ShareNode>>();
   private readonly inputs = new Map<string, ShareNode>();
   private readonly fits = new Map<string, FourierSeries>();
+  private readonly fittedWaves = new Map<string, WaveFit>();
   private readonly deferred = new Map<TensorNode, () => ShareNode>();
   private origin = "";
 
@@ -68,6 +69,8 @@ export class Lowering {
     readonly ranges: Ranges,
     readonly secretInputs: ReadonlyMap<string, SecretInput>,
     private readonly link: LinkCost,
+    /** How far |x| may go in every channel of an activation's argument, where samples showed it. */
+    readonly reaches: ReadonlyMap<TensorNode, Float64Array> = new Map(),
   ) {}
 
   /** Whether so many bytes less, over the network that the plan is for, are worth so many rounds more. */
@@ -131,6 +134,14 @@ export class Lowering {
     const series = this.fits.get(name) ?? compute();
     this.fits.set(name, series);
     return series;
+  }
+
+  /** A curve's series on a window, fitted once. */
+  waves(curve: string, window: number, compute: () => WaveFit): WaveFit {
+    const key = `${curve} on ${window}`;
+    const waves = this.fittedWaves.get(key) ?? compute();
+    this.fittedWaves.set(key, waves);
+    return waves;
   }
 
   /** A value that is only computed if somebody asks for it. */

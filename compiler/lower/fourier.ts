@@ -21,6 +21,20 @@ export interface FourierSeries {
   readonly maxError: number;
 }
 
+/** A series of free frequencies (`waves.ts`). cos and sin coefficients are of x itself, not of x − mid. */
+export interface WaveFit {
+  readonly window: readonly [low: number, high: number];
+  /** The period in x is 2^headroom: the argument has so many integer bits, sign included. */
+  readonly headroom: number;
+  readonly constant: number;
+  /** The frequencies j_n, ascending. */
+  readonly frequencies: readonly number[];
+  readonly cosines: readonly number[];
+  readonly sines: readonly number[];
+  /** The largest difference from the function on the window. */
+  readonly error: number;
+}
+
 const SAMPLES = 1601;
 
 /**

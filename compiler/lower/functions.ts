@@ -4,11 +4,12 @@
  * one split; sine and cosine are what a split computes by itself, on any range.
  */
 import { atan, ceilLog2, cos, exp, exp2, floorLog2, ln, log1p, log2, pow, sin } from "../../ir/real.js";
-import { type Piecewise, piecewise } from "./activation.js";
+import { activated, type Piecewise } from "./activation.js";
 import { atLeast } from "./comparison.js";
 import { constantOf, encodedScalar, fractionOf, type Lowering, type ShareNode, type TensorNode } from "./context.js";
 import { WIDEST_DIGIT } from "./digits.js";
 import { describeSeries, seriesAt } from "./fourier.js";
+import { SOFTPLUS_GRIDS } from "./grids.js";
 import { checkPositive, type Interval, intervalOf, positiveInterval } from "./interval.js";
 import { addReal, timesPublic } from "./linear.js";
 import { bucketSeries, onBuckets, power } from "./power.js";
@@ -272,17 +273,22 @@ function arcOf(lowering: Lowering, x: ShareNode, bound: number, scale: number): 
 
 /** ln(1 + e^x) = x/2 + an even function: x far above zero, 0 far below. */
 const SOFTPLUS: Piecewise = {
+  name: "softplus",
   slope: 0.5,
-  parity: "even",
+  offset: 0,
+  curve: {
+    name: "softplus",
+    compute: (x) => log1p(exp(-Math.abs(x))) + Math.abs(x) / 2,
+    parity: "even",
+    headroom: 8,
+    grids: SOFTPLUS_GRIDS,
+  },
   above: [1, 0],
   below: [0, 0],
   window: 8,
-  series: (x) => log1p(exp(-Math.abs(x))) + Math.abs(x) / 2,
   bucketExponent: 0,
-  tolerance: 8e-4,
-  periodRatio: 2.667,
 };
 
 export function lowerSoftplus(lowering: Lowering, node: TensorNode): ShareNode {
-  return piecewise(lowering, node, SOFTPLUS);
+  return activated(lowering, node, SOFTPLUS);
 }

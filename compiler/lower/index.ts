@@ -7,7 +7,8 @@ import { type Diagnostic, fail } from "../../ir/diagnostics.js";
 import type { Graph } from "../../ir/graph.js";
 import type { TensorType } from "../../ir/tensor/value.js";
 import type { LinkCost } from "../../passes/levels.js";
-import { lowerAbsolute, lowerActivation, lowerRelu } from "./activation.js";
+import type { VarianceRange } from "../../passes/observed.js";
+import { lowerAbsolute, lowerActivation, lowerGeluEven, lowerRelu } from "./activation.js";
 import {
   lowerBoolean,
   lowerClamp,
@@ -65,7 +66,7 @@ import {
   lowerSlice,
   lowerTranspose,
 } from "./movement.js";
-import { lowerLayerNorm, lowerRmsNorm, type VarianceRange } from "./norm.js";
+import { lowerLayerNorm, lowerRmsNorm } from "./norm.js";
 import { lowerOneHot, lowerTop } from "./order.js";
 import { PUMA_GELU, PUMA_SILU } from "./puma/activation.js";
 import { lowerPumaActivation } from "./puma/polynomial.js";
@@ -87,6 +88,8 @@ export interface LoweringOptions {
   readonly ranges: Ranges;
   /** The range of the row variances of every norm node. */
   readonly variances: ReadonlyMap<TensorNode, VarianceRange>;
+  /** How far |x| may go in every channel of an activation's argument, where samples showed it. */
+  readonly reaches?: ReadonlyMap<TensorNode, Float64Array>;
   readonly inputs: ReadonlyMap<string, SecretInput>;
   /** The network that decides between more bytes and more rounds. */
   readonly link: LinkCost;
@@ -124,6 +127,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   isInfinite: lowerNever,
   convolution: lowerConvolution,
   gelu: lowerActivation,
+  geluEven: lowerGeluEven,
   silu: lowerActivation,
   tangentHyperbolic: lowerActivation,
   errorFunction: lowerActivation,
@@ -197,7 +201,7 @@ export function hasSecretMeaning(op: string): boolean {
 /** Lowers the secret program; every output is revealed to the data owner. */
 export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lowered {
   refuseInfinite(graph);
-  const lowering = new Lowering(options.precision, options.ranges, options.inputs, options.link);
+  const lowering = new Lowering(options.precision, options.ranges, options.inputs, options.link, options.reaches);
   const rules = options.profile === "puma" ? { ...RULES, ...PUMA_RULES } : RULES;
   const softmaxes = new Map<TensorNode, Unnormalised>();
   const packed = packedScores(graph);

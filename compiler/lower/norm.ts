@@ -7,6 +7,8 @@
  * and cancels: (κ(x−μ)) / √(κ³ var) = (x−μ)/√var · κ^(−1/2), which goes into the series' scale.
  */
 import { ceilLog2, log2 } from "../../ir/real.js";
+import { stridesOf } from "../../ir/shape.js";
+import type { VarianceRange } from "../../passes/observed.js";
 import { fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
 import { addReal } from "./linear.js";
 import { broadcastTo, reshapeTo } from "./movement.js";
@@ -18,11 +20,6 @@ const SQUARE_BITS = 7;
 const MANY = 512;
 /** Fractional bits of 1/√v, above what its smallest value needs. */
 const SCALE_BITS = 13;
-
-export interface VarianceRange {
-  readonly low: number;
-  readonly high: number;
-}
 
 /** (x − μ)/√(var + ε) over the last axis, additive. `range` bounds the row variance (plus ε). */
 export function lowerLayerNorm(lowering: Lowering, node: TensorNode, range: VarianceRange): ShareNode {
@@ -37,7 +34,7 @@ export function lowerLayerNorm(lowering: Lowering, node: TensorNode, range: Vari
   const centred = lowering.emit("relabel", [difference], { fraction: fractionOf(x) + bits });
   lowering.bounded(centred, 2 * lowering.boundOf(node.args[0]));
   const kappa = n / 2 ** bits;
-  return normalise(lowering, node, centred, { low: range.low, high: range.high }, kappa);
+  return normalise(lowering, node, centred, range, kappa);
 }
 
 /** x/√(mean(x²) + ε) over the last axis, additive. `range` bounds mean(x²) + ε. */
@@ -62,9 +59,39 @@ function normalise(lowering: Lowering, node: TensorNode, y: ShareNode, range: Va
   const opened = lowering.bounded(lowering.remasked(variance), high);
   const fraction = SCALE_BITS + ceilLog2(Math.sqrt(range.high));
   const scale = Math.sqrt(square) / kappa;
-  const inverse = power(lowering, opened, -0.5, { low, high }, Math.max(6, fraction), scale);
+  const inverse = inverseRoots(lowering, opened, range, square, Math.max(6, fraction), scale);
   const column = reshapeTo(lowering, inverse, [...shapeOf(inverse), 1]);
   const spread = Math.max(0, Math.ceil(-log2(Math.sqrt(range.low))));
   const numerator = lowering.atFraction(y, Math.min(fractionOf(y), lowering.precision.activation + spread));
   return lowering.emit("multiply", [numerator, column], { drop: 0 });
+}
+
+/** Rows that differ so much more together than apart are planned apart. */
+const APART = 1.5;
+
+/**
+ * scale/√v for every row; the first row (position) by its own interval where samples show that it differs from all
+ * others, as the first token of trained models does.
+ */
+function inverseRoots(
+  lowering: Lowering,
+  v: ShareNode,
+  { low, high, classes }: VarianceRange,
+  square: number,
+  fraction: number,
+  scale: number,
+): ShareNode {
+  const root = (part: ShareNode, range: VarianceRange) =>
+    power(lowering, part, -0.5, { low: range.low * square, high: range.high * square }, fraction, scale);
+  const shape = shapeOf(v);
+  const positions = shape.at(-1) ?? 1;
+  const isApart = classes !== undefined && positions > 1 && (classes.rest.high / classes.rest.low) * APART < high / low;
+  if (!isApart) {
+    return root(v, { low, high });
+  }
+  const rows = (from: number, count: number) =>
+    lowering.emit("view", [v], { shape: [...shape.slice(0, -1), count], strides: stridesOf(shape), offset: from });
+  const parts = [root(rows(0, 1), classes.first), root(rows(1, positions - 1), classes.rest)];
+  const joined = lowering.emit("concatenate", parts, { axis: shape.length - 1 });
+  return lowering.bounded(joined, scale / Math.sqrt(low * square));
 }

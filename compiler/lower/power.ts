@@ -13,7 +13,7 @@ import { ceilLog2, exp2, floorLog2, log2, pow } from "../../ir/real.js";
 import type { Lowering, ShareNode } from "./context.js";
 import { coarseBits, type Span, sumAdditive } from "./digits.js";
 import { describeSeries, type FourierSeries, fitFourier, seriesAt } from "./fourier.js";
-import { ANGLE_BITS, seriesAttributes } from "./series.js";
+import { ANGLE_BITS, angleOf, seriesAttributes, stretchFor } from "./series.js";
 
 /** Buckets grow by this factor: a series of few harmonics covers a factor of 4. */
 const BASE = 4;
@@ -60,6 +60,12 @@ export function power(
   scale = 1,
 ): ShareNode {
   const compute = (t: number) => pow(t, exponent);
+  if (range.high / range.low <= WIDEST_SERIES) {
+    return lowering.bounded(
+      onOneSeries(lowering, x, exponent, range, fraction, scale),
+      scale * largestOf(range, exponent),
+    );
+  }
   const sum = onBuckets(lowering, x, range, (bucket) => {
     const magnitude = scale * pow(bucket.start, exponent);
     const weight = (t: number) => pow(t, -exponent);
@@ -68,6 +74,53 @@ export function power(
   });
   const ends = exponentsOf(range).map((end) => exp2(exponent * end));
   return lowering.bounded(sum, scale * Math.max(...ends));
+}
+
+function largestOf({ low, high }: PowerRange, exponent: number): number {
+  return Math.max(pow(low, exponent), pow(high, exponent));
+}
+
+/** Above this ratio a single series needs more harmonics than buckets do. */
+const WIDEST_SERIES = 32;
+const ONE_SERIES_TOLERANCE = 2e-5;
+const MOST_HARMONICS = 20;
+
+/** scale·x^exponent by one series on the whole interval: one round, nothing to select. */
+function onOneSeries(
+  lowering: Lowering,
+  x: ShareNode,
+  exponent: number,
+  { low, high }: PowerRange,
+  fraction: number,
+  scale: number,
+): ShareNode {
+  const startExponent = floorLog2(low);
+  const start = 2 ** startExponent;
+  const window = [low / start, high / start] as const;
+  const stretch = stretchFor(periodOf(high / low) * (window[1] - window[0]));
+  const compute = (t: number) => pow(t, exponent);
+  const weight = (t: number) => pow(t, -exponent);
+  const series = lowering.fitted(`t^${exponent} on ${window}`, () => {
+    const withHarmonics = (harmonics: number) =>
+      fitFourier(compute, window, 2 ** stretch.exponent / stretch.factor, harmonics, "none", 1e-11, weight);
+    let best = withHarmonics(LEAST_HARMONICS);
+    for (let n = LEAST_HARMONICS + 1; n <= MOST_HARMONICS && best.maxError > ONE_SERIES_TOLERANCE; n++) {
+      best = withHarmonics(n);
+    }
+    return best;
+  });
+  const magnitude = scale * pow(start, exponent);
+  const relative = { name: `t^${exponent}`, label: powerLabel(exponent), compute, weight, magnitude };
+  noteBucket(lowering, { start, window, periodExponent: 0 }, relative, series);
+  const angle = angleOf(lowering, x, { factor: stretch.factor, exponent: stretch.exponent + startExponent });
+  return tabled(lowering, angle, series, magnitude, fraction);
+}
+
+const LEAST_HARMONICS = 4;
+
+/** The period, in units of the interval, with the fewest harmonics: longer where the function bends less. */
+function periodOf(ratio: number): number {
+  return Math.max(1.3, 2.9 - 0.33 * log2(ratio));
 }
 
 function powerLabel(exponent: number): string {
@@ -125,6 +178,17 @@ export function bucketSeries(
   );
   noteBucket(lowering, bucket, given, series);
   const angle = lowering.atFraction(x, ANGLE_BITS - bucket.periodExponent);
+  return tabled(lowering, angle, series, magnitude, fraction);
+}
+
+/** A series of an angle, opened and at `fraction` bits. */
+function tabled(
+  lowering: Lowering,
+  angle: ShareNode,
+  series: FourierSeries,
+  magnitude: number,
+  fraction: number,
+): ShareNode {
   // The tables hold numbers near 1; the power of two that makes them so goes into the label.
   const shift = Math.round(log2(magnitude));
   const publicFraction = Math.min(WIDEST_TABLE, Math.max(4, fraction + 1 + shift));

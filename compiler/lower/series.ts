@@ -26,7 +26,7 @@ const GRID = 400;
 const LARGEST_FACTOR = 31;
 
 /** The stretch whose period 2^p/a is nearest to a wanted period, with a small factor. */
-function stretchFor(period: number): Stretch {
+export function stretchFor(period: number): Stretch {
   let best: Stretch = { factor: 1, exponent: 0 };
   const distance = ({ factor, exponent }: Stretch) => Math.abs(ln(2 ** exponent / factor / period));
   for (let factor = 1; factor <= LARGEST_FACTOR; factor += 2) {

@@ -7,22 +7,8 @@
  */
 import { cos, log2, sin } from "../../ir/real.js";
 import { fractionOf, type Lowering, type ShareNode } from "./context.js";
-import type { Parity } from "./fourier.js";
+import type { Parity, WaveFit } from "./fourier.js";
 import { dot, lawson, leastSquares, levenberg, type Rows } from "./least-squares.js";
-
-/** A fitted series. cos and sin coefficients are of x itself, not of x − mid. */
-export interface WaveFit {
-  readonly window: readonly [low: number, high: number];
-  /** The period in x is 2^headroom: the argument has so many integer bits, sign included. */
-  readonly headroom: number;
-  readonly constant: number;
-  /** The frequencies j_n, ascending. */
-  readonly frequencies: readonly number[];
-  readonly cosines: readonly number[];
-  readonly sines: readonly number[];
-  /** The largest difference from the function on the window. */
-  readonly error: number;
-}
 
 const POINTS = 161;
 const RIDGE = 1e-8;
@@ -164,6 +150,19 @@ export function fitWaves(
   );
 }
 
+/** The best series of frequencies that are known, on a window about zero. */
+export function wavesWith(
+  compute: (x: number) => number,
+  half: number,
+  frequencies: readonly number[],
+  headroom: number,
+  parity: Parity,
+): WaveFit {
+  const points = Array.from({ length: POINTS }, (_, i) => half * sin((Math.PI / 2) * (i / (POINTS - 1))));
+  const samples: Samples = { points, targets: points.map(compute), parity, grid: (2 * Math.PI) / 2 ** headroom };
+  return finished(samples, frequencies, [-half, half], headroom);
+}
+
 /** Lawson's coefficients for the chosen frequencies, turned from x − middle to x. */
 function finished(
   samples: Samples,
@@ -232,22 +231,34 @@ const WIDEST_SECRET = 30;
  * largest amplitude fraction bits. Of a smaller amplitude the dealt words are shorter.
  */
 export function wavesOf(lowering: Lowering, x: ShareNode, fit: WaveFit, bits: number, constant = true): ShareNode {
-  const logs = fit.cosines.map((c, n) => Math.round(log2(Math.max(2 ** -bits, lengthOf(c, fit.sines[n])))));
-  const most = Math.max(...logs);
-  const secretFraction = Math.min(WIDEST_SECRET, Math.max(1, bits + most));
+  const { drops, most } = dropsOf(fit, bits);
   const encode = (c: number) => Math.round(c * 2 ** COEFFICIENT_BITS);
   return lowering.emit("series", [x], {
     angle: fit.headroom + fractionOf(x),
     frequencies: fit.frequencies,
     cosines: fit.cosines.map(encode),
     sines: fit.sines.map(encode),
-    drops: logs.map((each) => Math.min(secretFraction, most - each)),
+    drops,
     constant: constant ? encode(fit.constant) : 0,
     coefficientFraction: COEFFICIENT_BITS,
     publicFraction: Math.min(WIDEST_PUBLIC, bits),
-    secretFraction,
+    secretFraction: bits + most,
     ring: 0,
   });
+}
+
+/** What the words of each frequency leave out, and the fraction bits that the largest amplitude adds. */
+function dropsOf(fit: WaveFit, bits: number): { readonly drops: readonly number[]; readonly most: number } {
+  const logs = fit.cosines.map((c, n) => Math.round(log2(Math.max(2 ** -bits, lengthOf(c, fit.sines[n])))));
+  const most = Math.min(WIDEST_SECRET, Math.max(1, bits + Math.max(...logs))) - bits;
+  return { drops: logs.map((each) => Math.max(0, Math.min(bits + most, most - each))), most };
+}
+
+/** Bits that are dealt of a series for every value, where its result is kept in `ring` bits at `fraction`. */
+export function dealtBits(fit: WaveFit, bits: number, ring: number, fraction: number): number {
+  const { drops, most } = dropsOf(fit, bits);
+  const whole = ring + 2 * bits + most - fraction;
+  return drops.reduce((sum, drop) => sum + 2 * (whole - drop), 0);
 }
 
 /** The largest absolute value that a series takes, anywhere. */

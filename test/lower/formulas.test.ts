@@ -113,7 +113,7 @@ output "y" = %6`,
 
   test("names every formula once, and so does its file", () => {
     const { plan } = compileText(model(0.5));
-    expect(plan.formulas.map((formula) => formula.function)).toEqual(["1/√x", "gelu (erf)"]);
+    expect(plan.formulas.map((formula) => formula.function)).toEqual(["1/√x", "gelu (erf)", "gelu (erf) less x/2"]);
     expect(decodePlan(encodePlan(plan)).formulas).toEqual(plan.formulas);
     expect(JSON.stringify(plan.formulas)).not.toMatch(/pieces/);
   });

@@ -4,7 +4,8 @@
  */
 import { describe, expect, test } from "vitest";
 import type { Lowering } from "../../compiler/lower/context.js";
-import { cheapestWaves, fitWaves, type WaveFit, waveAt, waveBound, wavesOf } from "../../compiler/lower/waves.js";
+import type { WaveFit } from "../../compiler/lower/fourier.js";
+import { cheapestWaves, fitWaves, waveAt, waveBound, wavesOf } from "../../compiler/lower/waves.js";
 import { Builder, type Node } from "../../ir/graph.js";
 import { erf, exp, tanh } from "../../ir/real.js";
 import { SHARE, type ShareType, type WordType } from "../../ir/share/index.js";

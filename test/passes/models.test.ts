@@ -27,6 +27,7 @@ const TOLERANCE = 1e-6;
 /** What a transformer's secret program may consist of. */
 const EXPECTED_OPS = [
   ...["input", "constant", "matmul", "add", "multiply", "negate", "layerNorm", "rmsNorm", "softmaxBase2", "gelu"],
+  "geluEven",
   ...["silu", "relu", "tangentHyperbolic", "reshape", "transpose", "slice", "concatenate", "broadcast"],
   // A mask that is partly constant: the lowering reads its parts.
   "and",

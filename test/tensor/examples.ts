@@ -280,6 +280,9 @@ export const EXAMPLES: Readonly<Record<TensorOpName, fc.Arbitrary<Example>>> = {
   gelu: shapes().chain((shape) =>
     example([tensors(shape)], { approximation: fc.constantFrom("erf", "tanh", "quick") }),
   ),
+  geluEven: shapes().chain((shape) =>
+    example([tensors(shape)], { approximation: fc.constantFrom("erf", "tanh", "quick") }),
+  ),
   floor: unary(),
   ceiling: unary(),
   round: unary(),

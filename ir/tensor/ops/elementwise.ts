@@ -145,6 +145,15 @@ const UNARY = {
     { approximation: "string" },
     (attributes) => gelu(attributes.approximation as string),
   ),
+  geluEven: mapWith(
+    FUNCTION,
+    "gelu(x) - x/2, the even part of GELU: what is left when the linear half goes into the weights behind it.",
+    { approximation: "string" },
+    (attributes) => {
+      const whole = gelu(attributes.approximation as string);
+      return (x) => whole(x) - x / 2;
+    },
+  ),
   floor: map(ARITHMETIC, "The largest integer not above x.", Math.floor),
   ceiling: map(ARITHMETIC, "The smallest integer not below x.", Math.ceil),
   round: map(ARITHMETIC, "The nearest integer, halves to even.", roundHalfEven),

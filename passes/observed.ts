@@ -1,0 +1,155 @@
+/**
+ * What calibration looks at beyond the interval of a value (NUMERICS.md, "Ranges"): how far every channel of an
+ * activation's argument goes, and the row variances of a norm for each class of rows. In trained models a few
+ * neurons go far beyond the others, and the first token carries variances that no other one does: planned apart, the
+ * rest is cheap.
+ *
+ * What other inputs may reach follows from what was seen. The samples are dealt to two halves; how far one half goes
+ * beyond the other, at most over all channels, is the tail that the margin rests on.
+ */
+import type { Node } from "../ir/graph.js";
+import { exp2 } from "../ir/real.js";
+import { momentsOf } from "../ir/tensor/ops/fused.js";
+import { doublesOf } from "../ir/tensor/types.js";
+import type { TensorType, TensorValue } from "../ir/tensor/value.js";
+
+type TensorNode = Node<TensorType>;
+
+/** Row variances (mean squares) with epsilon. */
+export interface VarianceRange {
+  readonly low: number;
+  readonly high: number;
+  /** The same of the first row (position) alone and of all others, where samples were seen and rows are positions. */
+  readonly classes?: { readonly first: VarianceRange; readonly rest: VarianceRange };
+}
+
+/** Ops of which every channel's argument is looked at. */
+const ACTIVATIONS: ReadonlySet<string> = new Set(["geluEven"]);
+const NORMS: ReadonlySet<string> = new Set(["layerNorm", "rmsNorm"]);
+
+/** Even where both halves agree, others may go beyond by this part of the mean reach; fewer samples, more. */
+const LEAST_TAIL = 0.2;
+const LEAST_TAIL_OF_ONE = 2;
+/** The same of variances, in octaves. */
+const LEAST_OCTAVES = 0.6;
+const LEAST_OCTAVES_OF_ONE = 2;
+
+interface Halves<T> {
+  readonly halves: readonly [T, T];
+}
+
+interface Extremes {
+  low: number;
+  high: number;
+}
+
+const nothing = (): Extremes => ({ low: Number.POSITIVE_INFINITY, high: 0 });
+
+export class Observed {
+  private readonly channels = new Map<TensorNode, Halves<Float64Array>>();
+  private readonly rows = new Map<TensorNode, Halves<readonly [first: Extremes, rest: Extremes]>>();
+  private samples = 0;
+
+  /** Begins another sample. */
+  next(): void {
+    this.samples += 1;
+  }
+
+  see(node: TensorNode, [x]: readonly TensorValue[]): void {
+    if (ACTIVATIONS.has(node.op)) {
+      this.seeChannels(node, x);
+    } else if (NORMS.has(node.op)) {
+      this.seeRows(node, x);
+    }
+  }
+
+  private get half(): 0 | 1 {
+    return this.samples % 2 === 0 ? 0 : 1;
+  }
+
+  private seeChannels(node: TensorNode, { data, shape }: TensorValue): void {
+    const n = shape.at(-1) ?? 1;
+    const seen = this.channels.get(node) ?? { halves: [new Float64Array(n), new Float64Array(n)] as const };
+    this.channels.set(node, seen);
+    const half = seen.halves[this.half];
+    for (let i = 0, channel = 0; i < data.length; i++, channel = channel + 1 === n ? 0 : channel + 1) {
+      const magnitude = Math.abs(data[i]);
+      half[channel] = magnitude > half[channel] ? magnitude : half[channel];
+    }
+  }
+
+  private seeRows(node: TensorNode, { data, shape }: TensorValue): void {
+    const n = shape.at(-1)!;
+    const positions = shape.at(-2) ?? 1;
+    const made = () => [nothing(), nothing()] as const;
+    const seen = this.rows.get(node) ?? { halves: [made(), made()] as const };
+    this.rows.set(node, seen);
+    const half = seen.halves[this.half];
+    const values = doublesOf(data);
+    for (let row = 0; row * n < data.length; row++) {
+      const { variance } = momentsOf(values, row * n, n, node.op === "layerNorm");
+      const extremes = half[row % positions === 0 ? 0 : 1];
+      extremes.low = Math.min(extremes.low, variance);
+      extremes.high = Math.max(extremes.high, variance);
+    }
+  }
+
+  /** How far |x| may go in every channel of each activation's argument. */
+  reaches(): ReadonlyMap<TensorNode, Float64Array> {
+    const least = this.least(LEAST_TAIL, LEAST_TAIL_OF_ONE);
+    return new Map([...this.channels].map(([node, { halves }]) => [node, reachOf(halves, least)]));
+  }
+
+  /** What the row variances of each norm may be. */
+  variances(): ReadonlyMap<TensorNode, VarianceRange> {
+    const least = this.least(LEAST_OCTAVES, LEAST_OCTAVES_OF_ONE);
+    return new Map(
+      [...this.rows].map(([node, { halves }]) => {
+        const epsilon = node.attributes.epsilon as number;
+        const [first, rest] = [0, 1].map((k) => varianceOf([halves[0][k], halves[1][k]], epsilon, least));
+        const all = hull(first, rest);
+        return [node, first === undefined || rest === undefined ? all : { ...all, classes: { first, rest } }];
+      }),
+    );
+  }
+
+  /** A margin that shrinks with the number of samples. */
+  private least(least: number, ofOne: number): number {
+    return least + (ofOne - least) / Math.max(1, this.samples);
+  }
+}
+
+/** The reach of every channel: what was seen, and as much again as one half went beyond the other in any channel. */
+function reachOf([a, b]: readonly [Float64Array, Float64Array], least: number): Float64Array {
+  const seen = a.map((x, channel) => Math.max(x, b[channel]));
+  const mean = seen.reduce((sum, x) => sum + x, 0) / Math.max(1, seen.length);
+  const isHalved = a.some((x) => x > 0) && b.some((x) => x > 0);
+  const excess = isHalved ? seen.reduce((most, x, i) => Math.max(most, x - Math.min(a[i], b[i])), 0) : 0;
+  const margin = Math.max(least * mean, excess);
+  return seen.map((x) => x + margin);
+}
+
+/** The variances of one class of rows from both halves; undefined where there are none. */
+function varianceOf(halves: readonly [Extremes, Extremes], epsilon: number, least: number): VarianceRange | undefined {
+  const seen = halves.filter(({ low, high }) => low <= high);
+  if (seen.length === 0) {
+    return undefined;
+  }
+  const low = Math.min(...seen.map((half) => half.low));
+  const high = Math.max(...seen.map((half) => half.high));
+  const [a, b] = [seen[0], seen.at(-1)!];
+  const apart = (x: number, y: number) => (Math.max(x, y) + epsilon) / (Math.min(x, y) + epsilon);
+  const margin = Math.max(exp2(least), apart(a.low, b.low), apart(a.high, b.high));
+  return {
+    low: Math.max(low / margin, epsilon, high * SMALLEST_VARIANCE),
+    high: high * margin + epsilon,
+  };
+}
+
+/** No smaller variance is told apart from zero. */
+const SMALLEST_VARIANCE = 2 ** -24;
+
+function hull(a: VarianceRange | undefined, b: VarianceRange | undefined): VarianceRange {
+  const known = [a, b].filter((range) => range !== undefined);
+  return { low: Math.min(...known.map(({ low }) => low)), high: Math.max(...known.map(({ high }) => high)) };
+}
