@@ -30,9 +30,9 @@ export interface ClientOptions {
   readonly layouts: readonly InputLayout[];
   /** The public inputs, which the data owner sends; none at the model's owner. */
   readonly publicLayouts: readonly InputLayout[];
-  /** The values by share input name; asked for once each, in the order of the layouts, public ones last. */
+  /** The values by share input name; asked for twice each, in the order of the layouts, public ones last. */
   readonly values: (name: string, source: Source) => TensorValue;
-  readonly sharer: Pick<Sharer, "mask">;
+  readonly sharer: Pick<Sharer, "check" | "mask">;
   readonly random: RandomSource;
   /** Hears how many of the owner's inputs are shared. */
   readonly onProgress?: (done: number, all: number) => void;
@@ -40,8 +40,14 @@ export interface ClientOptions {
 
 const ACCEPTANCE = object({ accepted: literal(true) });
 
-/** Offers the plan, waits for the parties' agreement and shares every input of the owner. */
+/**
+ * Offers the plan, waits for the parties' agreement and shares every input of the owner. All values are looked at
+ * before anything is sent (E0202): whether a session begins is all that a peer can see of them.
+ */
 export async function shareInputs(transport: MeteredTransport, options: ClientOptions): Promise<OwnerReport> {
+  for (const layout of [...options.layouts, ...options.publicLayouts]) {
+    await options.sharer.check(layout, options.values(layout.name, layout.owner));
+  }
   const phase = options.owner === "model" ? "weights" : "input";
   const sharing = Buffer.from(options.random(32)).toString("hex");
   const offer = encodeControl({ version: PROTOCOL_VERSION, plan: options.plan, sharing });

@@ -97,8 +97,13 @@ export class KeptSharing {
   }
 
   /** A sharer that masks each input once. */
-  sharer(inner: Sharer): Pick<Sharer, "mask"> {
+  sharer(inner: Sharer): Pick<Sharer, "check" | "mask"> {
     return {
+      check: async (layout, value) => {
+        if (!this.words.has(layout.name)) {
+          await inner.check(layout, value);
+        }
+      },
       mask: (layout, value, seeds) => {
         const words = this.words.get(layout.name) ?? inner.mask(layout, value, seeds);
         this.words.set(layout.name, words);

@@ -40,9 +40,20 @@ export class Sharer {
     this.kernels = factory(ARENA_BYTES);
   }
 
+  /** Throws E0202 for a value of another size than the plan's, or with a number that its ring cannot hold. */
+  async check(layout: InputLayout, value: TensorValue): Promise<void> {
+    if (value.data.length !== layout.elements) {
+      const what = `a value of ${value.data.length} elements, not ${layout.elements}`;
+      throw fail({ code: "E0202", what, where: layout.name, fix: "give a value of the plan's shape" });
+    }
+    for (let start = 0; start < layout.elements; start += CHUNK) {
+      await this.encode(layout, value, start, Math.min(CHUNK, layout.elements - start));
+    }
+  }
+
   /**
    * The packed masked words of an input, or its words in the clear where there are no seeds. `value` has the layout's
-   * shape; its numbers must be in the ring's range.
+   * shape; its numbers must be in the ring's range (`check`).
    */
   async mask(layout: InputLayout, value: TensorValue, seeds: Seeds | undefined): Promise<Uint8Array> {
     const { kernels } = this;

@@ -1,10 +1,14 @@
 /**
  * How peers find each other. Every party listens at one address; a party dials the parties with smaller numbers and a
- * client dials all three. The first line of a connection says who dials. On Unix sockets that is believed, because the
- * folder is private to one user; over TLS both sides must hold the certificate that is pinned for the name.
+ * client dials all three. The first bytes of a connection say who dials. On Unix sockets that is believed, because the
+ * folder is private to one user; over TLS both sides must hold the certificate that is pinned for the name. Without
+ * TLS nobody listens or dials beyond this machine.
+ *
+ * Who calls and is nobody that is expected (a port scan, a web browser, a peer of another session) is hung up on, and
+ * the listener waits on: a stranger cannot end a session.
  */
-import { createServer, connect as dialPlain, type Server, type Socket } from "node:net";
-import { type ConnectionOptions, createServer as createTlsServer, connect as dialTls, type TLSSocket } from "node:tls";
+import { BlockList, createServer, connect as dialPlain, isIP, type Server, type Socket } from "node:net";
+import { type ConnectionOptions, createServer as createTlsServer, connect as dialTls } from "node:tls";
 import { fail, PumacError } from "../ir/diagnostics.js";
 import { checkIdentity, type Identity, tlsOptions } from "./identity.js";
 import type { SocketTransport } from "./socket-transport.js";
@@ -14,6 +18,8 @@ import { PARTIES, type PartyName, type PeerName } from "./transport.js";
 export type Address = { readonly path: string } | { readonly host: string; readonly port: number };
 
 const GREETING_BYTES = 8;
+/** Who calls and does not say within so many milliseconds who it is, is hung up on. */
+const PATIENCE = 10_000;
 const RETRY_MILLISECONDS = 50;
 
 /** Who connects to a listening party: the parties with larger numbers and both clients. */
@@ -29,8 +35,8 @@ export interface Listener {
 }
 
 /**
- * Listens for the peers of a party and attaches each to the transport. Without an identity: no TLS. Who has not called
- * within `timeout` milliseconds is given up (E0602).
+ * Listens for the peers of a party and attaches each to the transport. Without an identity: no TLS, and E0201 for an
+ * address that another machine could reach. Who has not called within `timeout` milliseconds is given up (E0602).
  */
 export async function listen(
   transport: SocketTransport,
@@ -38,8 +44,10 @@ export async function listen(
   identity: Identity | undefined,
   timeout: number,
 ): Promise<Listener> {
+  refuseOpenPlain(at, identity);
   const missing = new Set(expectedAt(transport.self as PartyName));
   const pending = new Set<Socket>();
+  let refused = 0;
   let settle: { resolve: () => void; reject: (error: unknown) => void } | undefined;
   const complete = new Promise<void>((resolve, reject) => {
     settle = { resolve, reject };
@@ -47,40 +55,38 @@ export async function listen(
   complete.catch(() => undefined);
   const timer = setTimeout(() => {
     const what = `${[...missing].join(", ")} did not connect within ${timeout / 1000} seconds`;
-    settle?.reject(fail({ code: "E0602", what, where: [...missing][0] }));
+    const why = `${refused} callers were refused: they said no expected name, or held no certificate pinned for it`;
+    settle?.reject(fail({ code: "E0602", what, where: [...missing][0], ...(refused > 0 ? { why } : {}) }));
   }, timeout);
 
-  const welcome = (socket: Socket): void => {
+  const welcome = async (socket: Socket): Promise<void> => {
     pending.add(socket);
     socket.on("error", () => socket.destroy());
-    greeted(socket)
-      .then((name) => {
-        pending.delete(socket);
-        if (!missing.has(name)) {
-          throw fail({ code: "E0701", what: `'${name}' is not expected here`, where: transport.self });
-        }
-        checkIdentity(socket, name, identity);
-        transport.attach(name, socket);
-        missing.delete(name);
-        if (missing.size === 0) {
-          clearTimeout(timer);
-          settle?.resolve();
-        }
-      })
-      .catch((error: unknown) => {
-        pending.delete(socket);
-        socket.destroy();
-        if (!hungUp(error)) {
-          settle?.reject(error);
-        }
-      });
+    try {
+      const name = await greeted(socket);
+      if (!missing.has(name)) {
+        throw fail({ code: "E0701", what: "a caller is not expected here", where: transport.self });
+      }
+      checkIdentity(socket, name, identity);
+      missing.delete(name);
+      transport.attach(name, socket);
+      if (missing.size === 0) {
+        clearTimeout(timer);
+        settle?.resolve();
+      }
+    } catch {
+      refused++;
+      socket.destroy();
+    } finally {
+      pending.delete(socket);
+    }
   };
   const server =
     identity === undefined
       ? createServer(welcome)
-      : createTlsServer(tlsOptions(identity), welcome as (s: TLSSocket) => void);
+      : createTlsServer({ ...tlsOptions(identity), handshakeTimeout: PATIENCE }, welcome);
   server.on("tlsClientError", () => {
-    settle?.reject(fail({ code: "E0701", what: "a peer without a pinned certificate called", where: transport.self }));
+    refused++;
   });
   const address = await bind(server, at);
   const close = (): void => {
@@ -93,9 +99,21 @@ export async function listen(
   return { address, complete, close };
 }
 
-/** A caller that leaves before it says who it is (a port scan, a health check) does no harm. */
-function hungUp(error: unknown): boolean {
-  return error instanceof PumacError && error.diagnostics[0].code === "E0601";
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet("127.0.0.0", 8);
+LOOPBACK.addAddress("::1", "ipv6");
+
+function isLoopback(host: string): boolean {
+  const version = isIP(host);
+  return version !== 0 && LOOPBACK.check(host, version === 6 ? "ipv6" : "ipv4");
+}
+
+/** Throws E0201 for an address that leaves this machine, without TLS: names are not looked up, so they do. */
+function refuseOpenPlain(at: Address, identity: Identity | undefined): void {
+  if (identity === undefined && !("path" in at) && !isLoopback(at.host)) {
+    const fix = "give every peer a certificate, or use a Unix socket or 127.0.0.1";
+    throw fail({ code: "E0201", what: "no peer talks in plain beyond its own machine", where: at.host, fix });
+  }
 }
 
 function bind(server: Server, at: Address): Promise<Address> {
@@ -113,10 +131,15 @@ function bind(server: Server, at: Address): Promise<Address> {
 /** Reads the greeting: the dialling peer's name, padded with spaces to 8 bytes. */
 function greeted(socket: Socket): Promise<PeerName> {
   return new Promise((resolve, reject) => {
-    const gone = (): void => reject(fail({ code: "E0601", what: "a caller hung up before saying who it is" }));
+    const gone = (): void => {
+      clearTimeout(timer);
+      reject(fail({ code: "E0601", what: "a caller hung up before saying who it is" }));
+    };
+    const timer = setTimeout(gone, PATIENCE).unref();
     const read = (): void => {
       const greeting: Buffer | null = socket.read(GREETING_BYTES);
       if (greeting !== null) {
+        clearTimeout(timer);
         socket.off("readable", read).off("close", gone).off("error", gone);
         resolve(greeting.toString("latin1").trim() as PeerName);
       }
@@ -126,7 +149,10 @@ function greeted(socket: Socket): Promise<PeerName> {
   });
 }
 
-/** Dials a party, again and again until it listens or the time (milliseconds) is over, and attaches it. */
+/**
+ * Dials a party, again and again until it listens or the time (milliseconds) is over, and attaches it. E0701 where the
+ * other end does not hold the certificate that is pinned for it; E0201 without an identity beyond this machine.
+ */
 export async function dial(
   transport: SocketTransport,
   peer: PartyName,
@@ -134,6 +160,7 @@ export async function dial(
   identity: Identity | undefined,
   timeout: number,
 ): Promise<void> {
+  refuseOpenPlain(at, identity);
   const deadline = performance.now() + timeout;
   for (;;) {
     try {

@@ -199,10 +199,10 @@ class Run {
 
   private async finishDealing(): Promise<void> {
     if (this.dealing instanceof DealingWriter) {
-      await this.dealing.flush();
+      await this.dealing.finish();
       this.sent.P2 = this.dealing.written;
     } else if (this.dealing instanceof DealingReader) {
-      this.dealing.finish();
+      await this.dealing.finish();
     }
   }
 

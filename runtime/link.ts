@@ -1,17 +1,15 @@
 /**
  * One connection to one peer, as frames. On the wire a frame is its payload's length (4 bytes, little-endian), its kind
  * (1 byte) and the payload. Data frames carry the protocol; a goodbye says that the peer has sent its last frame; an
- * abort says why it gives up, so that every party ends for the same stated cause; a pulse says that the peer lives.
+ * abort says why it gives up (reason.ts), so that every party ends for the same stated cause; a pulse says that the peer lives.
  * A peer that computes for an hour sends pulses and is waited for; one that sends nothing at all is given up.
  *
  * A declared length is checked before anything is allocated for it. Frames that nobody has asked for yet are held
  * back up to a bound, then the socket is left unread and the sender waits.
  */
 import type { Socket } from "node:net";
-import { object, optional, picklist, string } from "valibot";
-import { CATALOGUE, type DiagnosticCode } from "../ir/catalogue.js";
-import { type Diagnostic, fail, PumacError } from "../ir/diagnostics.js";
-import { decodeControl, encodeControl } from "./control.js";
+import { fail, PumacError } from "../ir/diagnostics.js";
+import { encodeReason, type Reason, readReason } from "./reason.js";
 import type { PeerName } from "./transport.js";
 
 const KIND = { data: 0, goodbye: 1, abort: 2, pulse: 3 } as const;
@@ -103,13 +101,13 @@ export class Link {
     clearInterval(this.pulse);
   }
 
-  /** Tells the peer why, and closes. */
-  abort(reason: Diagnostic): void {
+  /** Tells the peer the reason, and closes; receives on this side end with the error itself. */
+  abort(reason: Reason, error: Error): void {
     if (!this.socket.destroyed) {
-      this.write(KIND.abort, encodeControl(reason)).catch(() => undefined);
+      this.write(KIND.abort, encodeReason(reason)).catch(() => undefined);
       this.socket.destroySoon();
     }
-    this.fail(fail(reason));
+    this.fail(error);
   }
 
   /** Ends every receive on this link with this error, from now on. */
@@ -255,21 +253,6 @@ export class Link {
       this.socket.pause();
     }
   }
-}
-
-const REASON = object({
-  code: picklist(Object.keys(CATALOGUE) as DiagnosticCode[]),
-  what: string(),
-  where: optional(string()),
-  why: optional(string()),
-  fix: optional(string()),
-});
-
-/** The reason in an abort frame; what a peer says is taken as text only, under a known code. */
-function readReason(payload: Uint8Array, peer: PeerName): Diagnostic {
-  const refusal = `${peer} broke the protocol: an abort without a reason`;
-  const { code, what, where, why, fix } = decodeControl(payload, peer, REASON, refusal);
-  return { code, what, where: where ?? peer, ...(why && { why }), ...(fix && { fix }) };
 }
 
 function unreachable(peer: PeerName, why: string): PumacError {

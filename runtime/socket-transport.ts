@@ -3,8 +3,9 @@
  * any peer, fails with the first cause, so that nobody waits for a peer that waits for the one that is gone.
  */
 import type { Socket } from "node:net";
-import { type Diagnostic, fail, PumacError } from "../ir/diagnostics.js";
+import { fail } from "../ir/diagnostics.js";
 import { Link, type LinkLimits } from "./link.js";
+import { spokenReason } from "./reason.js";
 import type { PeerName, Transport } from "./transport.js";
 
 /** The longest frame before a plan says more: control frames. */
@@ -78,16 +79,9 @@ export class SocketTransport implements Transport {
       return;
     }
     this.failure = error;
-    const reason = reasonOf(error, this.self);
+    const reason = spokenReason(error, this.self);
     for (const link of this.links.values()) {
-      link.abort(reason);
+      link.abort(reason, error);
     }
   }
-}
-
-/** What peers hear of an error: a diagnostic as it is, of a bug only that there was one. */
-function reasonOf(error: Error, self: PeerName): Diagnostic {
-  return error instanceof PumacError
-    ? error.diagnostics[0]
-    : { code: "E0601", what: `${self} stopped because of an internal error`, where: self };
 }

@@ -1,8 +1,8 @@
 /**
  * P0's dealing as a byte stream: sections of packed words and bits in the order of the plan, cut into frames of
  * bounded size wherever a frame is full. P0 writes ahead as far as the transport lets it; P2 takes frames as it needs
- * them, so that what it holds back is what the transport buffers. All material is used once, in order, and at the end
- * nothing may be left.
+ * them, so that what it holds back is what the transport buffers. All material is used once, in order, and an empty
+ * frame ends it: whoever is dealt a byte more, or a frame more, than the plan uses stops.
  */
 import { fail } from "../ir/diagnostics.js";
 import type { Dealing } from "./ops/role.js";
@@ -37,8 +37,13 @@ export class DealingWriter implements Dealing {
     }
   }
 
-  /** Sends what is held; the last call of a run. */
-  async flush(): Promise<void> {
+  /** Sends what is held and says that it was all; the last call of a run. */
+  async finish(): Promise<void> {
+    await this.flush();
+    await this.transport.send("P2", new Uint8Array(0));
+  }
+
+  private async flush(): Promise<void> {
     if (this.held > 0) {
       const { bytes, start } = this.region;
       const frame = bytes.slice(start, start + this.held);
@@ -77,9 +82,9 @@ export class DealingReader implements Dealing {
     return start;
   }
 
-  /** Every byte that P0 sent has been used: otherwise the parties ran different programs. */
-  finish(): void {
-    if (this.used !== this.frame.length) {
+  /** Every byte that P0 sent has been used: otherwise the parties ran different programs (E0901). */
+  async finish(): Promise<void> {
+    if (this.used !== this.frame.length || (await this.transport.receive("P0")).length > 0) {
       throw fail({ code: "E0901", what: "P0 dealt more than the plan uses", where: "P0" });
     }
   }

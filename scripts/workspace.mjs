@@ -79,11 +79,16 @@ function writtenAt(path) {
   return existsSync(path) ? statSync(path).mtimeMs : 0;
 }
 
-/** Builds what is out of date: dist/ from the TypeScript, then the native addon. */
-export function buildIfStale() {
+/** Whether a source is newer than the build. */
+export function isStale() {
   const typescript = SOURCES.map((folder) => newest(join(root, folder), [".ts"]));
   const native = newest(join(root, "native"), [".cpp", ".hpp"]);
-  if (writtenAt(stamp) <= Math.max(...typescript, native)) {
+  return writtenAt(stamp) <= Math.max(...typescript, native);
+}
+
+/** Builds what is out of date: dist/ from the TypeScript, then the native addon. */
+export function buildIfStale() {
+  if (isStale()) {
     build();
   }
 }

@@ -84,6 +84,22 @@ describe("the budget", () => {
     ]);
   });
 
+  test.each([
+    ["B", 1],
+    ["kB", 1000],
+    ["MB", 1000 ** 2],
+    ["GB", 1000 ** 3],
+    ["TB", 1000 ** 4],
+    ["KiB", 1024],
+    ["MiB", 1024 ** 2],
+    ["GiB", 1024 ** 3],
+    ["TiB", 1024 ** 4],
+    ["", 1],
+  ])("reads 3 %s", (unit, bytes) => {
+    expect(parseBudget(`bytes<3${unit}`)[0].most).toBe(3 * bytes);
+    expect(parseBudget(`memory <= 3 ${unit.toLowerCase()}`)[0]).toMatchObject({ most: 3 * bytes, inclusive: true });
+  });
+
   test.each(["", "bytes", "bytes>5", "rounds<4kB", "weight<5", "bytes<1.2.3", "constructor<5", "bytes<5,"])(
     "is not %j",
     (text) => {

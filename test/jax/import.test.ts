@@ -104,6 +104,38 @@ describe("updates and lookups", () => {
     expect(run(text, inputs, { values: { arg2: inputs.arg2 } })).toEqual(expected);
   });
 
+  it.each([
+    ["minimum", -5, -5],
+    ["minimum", 9, 1],
+    ["maximum", 9, 9],
+    ["maximum", -5, 4],
+  ])("a reduction by %s starts at its initial value %i", (op, init, expected) => {
+    const body = `    %i = stablehlo.constant dense<${init}.0> : tensor<f32>
+    %r = stablehlo.reduce(%x init: %i) applies stablehlo.${op} across dimensions = [0]
+      : (tensor<4xf32>, tensor<f32>) -> tensor<f32>
+    return %r : tensor<f32>`;
+    const text = moduleOf("%x: tensor<4xf32>) -> tensor<f32>", body);
+    expect(run(text, { arg0: tensor([4], [3, 1, 4, 2]) })).toEqual([expected]);
+  });
+
+  it.each([4, 5])("adding %i to negative indices of four rows is what it says, not only numpy's wrap", (added) => {
+    const body = `    %z = stablehlo.constant dense<0> : tensor<3xi32>
+    %k = stablehlo.constant dense<${added}> : tensor<3xi32>
+    %n = stablehlo.compare LT, %i, %z, SIGNED : (tensor<3xi32>, tensor<3xi32>) -> tensor<3xi1>
+    %a = stablehlo.add %i, %k : tensor<3xi32>
+    %s = stablehlo.select %n, %a, %i : tensor<3xi1>, tensor<3xi32>
+    %c = stablehlo.reshape %s : (tensor<3xi32>) -> tensor<3x1xi32>
+    %r = "stablehlo.gather"(%x, %c) <{dimension_numbers = #stablehlo.gather<
+      offset_dims = [1], collapsed_slice_dims = [0], start_index_map = [0], index_vector_dim = 1>,
+      indices_are_sorted = false, slice_sizes = array<i64: 1, 2>}>
+      : (tensor<4x2xf32>, tensor<3x1xi32>) -> tensor<3x2xf32>
+    return %r : tensor<3x2xf32>`;
+    const text = moduleOf("%x: tensor<4x2xf32>, %i: tensor<3xi32>) -> tensor<3x2xf32>", body);
+    const rows = [-2, 2, -3].map((i) => (i < 0 ? i + added : i));
+    const inputs = { arg0: tensor([4, 2], [0, 1, 2, 3, 4, 5, 6, 7]), arg1: tensor([3], [-2, 2, -3], "i32") };
+    expect(run(text, inputs)).toEqual(rows.flatMap((row) => [2 * row, 2 * row + 1]));
+  });
+
   it("argmax's two-result reduction is one op", () => {
     const body = `    %i = stablehlo.iota dim = 0 : tensor<4xi32>
     %low = stablehlo.constant dense<0xFF800000> : tensor<f32>

@@ -42,6 +42,12 @@ function nearRing(at: Layout, fraction: number, ring: number): number {
   return ([...odd, ...near][kind] ?? part * limit) / 2 ** fraction;
 }
 
+/** Bits of a ring: anywhere, and as often where another kernel takes over (words of 32 bits, whole words). */
+function ringOf(at: Layout, least = 1): number {
+  const borders = [least, 31, 32, 33, 34, 63, 64].filter((ring) => ring >= least);
+  return at.draw(fc.oneof(fc.constantFrom(...borders), fc.integer({ min: least, max: 64 })));
+}
+
 /** A key and the first block of a draw. */
 function streamOf(at: Layout): { key: Uint8Array; block: number } {
   return { key: at.draw(fc.uint8Array({ minLength: 16, maxLength: 16 })), block: at.integer(0, 2 ** 40) };
@@ -59,7 +65,7 @@ function widthOf(at: Layout, count: number): number {
 
 function digitOf(at: Layout, count: number): DigitLookUp {
   const width = widthOf(at, count);
-  const ring = at.integer(width, 64);
+  const ring = ringOf(at, width);
   return { ring, width, at: at.integer(0, ring - width), offset: safeInteger(at) };
 }
 
@@ -96,14 +102,14 @@ function coarseOf(at: Layout, count: number): CoarseShape {
   const width = widthOf(at, count);
   return {
     width,
-    ring: at.integer(width, 64),
+    ring: ringOf(at, width),
     counter: at.draw(fc.oneof(fc.constant(8), fc.integer({ min: 1, max: 16 }))),
   };
 }
 
 const DEALS: Pick<Record<KernelName, Case>, "dealWords" | "dealBits" | "dealHot" | "dealCoarse"> = {
   dealWords(at) {
-    const [{ key, block }, count, bits] = [streamOf(at), at.count(), at.integer(1, 64)];
+    const [{ key, block }, count, bits] = [streamOf(at), at.count(), ringOf(at)];
     const drop = at.integer(0, 64 - bits);
     const [from, to] = [at.words(count), at.bytes(packed(count, bits))];
     return (kernels) => kernels.dealWords(kernels.key(key), block, from, count, bits, drop, to);
@@ -134,17 +140,17 @@ const WIRE: Pick<
   "packWords" | "unpackWords" | "unpackAdd" | "packBits" | "unpackBits" | "unpackXor" | "unpackHot"
 > = {
   packWords(at) {
-    const [count, bits] = [at.count(), at.integer(1, 64)];
+    const [count, bits] = [at.count(), ringOf(at)];
     const [from, to] = [at.words(count), at.bytes(packed(count, bits))];
     return (kernels) => kernels.packWords(from, count, bits, to);
   },
   unpackWords(at) {
-    const [count, bits] = [at.count(), at.integer(1, 64)];
+    const [count, bits] = [at.count(), ringOf(at)];
     const [from, to] = [at.bytes(packed(count, bits)), at.words(count)];
     return (kernels) => kernels.unpackWords(from, count, bits, to);
   },
   unpackAdd(at) {
-    const [count, bits, shift] = [at.count(), at.integer(1, 64), at.integer(0, 63)];
+    const [count, bits, shift] = [at.count(), ringOf(at), at.integer(0, 63)];
     const [from, to] = [at.bytes(packed(count, bits)), at.words(count)];
     return (kernels) => kernels.unpackAdd(from, count, bits, to, shift);
   },
@@ -206,13 +212,13 @@ const WORDS: Pick<
     return (kernels) => kernels.shiftLeft(to, a, bits, count);
   },
   rescale(at) {
-    const [count, ring, offset] = [at.count(), at.integer(2, 64), bigWord(at)];
+    const [count, ring, offset] = [at.count(), ringOf(at, 2), bigWord(at)];
     const [a, bits] = [at.words(count), at.integer(1, ring - 1)];
     const to = at.result("words", count, a);
     return (kernels) => kernels.rescale(to, a, ring, bits, offset, count);
   },
   encode(at) {
-    const [count, fraction, ring] = [at.count(), at.integer(-4, 30), at.integer(1, 64)];
+    const [count, fraction, ring] = [at.count(), at.integer(-4, 30), ringOf(at)];
     const from = at.reals(Float64Array.from({ length: count }, () => nearRing(at, fraction, ring)));
     const [to, refused] = [at.result("words", count, from), at.words(1)];
     return (kernels) => kernels.encode(to, from, count, fraction, ring, refused);
@@ -243,7 +249,7 @@ const PRODUCTS: Pick<Record<KernelName, Case>, "multiply" | "dot" | "matmul" | "
     return (kernels) => kernels.dot(to, mode, a, b, rows, length);
   },
   matmul(at) {
-    const [mode, ring, batch] = [at.draw(SIGNS), at.integer(1, 64), at.integer(0, 3)];
+    const [mode, ring, batch] = [at.draw(SIGNS), ringOf(at), at.integer(0, 3)];
     const [rows, inner, columns] = [at.integer(0, 20), Math.ceil(at.count() / 2), at.integer(0, 40)];
     const [aStride, bStride] = [at.draw(fc.boolean()) ? 0 : rows * inner, at.draw(fc.boolean()) ? 0 : inner * columns];
     const a = factorOf(at, batch * rows * inner);

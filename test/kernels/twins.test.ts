@@ -47,6 +47,21 @@ async function leftBy(kernels: Kernels, layout: Layout, call: (kernels: Kernels)
   return copy;
 }
 
+/** A failure says which kernel it is, on which tier. */
+const NAMED = { includeErrorInReport: true };
+
+/**
+ * Random calls of a kernel with these numbers of elements. What a call draws is not shrunk, its numbers of elements
+ * are: a kernel that is wrong is found, made small and named in seconds.
+ */
+function calls(name: KernelName, module: NativeModule, sizes: fc.Arbitrary<number>, least: number, most: number) {
+  const cap = fc.noBias(fc.integer({ min: least, max: most }));
+  return fc.asyncProperty(fc.noShrink(fc.gen()), cap, (generator, largest) => {
+    const capped = sizes.map((size) => Math.min(size, largest));
+    return agree(name, module, drawWith(generator), capped);
+  });
+}
+
 /** One random call of a kernel, on the twin and on the given tiers. */
 async function agree(name: KernelName, module: NativeModule, draw: Draw, sizes: fc.Arbitrary<number>): Promise<void> {
   const layout = new Layout(draw, sizes);
@@ -70,19 +85,29 @@ describe.skipIf(native === undefined)("native kernels equal their twins", () => 
 
   it.each(NAMES)("%s", async (name) => {
     const sizes = fc.oneof(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 0, max: 700 }));
-    const property = fc.asyncProperty(fc.gen(), (generator) => agree(name, module, drawWith(generator), sizes));
-    await fc.assert(property, { numRuns: 60 });
+    await fc.assert(calls(name, module, sizes, 0, 700), { numRuns: 60, ...NAMED });
   });
 
   it.each(NAMES)("%s, long enough to be cut over threads", async (name) => {
-    const sizes = fc.integer({ min: 30_000, max: 40_000 });
     const small: readonly KernelName[] = ["matmul", "dealCoarse", "coarseAccumulate", "seriesTimes"];
-    const scale = small.includes(name) ? 16 : 1;
-    const scaled = sizes.map((size) => Math.ceil(size / scale));
-    await fc.assert(
-      fc.asyncProperty(fc.gen(), (generator) => agree(name, module, drawWith(generator), scaled)),
-      { numRuns: 2 },
-    );
+    const [least, most] = small.includes(name) ? [1875, 2500] : [30_000, 40_000];
+    await fc.assert(calls(name, module, fc.integer({ min: least, max: most }), least, most), { numRuns: 2, ...NAMED });
+  });
+
+  it.each(["matmul", "dealCoarse", "add"] as const)("%s that is wrong is named within ten seconds", async (name) => {
+    const wrong = (bytes: number, options?: NativeOptions): Kernels => {
+      const inner = module.create(bytes, options);
+      const call = async (...args: unknown[]) => {
+        await (inner[name] as (...all: unknown[]) => unknown)(...args);
+        new Uint8Array(inner.arena)[0] ^= 1;
+      };
+      return { ...inner, arena: inner.arena, [name]: call };
+    };
+    const started = performance.now();
+    const sizes = fc.integer({ min: 0, max: 700 });
+    const checked = fc.assert(calls(name, { ...module, create: wrong }, sizes, 0, 700), { numRuns: 60, ...NAMED });
+    await expect(checked).rejects.toThrow(new RegExp(`${name} on `));
+    expect(performance.now() - started).toBeLessThan(10_000);
   });
 });
 

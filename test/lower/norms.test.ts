@@ -42,3 +42,19 @@ describe.each([
     expect(error).toBeLessThan(1e-2);
   });
 });
+
+describe("rows whose variance is about epsilon", () => {
+  // 48 is no power of two: the sum of squares is scaled, and epsilon with it.
+  test.each(["layerNorm", "rmsNorm"])("%s is right to the last digits that are kept", async (op) => {
+    const { error } = await runText({
+      text: `%0 = input {name = "x", dtype = "f32", shape = [4, 48]} : f32[4,48]
+%1 = parameter {name = "w", dtype = "f32", shape = [48]} : f32[48]
+%2 = add %0, %1 : f32[4,48]
+%3 = ${op} %2 {epsilon = 0.5} : f32[4,48]
+output "y" = %3`,
+      weights: new Map([["w", normal([48], 0.1, 2)]]),
+      inputs: new Map([["x", normal([4, 48], 0.7)]]),
+    });
+    expect(error).toBeLessThan(2e-3);
+  });
+});

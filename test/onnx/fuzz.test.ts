@@ -7,9 +7,11 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { readTensorFile } from "../../formats/onnx/tensor-proto.js";
 import { PumacError } from "../../ir/diagnostics.js";
+import { builtFile } from "../built.js";
 import { DATA, modelFolders, OWN_FIXTURES } from "./support.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pumac-fuzz-"));
@@ -79,7 +81,7 @@ const LONGEST_IMPORT = 10;
 
 /** Imports every file it is given and says how each ended, and the most memory that it ever had. */
 const IMPORTER = `
-import { importOnnx } from ${JSON.stringify(new URL("../../dist/compiler/onnx/index.js", import.meta.url).href)};
+import { importOnnx } from ${JSON.stringify(pathToFileURL(builtFile("compiler", "onnx", "index.js")).href)};
 const ends = process.argv.slice(1).map((path) => {
   const before = process.cpuUsage();
   let end = "imported";

@@ -117,7 +117,7 @@ class Generator {
     }
     return choice < 0.96
       ? emit(this.pick(["layerNorm", "rmsNorm"]), [x], { epsilon: 0.01 })
-      : emit("softmax", [x], { axis: shape.length - 1 });
+      : emit("softmax", [x], { axis: shape.length === 0 ? -1 : this.below(shape.length) });
   }
 
   private movement(x: TensorNode, choice: number): TensorNode {

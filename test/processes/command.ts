@@ -3,10 +3,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { builtFile } from "../built.js";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 /** The built command line. */
-export const MAIN = join(ROOT, "dist", "cli", "main.js");
+export const MAIN = builtFile("cli", "main.js");
 export const MODEL_FOLDER = join(ROOT, "models", "bert-sst2");
 export const MODEL = join(MODEL_FOLDER, "bert_sst2.legacy.op14.onnx");
 export const TOKENIZER = join(MODEL_FOLDER, "tokenizer.json");

@@ -16,11 +16,12 @@ import { type Address, dial } from "../../runtime/connect.js";
 import { systemRandom } from "../../runtime/keys.js";
 import { SocketTransport } from "../../runtime/socket-transport.js";
 import { PARTIES, type PartyName, type Transport } from "../../runtime/transport.js";
+import { builtFile } from "../built.js";
 import { dataSets, OWN_FIXTURES, readTensors } from "../onnx/support.js";
 import { rejection } from "../runtime/mesh.js";
 
 const ROOT = join(import.meta.dirname, "..", "..");
-const ENTRY = join(ROOT, "dist", "client", "local", "party-process.js");
+const ENTRY = builtFile("client", "local", "party-process.js");
 /** So small that a whole phase fits the buffers of a socket. */
 const FIXTURE = join(OWN_FIXTURES, "bert_cls.t5.legacy.eager.op11.dyn");
 const TIMEOUT = 60_000;

@@ -16,8 +16,8 @@ function example(): Plan {
   const input = (owner: string, name: string, ring = 40, n = 100) =>
     emit("input", [], { owner, name, ring, fraction: 6, shape: [n] });
   const [x, other, w, open] = [input("data", "x"), input("data", "z"), input("model", "w"), input("public", "keep")];
-  const first = emit("remask", [emit("multiply", [x, w])]);
-  const second = emit("remask", [emit("multiply", [first, other])]);
+  const first = emit("remask", [emit("multiply", [x, w], { drop: 0 })]);
+  const second = emit("remask", [emit("multiply", [first, other], { drop: 0 })]);
   const wide = emit("widen", [second], { ring: 48 });
   const kept = emit("timesPublic", [emit("toAdditive", [second]), emit("negate", [open])]);
   const outputs = [wide, kept].map((node, i) => ({ name: `y${i}`, node: emit("reveal", [node], { name: `y${i}` }) }));

@@ -1,0 +1,2 @@
+/** What the tests read of workspace.mjs. */
+export function isStale(): boolean;
