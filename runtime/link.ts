@@ -1,7 +1,7 @@
 /**
  * One connection to one peer, as frames. On the wire a frame is its payload's length (4 bytes, little-endian), its kind
  * (1 byte) and the payload. Data frames carry the protocol; a goodbye says that the peer has sent its last frame; an
- * abort says why it gives up (reason.ts), so that every party ends for the same stated cause; a pulse says that the peer lives.
+ * abort says why (reason.ts), so that every party ends for the same stated cause; a pulse says that the peer lives.
  * A peer that computes for an hour sends pulses and is waited for; one that sends nothing at all is given up.
  *
  * A declared length is checked before anything is allocated for it. Frames that nobody has asked for yet are held
