@@ -34,6 +34,8 @@ export interface CostReport {
     readonly profile: string;
     readonly shapes: Plan["shapes"];
     readonly reveals: readonly { readonly value: string; readonly to: string }[];
+    /** What of the model's file everybody who has the plan can read, and why it is no weight. */
+    readonly published: Plan["published"];
   };
   readonly cost: {
     readonly rounds: number;
@@ -116,6 +118,7 @@ export function costReport(
       profile: plan.profile,
       shapes: plan.shapes,
       reveals: plan.reveals.map(({ name, to }) => ({ value: name, to })),
+      published: plan.published,
     },
     cost: sumOf(plan, steps, network),
     nodes: by(GROUPS.node),

@@ -4,8 +4,8 @@
  * same one.
  */
 
-import { withOutputs } from "../compiler/compile.js";
 import type { ImportedModel } from "../compiler/imported.js";
+import { withOutputs } from "../compiler/outputs.js";
 import { compileTensors } from "../compiler/pipeline.js";
 import { fail } from "../ir/diagnostics.js";
 import type { Node } from "../ir/graph.js";

@@ -77,9 +77,9 @@ async function compile(given: string | undefined, stated: CompileFlags): Promise
   const path = flags.output ?? `${basename(model, extname(model))}.pumac`;
   compiled.save(path);
   const cost = costOf(plan);
-  const { name, profile, shapes, reveals } = plan;
+  const { name, profile, shapes, reveals, published } = plan;
   if (flags.json === true) {
-    const described = { path, digest, model: name, profile, shapes, reveals, ranges };
+    const described = { path, digest, model: name, profile, shapes, reveals, published, ranges };
     printJson({ schema: "pumac.compile/1", plan: described, cost, warnings });
   } else {
     printNote(`${path}: ${plan.steps.length} steps, ${cost.rounds} rounds, ${formatBytes(cost.bytes.total)} in all`);

@@ -15,7 +15,25 @@ export function knowledgeOf(plan: Plan): readonly Knowledge[] {
     { who: "P1, P2", learns: `nothing: uniformly masked words, each mask fresh${given}` },
     { who: "model owner", learns: "nothing of the data or the answer" },
     { who: "data owner", learns: `the answer only: ${reveals}` },
+    { who: "whoever reads the plan", learns: `the model's shape${publishedText(plan)}; no weight` },
   ];
+}
+
+const MOST_NAMES = 3;
+
+/** What of the model's file the plan shows, by reason: how many, and the first names. */
+function publishedText({ published }: Plan): string {
+  const reasons = new Map<string, string[]>();
+  for (const { name, shape, why } of published) {
+    const text = shape.length === 0 ? name : `${name} [${shape.join(",")}]`;
+    reasons.set(why, [...(reasons.get(why) ?? []), text]);
+  }
+  return [...reasons]
+    .map(([why, names]) => {
+      const more = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : "";
+      return `; ${why}: ${names.slice(0, MOST_NAMES).join(", ")}${more}`;
+    })
+    .join("");
 }
 
 /** The user's names of what P1 and P2 are given in the clear: the inputs that public values are made of. */

@@ -3,9 +3,9 @@
  * one call; what a step decides is an argument of the next.
  */
 import { createHash } from "node:crypto";
-import { type Diagnostic, fail } from "../ir/diagnostics.js";
-import { Builder, type Graph, prune } from "../ir/graph.js";
-import type { Binding, Formula, Plan } from "../ir/plan/types.js";
+import type { Diagnostic } from "../ir/diagnostics.js";
+import type { Graph } from "../ir/graph.js";
+import type { Binding, Formula, Plan, Published } from "../ir/plan/types.js";
 import { SHARE, type ShareType } from "../ir/share/index.js";
 import type { WeightStore } from "../ir/tensor/index.js";
 import { TENSOR } from "../ir/tensor/index.js";
@@ -25,7 +25,9 @@ import { importModel } from "./import.js";
 import type { ImportedModel } from "./imported.js";
 import { lower, type Precision } from "./lower/index.js";
 import { DEFAULT_NETWORK, linkCost, type Network } from "./network.js";
+import { withOutputs } from "./outputs.js";
 import { compileTensors, isPublicByName } from "./pipeline.js";
+import { withConstants } from "./weights.js";
 
 export interface CompileOptions {
   /** Values of symbolic dimensions, and whole shapes of inputs. */
@@ -82,7 +84,8 @@ export function compileImported(model: ImportedModel, options: CompileOptions = 
   const isShared = (input: string) => (options.shared ?? []).includes(input);
   const placed = compileTensors(graph, { isPublic, isShared, profile: options.profile ?? "fourier", ...dump });
   const inputOf = secretInputs(placed);
-  const weights = options.weights === false ? undefined : model.weights;
+  const store = withConstants(model.weights, placed.publication.weights);
+  const weights = options.weights === false ? undefined : store;
   const calibration = calibrate(placed, weights, options.calibration, inputOf, options.calibrationRun);
   const warnings = [
     ...model.warnings,
@@ -98,8 +101,15 @@ export function compileImported(model: ImportedModel, options: CompileOptions = 
     owners: { model: placed.model, data: placed.data },
     bindings,
     formulas,
+    published: listed(placed.publication.published),
   });
-  return { plan, warnings, weights: model.weights, calibration: calibration.method };
+  return { plan, warnings, weights: store, calibration: calibration.method };
+}
+
+/** Each thing once, in the order of their names. */
+function listed(published: readonly Published[]): readonly Published[] {
+  const byText = new Map(published.map((each) => [`${each.name}\n${each.shape}\n${each.why}`, each]));
+  return [...byText].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each);
 }
 
 function assumedRanges({ name }: ImportedModel): Diagnostic {
@@ -173,46 +183,6 @@ function isIntegral(node: Placed["data"]["nodes"][number]): boolean {
 
 function isOneHot(node: Placed["data"]["nodes"][number]): boolean {
   return node.op === "oneHot" || (node.op === "cast" && isOneHot(node.args[0]));
-}
-
-/**
- * The graph with only the outputs to reveal. `token` is not an output of the model: it is the argmax of its logits at
- * the last position, so that nobody learns the logits.
- */
-export function withOutputs(graph: Graph<TensorType>, reveal: readonly string[] | undefined): Graph<TensorType> {
-  if (reveal === undefined) {
-    return graph;
-  }
-  const names = graph.outputs.map(({ name }) => name);
-  const unknown = reveal.filter((name) => name !== "token" && !names.includes(name));
-  if (unknown.length > 0) {
-    const fix = `reveal token, or one of ${names.join(", ")}`;
-    throw fail({ code: "E0201", what: `the model has no output '${unknown.join("', '")}'`, fix });
-  }
-  const kept = graph.outputs.filter(({ name }) => reveal.includes(name));
-  return prune(reveal.includes("token") ? withToken(graph, kept) : { ...graph, outputs: kept });
-}
-
-function withToken(graph: Graph<TensorType>, kept: Graph<TensorType>["outputs"]): Graph<TensorType> {
-  const logits = graph.outputs.find(({ name }) => name === "logits") ?? graph.outputs[0];
-  const { shape } = logits.node.type;
-  if (shape.length < 2) {
-    throw fail({ code: "E0201", what: "the model has no logits to choose a token from", where: logits.name });
-  }
-  const builder = new Builder<TensorType>(TENSOR);
-  for (const node of graph.nodes) {
-    builder.append(node);
-  }
-  const position = shape.length - 2;
-  const attributes = {
-    starts: shape.map((n, axis) => (axis === position ? n - 1 : 0)),
-    ends: [...shape],
-    steps: shape.map(() => 1),
-  };
-  const row = builder.emit("slice", [logits.node], attributes, "token");
-  const axis = shape.length - 1;
-  const node = builder.emit("argmax", [row], { axis, keep: false, last: false }, "token");
-  return { nodes: builder.nodes, outputs: [...kept, { name: "token", node }] };
 }
 
 /** SHA-256 of the program's text; its nodes come in an order that the file's does not change. */

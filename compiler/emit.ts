@@ -22,6 +22,7 @@ export interface PlanHeader {
   readonly owners: { readonly model: Graph<TensorType>; readonly data: Graph<TensorType> };
   readonly bindings: readonly Binding[];
   readonly formulas: readonly Formula[];
+  readonly published: Plan["published"];
 }
 
 const BLOCK = 16;

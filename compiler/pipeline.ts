@@ -5,11 +5,12 @@
  */
 import type { Graph } from "../ir/graph.js";
 import { TENSOR } from "../ir/tensor/index.js";
-import type { TensorType } from "../ir/tensor/value.js";
+import type { TensorType, TensorValue } from "../ir/tensor/value.js";
 import { print } from "../ir/text.js";
 import { verify } from "../ir/verify.js";
 import { TENSOR_PASSES } from "../passes/index.js";
 import { type Placed, place } from "../passes/place.js";
+import type { Publication } from "../passes/publish.js";
 import { hasSecretMeaning } from "./lower/index.js";
 import { maskInputs } from "./masks.js";
 
@@ -34,15 +35,25 @@ export function isPublicByName(input: string, isMask = false): boolean {
   return isMask || /mask|token_type|segment|position/i.test(input);
 }
 
+/** What the passes make of a model's graph. */
+export interface Compiled extends Placed {
+  /** What of the model's file the plan shows, and the constants of the file that it does not. */
+  readonly publication: Publication;
+}
+
 /** The secret program and the owners' programs of a model's graph. */
-export function compileTensors(graph: Graph<TensorType>, options: PipelineOptions = {}): Placed {
+export function compileTensors(graph: Graph<TensorType>, options: PipelineOptions = {}): Compiled {
   const { dump, explain, profile = "fourier", isPublic = isPublicByName } = options;
   check(graph, "the front end");
   dump?.("00-imported", print(graph, TENSOR));
   let current = graph;
+  let publication: Publication = { graph, weights: new Map(), published: [] };
   TENSOR_PASSES.forEach((pass, place) => {
     const next = pass.run(current, {
       profile,
+      onPublication: (made) => {
+        publication = made;
+      },
       ...(explain && { explain: (rule: string, where: string, why: string) => explain(pass.name, rule, where, why) }),
     });
     if (next !== current) {
@@ -63,7 +74,7 @@ export function compileTensors(graph: Graph<TensorType>, options: PipelineOption
     check(program, `pass 'place' (${name})`);
     dump?.(`${number}-place-${name}`, print(program, TENSOR));
   }
-  return placed;
+  return { ...placed, publication };
 }
 
 function check(graph: Graph<TensorType>, who: string): void {
@@ -71,4 +82,21 @@ function check(graph: Graph<TensorType>, who: string): void {
   if (violations.length > 0) {
     throw new Error(`after ${who}:\n${violations.map(String).join("\n")}`);
   }
+}
+
+/** Weights of the model's file under the names that the passes gave them: constants that a plan may not show. */
+export function constantWeights(graph: Graph<TensorType>): ReadonlyMap<string, TensorValue> {
+  let weights: ReadonlyMap<string, TensorValue> = new Map();
+  let current = graph;
+  for (const { run, name } of TENSOR_PASSES) {
+    current = run(current, {
+      onPublication: (made) => {
+        weights = made.weights;
+      },
+    });
+    if (name === "publish") {
+      break;
+    }
+  }
+  return weights;
 }

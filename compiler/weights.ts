@@ -4,8 +4,12 @@ import type { ModelFiles } from "../formats/plan-file.js";
 import { fail } from "../ir/diagnostics.js";
 import type { Plan } from "../ir/plan/types.js";
 import type { WeightStore } from "../ir/tensor/index.js";
+import type { TensorValue } from "../ir/tensor/value.js";
+import { depthFirst } from "../passes/order.js";
 import { importModel } from "./import.js";
 import type { ImportedModel } from "./imported.js";
+import { withOutputs } from "./outputs.js";
+import { constantWeights } from "./pipeline.js";
 
 /**
  * Opens the weights of the model that a plan was compiled from, at the plan's shapes. E0801 where the model lacks a
@@ -29,6 +33,10 @@ export async function openModel({ model: path, weights }: ModelFiles, plan: Plan
       shapes.set(attributes.name as string, type.shape.join());
     }
   }
+  const made = constantsRead(plan, shapes, model);
+  for (const [name, { shape }] of made) {
+    shapes.set(name, shape.join());
+  }
   for (const { op, attributes, type } of plan.owners.model.nodes) {
     const name = attributes.name as string;
     if (op === "parameter" && shapes.get(name) !== type.shape.join()) {
@@ -38,7 +46,27 @@ export async function openModel({ model: path, weights }: ModelFiles, plan: Plan
       throw fail({ code: "E0801", what, where: path, why, fix: "give the model that the plan was compiled from" });
     }
   }
-  return model;
+  return { ...model, weights: withConstants(model.weights, made) };
+}
+
+/** Constants of the file that are weights under names of the passes: worked out only where the plan reads one. */
+function constantsRead(
+  { owners, reveals }: Plan,
+  known: ReadonlyMap<string, string>,
+  { graph }: ImportedModel,
+): ReadonlyMap<string, TensorValue> {
+  const parameters = owners.model.nodes.filter(({ op }) => op === "parameter");
+  if (parameters.every(({ attributes }) => known.has(attributes.name as string))) {
+    return new Map();
+  }
+  const names = reveals.map(({ name }) => name).filter((name) => graph.outputs.some((output) => output.name === name));
+  const outputs = names.length === reveals.length ? names : [...names, "token"];
+  return constantWeights(withOutputs(depthFirst(graph), outputs));
+}
+
+/** A store that knows some weights by their values too. */
+export function withConstants(store: WeightStore, constants: ReadonlyMap<string, TensorValue>): WeightStore {
+  return constants.size === 0 ? store : { read: (name) => constants.get(name) ?? store.read(name) };
 }
 
 /** JAX: which arguments were weights when the plan was made. Those that the plan does not read do not matter. */

@@ -9,12 +9,15 @@ import { centre } from "./centre.js";
 import { fuse } from "./fuse.js";
 import { halve } from "./halve.js";
 import { narrow } from "./narrow.js";
+import { type Publication, publish } from "./publish.js";
 import type { RewriteOptions, TensorGraph } from "./rewriter.js";
 import { settle } from "./settle.js";
 
 interface PassOptions extends RewriteOptions {
   /** Which formulas compute the non-linear functions; default: fourier. */
   readonly profile?: "fourier" | "puma";
+  /** Is told what of the model's file stays public, and which constants became weights. */
+  readonly onPublication?: (publication: Publication) => void;
 }
 
 interface TensorPass {
@@ -40,9 +43,19 @@ export const TENSOR_PASSES: readonly TensorPass[] = [
     run: fuse,
   },
   {
+    name: "publish",
+    why: "after fuse, when only those constants are left that a plan would show; before all that moves weights",
+    after: ["fuse"],
+    run(graph, { onPublication }) {
+      const publication = publish(graph);
+      onPublication?.(publication);
+      return publication.graph;
+    },
+  },
+  {
     name: "narrow",
     why: "after fuse, because rows pass through a norm or a softmax but not through its parts",
-    after: ["fuse"],
+    after: ["fuse", "publish"],
     run: narrow,
   },
   {

@@ -9,7 +9,7 @@
 import { located } from "../ir/diagnostics.js";
 import { type Attributes, Builder, definitionOf, type Graph, type Node } from "../ir/graph.js";
 import { TENSOR } from "../ir/tensor/index.js";
-import { isFloat, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
+import { isFloat, madeOf, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 import { Interner } from "./interner.js";
 
 export type TensorNode = Node<TensorType>;
@@ -171,7 +171,7 @@ export class Rewriter {
       (refusal) => ({ code: "E0302", what: `${node.op} of constants: ${refusal}`, where: node.origin }),
       () => definitionOf(TENSOR, node.op).evaluate(values, node.attributes, node.type),
     );
-    return this.constant(value, node.origin);
+    return this.constant({ ...value, ...madeOf(values) }, node.origin);
   }
 
   private applyRules(node: TensorNode): TensorNode | undefined {

@@ -25,7 +25,7 @@ export function shrink(value: TensorValue): TensorValue {
   const lead = shape.findIndex((size) => size !== 1);
   shape = lead < 0 ? [] : shape.slice(lead);
   const changed = !sameShape(shape, value.shape);
-  return changed ? { dtype: value.dtype, shape, data: Float64Array.from(data) } : value;
+  return changed ? { ...value, shape, data: Float64Array.from(data) } : value;
 }
 
 function repeats(data: ArrayLike<number>, size: number, inner: number): boolean {

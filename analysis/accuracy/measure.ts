@@ -108,6 +108,7 @@ function planOf(
     owners: { model: EMPTY, data: EMPTY },
     bindings: names.map((name) => ({ input: name, owner: "data" as const, output: name })),
     formulas: [],
+    published: [],
   });
 }
 

@@ -5,8 +5,8 @@
 
 import { simulate } from "../../client/local/simulation.js";
 import { KeptSharing, runDataOwner, runModelOwner, type SessionResult } from "../../client/owners.js";
-import { withOutputs } from "../../compiler/compile.js";
 import type { ImportedModel } from "../../compiler/imported.js";
+import { withOutputs } from "../../compiler/outputs.js";
 import type { LoadedPlan } from "../../formats/plan-file.js";
 import { fail } from "../../ir/diagnostics.js";
 import type { Plan } from "../../ir/plan/types.js";

@@ -15,7 +15,7 @@ import { parseStableHlo } from "./parser.js";
 import { refuseOtherForms } from "./recognise.js";
 import { recogniseFunctions } from "./sampled.js";
 import { constantOf, type Emitter, fromNode, isConstant, type Value, withoutLeadingOnes } from "./values.js";
-import { isNamed, isPublicStructure, numberKeys, pathSaysWeight, weightKeys } from "./weights.js";
+import { isNamed, mayBeStructure, numberKeys, pathSaysWeight, weightKeys } from "./weights.js";
 
 export interface JaxOptions {
   /** Arguments that are weights: tree paths or their beginnings (`params`), `argN`, or `N-M`. */
@@ -153,7 +153,7 @@ class Owners implements Ownership {
     }
     const data = constantOf(value.node);
     const name = this.nameOfConstant(operation);
-    if (this.publicNames.has(name) || isPublicStructure(data)) {
+    if (this.publicNames.has(name) || mayBeStructure(data)) {
       return undefined;
     }
     const shape = withoutLeadingOnes(data.shape);

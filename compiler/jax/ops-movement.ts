@@ -50,7 +50,7 @@ function constant(call: Call): readonly Value[] {
     throw malformed(call, "attribute 'value' is missing");
   }
   const value = decodeDense(attribute.literal, type, call.where);
-  return [{ node: call.context.emitter.constant(value), shape: type.shape }];
+  return [{ node: call.context.emitter.fixed(value), shape: type.shape }];
 }
 
 /** Numbers count up along one axis: a row, broadcast on paper. */

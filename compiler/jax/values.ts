@@ -11,7 +11,7 @@ import { fail } from "../../ir/diagnostics.js";
 import { type Attributes, Builder, definitionOf, type Node } from "../../ir/graph.js";
 import { jointShape, sameShape } from "../../ir/shape.js";
 import { TENSOR } from "../../ir/tensor/index.js";
-import { type DType, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
+import { type DType, madeOf, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
 
 export type TensorNode = Node<TensorType>;
 
@@ -46,10 +46,17 @@ export class Emitter {
     if (sizeOf(type.shape) > LARGEST_FOLD) {
       return undefined;
     }
-    return this.constant(definition.evaluate(args.map(constantOf), attributes, type));
+    const values = args.map(constantOf);
+    return this.fixed({ ...definition.evaluate(values, attributes, type), ...madeOf(values) });
   }
 
+  /** A constant that follows from shapes and attributes alone. */
   constant(value: TensorValue): TensorNode {
+    return this.fixed({ ...value, made: true });
+  }
+
+  /** A constant that the program holds, or that is made of such. */
+  fixed(value: TensorValue): TensorNode {
     return this.builder.emit("constant", [], { value }, this.origin);
   }
 

@@ -10,7 +10,7 @@
 import { located } from "../../ir/diagnostics.js";
 import { type Attributes, Builder, definitionOf, type Graph, type Node, type Output } from "../../ir/graph.js";
 import { TENSOR } from "../../ir/tensor/index.js";
-import { type DType, isFloat, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
+import { type DType, isFloat, madeOf, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
 
 /** A value of the graph being written. */
 export type Value = Node<TensorType>;
@@ -63,14 +63,20 @@ export class Emitter {
     }
     const result = definitionOf(TENSOR, op).evaluate(values, attributes, node.type);
     this.folded += result.data.length > SMALL ? result.data.length : 0;
-    return this.constant(result);
+    return this.fixed({ ...result, ...madeOf(values) });
   }
 
   private mayFold(count: number): boolean {
     return count <= SMALL || (count <= LARGEST_FOLD && this.folded + count <= MOST_FOLDED);
   }
 
+  /** A constant that follows from shapes and attributes alone. */
   constant(value: TensorValue): Value {
+    return this.fixed({ ...value, made: true });
+  }
+
+  /** A constant that the model's file holds, or that is made of such. */
+  fixed(value: TensorValue): Value {
     return this.builder.emit("constant", [], { value }, this.origin);
   }
 

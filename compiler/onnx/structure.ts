@@ -1,10 +1,11 @@
 /**
- * Which float tensors of a model are public structure rather than its owner's weights. A plan may hold no weight, and a
- * mask or a table of rotary frequencies is not one: its values follow from the architecture, and the compiler must see
- * them to fold masks and positions.
+ * Which tensors of a model the compiler looks at while it reads the graph, to fold shapes, masks and positions; all
+ * others are parameters of their owner, and stay on disk. What of them a plan may show is decided later, by use
+ * (passes/publish.ts).
  *
- * Public are: scalars; masks, that is tensors whose values are all 0 or a large negative number or -inf, with at least
- * one negative; matrices of zeros and ones that are a lower or upper triangle; tables of cosines or sines of positions,
+ * Looked at are: whole numbers, but for large ones that are dequantised; scalars; masks, that is tensors whose values
+ * are all 0 or a large negative number or -inf, with at least one negative; matrices of zeros and ones that are a lower
+ * or upper triangle; tables of cosines or sines of positions,
  * that is, what an exporter folds a rotary embedding to; and tensors whose every use ends in a sine or cosine (the
  * inverse frequencies), or in the caches of a rotary embedding.
  */
@@ -131,9 +132,28 @@ function scan(
 /** True where an initialiser's values may be in the plan. */
 export function isPublicTensor(tensor: StoredTensor, uses: Uses): boolean {
   if (!isFloat(tensor.dtype) || tensor.shape.length === 0) {
-    return true;
+    return !isStoredWeight(tensor, uses);
   }
   return onlyPositions(tensor.name, uses) || hasPublicValues(tensor);
+}
+
+/** Where quantised weights go first: to real numbers, or straight into a product. */
+const QUANTISED: ReadonlySet<string> = new Set([
+  ...["Cast", "DequantizeLinear", "MatMulInteger", "QLinearMatMul", "ConvInteger", "QLinearConv", "MatMulNBits"],
+  ...["GatherBlockQuantized", "QGemm", "MatMulBnb4", "QMoE"],
+]);
+const SMALL_TABLE = 4096;
+
+/** Whole numbers that are weights, told early because they are large: they stay on disk until they are shared. */
+function isStoredWeight(tensor: StoredTensor, { users, captured }: Uses): boolean {
+  const taken = users.get(tensor.name) ?? [];
+  return (
+    !isFloat(tensor.dtype) &&
+    sizeOf(tensor.shape) > SMALL_TABLE &&
+    !captured.has(tensor.name) &&
+    taken.length > 0 &&
+    taken.every(({ node }) => QUANTISED.has(node.opType))
+  );
 }
 
 /** True where a tensor's values show that it is structure. */

@@ -7,7 +7,6 @@
 import type { AttributeProto, FunctionProto, GraphProto, NodeProto } from "../../formats/onnx/schema.js";
 import type { StoredTensor } from "../../formats/onnx/tensor-proto.js";
 import { type Diagnostic, fail, PumacError } from "../../ir/diagnostics.js";
-import { isFloat } from "../../ir/tensor/value.js";
 import { Call, type Surroundings } from "./call.js";
 import { Emitter, type Value } from "./emitter.js";
 import { functionKey, normalDomain, type OnnxModel, subgraphTensors } from "./model.js";
@@ -158,14 +157,11 @@ export class Translation {
 
   private publicConstant(tensor: StoredTensor): Value {
     this.emitter.origin = tensor.name;
-    return this.emitter.constant({ dtype: tensor.dtype, shape: tensor.shape, data: tensor.read() });
+    return this.emitter.fixed({ dtype: tensor.dtype, shape: tensor.shape, data: tensor.read() });
   }
 
   /** A parameter under a name of its own. */
   private weight(name: string, tensor: StoredTensor): Value {
-    if (!isFloat(tensor.dtype)) {
-      throw new Error(`weight '${name}' has type ${tensor.dtype}`);
-    }
     let unique = name;
     for (let i = 2; this.weights.has(unique) && this.weights.get(unique) !== tensor; i++) {
       unique = `${name}#${i}`;

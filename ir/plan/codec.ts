@@ -15,7 +15,7 @@ import { parse, print } from "../text.js";
 import { checkPlan } from "./check.js";
 import { Lists, runsOf } from "./runs.js";
 import { PLAN_SCHEMA } from "./schema.js";
-import { type Binding, type Formula, PLAN_VERSION, type Plan, type Step } from "./types.js";
+import { type Binding, type Formula, PLAN_VERSION, type Plan, type Published, type Step } from "./types.js";
 
 const MAGIC = "PUMACPLN";
 const HEADER_BYTES = MAGIC.length + 4 + 32;
@@ -68,6 +68,7 @@ interface PlanMessage {
   readonly bindings: readonly Binding[];
   readonly reveals: readonly ShapeMessage[];
   readonly formulas: readonly Formula[];
+  readonly published: readonly Published[];
   readonly cosines: readonly TableMessage[];
   readonly exponentials: readonly TableMessage[];
   readonly arena0: number;
@@ -176,6 +177,7 @@ function toMessage(plan: Plan): PlanMessage {
     bindings: plan.bindings,
     reveals: plan.reveals.map(({ name, shape }) => ({ name, shape })),
     formulas: plan.formulas,
+    published: plan.published,
     cosines: [...plan.tables.cosines].map(tableMessage),
     exponentials: [...plan.tables.exponentials].map(tableMessage),
     arena0: plan.arena.P0,
@@ -267,6 +269,7 @@ function fromMessage(message: PlanMessage, name: string): Plan {
     bindings: message.bindings.map(({ input, owner, output }) => ({ input, owner, output })),
     reveals: message.reveals.map(({ name, shape }) => ({ name, shape, to: "data owner" })),
     formulas: message.formulas.map((formula) => ({ ...formula })),
+    published: message.published.map((each) => ({ ...each })),
     tables: { cosines: tablesOf(message.cosines), exponentials: tablesOf(message.exponentials) },
     arena: { P0: message.arena0, P12: message.arena12 },
   };

@@ -39,6 +39,7 @@ message Formula {
   string section = 8;
   string digest = 9;
 }
+message Published { string name = 1; repeated uint64 shape = 2; string why = 3; }
 message Table { uint32 bits = 1; bytes data = 2; }
 message Plan {
   uint32 version = 1;
@@ -58,5 +59,6 @@ message Plan {
   repeated Table exponentials = 15;
   uint64 arena0 = 16;
   uint64 arena12 = 17;
+  repeated Published published = 18;
 }
 `;

@@ -79,6 +79,13 @@ export interface Formula {
   readonly digest: string;
 }
 
+/** Something of the model's file that the plan shows to all who read it. */
+export interface Published {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly why: string;
+}
+
 export interface Plan {
   readonly version: number;
   /** What the model's file is called: a label for people, not in the digest. */
@@ -96,6 +103,7 @@ export interface Plan {
   readonly bindings: readonly Binding[];
   readonly reveals: readonly Reveal[];
   readonly formulas: readonly Formula[];
+  readonly published: readonly Published[];
   readonly tables: PlanTables;
   readonly arena: { readonly P0: number; readonly P12: number };
 }

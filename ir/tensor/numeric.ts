@@ -70,7 +70,8 @@ function wrap(x: number, bits: number, signed: boolean): number {
   return signed && low >= modulus / 2 ? low - modulus : low;
 }
 
-function roundToMantissa(x: number, mantissa: number, leastExponent: number, largest: number): number {
+/** The nearest number with so many bits of mantissa. */
+export function roundToMantissa(x: number, mantissa: number, leastExponent: number, largest: number): number {
   if (!Number.isFinite(x) || x === 0) {
     return x;
   }

@@ -15,6 +15,13 @@ export interface TensorType {
 export interface TensorValue extends TensorType {
   /** Row-major; booleans are 0 and 1. */
   readonly data: Float64Array | Float32Array;
+  /** True of constants that were made from shapes alone, and hold nothing of a model's file. */
+  readonly made?: true;
+}
+
+/** The mark of a value that is made of others, and of nothing else. */
+export function madeOf(values: readonly TensorValue[]): { readonly made?: true } {
+  return values.every(({ made }) => made === true) ? { made: true } : {};
 }
 
 const TYPE_TEXT = /^([a-z0-9]+)\[((?:\d+(?:,\d+)*)?)\]$/;

@@ -13,9 +13,14 @@ interface Split {
   readonly c: TensorNode;
 }
 
+/** One number, known when the plan is made or to the model's owner. */
+function isFactor(rewriter: Rewriter, node: TensorNode): boolean {
+  return scalarOf(node) !== undefined || (rewriter.isOwned(node) && node.type.shape.length === 0);
+}
+
 /** The scalar factor of a value, seen through movement, and the value without it. */
 function splitFactor(rewriter: Rewriter, node: TensorNode): Split | undefined {
-  if (node.op === "multiply" && scalarOf(node.args[1]) !== undefined) {
+  if (node.op === "multiply" && isFactor(rewriter, node.args[1])) {
     return { x: node.args[0], c: node.args[1] };
   }
   const inner = VIEWS.has(node.op) ? splitFactor(rewriter, node.args[0]) : undefined;
@@ -40,21 +45,28 @@ const factorOfOperand: Rule = {
   },
 };
 
-/** (a · b) · c for a scalar c: the factor goes to the weight, or else to the left operand. */
+/** A number for each column, known to the model's owner: the scale of a layer. */
+function isColumnFactor(rewriter: Rewriter, node: TensorNode): boolean {
+  return rewriter.isOwned(node) && node.type.shape.slice(0, -1).every((n) => n === 1);
+}
+
+/** (a · b) · c for a scalar c: the factor goes to the weight, or else to the left operand; a column's to the weight. */
 const factorOfProduct: Rule = {
   name: "scalar factor of a product",
   ops: ["multiply"],
   apply(node, rewriter) {
     const [product, c] = node.args;
-    if (scalarOf(c) === undefined || !floats(node)) {
+    const columns = isColumnFactor(rewriter, c) && !isFactor(rewriter, c);
+    if (!(columns || isFactor(rewriter, c)) || !floats(node)) {
       return undefined;
     }
     const make = (op: string, ...args: TensorNode[]) => rewriter.emit(op, args, {}, node.origin);
     if (product.op === "matmul") {
       const [a, b] = product.args;
-      return rewriter.isStatic(b)
-        ? make("matmul", a, make("multiply", b, c))
-        : make("matmul", make("multiply", a, c), b);
+      if (rewriter.isStatic(b)) {
+        return columns && b.type.shape.length !== 2 ? undefined : make("matmul", a, make("multiply", b, c));
+      }
+      return columns ? undefined : make("matmul", make("multiply", a, c), b);
     }
     const [x, p] = product.args;
     if (product.op === "add" && x.op === "matmul" && rewriter.isStatic(p)) {

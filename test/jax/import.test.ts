@@ -1,10 +1,11 @@
 /** The importer on small modules: control flow, indices, ownership, functions by their values, and what it refuses. */
 import { describe, expect, it } from "vitest";
 import { importStableHlo, type SourceOptions } from "../../compiler/jax/index.js";
-import { isWaveTable, pathSaysWeight, weightKeys } from "../../compiler/jax/weights.js";
+import { pathSaysWeight, weightKeys } from "../../compiler/jax/weights.js";
 import { PumacError } from "../../ir/diagnostics.js";
 import { evaluateGraph } from "../../ir/tensor/index.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
+import { isWaveTable } from "../../passes/architecture.js";
 
 /** A module of one function. */
 function moduleOf(signature: string, body: string): string {

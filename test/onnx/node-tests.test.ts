@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import type { ImportedModel } from "../../compiler/imported.js";
+import { withConstants } from "../../compiler/weights.js";
 import { evaluateGraph, TENSOR } from "../../ir/tensor/index.js";
 import { isFloat, type TensorValue } from "../../ir/tensor/value.js";
 import { parse, print } from "../../ir/text.js";
@@ -66,11 +67,15 @@ function toleranceOf(model: ImportedModel): number {
 /** Throws where a pass breaks a rule of graphs or changes what the model computes. */
 function runPasses(model: ImportedModel, inputs: ReadonlyMap<string, TensorValue>): void {
   const before = evaluateModel(model, inputs);
-  let { graph } = model;
+  let { graph, weights } = model;
   for (const pass of TENSOR_PASSES) {
-    graph = pass.run(graph, {});
+    graph = pass.run(graph, {
+      onPublication: (made) => {
+        weights = withConstants(weights, made.weights);
+      },
+    });
     expect(verify(graph, TENSOR).map(String), pass.name).toEqual([]);
-    const after = evaluateGraph(graph, inputs, model.weights);
+    const after = evaluateGraph(graph, inputs, weights);
     for (const [name, wanted] of before) {
       expectSame(`${pass.name}: ${name}`, after.get(name), wanted, toleranceOf(model));
     }

@@ -10,6 +10,7 @@ import type { ImportedModel } from "../../compiler/imported.js";
 import { importJax } from "../../compiler/jax/index.js";
 import { importOnnx } from "../../compiler/onnx/index.js";
 import { compileTensors } from "../../compiler/pipeline.js";
+import { withConstants } from "../../compiler/weights.js";
 import { readTensorFile } from "../../formats/onnx/tensor-proto.js";
 import { SafetensorsFile } from "../../formats/safetensors.js";
 import { type Graph, prune, rewrite } from "../../ir/graph.js";
@@ -41,7 +42,8 @@ function inputsOf(folder: string): Map<string, TensorValue> {
 function checked(model: ImportedModel, inputs: Values): Placed {
   const placed = compileTensors(model.graph);
   const expected = evaluateGraph(model.graph, inputs, model.weights);
-  expectClose(evaluatePlaced(placed, inputs, model.weights), expected, TOLERANCE, model.name);
+  const weights = withConstants(model.weights, placed.publication.weights);
+  expectClose(evaluatePlaced(placed, inputs, weights), expected, TOLERANCE, model.name);
   const others = placed.secret.nodes.map(({ op }) => op).filter((op) => !EXPECTED_OPS.includes(op));
   expect(others).toEqual([]);
   return placed;

@@ -51,6 +51,7 @@ describe("a run", () => {
       shapes: {},
       bindings: [],
       formulas: [],
+      published: [],
     } as const;
     const empty = { nodes: [], outputs: [] };
     const plan = emit(program(), { ...header, owners: { model: empty, data: empty } });

@@ -89,6 +89,7 @@ export function planOf(graph: Graph<ShareType>): Plan {
     bindings: [],
     reveals: [],
     formulas: [],
+    published: [],
     tables: tablesOf(order),
     arena,
   };

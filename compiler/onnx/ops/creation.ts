@@ -3,7 +3,7 @@
  */
 
 import { dtypeOf } from "../../../formats/onnx/tensor-proto.js";
-import { isFloat, sizeOf } from "../../../ir/tensor/value.js";
+import { isFloat, scalar, sizeOf } from "../../../ir/tensor/value.js";
 import { type Call, type OperatorFamily, rule } from "../call.js";
 import type { Value } from "../emitter.js";
 import { hasPublicValues } from "../structure.js";
@@ -25,21 +25,21 @@ function constant(call: Call): readonly Value[] {
     const value = { dtype: tensor.dtype, shape: tensor.shape, data: tensor.read() };
     const large = isFloat(tensor.dtype) && sizeOf(tensor.shape) > LARGEST_CONSTANT;
     const weight = large && !hasPublicValues(tensor) && !call.surroundings.isPublic(call.node.output[0]);
-    return [weight ? call.surroundings.weight(call.node.output[0], tensor) : emitter.constant(value)];
+    return [weight ? call.surroundings.weight(call.node.output[0], tensor) : emitter.fixed(value)];
   }
   if (call.has("value_float")) {
-    return [emitter.scalar(call.number("value_float", 0), "f32")];
+    return [emitter.fixed(scalar(call.number("value_float", 0)))];
   }
   if (call.has("value_int")) {
-    return [emitter.scalar(call.integer("value_int", 0), "i64")];
+    return [emitter.fixed(scalar(call.integer("value_int", 0), "i64"))];
   }
   const floats = call.numbers("value_floats");
   if (floats !== undefined) {
-    return [emitter.constant({ dtype: "f32", shape: [floats.length], data: Float64Array.from(floats) })];
+    return [emitter.fixed({ dtype: "f32", shape: [floats.length], data: Float64Array.from(floats) })];
   }
   const integers = call.integers("value_ints");
   if (integers !== undefined) {
-    return [emitter.integers(integers)];
+    return [emitter.fixed({ dtype: "i64", shape: [integers.length], data: Float64Array.from(integers) })];
   }
   throw call.refuse("a constant that is no number", "strings and sparse tensors are not supported");
 }

@@ -1,0 +1,100 @@
+/**
+ * Values that follow from a model's architecture, whatever its training was: masks, triangles, positions, tables of
+ * sines and cosines of positions. A tensor of such values is structure, not a weight, and the compiler may look at it.
+ */
+import { acos, asin, cos, sin } from "../ir/real.js";
+import type { TensorValue } from "../ir/tensor/value.js";
+
+/** The least that is surely a mask: exporters use -1e4, -65504, -3.4e38 and -inf. */
+const MASKED = -1e4;
+
+/** What the values are, where they follow from the architecture. */
+export function architecturalValues(value: TensorValue): string | undefined {
+  if (isMask(value.data)) {
+    return "the values of a mask";
+  }
+  if (isCount(value.data)) {
+    return "positions";
+  }
+  return isTriangle(value) ? "a triangle of ones" : isWaveTable(value) ? "sines or cosines of positions" : undefined;
+}
+
+/** All 0 or a large negative number, with one of these. */
+function isMask(data: TensorValue["data"]): boolean {
+  return data.every((x) => x === 0 || x <= MASKED) && data.some((x) => x < 0);
+}
+
+/** A stack of lower or of upper triangles of ones. */
+function isTriangle({ shape, data }: TensorValue): boolean {
+  const [rows, columns] = shape.slice(-2);
+  if (shape.length < 2 || rows < 2 || columns < 2) {
+    return false;
+  }
+  const row = (flat: number) => Math.floor(flat / columns) % rows;
+  return (
+    data.every((x, flat) => x === (flat % columns <= row(flat) ? 1 : 0)) ||
+    data.every((x, flat) => x === (flat % columns >= row(flat) ? 1 : 0))
+  );
+}
+
+/** a, a + 1, a + 2, …, perhaps repeated. */
+function isCount(data: ArrayLike<number>): boolean {
+  if (data.length < 2 || !Number.isInteger(data[0])) {
+    return false;
+  }
+  for (let i = 1; i < data.length; i++) {
+    if (data[i] !== data[i - 1] + 1) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/** Sines of float32 positions up to a few thousand are off by this much at most. */
+const WAVE_ERROR = 2e-3;
+const FEWEST_POSITIONS = 4;
+
+/**
+ * Is each column over the first long axis sin(pθ) or cos(pθ) for p = 0, 1, 2, …? Then the table follows from θ, a
+ * rotary or sinusoidal position table. θ is found from row 1, where it is at most one turn's quarter or known by its
+ * cosine, and checked on all rows.
+ */
+export function isWaveTable({ shape, data }: TensorValue): boolean {
+  const axis = shape.findIndex((n) => n > 1);
+  const positions = shape[axis];
+  const columns = shape.slice(axis + 1).reduce((product, n) => product * n, 1);
+  if (axis === -1 || positions < FEWEST_POSITIONS || columns < 2) {
+    return false;
+  }
+  for (let column = 0; column < columns; column++) {
+    const at = (p: number): number => data[p * columns + column];
+    const wave = at(0) === 0 ? sin : at(0) === 1 ? cos : undefined;
+    if (wave === undefined || !isWave(wave, at, positions)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+function isWave(wave: (x: number) => number, at: (p: number) => number, positions: number): boolean {
+  const first = at(1);
+  if (!(Math.abs(first) <= 1)) {
+    return false;
+  }
+  const angles = wave === sin ? [asin(first), Math.PI - asin(first)] : [acos(first)];
+  // One row fixes θ only to rounding, and rounding grows with p: later rows refine it.
+  return angles.some((angle) => {
+    let theta = angle;
+    for (let p = 2; p < positions; p++) {
+      const error = at(p) - wave(p * theta);
+      if (!(Math.abs(error) <= WAVE_ERROR)) {
+        return false;
+      }
+      const slope = wave === sin ? cos(p * theta) : -sin(p * theta);
+      if (Math.abs(slope) > 0.5) {
+        theta += error / slope / p;
+      }
+    }
+    return true;
+  });
+}
