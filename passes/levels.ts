@@ -132,9 +132,11 @@ type Limits = readonly (readonly [node: number, limit: number])[];
  */
 function improve(rings: Rings, link: LinkCost): number {
   const groups = likeValues(rings);
+  const secondsAt = (depth: number) => depth * link.secondsPerRound + rings.bytes * link.secondsPerByte;
+  let best = Number.POSITIVE_INFINITY;
   const seconds = () =>
-    rings.isSound ? rings.depth() * link.secondsPerRound + rings.bytes * link.secondsPerByte : Number.POSITIVE_INFINITY;
-  let best = seconds();
+    rings.isSound && secondsAt(rings.leastDepth) < best ? secondsAt(rings.depth()) : Number.POSITIVE_INFINITY;
+  best = seconds();
   const attempt = (limits: Limits): boolean => {
     const now = rings.attempt(limits, seconds, (each) => each < best);
     const better = now < best;
@@ -163,6 +165,9 @@ function improve(rings: Rings, link: LinkCost): number {
   return best;
 }
 
+/** How much larger a group may be than one that it takes the place of: a place of all layers for one of a few. */
+const MOST_RATIO = 2;
+
 /** How far away from a `widen` that is given up another may take its place, in ops. */
 const REACH = 8;
 
@@ -184,7 +189,8 @@ function groupsNear(
       near.add(node);
     }
   }
-  return groups.filter((each) => each.some((node) => near.has(node)));
+  const most = MOST_RATIO * group.length;
+  return groups.filter((each) => each.length <= most && each.some((node) => near.has(node)));
 }
 
 /** Other limits for a group: for no user, above every value's range, above what its first user needs beyond, … */

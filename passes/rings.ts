@@ -19,8 +19,14 @@ export const WORD = 64;
 export const NEVER = 1 << 24;
 /** The ring of a value without a bound: more than any word. */
 const BOUNDLESS = 1 << 20;
+/** What is asked of arguments for a ring that no word holds is the same for all of these: changes end there. */
+const LARGEST_ASKED = 2 * WORD;
+/** No depth was asked for yet. */
+const UNKNOWN = -1;
 /** Rings that a key of remembered costs tells apart. */
 const KEY_BASE = 131;
+/** Arguments whose rings fit a key: a double holds it exactly. */
+const MOST_KEYED = 6;
 
 /** A use of a value: `user` reads it at `position`. */
 export interface Use {
@@ -30,6 +36,79 @@ export interface Use {
 
 /** The arrays of which changes are remembered, so that they can be taken back. */
 type Changing = Int32Array | Float64Array;
+
+/** Nodes to recompute, users before what they use: a heap with the last node on top, each node in it once. */
+class Pending {
+  private readonly heap: Int32Array;
+  private readonly isIn: Uint8Array;
+  private size = 0;
+
+  constructor(nodes: number) {
+    this.heap = new Int32Array(nodes);
+    this.isIn = new Uint8Array(nodes);
+  }
+
+  add(node: number): void {
+    if (this.isIn[node] === 1) {
+      return;
+    }
+    this.isIn[node] = 1;
+    const { heap } = this;
+    let at = this.size++;
+    for (let parent = (at - 1) >> 1; at > 0 && heap[parent] < node; parent = (at - 1) >> 1) {
+      heap[at] = heap[parent];
+      at = parent;
+    }
+    heap[at] = node;
+  }
+
+  /** Takes the last node out; -1 where there is none. */
+  take(): number {
+    if (this.size === 0) {
+      return -1;
+    }
+    const { heap } = this;
+    const top = heap[0];
+    this.isIn[top] = 0;
+    const moved = heap[--this.size];
+    let at = 0;
+    for (let child = 1; child < this.size; child = 2 * at + 1) {
+      child += child + 1 < this.size && heap[child + 1] > heap[child] ? 1 : 0;
+      if (heap[child] <= moved) {
+        break;
+      }
+      heap[at] = heap[child];
+      at = child;
+    }
+    heap[at] = moved;
+    return top;
+  }
+}
+
+/** What was overwritten, in order. */
+class Journal {
+  private readonly arrays: Changing[] = [];
+  private readonly indices: number[] = [];
+  private readonly values: number[] = [];
+  private size = 0;
+
+  note(array: Changing, index: number): void {
+    this.arrays[this.size] = array;
+    this.indices[this.size] = index;
+    this.values[this.size++] = array[index];
+  }
+
+  takeBack(): void {
+    while (this.size > 0) {
+      this.size--;
+      this.arrays[this.size][this.indices[this.size]] = this.values[this.size];
+    }
+  }
+
+  forget(): void {
+    this.size = 0;
+  }
+}
 
 export class Rings {
   readonly nodes: readonly ShareNode[];
@@ -52,12 +131,17 @@ export class Rings {
   /** What a value's ring is at least: its range if it is an output, or given by an owner whatever its users read. */
   private readonly least: Int32Array;
   private readonly depths: Int32Array;
-  private readonly pending: Uint8Array;
+  private readonly pending: Pending;
   private readonly known: Map<number, number>[];
   private readonly asked: Map<number, readonly number[]>[];
-  private journal: { readonly array: Changing; readonly index: number; readonly before: number }[] | undefined;
+  private readonly journal = new Journal();
+  private isTrying = false;
   private total = 0;
   private tooLarge = 0;
+  /** The depth when it was last asked for outside of attempts, and how many uses left and took wide copies since. */
+  private lastDepth = UNKNOWN;
+  private left = 0;
+  private taken = 0;
 
   /** `bounds` are the largest absolute values of nodes, in reals; a value without one cannot be widened. */
   constructor(graph: Graph<ShareType>, bounds: ReadonlyMap<ShareNode, number>) {
@@ -81,7 +165,7 @@ export class Rings {
     this.limits = zeros().fill(NEVER);
     this.demands = new Int32Array(this.argument.length);
     this.costs = new Float64Array(nodes.length);
-    this.pending = new Uint8Array(nodes.length);
+    this.pending = new Pending(nodes.length);
     this.opens = Uint8Array.from(nodes, (node) => (isOpening(node) ? 1 : 0));
     this.isWord = Uint8Array.from(nodes, ({ type }) => (isWord(type) ? 1 : 0));
     this.isPriced = Uint8Array.from(nodes, (node) => (bytesOf(node, () => WORD, WORD) > 0 ? 1 : 0));
@@ -93,11 +177,10 @@ export class Rings {
     );
     this.known = nodes.map(() => new Map());
     this.asked = nodes.map(() => new Map());
-    for (let i = nodes.length - 1; i >= 0; i--) {
-      this.settle(i);
-      this.ask(i);
-      this.price(i);
+    for (let i = 0; i < nodes.length; i++) {
+      this.pending.add(i);
     }
+    this.update(true);
   }
 
   /** Bytes through the busiest network card, P2's: what P1 opens to it and what P0 deals to it. */
@@ -176,6 +259,22 @@ export class Rings {
 
   /** The longest chain of openings. */
   depth(): number {
+    const isKnown = this.lastDepth !== UNKNOWN && this.left === 0 && this.taken === 0;
+    const depth = isKnown ? this.lastDepth : this.countDepth();
+    if (!this.isTrying) {
+      this.lastDepth = depth;
+      this.left = 0;
+      this.taken = 0;
+    }
+    return depth;
+  }
+
+  /** No depth is less: each use that leaves a wide copy makes at most one opening of a chain needless. */
+  get leastDepth(): number {
+    return this.lastDepth === UNKNOWN ? 0 : this.lastDepth - this.left;
+  }
+
+  private countDepth(): number {
     const { first, argument, demands, limits, depths, opens } = this;
     let most = 0;
     for (let i = 0; i < opens.length; i++) {
@@ -197,55 +296,63 @@ export class Rings {
 
   /** Users that need more than their `limit` bits of these values read wide copies; NEVER: nobody does. */
   limit(changes: readonly (readonly [node: number, limit: number])[]): void {
-    let [from, count] = [0, 0];
     for (const [node, limit] of changes) {
-      if (this.limits[node] !== limit) {
+      const before = this.limits[node];
+      if (before !== limit) {
+        for (const { edge } of this.uses[node]) {
+          this.noteWide(this.demands[edge] > before, this.demands[edge] > limit);
+        }
         this.write(this.limits, node, limit);
-        count += 1 - this.pending[node];
-        this.pending[node] = 1;
-        from = Math.max(from, node);
+        this.pending.add(node);
       }
     }
-    this.update(from, count);
+    this.update();
   }
 
   /** Makes changes and says what `look` sees; they stay if `keep` of that, otherwise everything is as before. */
   attempt<T>(changes: readonly (readonly [number, number])[], look: () => T, keep: (seen: T) => boolean): T {
     const before = { total: this.total, tooLarge: this.tooLarge };
-    const journal: NonNullable<typeof this.journal> = [];
-    this.journal = journal;
+    this.depth();
+    this.isTrying = true;
     this.limit(changes);
-    this.journal = undefined;
     const seen = look();
-    if (!keep(seen)) {
-      for (let i = journal.length - 1; i >= 0; i--) {
-        journal[i].array[journal[i].index] = journal[i].before;
-      }
+    this.isTrying = false;
+    if (keep(seen)) {
+      this.journal.forget();
+    } else {
+      this.journal.takeBack();
       this.total = before.total;
       this.tooLarge = before.tooLarge;
+      this.left = 0;
+      this.taken = 0;
     }
     return seen;
   }
 
   private write(array: Changing, index: number, value: number): void {
-    this.journal?.push({ array, index, before: array[index] });
+    if (this.isTrying) {
+      this.journal.note(array, index);
+    }
     array[index] = value;
   }
 
-  /** Recomputes `count` pending values, `from` the last one, and all that follows: users before what they use. */
-  private update(from: number, count: number): void {
-    for (let i = from; count > 0; i--) {
-      if (this.pending[i] === 0) {
+  private noteWide(before: boolean, now: boolean): void {
+    this.left += before && !now ? 1 : 0;
+    this.taken += now && !before ? 1 : 0;
+  }
+
+  /**
+   * Recomputes the pending values and all that follows: users before what they use. An attempt on a sound program ends
+   * with the first value that no longer fits a word: what is above it in the program is not looked at any more.
+   */
+  private update(isFirst = false): void {
+    const mustBeSound = this.isTrying && this.isSound;
+    for (let i = this.pending.take(); i >= 0; i = this.pending.take()) {
+      if (mustBeSound && !this.isSound) {
         continue;
       }
-      this.pending[i] = 0;
-      count--;
-      if (this.settle(i)) {
-        for (const edge of this.ask(i)) {
-          const argument = this.argument[edge];
-          count += 1 - this.pending[argument];
-          this.pending[argument] = 1;
-        }
+      if (this.settle(i) || isFirst) {
+        this.ask(i);
       }
       this.price(i);
     }
@@ -277,20 +384,25 @@ export class Rings {
     return isOther;
   }
 
-  /** What a node of this ring needs of its arguments; the edges on which that changed. */
-  private ask(node: number): readonly number[] {
-    const ring = this.narrow[node];
-    const wanted = this.asked[node].get(ring) ?? this.demandsFor(node, ring);
-    this.asked[node].set(ring, wanted);
-    const changed: number[] = [];
+  /** What a node of this ring needs of its arguments; those of which it needs something else now are pending. */
+  private ask(node: number): void {
+    const ring = Math.min(this.narrow[node], LARGEST_ASKED);
+    let wanted = this.asked[node].get(ring);
+    if (wanted === undefined) {
+      wanted = this.demandsFor(node, ring);
+      this.asked[node].set(ring, wanted);
+    }
     for (let i = 0; i < wanted.length; i++) {
       const edge = this.first[node] + i;
-      if (this.demands[edge] !== wanted[i]) {
+      const before = this.demands[edge];
+      if (before !== wanted[i]) {
+        const argument = this.argument[edge];
+        const limit = this.limits[argument];
+        this.noteWide(before > limit, wanted[i] > limit);
         this.write(this.demands, edge, wanted[i]);
-        changed.push(edge);
+        this.pending.add(argument);
       }
     }
-    return changed;
   }
 
   private demandsFor(node: number, ring: number): readonly number[] {
@@ -319,13 +431,19 @@ export class Rings {
 
   private ownBytes(node: number): number {
     const ring = Math.min(WORD, this.narrow[node]);
+    if (this.first[node + 1] - this.first[node] > MOST_KEYED) {
+      return bytesOf(this.nodes[node], (i) => this.demandOf(node, i), ring);
+    }
     let key = ring;
     for (let edge = this.first[node]; edge < this.first[node + 1]; edge++) {
       key = key * KEY_BASE + Math.min(WORD, this.demands[edge]);
     }
-    const known = this.known[node].get(key) ?? bytesOf(this.nodes[node], (i) => this.demandOf(node, i), ring);
-    this.known[node].set(key, known);
-    return known;
+    let bytes = this.known[node].get(key);
+    if (bytes === undefined) {
+      bytes = bytesOf(this.nodes[node], (i) => this.demandOf(node, i), ring);
+      this.known[node].set(key, bytes);
+    }
+    return bytes;
   }
 }
 
