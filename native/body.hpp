@@ -72,6 +72,7 @@ void xor_into(uint8_t* to, const uint8_t* term, size_t count) {
 #include "body_streams.hpp"
 #include "body_fused.hpp"
 #include "body_series.hpp"
+#include "body_decays.hpp"
 #include "body_coarse.hpp"
 
 // The arguments are those of interface.ts in order, records flattened, the Int32Arrays last.
@@ -82,6 +83,7 @@ constexpr Kernel TABLE[] = {
     {"fillBits", "nnnn", fill_bits},
     {"fillHot", "nnnnn", fill_hot},
     {"dealWords", "nnnnnnn", deal_words},
+    {"borrow", "nnnnn", borrow},
     {"dealBits", "nnnnn", deal_bits},
     {"dealHot", "nnnnnnnn", deal_hot},
     {"dealCoarse", "nnnnnnnnn", deal_coarse},
@@ -124,6 +126,8 @@ constexpr Kernel TABLE[] = {
     {"seriesTimes", "nnnnnnnnnnnllll", series_times},
     {"powerSecrets", "nnnnnnnnn", power_secrets},
     {"powerCombine", "nnnnnnnnn", power_combine},
+    {"decaysSecrets", "nnnnnnnnnnlll", decays_secrets},
+    {"decaysCombine", "nnnnnnnnnnnnlll", decays_combine},
     {"coarseAccumulate", "nnnnnnnnnl", coarse_accumulate},
     {"suffixSum", "nnn", suffix_sum},
     {"timesBit", "nnnnnnnn", times_bit},

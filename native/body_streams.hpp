@@ -89,6 +89,22 @@ void deal_words(const Call& call) {
   });
 }
 
+void borrow(const Call& call) {
+  const RoundKeys& keys = call.key(0);
+  const uint64_t block = call.size(1);
+  const size_t count = call.size(4);
+  uint64_t* to = call.words(2, count);
+  const uint64_t* from = call.words(3, count);
+  spread(count, 32, [&](size_t begin, size_t end) {
+    uint64_t random[CHUNK];
+    for (size_t at = begin; at < end; at += CHUNK) {
+      const size_t size = std::min(CHUNK, end - at);
+      draw(call, keys, block, 8 * at, 8 * size, random);
+      for (size_t i = 0; i < size; i++) to[at + i] -= from[at + i] < random[i] ? 1 : 0;
+    }
+  });
+}
+
 void deal_bits(const Call& call) {
   const RoundKeys& keys = call.key(0);
   const uint64_t block = call.size(1);

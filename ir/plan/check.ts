@@ -7,6 +7,7 @@
  */
 
 import type { Attributes, Node } from "../graph.js";
+import { POWER_INDEX_BITS } from "../share/decays.js";
 import { placeBytes, SHARE, type ShareType, type WordType } from "../share/index.js";
 import { LINEAR } from "../share/linear.js";
 import { isOpening } from "../share/rounds.js";
@@ -212,6 +213,8 @@ export function tablesRead(steps: readonly Step[]): { angles: readonly number[];
       angles.add(tableAngleOf(step.attributes.angle as number));
     } else if (step.op === "exponential") {
       fractions.add((steps[step.args[0]].type as WordType).fraction);
+    } else if (step.op === "decays") {
+      fractions.add(POWER_INDEX_BITS);
     }
   }
   const ascending = (set: ReadonlySet<number>) => [...set].sort((a, b) => a - b);

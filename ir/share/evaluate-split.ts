@@ -5,6 +5,7 @@
 import { cos, exp2, sin } from "../real.js";
 import { broadcastStrides } from "../shape.js";
 import { sizeOf } from "../tensor/value.js";
+import { DECAY_COEFFICIENT_FRACTION, RATE_FRACTION } from "./decays.js";
 import { type Meaning, make, openOf, signedOf } from "./meaning.js";
 import type { ShareType, WordType } from "./types.js";
 
@@ -64,6 +65,30 @@ const exponential: Meaning = ([x, ...bits], attributes, type) => {
   );
 };
 
+/** Sum of c_i 2^(-r_i (m_lo + q 2^w - mask_lo)), q the difference of the digits of m and of the mask, circular. */
+const decays: Meaning = ([x], attributes, type) => {
+  const { rates, coefficients, buckets } = attributes as Readonly<Record<string, readonly number[]>>;
+  const bits = attributes.bits as number;
+  const unit = 2 ** (type as WordType).fraction;
+  const open = openOf(x);
+  const digits = (word: bigint, bucket: number): [number, number] => {
+    const low = Number(BigInt.asUintN(bits, word));
+    return [Math.floor(low / 2 ** bucket), low % 2 ** bucket];
+  };
+  const term = (word: bigint, mask: bigint, i: number) => {
+    const [[top, low], [maskTop, maskLow]] = [digits(word, buckets[i]), digits(mask, buckets[i])];
+    const count = 2 ** (bits - buckets[i]);
+    const value = ((top - maskTop + count) % count) * 2 ** buckets[i] + low - maskLow;
+    return (coefficients[i] / 2 ** DECAY_COEFFICIENT_FRACTION) * exp2(-(rates[i] / 2 ** RATE_FRACTION) * value);
+  };
+  return make(
+    type,
+    BigUint64Array.from(open, (word, i) =>
+      toWord(unit * rates.reduce((sum, _, k) => sum + term(word, x.mask![i], k), 0)),
+    ),
+  );
+};
+
 /** q of every element: top digit of the biased m minus top digit of the mask, modulo 2^width. */
 function buckets(open: BigUint64Array, mask: BigUint64Array, ring: number, width: number): number[] {
   const shift = BigInt(ring - width);
@@ -103,7 +128,7 @@ const coarseCount: Meaning = ([x, keep], attributes, type: ShareType) => {
   return make(type, counts);
 };
 
-export const SPLIT_MEANING = { series, seriesTimes, exponential, coarseCount } as const satisfies Record<
+export const SPLIT_MEANING = { decays, series, seriesTimes, exponential, coarseCount } as const satisfies Record<
   string,
   Meaning
 >;

@@ -6,6 +6,7 @@
 import type { Level } from "../graph.js";
 import { BILINEAR } from "./bilinear.js";
 import { BITS } from "./bits.js";
+import { DECAYS } from "./decays.js";
 import { EVALUATE } from "./evaluate.js";
 import { LINEAR } from "./linear.js";
 import { ROUNDS, WIDENED } from "./rounds.js";
@@ -19,7 +20,7 @@ import {
   type ShareType,
 } from "./types.js";
 
-const SPECIFICATIONS = { ...LINEAR, ...BILINEAR, ...ROUNDS, ...WIDENED, ...SPLIT, ...BITS } as const;
+const SPECIFICATIONS = { ...LINEAR, ...BILINEAR, ...ROUNDS, ...WIDENED, ...SPLIT, ...DECAYS, ...BITS } as const;
 
 export type ShareOpName = keyof typeof SPECIFICATIONS;
 

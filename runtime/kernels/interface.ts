@@ -83,6 +83,33 @@ export interface PowerTable {
   readonly factorFraction: number;
 }
 
+/** The terms of `decays`, and where its table of powers lies: PowerTable's, at 12 or more bits. */
+export interface DecayTerms {
+  readonly table: number;
+  readonly tableFraction: number;
+  /** How many low bits of the word are read, at most 30. */
+  readonly bits: number;
+  /** Octaves a unit, at 48 fractional bits; a rate times 2^bits is less than 2^62. */
+  readonly rates: BigInt64Array;
+  /** At 30 fractional bits, at most 2^32. */
+  readonly coefficients: BigInt64Array;
+  /** Bits of the part of a word below its digit; at least bits - 8, less than bits. */
+  readonly buckets: Int32Array;
+}
+
+export interface DecaySecrets extends DecayTerms {
+  /** Fractional bits of the secret factors, at most 127. */
+  readonly fraction: number;
+  /** Rows of 64 bits that a dealt word takes: 1 or 2. */
+  readonly lanes: number;
+}
+
+export interface DecayCombine extends DecaySecrets {
+  /** Bits of a dealt word, at most 128, and how many of the sum are cut, at most 64. */
+  readonly ring: number;
+  readonly drop: number;
+}
+
 /** A public look-up in a dealt digit: d = bits [at, at + width) of (m + offset) mod 2^ring. */
 export interface DigitLookUp {
   readonly ring: number;
@@ -115,6 +142,8 @@ export interface StreamKernels {
   fillHot(key: number, block: number, to: number, count: number, width: number): Work;
   /** Packs bits [drop, drop + bits) of from[i] - stream word i. drop + bits <= 64. */
   dealWords(key: number, block: number, from: number, count: number, bits: number, drop: number, to: number): Work;
+  /** to[i] -= [from[i] < stream word i]: what the difference below takes from the word above. */
+  borrow(key: number, block: number, to: number, from: number, count: number): Work;
   /** Packs bit from[i] XOR stream bit i. */
   dealBits(key: number, block: number, from: number, count: number, to: number): Work;
   /** Packs (one-hot of bits [at, at + width) of mask1 + mask2) XOR stream. */
@@ -265,6 +294,21 @@ export interface FusedKernels {
    * shift = 30 - factorFraction + whole, (V + 2^(shift-1)) >> shift, or V where shift = 0.
    */
   powerCombine(to: number, m: number, share: number, power: PowerTable, count: number): Work;
+  /**
+   * The dealt words of `decays`. With v = (mask1 + mask2) mod 2^bits, term t's digit d = v >> w and low part l = v mod
+   * 2^w (w = buckets[t]), row j of the term's 2^(bits - w) words is 0 but for j = d: there 2^(rate * l + fraction) mod
+   * 2^128, with e = -rate * l mod 2^48 and whole = ceil(rate * l / 2^48), P(e) << s, s = whole + fraction - 30, or
+   * (P(e) + 2^(-s-1)) >> -s where s < 0. Words lie in rows of `stride`, low lane before high lane.
+   * P(e) = T - (((T * r >> 20) * round(ln 2 * 2^30)) >> 42), T = table of e >> 36, r = (e >> 16) mod 2^20.
+   */
+  decaysSecrets(to: number, stride: number, mask1: number, mask2: number, terms: DecaySecrets, count: number): Work;
+  /**
+   * to[i] = ((sum of pub_tj * word_tj + 2^(drop-1)) mod 2^ring) >> drop (as it is where drop = 0), words of two rows
+   * being low + 2^64 high. With u = m mod 2^bits, digit d, low part l, y = l + ((d - j) mod 2^(bits - w)) 2^w, e and
+   * whole the parts of rate * y, M = P(e) * |coefficient| and s = fraction - 60 - whole: |pub| is M << s, or
+   * (M + 2^(-s-1)) >> -s where s < 0, 0 where s < -63; its sign is the coefficient's.
+   */
+  decaysCombine(to: number, m: number, words: number, stride: number, terms: DecayCombine, count: number): Work;
   /**
    * to[i] += field, for every element and v < 2^width: the counter of the element's row and v gains field
    * (d - v) mod 2^width of the element, d = top digit of (m + 2^(ring-1)) mod 2^ring. Fields are packed at `bits` bits.

@@ -16,6 +16,8 @@ import type { MultiplyReals, RealProduct } from "../../ir/tensor/index.js";
 import type {
   BitKernels,
   CoarseShape,
+  DecaySecrets,
+  DecayTerms,
   DigitLookUp,
   Factor,
   FusedKernels,
@@ -148,6 +150,7 @@ function streamKernels(run: Run, key: (bytes: Uint8Array) => number): StreamKern
     fillHot: (key, block, to, count, width) => run("fillHot", count * 2 ** (width - 6), key, block, to, count, width),
     dealWords: (key, block, from, count, bits, drop, to) =>
       run("dealWords", 2 * count, key, block, from, count, bits, drop, to),
+    borrow: (key, block, to, from, count) => run("borrow", 2 * count, key, block, to, from, count),
     dealBits: (key, block, from, count, to) => run("dealBits", count / 4, key, block, from, count, to),
     dealHot: (key, block, mask1, mask2, count, at, width, to) =>
       run("dealHot", 2 * count + count * 2 ** (width - 6), key, block, mask1, mask2, count, at, width, to),
@@ -242,6 +245,19 @@ function seriesLists({ frequencies, drops, cosines, sines }: SeriesCombine): Int
   return [frequencies, drops, cosines, sines];
 }
 
+function decays({ table, tableFraction, bits, fraction, lanes }: DecaySecrets): number[] {
+  return [table, tableFraction, bits, fraction, lanes];
+}
+
+/** Integers of 64 bits as two of 32, the low one first. */
+function lists({ rates, coefficients, buckets }: DecayTerms): Int32Array[] {
+  return [new Int32Array(rates.buffer), new Int32Array(coefficients.buffer), buckets];
+}
+
+function wordsOf({ bits, buckets }: DecayTerms): number {
+  return buckets.reduce((sum, bucket) => sum + 2 ** (bits - bucket), 0);
+}
+
 function coarse({ ring, width, counter }: CoarseShape): [number, number, number] {
   return [ring, width, counter];
 }
@@ -270,6 +286,23 @@ function fusedKernels(run: Run): FusedKernels {
     powerSecrets: (to, mask1, mask2, table, count) =>
       run("powerSecrets", 4 * count, to, mask1, mask2, ...power(table), count),
     powerCombine: (to, m, share, table, count) => run("powerCombine", 4 * count, to, m, share, ...power(table), count),
+    decaysSecrets: (to, stride, mask1, mask2, terms, count) =>
+      run(
+        "decaysSecrets",
+        8 * wordsOf(terms) * count,
+        to,
+        stride,
+        mask1,
+        mask2,
+        ...decays(terms),
+        count,
+        ...lists(terms),
+      ),
+    decaysCombine(to, m, words, stride, { ring, drop, ...terms }, count) {
+      const places = [to, m, words, stride];
+      const time = 10 * wordsOf(terms) * count;
+      return run("decaysCombine", time, ...places, ...decays(terms), ring, drop, count, ...lists(terms));
+    },
     coarseAccumulate(to, m, fields, bits, shape, first, segments, count) {
       const time = count * 2 ** shape.width;
       return run("coarseAccumulate", time, to, m, fields, bits, ...coarse(shape), first, count, segments);

@@ -6,6 +6,7 @@ import { waveAt } from "../../ir/share/tables.js";
 import type { FusedKernels, PowerTable, SeriesCombine, SeriesTable } from "./interface.js";
 import type { Memory } from "./memory.js";
 import { unpackHalves } from "./packing.js";
+import { decayKernels } from "./portable-decays.js";
 
 const LOW = 65536;
 
@@ -182,6 +183,7 @@ export function fusedKernels(memory: Memory): FusedKernels {
   return {
     ...seriesKernels(memory),
     ...powerKernels(memory),
+    ...decayKernels(memory),
     ...widenKernels(memory),
     ...countKernels(memory),
     timesBit(to, b, x, mask, share, product, first, count) {

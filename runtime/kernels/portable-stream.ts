@@ -58,6 +58,28 @@ function hotSections(
   }
 }
 
+/** What P0 does with words that lie in a row: their differences with the stream. */
+function wordDealing(
+  { bytes, words }: Memory,
+  streamWords: (key: number, block: number, count: number) => BigUint64Array,
+): Pick<StreamKernels, "dealWords" | "borrow"> {
+  return {
+    dealWords(key, block, from, count, bits, drop, to) {
+      const random = streamWords(key, block, count);
+      for (let i = 0; i < count; i++) {
+        random[i] = BigInt.asUintN(64, words[from / 8 + i] - random[i]) >> BigInt(drop);
+      }
+      packHalves(new Uint32Array(random.buffer), 0, count, bits, bytes, to);
+    },
+    borrow(key, block, to, from, count) {
+      const random = streamWords(key, block, count);
+      for (let i = 0; i < count; i++) {
+        words[to / 8 + i] -= words[from / 8 + i] < random[i] ? 1n : 0n;
+      }
+    },
+  };
+}
+
 export function streamKernels(memory: Memory): StreamKernels {
   const { bytes, words } = memory;
   const keys: Uint8Array[] = [];
@@ -89,13 +111,7 @@ export function streamKernels(memory: Memory): StreamKernels {
     fillHot(key, block, to, count, width) {
       spreadHot(memory, stream(key, block, Math.ceil((count * 2 ** width) / 8)), to, count, width);
     },
-    dealWords(key, block, from, count, bits, drop, to) {
-      const random = streamWords(key, block, count);
-      for (let i = 0; i < count; i++) {
-        random[i] = BigInt.asUintN(64, words[from / 8 + i] - random[i]) >> BigInt(drop);
-      }
-      packHalves(new Uint32Array(random.buffer), 0, count, bits, bytes, to);
-    },
+    ...wordDealing(memory, streamWords),
     dealBits(key, block, from, count, to) {
       const random = stream(key, block, Math.ceil(count / 8));
       bytes.fill(0, to, to + Math.ceil(count / 8));

@@ -3,19 +3,19 @@
  * kernel without a test does not compile.
  */
 import fc from "fast-check";
-import { cosineQuarter, LEAST_TURNED, negativePowers } from "../../ir/share/tables.js";
+import { cosineQuarter, LEAST_TURNED } from "../../ir/share/tables.js";
 import { MAXIMUM_HOT_WIDTH } from "../../ir/share/types.js";
 import type {
   CoarseShape,
   DigitLookUp,
   Factor,
   Kernels,
-  PowerTable,
   ProductMode,
   SeriesTable,
   Work,
 } from "../../runtime/kernels/interface.js";
 import type { Layout } from "./layout.js";
+import { POWERS } from "./power-cases.js";
 
 export type KernelName = Exclude<keyof Kernels, "name" | "arena" | "close" | "key">;
 type Call = (kernels: Kernels) => Work;
@@ -107,12 +107,17 @@ function coarseOf(at: Layout, count: number): CoarseShape {
   };
 }
 
-const DEALS: Pick<Record<KernelName, Case>, "dealWords" | "dealBits" | "dealHot" | "dealCoarse"> = {
+const DEALS: Pick<Record<KernelName, Case>, "borrow" | "dealWords" | "dealBits" | "dealHot" | "dealCoarse"> = {
   dealWords(at) {
     const [{ key, block }, count, bits] = [streamOf(at), at.count(), ringOf(at)];
     const drop = at.integer(0, 64 - bits);
     const [from, to] = [at.words(count), at.bytes(packed(count, bits))];
     return (kernels) => kernels.dealWords(kernels.key(key), block, from, count, bits, drop, to);
+  },
+  borrow(at) {
+    const [{ key, block }, count] = [streamOf(at), at.count()];
+    const [to, from] = [at.words(count), at.words(count)];
+    return (kernels) => kernels.borrow(kernels.key(key), block, to, from, count);
   },
   dealBits(at) {
     const [{ key, block }, count] = [streamOf(at), at.count()];
@@ -426,29 +431,6 @@ const SERIES: Pick<Record<KernelName, Case>, "seriesSecrets" | "seriesCombine" |
     const [shares, products] = [at.words(2 * harmonics * stride), at.words(2 * harmonics * stride)];
     const to = at.result("words", count, m, factor);
     return (kernels) => kernels.seriesTimes(to, m, factor, shares, products, stride, series, count);
-  },
-};
-
-function powerOf(at: Layout): PowerTable {
-  const tableFraction = at.integer(1, 8);
-  const fraction = at.integer(1, tableFraction);
-  const cut = at.integer(fraction, fraction + 5);
-  const factorFraction = at.integer(1, 30);
-  return { table: at.table(negativePowers(tableFraction)), tableFraction, fraction, cut, factorFraction };
-}
-
-const POWERS: Pick<Record<KernelName, Case>, "powerSecrets" | "powerCombine"> = {
-  powerSecrets(at) {
-    const [count, power] = [at.count(), powerOf(at)];
-    const [mask1, mask2] = [at.words(count), at.words(count)];
-    const to = at.result("words", count, mask1, mask2);
-    return (kernels) => kernels.powerSecrets(to, mask1, mask2, power, count);
-  },
-  powerCombine(at) {
-    const [count, power] = [at.count(), powerOf(at)];
-    const [m, share] = [at.words(count), at.words(count)];
-    const to = at.result("words", count, m, share);
-    return (kernels) => kernels.powerCombine(to, m, share, power, count);
   },
 };
 

@@ -120,6 +120,37 @@ describe("the suite's functions", () => {
     expect(offline).toBeLessThan(48);
   });
 
+  test.each([
+    { name: "short words", octaves: 1, words: 2, ring: 16, bytes: 16 },
+    { name: "long words", octaves: 1.3, words: 2, ring: 40, bytes: 25 },
+    { name: "four long words", octaves: 2.5, words: 4, ring: 40, bytes: 50 },
+  ])("2^-ct over a window of 64 in one opening, $name: error 4e-4", async ({ octaves, words, ring, bytes }) => {
+    const [fraction, kept, bits] = [11, 12, 6];
+    const window = 2 ** bits - 2 ** bits / words;
+    const t = [...spreadOver(0, 12, 2000), ...spreadOver(0, window - 2 ** -fraction, 2000)];
+    const program = new Program(20, fraction, [t.length]);
+    const publicFraction = kept + 3 + Math.ceil((octaves * 2 ** bits) / words);
+    const attributes = {
+      bits: bits + fraction,
+      rates: [Math.round(octaves * 2 ** (48 - fraction))],
+      coefficients: [2 ** 30],
+      buckets: [bits + fraction - Math.log2(words)],
+      publicFraction,
+      secretFraction: 12,
+      drop: publicFraction + 12 - kept,
+      ring,
+    };
+    const power = program.emit("remask", [program.emit("decays", [program.x], attributes)]);
+    const { value, online, offline, rounds } = await run(program.finish(power), t);
+    const units = t.map((each) => Math.round(each * 2 ** fraction) / 2 ** fraction);
+    const errors = value.map((real, i) => Math.abs(real - 2 ** (-octaves * units[i])));
+    expect(Math.max(...errors)).toBeLessThan(4e-4);
+    expect(rounds).toBe(1);
+    expect(online).toBe((2 * ring) / 8);
+    expect(offline).toBe((words * (ring + attributes.drop)) / 8);
+    expect(offline).toBeLessThan(bytes);
+  });
+
   test("a coarse maximum of 128: above the maximum by less than two widths, three rounds", async () => {
     const [rows, length, width] = [40, 128, 5];
     const x = spreadOver(-27, 27, rows * length);

@@ -7,6 +7,7 @@ import { LocalNetwork, type LocalOptions } from "../../client/local/network.js";
 import { valueFrom } from "../../client/local/roles.js";
 import { definitionOf, type Graph, type Node } from "../../ir/graph.js";
 import type { Plan, Step } from "../../ir/plan/types.js";
+import { POWER_INDEX_BITS } from "../../ir/share/decays.js";
 import { placeBytes, SHARE, type ShareType, type ShareValue, type WordType } from "../../ir/share/index.js";
 import { packedBytes } from "../../ir/share/rules.js";
 import { cosineQuarter, negativePowers, tableAngleOf } from "../../ir/share/tables.js";
@@ -100,9 +101,9 @@ function tablesOf(nodes: readonly ShareNode[]): Plan["tables"] {
     .map((node) => node.attributes.angle)
     .filter((angle) => typeof angle === "number")
     .map(tableAngleOf);
-  const fractions = nodes
-    .filter((node) => node.op === "exponential")
-    .map((node) => (node.args[0].type as WordType).fraction);
+  const fractions = nodes.flatMap(({ op, args }) =>
+    op === "exponential" ? [(args[0].type as WordType).fraction] : op === "decays" ? [POWER_INDEX_BITS] : [],
+  );
   return {
     cosines: new Map(angles.map((angle) => [angle, cosineQuarter(angle)])),
     exponentials: new Map(fractions.map((fraction) => [fraction, negativePowers(fraction)])),

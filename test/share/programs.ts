@@ -282,6 +282,19 @@ export const PROGRAMS: Readonly<Record<ShareOpName, (make: Maker) => ShareNode>>
       ring: make.pick(44, 62),
     });
   },
+  decays: (make) => {
+    const bits = make.pick(2, 14);
+    const count = make.pick(1, 3);
+    const buckets = Array.from({ length: count }, () => make.pick(Math.max(0, bits - 4), bits - 1));
+    // Up to five octaves a bucket: beyond the domain, where the digits' difference wraps, values are as large.
+    const rates = buckets.map((bucket) => make.pick(0, 5 * 2 ** 20) * 2 ** (28 - bucket));
+    const [publicFraction, secretFraction, drop] = [make.pick(6, 24), make.pick(4, 14), make.pick(0, 30)];
+    const coefficients = rates.map(() => make.pick(-(2 ** 31), 2 ** 31));
+    const ring = make.pick(Math.max(20, 52 - drop), make.flip() ? 40 : 64);
+    const x = make.masked(make.shape(), make.pick(Math.max(4, bits), 64));
+    const attributes = { bits, buckets, rates, coefficients, publicFraction, secretFraction, drop, ring };
+    return make.emit("decays", [x], attributes);
+  },
   coarseCount: (make) => {
     const width = make.pick(1, 6);
     const segments = Array.from({ length: make.pick(1, 3) }, () => make.pick(1, 9));
