@@ -4,6 +4,8 @@ import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
 import { costOf } from "../analysis/cost.js";
 import { formatBytes } from "../analysis/units.js";
+import { DEFAULT_PRECISION } from "../compiler/compile.js";
+import { writing } from "../formats/files.js";
 import { type CompileOptions, compile as compilePlan, type Samples } from "../index.js";
 import { fail } from "../ir/diagnostics.js";
 import { givenBy } from "./inputs.js";
@@ -27,6 +29,7 @@ interface CompileFlags {
   readonly json?: boolean;
 }
 
+const DEFAULT_FRACTIONS = `default ${DEFAULT_PRECISION.activation} of values, ${DEFAULT_PRECISION.weight} of weights`;
 const PROFILES = ["fourier", "puma"] as const;
 
 export function addCompile(program: Command): void {
@@ -61,7 +64,7 @@ export function addCompile(program: Command): void {
       [],
     )
     .option("--tokenizer <file>", "the model's tokenizer.json, for --calibrate with text")
-    .option("--fraction <bits>", "fractional bits of values and weights, 8 to 20 (default 13)", parseFraction)
+    .option("--fraction <bits>", `fractional bits of values and weights, 8 to 20 (${DEFAULT_FRACTIONS})`, parseFraction)
     .option("--dump <folder>", "write the graph after each pass that changed it")
     .option("--json", "print one JSON document (pumac.compile/1)")
     .action(compile);
@@ -154,7 +157,7 @@ function compileOptions(flags: CompileFlags): CompileOptions {
   }
   const { dump } = flags;
   if (dump !== undefined) {
-    mkdirSync(dump, { recursive: true });
+    writing(dump, "the dump", () => mkdirSync(dump, { recursive: true }));
   }
   return {
     shapes: parseShapes(flags.shape),
@@ -168,7 +171,15 @@ function compileOptions(flags: CompileFlags): CompileOptions {
     secret: flags.secret.flatMap((names) => names.split(",")),
     public: flags.public.flatMap((names) => names.split(",")),
     ...(flags.reveal.length === 0 ? {} : { reveal: flags.reveal.flatMap((names) => names.split(",")) }),
-    ...(dump === undefined ? {} : { dump: (name, text) => writeFileSync(join(dump, `${name}.txt`), text) }),
+    ...(dump === undefined ? {} : { dump: writerIn(dump) }),
+  };
+}
+
+/** Writes the text of a graph into the folder of --dump. */
+function writerIn(folder: string): (name: string, text: string) => void {
+  return (name, text) => {
+    const path = join(folder, `${name}.txt`);
+    writing(path, "the dump", () => writeFileSync(path, text));
   };
 }
 

@@ -9,6 +9,7 @@ import { renderPage } from "../analysis/pages/page.js";
 import { formatBytes, formatSeconds } from "../analysis/units.js";
 import { knowledgeOf } from "../client/knowledge.js";
 import { DEFAULT_NETWORK, parseNetwork } from "../compiler/network.js";
+import { writing } from "../formats/files.js";
 import { loadPlan } from "../formats/plan-file.js";
 import { fail } from "../ir/diagnostics.js";
 import type { Formula, Plan } from "../ir/plan/types.js";
@@ -74,12 +75,7 @@ function inspect(path: string, flags: InspectFlags): void {
 }
 
 function writePage(path: string, page: string): void {
-  try {
-    writeFileSync(path, page);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw fail({ code: "E0301", what: "the page cannot be written", where: path, why });
-  }
+  writing(path, "the page", () => writeFileSync(path, page));
   printNote(`${path}: written`);
 }
 

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import type { Command } from "commander";
+import { writing } from "../formats/files.js";
 import { writeModel } from "../formats/onnx/write.js";
 import { fail } from "../ir/diagnostics.js";
 import {
@@ -38,19 +39,10 @@ export function addModel(program: Command): void {
 function model(name: string | undefined, flags: ModelFlags): void {
   const config = flags.config === undefined ? known(name) : readConfig(flags.config);
   const external = `${basename(flags.output)}.data`;
-  try {
-    writeModel(flags.output, architectureModel(config, flags.sequence, flags.seed), {
-      external,
-      weights: flags.weights,
-    });
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === undefined) {
-      throw error;
-    }
-    const resource = code === "ENOSPC" ? "E1001" : "E0301";
-    throw fail({ code: resource, what: "the model cannot be written", where: flags.output, why: message });
-  }
+  writing(flags.output, "the model", () => {
+    const source = architectureModel(config, flags.sequence, flags.seed);
+    writeModel(flags.output, source, { external, weights: flags.weights });
+  });
   if (flags.json === true) {
     printJson({ schema: "pumac.model/1", path: flags.output, config, sequence: flags.sequence });
   } else {

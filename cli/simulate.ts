@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { renderReport } from "../analysis/pages/report/page.js";
 import { type Reported, reportRun } from "../analysis/report/analysis.js";
 import { simulate } from "../client/local/simulation.js";
+import { writing } from "../formats/files.js";
 import { fail } from "../ir/diagnostics.js";
 import { printReport } from "./present-report.js";
 import { prepareRun, presentRun, type RunFlags, runOptions } from "./run-common.js";
@@ -54,10 +55,5 @@ async function simulateOrEvaluate(planPath: string, flags: SimulateFlags): Promi
 
 function writeReport(path: string, { report }: Reported): void {
   const text = path.endsWith(".html") ? renderReport(report) : `${JSON.stringify(report)}\n`;
-  try {
-    writeFileSync(path, text);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw fail({ code: "E0301", what: "the report cannot be written", where: path, why });
-  }
+  writing(path, "the report", () => writeFileSync(path, text));
 }

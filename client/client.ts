@@ -5,13 +5,14 @@
  */
 import { literal, nullable, number, object, picklist, record, string } from "valibot";
 import { fail } from "../ir/diagnostics.js";
+import { packedBytes } from "../ir/share/rules.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import { decodeControl, encodeControl } from "../runtime/control.js";
 import { PROTOCOL_VERSION } from "../runtime/handshake.js";
 import type { RandomSource } from "../runtime/keys.js";
 import type { MeteredTransport, OwnerReport, PartyReport } from "../runtime/measurement.js";
 import { PARTIES, type PartyName, type Transport } from "../runtime/transport.js";
-import { type InputLayout, type Owner, packedLength, type Source } from "../runtime/weight-store.js";
+import type { InputLayout, Owner, Source } from "../runtime/weight-store.js";
 import { drawSeeds, type Seeds, type Sharer } from "./sharing.js";
 
 /** A revealed value as the plan declares it. */
@@ -87,7 +88,7 @@ export async function receiveOutputs(
   for (const { name, ring, fraction, shape, elements } of reveals) {
     const shares = [await transport.receive("P1"), await transport.receive("P2")];
     for (const [i, share] of shares.entries()) {
-      if (share.length !== packedLength(elements, ring)) {
+      if (share.length !== packedBytes(elements, ring)) {
         throw fail({ code: "E0901", what: `a share of '${name}' has the wrong length`, where: `P${i + 1}` });
       }
     }

@@ -81,7 +81,8 @@ export interface LocalOwnersOptions extends LoadedPlan {
 
 /**
  * One sharing of a model for many sessions, as models are shared in earnest: once. The first session makes it, later
- * ones send the same seeds and masked words again. For one plan and one model.
+ * ones send the same seeds and masked words again, so the owner's streams are read again at the same positions: of the
+ * same values, so that nobody learns more. For one plan and one model.
  */
 export class KeptSharing {
   private readonly drawn: Uint8Array[] = [];

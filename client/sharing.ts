@@ -6,10 +6,11 @@
  * A number that the ring cannot hold is an error of the owner (E0202), never a silent wrap.
  */
 import { fail } from "../ir/diagnostics.js";
+import { packedBytes } from "../ir/share/rules.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import type { Kernels, KernelsFactory } from "../runtime/kernels/interface.js";
 import type { RandomSource } from "../runtime/keys.js";
-import { type InputLayout, packedLength } from "../runtime/weight-store.js";
+import type { InputLayout } from "../runtime/weight-store.js";
 
 /** Elements that are masked at a time: a multiple of 8, so that every piece ends on a byte and on a stream block. */
 const CHUNK = 1 << 15;
@@ -67,7 +68,7 @@ export class Sharer {
         await kernels.addStream(handle, block, 0, count);
       }
       await kernels.packWords(0, count, layout.ring, PACKED_AT);
-      const bytes = new Uint8Array(kernels.arena, PACKED_AT, packedLength(count, layout.ring));
+      const bytes = new Uint8Array(kernels.arena, PACKED_AT, packedBytes(count, layout.ring));
       packed.set(bytes, (start * layout.ring) / 8);
     }
     return packed;
@@ -87,7 +88,7 @@ export class Sharer {
       const from = (start * type.ring) / 8;
       kernels.zero(0, some * 8);
       for (const share of [one, other]) {
-        const piece = share.subarray(from, from + packedLength(some, type.ring));
+        const piece = share.subarray(from, from + packedBytes(some, type.ring));
         new Uint8Array(kernels.arena, PACKED_AT, piece.length).set(piece);
         await kernels.unpackAdd(PACKED_AT, some, type.ring, 0, 0);
       }

@@ -2,14 +2,14 @@
  * What the compiler says about ranges: a value that fixed point cannot hold is an error with its node's name, before
  * anything is lowered; what holds only as far as the samples go is a warning.
  */
+
 import { type Diagnostic, fail } from "../ir/diagnostics.js";
-import type { Graph, Node } from "../ir/graph.js";
+import type { Graph } from "../ir/graph.js";
+import type { TensorNode } from "../ir/tensor/index.js";
 import type { TensorType, TensorValue } from "../ir/tensor/value.js";
 import { extremes, type Interval } from "../passes/intervals.js";
 import { ASSUMED, type RangeReport } from "../passes/range.js";
 import type { Calibration } from "./calibrate.js";
-
-type TensorNode = Node<TensorType>;
 
 /** Larger values leave no place for a fraction beside a product's headroom. */
 const LARGEST = 2 ** 40;

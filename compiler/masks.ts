@@ -2,12 +2,10 @@
  * Which inputs are masks, by their use: exports from JAX often have no names. A mask decides what a softmax keeps and
  * is not looked up in a table.
  */
-import type { Graph, Node } from "../ir/graph.js";
-import { traitsOf } from "../ir/tensor/index.js";
+import type { Graph } from "../ir/graph.js";
+import { type TensorNode, traitsOf } from "../ir/tensor/index.js";
 import { isFloat, type TensorType } from "../ir/tensor/value.js";
 import type { Placed } from "../passes/place.js";
-
-type TensorNode = Node<TensorType>;
 
 /** The inputs of a graph, after its idioms are recognised, that are masks. */
 export function maskInputs({ nodes }: Graph<TensorType>): ReadonlySet<string> {

@@ -2,16 +2,15 @@
  * Inputs that the compiler makes itself, the same ones every time: ids over the whole vocabulary, everything kept, rows
  * cut short on either side, positions that count, lengths and windows that keep something, normal floats.
  */
-import { type Graph, type Node, prune } from "../ir/graph.js";
+import { type Graph, prune } from "../ir/graph.js";
 import { cos, ln } from "../ir/real.js";
-import { evaluateGraph } from "../ir/tensor/index.js";
+import { evaluateGraph, type TensorNode } from "../ir/tensor/index.js";
 import { isFloat, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 import { extremes } from "../passes/intervals.js";
 import type { Placed } from "../passes/place.js";
 import { COMPARISONS, constantOf } from "../passes/rules/common.js";
 import { placedMaskInputs } from "./masks.js";
 
-type TensorNode = Node<TensorType>;
 export type ModelInputs = ReadonlyMap<string, TensorValue>;
 
 /** Ids of so few kinds are token types: BERT has two. */

@@ -8,7 +8,7 @@ import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { fail } from "../ir/diagnostics.js";
 import { decodePlan, digestIn, encodePlan } from "../ir/plan/codec.js";
 import type { Plan } from "../ir/plan/types.js";
-import { readBytes } from "./tensor-files.js";
+import { readBytes, writing } from "./files.js";
 
 export interface LoadedPlan {
   readonly plan: Plan;
@@ -39,13 +39,10 @@ export function savePlan(path: string, plan: Plan, files: ModelFiles): LoadedPla
   const file = encodePlan(plan);
   const digest = digestIn(file);
   const note: SourceNote = { ...mapFiles(files, (file) => relative(dirname(resolve(path)), resolve(file))), digest };
-  try {
+  writing(path, "the plan", () => {
     writeFileSync(path, file);
     writeFileSync(noteOf(path), `${JSON.stringify(note)}\n`);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw fail({ code: "E0301", what: "the plan cannot be written", where: path, why });
-  }
+  });
   return { plan, digest };
 }
 

@@ -2,11 +2,12 @@
  * Tensors as users write them: NumPy files (npyjs), JSON, ONNX TensorProto files, and numbers on the command line.
  * Every reader says which file and why when it cannot read it (E0301), and never guesses a shape.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { extname } from "node:path";
 import { dump, parse } from "npyjs";
 import { fail } from "../ir/diagnostics.js";
 import { DTYPES, type DType, sizeOf, type TensorValue } from "../ir/tensor/value.js";
+import { readBytes, writing } from "./files.js";
 import { readTensorFile } from "./onnx/tensor-proto.js";
 
 /** A tensor whose type the file may leave open: JSON has numbers only. */
@@ -37,16 +38,6 @@ export function readTensor(path: string): ReadTensor {
   }
   const fix = "give a .npy, .json or .pb file";
   throw fail({ code: "E0301", what: `tensors cannot be read from '${extension}' files`, where: path, fix });
-}
-
-/** The bytes of a file; E0301 where it cannot be read. */
-export function readBytes(path: string): Uint8Array {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw fail({ code: "E0301", what: "the file cannot be read", where: path, why });
-  }
 }
 
 /** NumPy's type codes, and ours. */
@@ -154,18 +145,23 @@ export function parseInline(text: string): ReadTensor | undefined {
 
 /** Writes a `.npy` file of float32 (float64 where the type says so) or a `.json` file of `{shape, data}`. */
 export function writeTensor(path: string, value: TensorValue): void {
+  const content = contentOf(path, value);
+  writing(path, "the output", () => writeFileSync(path, content));
+}
+
+function contentOf(path: string, value: TensorValue): Uint8Array | string {
   const extension = extname(path).toLowerCase();
   if (extension === ".npy") {
     const data = value.dtype === "f64" ? Float64Array.from(value.data) : Float32Array.from(value.data);
-    writeFileSync(path, new Uint8Array(dump(data, [...value.shape])));
-  } else if (extension === ".json") {
-    writeFileSync(path, `${JSON.stringify({ shape: value.shape, data: [...value.data] })}\n`);
-  } else {
-    throw fail({
-      code: "E0201",
-      what: `outputs cannot be written as '${extension}'`,
-      where: path,
-      fix: "use .npy or .json",
-    });
+    return new Uint8Array(dump(data, [...value.shape]));
   }
+  if (extension === ".json") {
+    return `${JSON.stringify({ shape: value.shape, data: [...value.data] })}\n`;
+  }
+  throw fail({
+    code: "E0201",
+    what: `outputs cannot be written as '${extension}'`,
+    where: path,
+    fix: "use .npy or .json",
+  });
 }

@@ -6,7 +6,7 @@
 import { Tokenizer } from "@huggingface/tokenizers";
 import { fail } from "../ir/diagnostics.js";
 import { sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
-import { readBytes } from "./tensor-files.js";
+import { readBytes } from "./files.js";
 
 export interface Encoder {
   /**

@@ -3,10 +3,10 @@
  * node, so that calibration bounds it; each form keeps arguments of roots, logarithms and reciprocals on the side where
  * they are defined by construction.
  */
-import type { Attributes, Builder, Node } from "../ir/graph.js";
-import { isFloat, scalar, sizeOf, type TensorType } from "../ir/tensor/value.js";
 
-type TensorNode = Node<TensorType>;
+import type { Attributes, Builder } from "../ir/graph.js";
+import type { TensorNode } from "../ir/tensor/index.js";
+import { isFloat, scalar, sizeOf, type TensorType } from "../ir/tensor/value.js";
 
 /** Emits ops with the origin of the node that they replace. */
 interface Forms {

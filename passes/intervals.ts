@@ -4,12 +4,9 @@
  * without a rule is unbounded.
  */
 
-import type { Node } from "../ir/graph.js";
 import { cosh, ln, log1p, pow } from "../ir/real.js";
-import { TENSOR } from "../ir/tensor/index.js";
-import { type DType, isFloat, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
-
-type TensorNode = Node<TensorType>;
+import { TENSOR, type TensorNode } from "../ir/tensor/index.js";
+import { type DType, isFloat, sizeOf, type TensorValue } from "../ir/tensor/value.js";
 
 export type Interval = readonly [low: number, high: number];
 

@@ -7,13 +7,11 @@
  * What other inputs may reach follows from what was seen. The samples are dealt to two halves; how far one half goes
  * beyond the other, at most over all channels, is the tail that the margin rests on.
  */
-import type { Node } from "../ir/graph.js";
 import { exp2 } from "../ir/real.js";
+import type { TensorNode } from "../ir/tensor/index.js";
 import { momentsOf } from "../ir/tensor/ops/fused.js";
 import { doublesOf } from "../ir/tensor/types.js";
-import type { TensorType, TensorValue } from "../ir/tensor/value.js";
-
-type TensorNode = Node<TensorType>;
+import type { TensorValue } from "../ir/tensor/value.js";
 
 /** Row variances (mean squares) with epsilon. */
 export interface VarianceRange {

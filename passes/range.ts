@@ -4,14 +4,12 @@
  * margin; or, where no weights are at hand, the structure: what the operators of trained transformers produce, stated
  * in the table below and in the plan's report, never silently.
  */
-import type { Graph, Node } from "../ir/graph.js";
-import { evaluateGraph, type MultiplyReals, traitsOf } from "../ir/tensor/index.js";
+import type { Graph } from "../ir/graph.js";
+import { evaluateGraph, type MultiplyReals, type TensorNode, traitsOf } from "../ir/tensor/index.js";
 import type { TensorType, TensorValue } from "../ir/tensor/value.js";
 import { extremes, type Facts, type Interval, intersection, intervalFrom } from "./intervals.js";
 import { Observed, type VarianceRange } from "./observed.js";
 import { constantOf } from "./rules/common.js";
-
-type TensorNode = Node<TensorType>;
 
 export interface RangeReport {
   readonly ranges: ReadonlyMap<TensorNode, Interval>;

@@ -7,12 +7,13 @@
  * A rule must lead strictly away from what it matches; two rules that undo each other end in an internal error.
  */
 import { located } from "../ir/diagnostics.js";
-import { type Attributes, Builder, definitionOf, type Graph, type Node } from "../ir/graph.js";
-import { TENSOR } from "../ir/tensor/index.js";
+import { type Attributes, Builder, definitionOf, type Graph } from "../ir/graph.js";
+import { TENSOR, type TensorNode } from "../ir/tensor/index.js";
 import { isFloat, madeOf, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 import { Interner } from "./interner.js";
 
-export type TensorNode = Node<TensorType>;
+export type { TensorNode };
+
 export type TensorGraph = Graph<TensorType>;
 
 /** Why a rule that looked likely did not fire; only for people who debug a model. */

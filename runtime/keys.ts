@@ -3,6 +3,7 @@
  * from it, by HKDF-SHA256 (RFC 5869), one AES-128 key for the pair's stream of masks and one key that confirms the
  * handshake. The salt is the transcript of the handshake, which holds fresh nonces of all three parties, the plan's
  * digest and the sharings of the inputs: a stream position is never used twice, because its key is never made twice.
+ * (The owners' streams have seeds of their own: client/sharing.ts.)
  *
  * Nothing here is stored; whoever drops the session drops its keys. Authentic links are the transport's work.
  */

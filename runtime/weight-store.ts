@@ -5,6 +5,7 @@
  * streams where they are used: each input of the plan has its own place there, which follows from the plan alone.
  */
 import type { Step } from "../ir/plan/types.js";
+import { packedBytes } from "../ir/share/rules.js";
 import { sizeOf } from "../ir/tensor/value.js";
 
 export type Owner = "model" | "data";
@@ -30,11 +31,6 @@ export interface InputLayout {
   readonly packedBytes: number;
 }
 
-/** The bytes of `count` elements of so many bits, packed. */
-export function packedLength(count: number, bits: number): number {
-  return Math.ceil((count * bits) / 8);
-}
-
 /** The inputs of a source in the order of the plan's steps; names are unique there. */
 export function inputLayouts(steps: readonly Step[], owner: Source): readonly InputLayout[] {
   const layouts: InputLayout[] = [];
@@ -43,10 +39,19 @@ export function inputLayouts(steps: readonly Step[], owner: Source): readonly In
       const ring = attributes.ring as number;
       const shape = attributes.shape as readonly number[];
       const elements = sizeOf(shape);
-      const packedBytes = packedLength(elements, ring);
+      const packed = packedBytes(elements, ring);
       const fraction = attributes.fraction as number;
       const block = draws[0]?.block ?? 0;
-      layouts.push({ owner, name: attributes.name as string, ring, fraction, shape, elements, block, packedBytes });
+      layouts.push({
+        owner,
+        name: attributes.name as string,
+        ring,
+        fraction,
+        shape,
+        elements,
+        block,
+        packedBytes: packed,
+      });
     }
   }
   return layouts;

@@ -9,18 +9,16 @@ import { DEFAULT_PRECISION } from "../../compiler/compile.js";
 import { emit } from "../../compiler/emit.js";
 import { lower, type Profile } from "../../compiler/lower/index.js";
 import { DEFAULT_NETWORK, linkCost, type Network } from "../../compiler/network.js";
-import { Builder, definitionOf, type Graph, type Node } from "../../ir/graph.js";
+import { Builder, definitionOf, type Graph } from "../../ir/graph.js";
 import { planDigest } from "../../ir/plan/codec.js";
 import type { Plan } from "../../ir/plan/types.js";
 import { SHARE } from "../../ir/share/index.js";
-import { TENSOR } from "../../ir/tensor/index.js";
+import { TENSOR, type TensorNode } from "../../ir/tensor/index.js";
 import { scalar, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
 import { approximate } from "../../passes/approximate.js";
 import { dropEarly } from "../../passes/early.js";
 import { levels } from "../../passes/levels.js";
 import type { Distance, Emit, FunctionCase } from "./cases.js";
-
-type TensorNode = Node<TensorType>;
 
 export interface Measurement {
   /** The largest and the mean error, by the case's distance. */

@@ -5,10 +5,11 @@
  * agreement only. A plan of batch B takes B examples at a time.
  */
 import { extname } from "node:path";
+import { readBytes } from "../../formats/files.js";
 import { fitted } from "../../formats/fitted.js";
 import { readNpz } from "../../formats/npz.js";
 import { parseCsv, parseJsonLines, parseJsonTable, parseTsv, type Table } from "../../formats/table.js";
-import { type ReadTensor, readBytes, readNumpy, tensorOfArrays } from "../../formats/tensor-files.js";
+import { type ReadTensor, readNumpy, tensorOfArrays } from "../../formats/tensor-files.js";
 import { encodeTexts, loadEncoder } from "../../formats/text.js";
 import { fail } from "../../ir/diagnostics.js";
 import { sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";

@@ -6,11 +6,11 @@
 import type { OwnerValues, SessionResult } from "../../client/owners.js";
 import type { ImportedModel } from "../../compiler/imported.js";
 import type { LoadedPlan } from "../../formats/plan-file.js";
-import type { Graph, Node } from "../../ir/graph.js";
+import type { Graph } from "../../ir/graph.js";
 import type { Plan } from "../../ir/plan/types.js";
 import { broadcastStrides } from "../../ir/shape.js";
 import type { WordType } from "../../ir/share/index.js";
-import { TENSOR, traitsOf } from "../../ir/tensor/index.js";
+import { TENSOR, type TensorNode, traitsOf } from "../../ir/tensor/index.js";
 import type { TensorType, TensorValue } from "../../ir/tensor/value.js";
 import { plainModel } from "../data/evaluation.js";
 import { layerOf, originOf } from "../origins.js";
@@ -29,7 +29,6 @@ import { type Mapping, mapNodes, originName } from "./mapping.js";
 import type { RangeReading } from "./ranges.js";
 import type { AccuracyReport, Errors, NodeReport, OutputReport } from "./types.js";
 
-type TensorNode = Node<TensorType>;
 type Values = ReadonlyMap<string, TensorValue>;
 
 export interface ReportOptions {

@@ -4,16 +4,15 @@ import { RoleTrace } from "../../client/local/roles.js";
 import { simulate } from "../../client/local/simulation.js";
 import type { OwnerValues, SessionResult } from "../../client/owners.js";
 import type { LoadedPlan } from "../../formats/plan-file.js";
-import type { Graph, Node } from "../../ir/graph.js";
+import type { Graph } from "../../ir/graph.js";
 import type { Plan } from "../../ir/plan/types.js";
 import type { ShareValue } from "../../ir/share/index.js";
-import { evaluateGraph } from "../../ir/tensor/index.js";
+import { evaluateGraph, type TensorNode } from "../../ir/tensor/index.js";
 import type { TensorType, TensorValue } from "../../ir/tensor/value.js";
 import { evaluatePlan } from "./fixed.js";
 import type { Mapping } from "./mapping.js";
 import { type RangeReading, readRange, readValue } from "./ranges.js";
 
-type TensorNode = Node<TensorType>;
 export type Reals = Float64Array;
 
 /** The numbers that a share value stands for. */

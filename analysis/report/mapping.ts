@@ -2,11 +2,11 @@
  * Which step of a plan holds the value of which node of the secret program. A step's origin names the node (`name
  * (op)`), and what leaves a node's steps is its value; where several nodes have one name, the values decide.
  */
-import type { Graph, Node } from "../../ir/graph.js";
-import type { Plan, Step } from "../../ir/plan/types.js";
-import { sizeOf, type TensorType } from "../../ir/tensor/value.js";
 
-type TensorNode = Node<TensorType>;
+import type { Graph } from "../../ir/graph.js";
+import type { Plan, Step } from "../../ir/plan/types.js";
+import type { TensorNode } from "../../ir/tensor/index.js";
+import { sizeOf, type TensorType } from "../../ir/tensor/value.js";
 
 /** A softmax whose rows are left unnormalised: its value is numerators · reciprocal. */
 export interface Quotient {

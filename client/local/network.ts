@@ -1,7 +1,7 @@
 /**
  * Links inside one process: every frame is delivered whole and in order on its link, but the order among links is
  * random from a seed, with an optional delay per frame and a bandwidth per link. A fault closes a link at its n-th
- * frame. For tests, `simulate` and `run`: a real session uses sockets.
+ * frame. For tests and `simulate`: `run` and real sessions use sockets.
  */
 import { fail } from "../../ir/diagnostics.js";
 import { seededNumbers } from "../../ir/seeded.js";

@@ -8,13 +8,11 @@
  * well the expansions themselves agree with the functions they stand for. A match saves operations, never adds any.
  */
 
-import { type Builder, type Graph, type Node, rewrite, usersOf } from "../../ir/graph.js";
+import { type Builder, type Graph, rewrite, usersOf } from "../../ir/graph.js";
 import { erf, tanh } from "../../ir/real.js";
-import { TENSOR, TENSOR_OPS, type TensorOp } from "../../ir/tensor/index.js";
+import { TENSOR, TENSOR_OPS, type TensorNode, type TensorOp } from "../../ir/tensor/index.js";
 import { gelu, sigmoid, softplus } from "../../ir/tensor/numeric.js";
 import { isFloat, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
-
-type TensorNode = Node<TensorType>;
 
 /** The largest difference, absolute or relative, of an expansion from its function. */
 const TOLERANCE = 1e-5;

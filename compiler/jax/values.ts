@@ -8,12 +8,12 @@
  *   counters never reach the graph.
  */
 import { fail } from "../../ir/diagnostics.js";
-import { type Attributes, Builder, definitionOf, type Node } from "../../ir/graph.js";
+import { type Attributes, Builder, definitionOf } from "../../ir/graph.js";
 import { jointShape, sameShape } from "../../ir/shape.js";
-import { TENSOR } from "../../ir/tensor/index.js";
+import { TENSOR, type TensorNode } from "../../ir/tensor/index.js";
 import { type DType, madeOf, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
 
-export type TensorNode = Node<TensorType>;
+export type { TensorNode };
 
 /** A node whose shape broadcasts to `shape`, which is what the module says the value has. */
 export interface Value {

@@ -13,14 +13,15 @@ import { Builder, type Graph, type Node } from "../../ir/graph.js";
 import { ceilLog2 } from "../../ir/real.js";
 import { SHARE } from "../../ir/share/index.js";
 import type { ShareType } from "../../ir/share/types.js";
-import type { TensorType, TensorValue } from "../../ir/tensor/value.js";
+import type { TensorNode } from "../../ir/tensor/index.js";
+import type { TensorValue } from "../../ir/tensor/value.js";
 import type { LinkCost } from "../../passes/levels.js";
 import { FormulaNotes, type NotedFormula } from "./formulas.js";
 import type { FourierSeries, WaveFit } from "./fourier.js";
 
-export type ShareNode = Node<ShareType>;
-export type TensorNode = Node<TensorType>;
+export type { TensorNode };
 
+export type ShareNode = Node<ShareType>;
 /** Fractional bits of the values between layers, and of weights (PUMA uses 18; NUMERICS.md: planned per value). */
 export interface Precision {
   readonly activation: number;

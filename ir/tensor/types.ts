@@ -3,10 +3,13 @@
  * types are labels, and `evaluate` computes in doubles, written to be read.
  */
 import { Refusal } from "../diagnostics.js";
-import type { Attributes, OpDefinition } from "../graph.js";
+import type { Attributes, Node, OpDefinition } from "../graph.js";
 import { broadcastStrides, jointShape, sameShape } from "../shape.js";
 import type { Traits } from "./traits.js";
 import { type DType, sizeOf, type TensorType, type TensorValue } from "./value.js";
+
+/** A node of a tensor graph. */
+export type TensorNode = Node<TensorType>;
 
 /** An entry of the tensor level's table. */
 export interface TensorOp extends OpDefinition<TensorType> {

@@ -1,11 +1,9 @@
 /** The verifier finds each kind of fault that its header lists, all of them at once, and nothing in right graphs. */
 import { describe, expect, it } from "vitest";
-import { type Attributes, Builder, type Graph, type Node } from "../../ir/graph.js";
-import { TENSOR } from "../../ir/tensor/index.js";
+import { type Attributes, Builder, type Graph } from "../../ir/graph.js";
+import { TENSOR, type TensorNode } from "../../ir/tensor/index.js";
 import type { TensorType } from "../../ir/tensor/value.js";
 import { verify } from "../../ir/verify.js";
-
-type TensorNode = Node<TensorType>;
 
 const F32: TensorType = { dtype: "f32", shape: [2] };
 

@@ -2,10 +2,10 @@
  * Random small graphs: operands of a few shapes that fit each other often, so that movement, products and element-wise
  * ops meet in every order. What an op's own rule refuses is not built.
  */
-import { Builder, type Graph, type Node } from "../../ir/graph.js";
-import { TENSOR } from "../../ir/tensor/index.js";
+import { Builder, type Graph } from "../../ir/graph.js";
+import { seededNumbers } from "../../ir/seeded.js";
+import { TENSOR, type TensorNode } from "../../ir/tensor/index.js";
 import { sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
-import { seeded } from "./support.js";
 
 const SHAPES: readonly (readonly number[])[] = [
   ...[[2, 3, 4], [2, 3, 4], [4], [3, 4], [1, 4], [3, 1], [2, 1, 4], [2, 3, 1], [12], [6, 4], [2, 12], [4, 3, 2]],
@@ -14,8 +14,6 @@ const SHAPES: readonly (readonly number[])[] = [
 const STEPS = 40;
 const LARGEST = 500;
 const PLAIN = [0, 1, -1, 2, 0.5, 3];
-
-type TensorNode = Node<TensorType>;
 
 export interface RandomGraph {
   readonly graph: Graph<TensorType>;
@@ -29,7 +27,7 @@ class Generator {
   private readonly values = new Map<string, TensorValue>();
 
   constructor(seed: number) {
-    this.random = seeded(seed);
+    this.random = seededNumbers(seed);
   }
 
   run(): RandomGraph {

@@ -1,6 +1,7 @@
 /** What the tests of the passes share: seeded numbers, inputs, running what `place` made, comparing outputs. */
 import { expect } from "vitest";
 import type { Graph } from "../../ir/graph.js";
+import { seededNumbers } from "../../ir/seeded.js";
 import { evaluateGraph, TENSOR, type WeightStore } from "../../ir/tensor/index.js";
 import type { TensorType, TensorValue } from "../../ir/tensor/value.js";
 import { sizeOf } from "../../ir/tensor/value.js";
@@ -10,24 +11,13 @@ import type { Placed } from "../../passes/place.js";
 
 export type Values = ReadonlyMap<string, TensorValue>;
 
-/** Numbers in [0, 1) that depend on the seed only (mulberry32). */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Values for the inputs and parameters of a graph: masks of ones and zeros, small indices, floats around zero. */
 export function randomValues(
   graph: Graph<TensorType>,
   op: "input" | "parameter",
   seed: number,
 ): Map<string, TensorValue> {
-  const random = seeded(seed);
+  const random = seededNumbers(seed);
   const values = new Map<string, TensorValue>();
   for (const node of graph.nodes.filter((each) => each.op === op)) {
     const { dtype, shape } = node.type;
