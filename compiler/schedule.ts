@@ -41,7 +41,23 @@ export function schedule(graph: Graph<ShareType>): Schedule {
   const working = order
     .filter((node) => !late.has(node))
     .sort((a, b) => rank(a) - rank(b) || position.get(a)! - position.get(b)!);
-  return { steps: withSources(working, late, depth), rounds: Math.max(0, ...depth.values()) };
+  const steps = inOutputOrder(withSources(working, late, depth), graph);
+  return { steps, rounds: Math.max(0, ...depth.values()) };
+}
+
+/** The steps, those that are outputs in the order of the outputs: one that is ready early waits. */
+function inOutputOrder(steps: readonly Scheduled[], { outputs }: Graph<ShareType>): Scheduled[] {
+  const pending = [...new Set(outputs.map(({ node }) => node))];
+  const isOutput = new Set(pending);
+  const ready = new Set<ShareNode>();
+  return steps.flatMap((step) => {
+    if (!isOutput.has(step.node)) {
+      return [step];
+    }
+    ready.add(step.node);
+    const next = pending.findIndex((node) => !ready.has(node));
+    return pending.splice(0, next < 0 ? pending.length : next).map((node) => ({ ...step, node }));
+  });
 }
 
 /** Every working step, each preceded by the late steps that it is the first to need. */

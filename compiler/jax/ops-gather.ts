@@ -70,11 +70,12 @@ function readNumbers(call: Call, x: Value, indices: Value): GatherNumbers {
 
 function gather(call: Call, [x, indices]: readonly Value[]): readonly Value[] {
   const { emitter, exact } = call.context;
-  const numbers = readNumbers(call, x, indices);
+  const given = readNumbers(call, x, indices);
   const start = emitter.whole(
-    exact ? indices : { node: withoutWrap(emitter, indices.node, x, numbers), shape: indices.shape },
+    exact ? indices : { node: withoutWrap(emitter, indices.node, x, given), shape: indices.shape },
   );
-  const vectorLast = moveLast(emitter, start, numbers.vectorAxis);
+  const all = moveLast(emitter, start, given.vectorAxis);
+  const { numbers, vectors: vectorLast } = withoutIdle(emitter, x, all, given);
   // Axes cut to a part without an index start at 0.
   const cut = range(x.shape.length).map((axis) =>
     numbers.start.includes(axis) || numbers.operandBatch.includes(axis) ? x.shape[axis] : numbers.sizes[axis],
@@ -90,6 +91,29 @@ function gather(call: Call, [x, indices]: readonly Value[]): readonly Value[] {
   axes(call, "offset_dims", numbers.offset, rankOut);
   const rows = wholeRows(call, source, vectorLast, numbers) ?? positions(call, source, vectorLast, numbers);
   return [fromNode(placeOffsets(emitter, rows, batch.length, numbers.offset, rankOut))];
+}
+
+/** Index components of axes that are taken whole can only be 0 (they are clamped): they go. */
+function withoutIdle(
+  emitter: Emitter,
+  x: Value,
+  vectors: TensorNode,
+  numbers: GatherNumbers,
+): { readonly numbers: GatherNumbers; readonly vectors: TensorNode } {
+  const idle = (axis: number): boolean => numbers.sizes[axis] === x.shape[axis] && !numbers.collapsed.includes(axis);
+  const kept = range(numbers.start.length).filter((i) => !idle(numbers.start[i]));
+  if (kept.length === numbers.start.length || kept.length === 0) {
+    return { numbers, vectors };
+  }
+  const axis = vectors.type.shape.length - 1;
+  const parts = kept.map((i) => {
+    const { shape } = vectors.type;
+    const starts = shape.map((_, each) => (each === axis ? i : 0));
+    const ends = shape.map((n, each) => (each === axis ? i + 1 : n));
+    return emitter.emit("slice", [vectors], { starts, ends, steps: shape.map(() => 1) });
+  });
+  const rest = parts.length === 1 ? parts[0] : emitter.emit("concatenate", parts, { axis });
+  return { numbers: { ...numbers, start: kept.map((i) => numbers.start[i]) }, vectors: rest };
 }
 
 /** Undoes `select(i < 0, i + n, i)`, numpy's negative indices: the tensor graph's lookups wrap by themselves. */
@@ -122,14 +146,22 @@ function moveLast(emitter: Emitter, node: TensorNode, axis: number): TensorNode 
   return emitter.transpose(node, [...range(shape.length).filter((i) => i !== axis), axis]);
 }
 
-/** One index component for one collapsed axis and everything else whole: a lookup. The result is [batch…, slice…]. */
+/** One index component for one axis of slice size 1 and everything else whole: a lookup. Result [batch…, slice…]. */
 function wholeRows(call: Call, x: Value, indices: TensorNode, numbers: GatherNumbers): TensorNode | undefined {
   const [axis] = numbers.start;
-  const simple =
-    numbers.start.length === 1 && numbers.operandBatch.length === 0 && sameShape(numbers.collapsed, [axis]);
-  if (!simple || x.shape[axis] === 0) {
+  const { collapsed, operandBatch, sizes } = numbers;
+  const isRow = sizes[axis] === 1 && collapsed.every((each) => each === axis);
+  if (numbers.start.length !== 1 || operandBatch.length > 0 || !isRow || x.shape[axis] === 0) {
     return undefined;
   }
+  const rows = lookedUp(call, x, indices, axis);
+  const batch = indices.type.shape.slice(0, -1);
+  const slice = x.shape.map((n, i) => (i === axis ? 1 : n));
+  return collapsed.length === 1 ? rows : call.context.emitter.reshape(rows, [...batch, ...slice]);
+}
+
+/** The rows at the indices of an axis, without that axis. */
+function lookedUp(call: Call, x: Value, indices: TensorNode, axis: number): TensorNode {
   const { emitter } = call.context;
   const flat = emitter.reshape(indices, indices.type.shape.slice(0, -1));
   const index = clampStarts(call, flat, x.shape[axis] - 1);

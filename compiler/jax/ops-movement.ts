@@ -296,8 +296,14 @@ export function updateAnywhere(
       emitter.elementwise("greaterOrEqual", [distance, like(emitter, distance, 0)]),
       emitter.elementwise("lessOrEqual", [distance, like(emitter, distance, last)]),
     ]);
-    const index = emitter.emit("clamp", [distance.node], { low: 0, high: last });
-    moved = emitter.emit("gather", [moved, index], { axis });
+    if (last > 0) {
+      const index = emitter.emit("clamp", [distance.node], { low: 0, high: last });
+      moved = emitter.emit("gather", [moved, index], { axis });
+    } else {
+      moved = emitter.emit("broadcast", [moved], {
+        shape: moved.type.shape.map((n, i) => (i === axis ? x.shape[axis] : n)),
+      });
+    }
     const placed = broadcastValue(emitter, within, [axis], x.shape);
     inside = inside === undefined ? placed : emitter.elementwise("and", [inside, placed]);
   });

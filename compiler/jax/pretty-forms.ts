@@ -43,6 +43,7 @@ const FORMS: Readonly<Record<string, Form>> = {
   "stablehlo.reduce": parseReduce,
   "stablehlo.convolution": parseConvolution,
   "sdy.mesh": parseMesh,
+  "sdy.sharding_constraint": parseConstraint,
 };
 
 /** `module @name attributes {…} { … }`. */
@@ -317,6 +318,21 @@ function parseConvolution(reader: Reader, name: string, count: number): Body {
   return { name, operands, attributes, regions: [], ...parseTypes(scanner, name, operands.length, count) };
 }
 
+/** `%y = sdy.sharding_constraint %x <@mesh, [{}, {"x"}]> : type`: where a value lies. Read, and kept as text. */
+function parseConstraint(reader: Reader, name: string): Body {
+  const { scanner } = reader;
+  const operands = [reader.value()];
+  const start = scanner.offset;
+  scanner.expect("<");
+  skipBalanced(scanner);
+  scanner.expect(">");
+  const sharding: Attribute = { kind: "string", value: scanner.text.slice(start, scanner.offset).trim() };
+  const attributes = { sharding, ...optionalDictionary(scanner) };
+  scanner.expect(":");
+  const type = parseType(scanner);
+  return { name, operands, attributes, regions: [], operandTypes: [type], resultTypes: [type] };
+}
+
 /** `sdy.mesh @mesh = <…>`: how a module is spread over devices. Ours runs on one: read, and kept as text. */
 function parseMesh(reader: Reader, name: string): Body {
   const { scanner } = reader;
@@ -326,6 +342,7 @@ function parseMesh(reader: Reader, name: string): Body {
   scanner.expect("<");
   skipBalanced(scanner);
   scanner.expect(">");
+  optionalDictionary(scanner);
   const mesh: Attribute = { kind: "string", value: scanner.text.slice(start, scanner.offset).trim() };
   const attributes = { sym_name: { kind: "string", value: symbol } as const, mesh };
   return { name, operands: [], attributes, regions: [], operandTypes: [], resultTypes: [] };

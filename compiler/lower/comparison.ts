@@ -14,8 +14,8 @@ import { type Compared, conjunctionOf, tournamentPlan, withRest } from "./tourna
 /** Values that fixed point cannot hold: usually a mask of −10⁴⁰ that no pass recognised. */
 const LARGEST_VALUE = 2 ** 24;
 
-function sameFraction(lowering: Lowering, x: TensorNode, y: TensorNode, node: TensorNode): [ShareNode, ShareNode] {
-  for (const argument of [x, y]) {
+function refuseUnbounded(lowering: Lowering, values: readonly TensorNode[], node: TensorNode): void {
+  for (const argument of values) {
     if (!(lowering.boundOf(argument) < LARGEST_VALUE)) {
       throw fail({
         code: "E0404",
@@ -26,6 +26,10 @@ function sameFraction(lowering: Lowering, x: TensorNode, y: TensorNode, node: Te
       });
     }
   }
+}
+
+function sameFraction(lowering: Lowering, x: TensorNode, y: TensorNode, node: TensorNode): [ShareNode, ShareNode] {
+  refuseUnbounded(lowering, [x, y], node);
   // Whole numbers keep the fraction that they have: rescaling one to fraction 0 could make it another.
   const whole = !isFloat(x.type.dtype) && !isFloat(y.type.dtype);
   const fractions = [x, y].map((argument) => lowering.fractionOf(argument) ?? 0);
@@ -183,6 +187,9 @@ export function lowerNever(lowering: Lowering, node: TensorNode): ShareNode {
 /** condition ? x : y = y + condition·(x − y). */
 export function lowerSelect(lowering: Lowering, node: TensorNode): ShareNode {
   const [conditionNode, x, y] = node.args;
+  if (lowering.isOpen(conditionNode) && conditionNode.op !== "constant") {
+    return selectOpenly(lowering, conditionNode, x, y, node);
+  }
   const condition = lowering.value(conditionNode, 0);
   const { b, value, bound } = difference(lowering, node, x, y);
   const bit = lowering.truths.get(condition);
@@ -191,6 +198,23 @@ export function lowerSelect(lowering: Lowering, node: TensorNode): ShareNode {
       ? lowering.emit("multiply", [lowering.remasked(condition), value], { drop: 0 })
       : lowering.emit("timesBit", [bit, value]);
   return lowering.emit("add", [lowering.bounded(chosen, bound), lowering.additive(b, fractionOf(chosen))]);
+}
+
+/** A choice that P1 and P2 know is local: what asks a public mask whether a row sees anything costs no round. */
+function selectOpenly(
+  lowering: Lowering,
+  condition: TensorNode,
+  x: TensorNode,
+  y: TensorNode,
+  node: TensorNode,
+): ShareNode {
+  refuseUnbounded(lowering, [x, y], node);
+  const least = isFloat(node.type.dtype) ? lowering.precision.activation : 0;
+  const fraction = Math.max(least, ...[x, y].map((each) => lowering.fractionOf(each) ?? 0));
+  const [a, b] = [x, y].map((each) => lowering.additive(lowering.value(each, fraction), fraction));
+  const whole = broadcastTo(lowering, lowering.emit("subtract", [a, b]), node.type.shape);
+  const kept = lowering.emit("timesPublic", [whole, lowering.value(condition, 0)]);
+  return lowering.emit("add", [kept, b]);
 }
 
 /** What a tournament of values within ±bound compares: their differences. */

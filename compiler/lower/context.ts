@@ -16,6 +16,7 @@ import type { ShareType } from "../../ir/share/types.js";
 import type { TensorNode } from "../../ir/tensor/index.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 import type { LinkCost } from "../../passes/levels.js";
+import { copiedFrom } from "../../passes/rules/common.js";
 import { FormulaNotes, type NotedFormula } from "./formulas.js";
 import type { FourierSeries, WaveFit } from "./fourier.js";
 
@@ -182,6 +183,12 @@ export class Lowering {
       return this.secretInputs.get(node.attributes.name as string)?.owner === "public";
     }
     return node.op === "constant" || (node.args.length > 0 && node.args.every((argument) => this.isPublic(argument)));
+  }
+
+  /** Whether a value is public and in a form with mask 0, which movement leaves. */
+  isOpen(node: TensorNode): boolean {
+    const sources = copiedFrom(node);
+    return sources.length > 0 ? sources.every((each) => this.isOpen(each)) : isSource(node) && this.isPublic(node);
   }
 
   /** The fraction that a value has, or that it may be given because nobody fixed it yet (inputs and constants). */

@@ -7,8 +7,8 @@
 import { isFloat, type TensorValue } from "../../ir/tensor/value.js";
 import { ElementAnalysis } from "../elements.js";
 import type { Rewriter, Rule, TensorNode } from "../rewriter.js";
-import { scalarOf } from "../rules/common.js";
-import { termsOf } from "./chains.js";
+import { integersOf, scalarOf } from "../rules/common.js";
+import { factorsOf, product, termsOf, without } from "./chains.js";
 import { Choices, emitKeep } from "./choices.js";
 import { DEEP, FAR, idleRows, type Penalty } from "./idle-rows.js";
 
@@ -25,6 +25,11 @@ export function maskRules(): readonly Rule[] {
   const apply = (node: TensorNode, rewriter: Rewriter) => maskedSoftmax(node, contextOf(rewriter));
   return [
     { name: "mask of a softmax", ops: ["softmax"], apply },
+    {
+      name: "mask after a softmax",
+      ops: ["multiply", "select"],
+      apply: (node, rewriter) => renormalised(node, contextOf(rewriter).choices),
+    },
     {
       name: "zero where a softmax keeps nothing",
       ops: ["select"],
@@ -102,6 +107,61 @@ function zeroOutside(node: TensorNode, choices: Choices): TensorNode | undefined
   return same ? rewriter.emit("softmax", args, value.attributes, node.origin) : undefined;
 }
 
+/**
+ * p · b / Σ p · b for a softmax p and a choice b is the softmax of what b keeps; and a guard of sums that are zero says
+ * what it is there.
+ */
+function renormalised(node: TensorNode, choices: Choices): TensorNode | undefined {
+  const { rewriter } = choices;
+  if (node.op === "select") {
+    const [condition, value, zero] = node.args;
+    const isGuard = condition.op === "greater" && scalarOf(condition.args[1]) === 0 && scalarOf(zero) === 0;
+    const sum = isGuard ? sumOfKept(condition.args[0], choices) : undefined;
+    return sum !== undefined && sum.softmax === value ? value : undefined;
+  }
+  const { scale, factors } = factorsOf(node);
+  for (const inverse of factors) {
+    const sum = inverse.op === "reciprocal" ? sumOfKept(unguarded(inverse.args[0]), choices) : undefined;
+    const rest = sum && (without(factors, [...sum.factors, inverse]) ?? without(factors, [sum.product, inverse]));
+    if (rest !== undefined) {
+      return product(rewriter, sum!.softmax, rest, scale, node.origin);
+    }
+  }
+  return undefined;
+}
+
+/** A sum without what keeps it from being zero: max(s, ε), s + ε, select(s > 0, s, 1). */
+function unguarded(sum: TensorNode): TensorNode {
+  const small = (each: TensorNode | undefined) => Math.abs((each && scalarOf(each)) ?? 1) < NEAR;
+  if ((sum.op === "maximum" || sum.op === "add") && small(sum.args[1])) {
+    return sum.args[0];
+  }
+  const isGuard = sum.op === "select" && sum.args[0].op === "greater" && sum.args[0].args[0] === sum.args[1];
+  return isGuard && scalarOf(sum.args[0].args[1]) === 0 ? sum.args[1] : sum;
+}
+
+/** Σ p · b, or Σ select(b, p, 0), along the axis of the softmax p: with the softmax of what b keeps. */
+function sumOfKept(sum: TensorNode, choices: Choices) {
+  const { rewriter } = choices;
+  const kept = sum.op === "reduceSum" ? sum.args[0] : undefined;
+  const factors =
+    kept?.op === "multiply"
+      ? kept.args
+      : kept?.op === "select" && scalarOf(kept.args[2]) === 0
+        ? [kept.args[1], kept.args[0]]
+        : [];
+  for (const [p, b] of [factors, [...factors].reverse()]) {
+    const keep = p?.op === "softmax" && b !== undefined ? choices.spelling(b) : undefined;
+    if (keep !== undefined && integersOf(sum, "axes").join() === String(p.attributes.axis)) {
+      const [scores, given] = p.args;
+      const every = given === undefined ? keep : rewriter.emit("and", [given, keep], {}, sum.origin);
+      const softmax = rewriter.emit("softmax", [scores, every], p.attributes, sum.origin);
+      return { softmax, factors, product: kept! };
+    }
+  }
+  return undefined;
+}
+
 const UNMASKED = { keeps: [], penalty: undefined };
 
 function peel(x: TensorNode, context: Context): Peeled {
@@ -111,6 +171,8 @@ function peel(x: TensorNode, context: Context): Peeled {
       return peelSum(x, context);
     case "select":
       return peelSelect(x, context);
+    case "concatenate":
+      return peelParts(x, context);
     case "maximum":
     case "clamp":
       return peelLimit(x, context);
@@ -215,6 +277,50 @@ function peelLimit(x: TensorNode, context: Context): Peeled {
   const node = rewriter.emit("maximum", [penalty.node, rewriter.scalar(low, penalty.node)], {}, x.origin);
   const levels = penalty.levels?.map((level) => Math.max(level, low));
   return { scores, keeps, penalty: { ...penalty, node, levels: levels && [...levels, low] } };
+}
+
+/** Parts of which some are masked: a sink beside the scores is one more key that is always seen. */
+function peelParts(x: TensorNode, context: Context): Peeled {
+  const { rewriter } = context;
+  const parts = x.args.map((part) => peel(part, context));
+  if (parts.every(({ keeps }) => keeps.length === 0)) {
+    return { scores: x, ...UNMASKED };
+  }
+  const attributes = x.attributes;
+  const join = (nodes: readonly TensorNode[]) => {
+    const spread = nodes.map((node, i) =>
+      alongside(node, nodes, x.args[i].type.shape, attributes.axis as number, rewriter),
+    );
+    return rewriter.emit("concatenate", spread, attributes, x.origin);
+  };
+  const truth = rewriter.constant({ dtype: "bool", shape: [], data: Float64Array.of(1) }, x.origin);
+  const keep = join(
+    parts.map(({ keeps }) => keeps.reduce((a, b) => rewriter.emit("and", [a, b], {}, x.origin), truth)),
+  );
+  const masked = parts.flatMap(({ penalty }) => (penalty === undefined ? [] : [penalty]));
+  const zero = rewriter.scalar(0, masked[0].node);
+  const penalty: Penalty = {
+    node: join(parts.map((each) => each.penalty?.node ?? zero)),
+    levels: masked.some(({ levels }) => levels === undefined) ? undefined : masked.flatMap(({ levels }) => levels!),
+    replaced: undefined,
+    added: masked.some(({ added }) => added),
+  };
+  const scores = parts.map((part, i) => fitted(part.scores, x.args[i], rewriter) ?? part.scores);
+  return { scores: rewriter.emit("concatenate", scores, attributes, x.origin), keeps: [keep], penalty };
+}
+
+/** A value that broadcasts to a part, in the smallest shape in which all of them can be concatenated. */
+function alongside(
+  node: TensorNode,
+  all: readonly TensorNode[],
+  part: readonly number[],
+  axis: number,
+  rewriter: Rewriter,
+): TensorNode {
+  const rank = part.length;
+  const own = (each: TensorNode, i: number) => each.type.shape[each.type.shape.length - rank + i] ?? 1;
+  const shape = part.map((size, i) => (i === axis ? size : Math.max(...all.map((each) => own(each, i)))));
+  return rewriter.emit("broadcast", [node], { shape }, node.origin);
 }
 
 function maskOfTerm(term: TensorNode, context: Context): Part | undefined {

@@ -1,7 +1,7 @@
 /**
  * Softmax written with exponentials and sums, its shift, and the guards around it. Masks are `masking.ts`.
  */
-import type { Rule } from "../rewriter.js";
+import type { Rule, TensorNode } from "../rewriter.js";
 import { integersOf } from "../rules/common.js";
 import { factorsOf, product, without } from "./chains.js";
 
@@ -28,6 +28,53 @@ const quotient: Rule = {
     return undefined;
   },
 };
+
+/** e^(ln softmax x). */
+const ofLogarithm: Rule = {
+  name: "exponential of a log softmax",
+  ops: ["exponential"],
+  apply(node, rewriter) {
+    const [x] = node.args;
+    return x.op === "logSoftmax" ? rewriter.emit("softmax", x.args, x.attributes, node.origin) : undefined;
+  },
+};
+
+/** e^(z − ln Σ e^z) over one axis, however z and the logarithm are bracketed. */
+const byLogarithmOfSum: Rule = {
+  name: "softmax by a logarithm of the sum",
+  ops: ["exponential"],
+  apply(node, rewriter) {
+    const terms = signedTerms(node.args[0]);
+    const at = terms.findIndex(([sign, { op, args }]) => sign < 0 && op === "logarithm" && args[0].op === "reduceSum");
+    const sum = terms[at]?.[1].args[0];
+    const power = sum?.args[0];
+    if (power?.op !== "exponential" || integersOf(sum, "axes").length !== 1) {
+      return undefined;
+    }
+    const [z] = power.args;
+    const rest = terms.filter((_, i) => i !== at);
+    const same = signedTerms(z).every(([sign, term]) => {
+      const found = rest.findIndex(([other, each]) => other === sign && each === term);
+      return found >= 0 && rest.splice(found, 1).length === 1;
+    });
+    const whole = same && rest.length === 0 && z.type.shape.join() === node.type.shape.join();
+    return whole ? rewriter.emit("softmax", [z], { axis: integersOf(sum, "axes")[0] }, node.origin) : undefined;
+  },
+};
+
+type SignedTerm = readonly [sign: number, term: TensorNode];
+
+/** The terms of sums, differences and negations, each with its sign. */
+function signedTerms(node: TensorNode, sign = 1, depth = 6): SignedTerm[] {
+  if (depth === 0 || !["add", "subtract", "negate"].includes(node.op)) {
+    return [[sign, node]];
+  }
+  const [a, b] = node.args;
+  if (b === undefined) {
+    return signedTerms(a, -sign, depth - 1);
+  }
+  return [...signedTerms(a, sign, depth - 1), ...signedTerms(b, node.op === "add" ? sign : -sign, depth - 1)];
+}
 
 /** softmax(x − m) = softmax(x) where m does not vary along the axis: the row's maximum, or any shift. */
 const shift: Rule = {
@@ -64,4 +111,4 @@ const guard: Rule = {
   },
 };
 
-export const SOFTMAX: readonly Rule[] = [quotient, shift, guard];
+export const SOFTMAX: readonly Rule[] = [quotient, ofLogarithm, byLogarithmOfSum, shift, guard];

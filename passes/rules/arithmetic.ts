@@ -280,6 +280,37 @@ const choice: Rule = {
   },
 };
 
+/** Far below every value. */
+const LOWEST = -1e30;
+const MIRRORED: Readonly<Record<string, string>> = { greater: "less", less: "greater", equal: "equal" };
+
+/** select(c, x, −3.4·10³⁸) compared with the least float says c. */
+const comparisonWithLowest: Rule = {
+  name: "comparison with the least float",
+  ops: Object.keys(MIRRORED),
+  apply(node, rewriter) {
+    for (const [x, limit, op] of [
+      [node.args[0], node.args[1], node.op],
+      [node.args[1], node.args[0], MIRRORED[node.op]],
+    ] as const) {
+      const lowest = scalarOf(limit) ?? 0;
+      if (x.op !== "select" || lowest > LOWEST || op === "less") {
+        continue;
+      }
+      const [condition, yes, no] = x.args;
+      const isFar = (each: TensorNode) =>
+        op === "equal" ? scalarOf(each) === lowest : (scalarOf(each) ?? 0) <= lowest;
+      if (isFar(yes) === isFar(no)) {
+        continue;
+      }
+      const above = isFar(no) ? condition : rewriter.emit("not", [condition], {}, node.origin);
+      const truth = op === "greater" ? above : rewriter.emit("not", [above], {}, node.origin);
+      return rewriter.emit("broadcast", [truth], { shape: node.type.shape }, node.origin);
+    }
+    return undefined;
+  },
+};
+
 const doubleNot: Rule = {
   name: "double not",
   ops: ["not"],
@@ -288,5 +319,5 @@ const doubleNot: Rule = {
 
 export const ARITHMETIC: readonly Rule[] = [
   ...[order, neutral, absorbing, same, subtraction, sumWithNegative, division, reciprocal, negation, power, regroup],
-  ...[hoistFactor, parity, rectifier, cast, choice, doubleNot],
+  ...[hoistFactor, parity, rectifier, cast, choice, comparisonWithLowest, doubleNot],
 ];

@@ -231,3 +231,86 @@ ${scalar(14, LOWEST)}`;
     }
   });
 });
+
+describe("a softmax with its mask, however it is written, is one", () => {
+  const rows = `f32[${BATCH},${SIZE},1]`;
+  const wide = `f32[${BATCH},${SIZE},${SIZE + 1}]`;
+  const head = `${scalar(9, LOWEST)}
+%10 = select %5, %3, %9 : ${shape}`;
+  const sums = `%10 = softmax %3 {axis = 2} : ${shape}
+${scalar(13, 0)}`;
+  const product = `${sums}
+%11 = multiply %10, %6 : ${shape}
+%12 = reduceSum %11 {axes = [2], keep = true} : ${rows}`;
+  const guarded = `%14 = greater %12, %13 : bool[${BATCH},${SIZE},1]`;
+  const cases: readonly (readonly [name: string, lines: string])[] = [
+    [
+      "by the logarithm of the sum",
+      `${head}
+%11 = reduceMaximum %10 {axes = [2], keep = true} : ${rows}
+%12 = subtract %10, %11 : ${shape}
+%13 = exponential %12 : ${shape}
+%14 = reduceSum %13 {axes = [2], keep = true} : ${rows}
+%15 = logarithm %14 : ${rows}
+%16 = add %11, %15 : ${rows}
+%17 = subtract %10, %16 : ${shape}
+%20 = exponential %17 : ${shape}`,
+    ],
+    ["by a log softmax", `${head}\n%11 = logSoftmax %10 {axis = 2} : ${shape}\n%20 = exponential %11 : ${shape}`],
+    [
+      "renormalised, guarded twice",
+      `${product}
+${guarded}
+${scalar(15, 1)}
+%16 = select %14, %12, %15 : ${rows}
+%17 = divide %11, %16 : ${shape}
+%20 = select %14, %17, %13 : ${shape}`,
+    ],
+    [
+      "renormalised by at least ε",
+      `${product}
+${scalar(14, 1e-9)}
+%15 = maximum %12, %14 : ${rows}
+%20 = divide %11, %15 : ${shape}`,
+    ],
+    [
+      "renormalised beside ε, by a choice",
+      `${sums}
+%11 = select %5, %10, %13 : ${shape}
+%12 = reduceSum %11 {axes = [2], keep = true} : ${rows}
+${scalar(14, 1e-9)}
+%15 = add %12, %14 : ${rows}
+%20 = divide %11, %15 : ${shape}`,
+    ],
+    [
+      "with a sink beside the scores",
+      `${head}
+%11 = parameter {name = "sink", dtype = "f32", shape = [1, ${SIZE}, 1]} : f32[1,${SIZE},1]
+%12 = broadcast %11 {shape = [${BATCH}, ${SIZE}, 1]} : ${rows}
+%13 = concatenate %10, %12 {axis = 2} : ${wide}
+%14 = reduceMaximum %13 {axes = [2], keep = true} : ${rows}
+%15 = subtract %13, %14 : ${wide}
+%16 = softmax %15 {axis = 2} : ${wide}
+%20 = slice %16 {starts = [0, 0, 0], ends = [${BATCH}, ${SIZE}, ${SIZE}], steps = [1, 1, 1]} : ${shape}`,
+    ],
+    [
+      "and a question of what it keeps",
+      `${head}
+%11 = softmax %10 {axis = 2} : ${shape}
+%12 = greater %10, %9 : bool[${BATCH},${SIZE},${SIZE}]
+${scalar(13, 0)}
+%20 = select %12, %11, %13 : ${shape}`,
+    ],
+  ];
+  const given = (lines: string): TextModel => {
+    const { text, weights, inputs } = model({ name: "", lines, meaning: (score) => score });
+    const body = text.replace(/%30 = softmax.*\n/, "").replaceAll("%30", "%20");
+    return { text: body, inputs, weights: new Map([...weights!, ["sink", normal([1, SIZE, 1], 1, 5)]]) };
+  };
+  test.each(cases)("%s", async (name, lines) => {
+    const { error, plan } = await runText(given(lines));
+    expect(error).toBeLessThan(3e-3);
+    const plain = compileText(given(`${head}\n%20 = softmax %10 {axis = 2} : ${shape}`)).plan;
+    expect(plan.rounds).toBeLessThanOrEqual(plain.rounds + (name.includes("sink") ? 2 : 0));
+  });
+});

@@ -5,18 +5,8 @@
  */
 
 import { exp, pow } from "../../../ir/real.js";
-import { copiedFrom } from "../../../passes/rules/common.js";
 import { tournament } from "../comparison.js";
-import {
-  constantOf,
-  encode,
-  fractionOf,
-  isSource,
-  type Lowering,
-  type ShareNode,
-  shapeOf,
-  type TensorNode,
-} from "../context.js";
+import { constantOf, encode, fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "../context.js";
 import { addReal } from "../linear.js";
 import { reshapeTo } from "../movement.js";
 import { power } from "../power.js";
@@ -86,14 +76,6 @@ function negativeExponential(lowering: Lowering, x: ShareNode, bound: number): S
   return lowering.emit("timesBit", [inside, value]);
 }
 
-/** Whether a value is public and in a form with mask 0, which movement leaves. */
-function isOpen(lowering: Lowering, node: TensorNode): boolean {
-  const sources = copiedFrom(node);
-  return sources.length > 0
-    ? sources.every((each) => isOpen(lowering, each))
-    : isSource(node) && lowering.isPublic(node);
-}
-
 /** x times a value of 0 and 1: free of an opening where the value is public; a conjunction is one after the other. */
 function timesKeep(lowering: Lowering, x: ShareNode, keepNode: TensorNode): ShareNode {
   const constant = constantOf(keepNode);
@@ -104,7 +86,7 @@ function timesKeep(lowering: Lowering, x: ShareNode, keepNode: TensorNode): Shar
     return keepNode.args.reduce((product, each) => timesKeep(lowering, product, each), x);
   }
   const keep = lowering.value(keepNode, 0);
-  return isOpen(lowering, keepNode)
+  return lowering.isOpen(keepNode)
     ? lowering.emit("timesPublic", [lowering.additive(x, fractionOf(x)), keep])
     : lowering.emit("multiply", [lowering.remasked(x), lowering.remasked(keep)], { drop: 0 });
 }
