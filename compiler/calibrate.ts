@@ -4,7 +4,7 @@
  * weights are not at hand, it takes the structure's word.
  */
 
-import { evaluateGraph, type WeightStore } from "../ir/tensor/index.js";
+import { evaluateGraph, Rooms, type WeightStore } from "../ir/tensor/index.js";
 import { sizeOf, type TensorValue } from "../ir/tensor/value.js";
 import type { Placed } from "../passes/place.js";
 import {
@@ -40,15 +40,21 @@ export function calibrate(
   const runs = samples ?? syntheticSamples(placed);
   // One sample's values at a time: one-hot rows are large.
   let latest: { readonly of: ModelInputs; readonly values: ReadonlyMap<string, TensorValue> } | undefined;
+  const rooms = new Rooms();
   const dataOf = (inputs: ModelInputs) => {
-    latest = latest?.of === inputs ? latest : { of: inputs, values: evaluateGraph(placed.data, inputs, weights) };
+    if (latest?.of !== inputs) {
+      latest?.values.forEach(({ data }) => {
+        rooms.give(data);
+      });
+      latest = { of: inputs, values: evaluateGraph(placed.data, inputs, weights, { ...run, rooms }) };
+    }
     return latest.values;
   };
   const lookups = runs.map((inputs) => (name: string) => {
     const binding = placed.bindings.find(({ input }) => input === name)!;
     return (binding.owner === "model" ? model : dataOf(inputs)).get(binding.output)!;
   });
-  const report = calibratedRanges(placed.secret, lookups, inputOf, run);
+  const report = calibratedRanges(placed.secret, lookups, inputOf, { ...run, rooms });
   return { report, method: samples === undefined ? "synthetic inputs" : "given inputs" };
 }
 

@@ -5,8 +5,8 @@
  * in the table below and in the plan's report, never silently.
  */
 import type { Graph } from "../ir/graph.js";
-import { evaluateGraph, type MultiplyReals, type TensorNode, traitsOf } from "../ir/tensor/index.js";
-import type { TensorType, TensorValue } from "../ir/tensor/value.js";
+import { type Evaluation, evaluateGraph, type TensorNode, traitsOf } from "../ir/tensor/index.js";
+import { sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 import { extremes, type Facts, type Interval, intersection, intervalFrom } from "./intervals.js";
 import { Observed, type VarianceRange } from "./observed.js";
 import { constantOf } from "./rules/common.js";
@@ -37,9 +37,8 @@ const MARGIN = 4;
 /** What was zero on every sample may be larger: bounds near zero come from dead inputs. */
 const SMALLEST_BOUND = 0.5;
 
-/** How samples are run: who multiplies matrices, and who is told how far it is. */
-export interface CalibrationRun {
-  readonly multiply?: MultiplyReals | undefined;
+/** How samples are run, and who is told how far it is. */
+export interface CalibrationRun extends Pick<Evaluation, "multiply" | "rooms"> {
   readonly onProgress?: ((done: number, all: number) => void) | undefined;
 }
 
@@ -48,7 +47,7 @@ export function calibratedRanges(
   graph: Graph<TensorType>,
   samples: readonly ((input: string) => TensorValue)[],
   inputOf: InputsOf,
-  { multiply, onProgress }: CalibrationRun = {},
+  { multiply, rooms, onProgress }: CalibrationRun = {},
 ): RangeReport {
   const sourceOf = (node: TensorNode) => (node.op === "input" ? inputOf(node.attributes.name as string) : undefined);
   const isWeight = (node: TensorNode) => sourceOf(node)?.owner === "model";
@@ -59,12 +58,14 @@ export function calibratedRanges(
     if (isOneHot(node) || (isWeight(node) && seen.has(node))) {
       return;
     }
-    seen.set(node, widened(seen.get(node), extremes(value, node.op === "input" ? undefined : FINITE)));
+    const known = isRearranged(node) && node.args[0].op !== "input" ? seen.get(node.args[0]) : undefined;
+    const found = known ?? extremes(value, node.op === "input" ? undefined : FINITE);
+    seen.set(node, widened(seen.get(node), found));
     observed.see(node, args);
   };
   for (const [i, sample] of samples.entries()) {
     observed.next();
-    evaluateGraph(graph, sample, undefined, { observe, multiply });
+    evaluateGraph(graph, sample, undefined, { observe, multiply, rooms });
     onProgress?.(i + 1, samples.length);
   }
   const facts: Facts = {
@@ -74,6 +75,13 @@ export function calibratedRanges(
   const measured = (node: TensorNode): Interval =>
     facts.isOneHot(node) ? [0, 1] : isWeight(node) ? seen.get(node)! : withMargin(seen.get(node)!);
   return { ...propagate(graph, facts, measured), variances: observed.variances(), reaches: observed.reaches() };
+}
+
+/** Whether a node has the elements of its argument in another order. */
+function isRearranged(node: TensorNode): boolean {
+  const [x, ...others] = node.args;
+  const isWhole = others.length === 0 && sizeOf(node.type.shape) === sizeOf(x?.type.shape ?? []);
+  return isWhole && traitsOf(node).pattern === "movement";
 }
 
 /** What is infinite on the way (a mask's −∞, the padding of a maximum) is no number of a range. */

@@ -11,7 +11,8 @@
 import { type Builder, type Graph, rewrite, usersOf } from "../../ir/graph.js";
 import { erf, tanh } from "../../ir/real.js";
 import { TENSOR, TENSOR_OPS, type TensorNode, type TensorOp } from "../../ir/tensor/index.js";
-import { gelu, sigmoid, softplus } from "../../ir/tensor/numeric.js";
+import { gelu, softplus } from "../../ir/tensor/numeric.js";
+import { sigmoid } from "../../ir/tensor/quick.js";
 import { isFloat, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
 
 /** The largest difference, absolute or relative, of an expansion from its function. */

@@ -2,8 +2,9 @@
 import { located } from "../diagnostics.js";
 import { definitionOf, type Graph, type Node } from "../graph.js";
 import { sameShape } from "../shape.js";
+import { type Arithmetic, type MultiplyReals, PLAIN, type Rooms } from "./arithmetic.js";
 import { TENSOR } from "./table.js";
-import type { MultiplyReals, TensorOp } from "./types.js";
+import type { TensorOp } from "./types.js";
 import { isFloat, printTensorType, type TensorType, type TensorValue } from "./value.js";
 
 /** The weights of a model, by parameter name: read one at a time, never all in memory. */
@@ -25,6 +26,8 @@ export interface Evaluation {
   readonly observe?: (node: Node<TensorType>, value: TensorValue, args: readonly TensorValue[]) => void;
   /** Who multiplies matrices; default: plain loops, to the same bits. */
   readonly multiply?: MultiplyReals | undefined;
+  /** Takes back the room of every value after its last use: for whoever keeps none that it observes. */
+  readonly rooms?: Rooms | undefined;
 }
 
 /**
@@ -35,18 +38,20 @@ export function evaluateGraph(
   graph: Graph<TensorType>,
   inputs: InputLookup,
   weights: WeightStore = NO_WEIGHTS,
-  { observe, multiply }: Evaluation = {},
+  { observe, multiply = PLAIN.multiply, rooms }: Evaluation = {},
 ): Map<string, TensorValue> {
-  const values = new Map<Node<TensorType>, TensorValue>();
+  const arithmetic: Arithmetic = { multiply, room: rooms === undefined ? PLAIN.room : (count) => rooms.take(count) };
+  const values = new Held(rooms);
   const outputs = new Set(graph.outputs.map((output) => output.node));
   const lastUse = lastUses(graph);
   graph.nodes.forEach((node, i) => {
     const args = node.args.map((argument) => values.get(argument)!);
     const source = sourceOf(node, inputs, weights);
-    const value = source ?? computed(node, args, multiply);
+    const value = source ?? computed(node, args, arithmetic);
     observe?.(node, value, args);
-    if (lastUse.has(node) || outputs.has(node)) {
-      values.set(node, value);
+    values.set(node, value);
+    if (!lastUse.has(node) && !outputs.has(node)) {
+      values.delete(node);
     }
     for (const argument of node.args) {
       if (lastUse.get(argument) === i && !outputs.has(argument)) {
@@ -58,16 +63,44 @@ export function evaluateGraph(
 }
 
 /** The value of a node; an index outside its axis is an input's fault (E0202). */
-function computed(
-  node: Node<TensorType>,
-  args: readonly TensorValue[],
-  multiply: MultiplyReals | undefined,
-): TensorValue {
+function computed(node: Node<TensorType>, args: readonly TensorValue[], arithmetic: Arithmetic): TensorValue {
   const { evaluate }: TensorOp = definitionOf(TENSOR, node.op);
   return located(
     (refusal) => ({ code: "E0202", what: `${node.op} of these inputs: ${refusal}`, where: node.origin }),
-    () => evaluate(args, node.attributes, node.type, multiply),
+    () => evaluate(args, node.attributes, node.type, arithmetic),
   );
+}
+
+/** The values that are still needed. Some share their numbers: a room goes back with the last of them. */
+class Held {
+  private readonly values = new Map<Node<TensorType>, TensorValue>();
+  private readonly holders = new Map<TensorValue["data"], number>();
+
+  constructor(private readonly rooms: Rooms | undefined) {}
+
+  get(node: Node<TensorType>): TensorValue | undefined {
+    return this.values.get(node);
+  }
+
+  set(node: Node<TensorType>, value: TensorValue): void {
+    this.values.set(node, value);
+    this.holders.set(value.data, (this.holders.get(value.data) ?? 0) + 1);
+  }
+
+  delete(node: Node<TensorType>): void {
+    const value = this.values.get(node);
+    if (value === undefined) {
+      return;
+    }
+    this.values.delete(node);
+    const left = this.holders.get(value.data)! - 1;
+    if (left > 0) {
+      this.holders.set(value.data, left);
+    } else {
+      this.holders.delete(value.data);
+      this.rooms?.give(value.data);
+    }
+  }
 }
 
 function sourceOf(node: Node<TensorType>, inputs: InputLookup, weights: WeightStore): TensorValue | undefined {

@@ -1,4 +1,5 @@
 /** The tensor level: its table of ops, and the evaluation of graphs in the clear. */
-export { evaluateGraph, type WeightStore } from "./evaluate.js";
+export { type MultiplyReals, type RealProduct, Rooms } from "./arithmetic.js";
+export { type Evaluation, evaluateGraph, type WeightStore } from "./evaluate.js";
 export { opsWhere, TENSOR, TENSOR_OPS, type TensorOpName, traitsOf } from "./table.js";
-export type { MultiplyReals, RealProduct, TensorNode, TensorOp } from "./types.js";
+export type { TensorNode, TensorOp } from "./types.js";

@@ -1,10 +1,7 @@
 /** Scalar functions that JavaScript lacks, and the rounding of casts. */
-import { erf, exp, floorLog2, log1p, tanh } from "../real.js";
+import { floorLog2, log1p } from "../real.js";
+import { erf, exp, sigmoid } from "./quick.js";
 import type { DType } from "./value.js";
-
-export function sigmoid(x: number): number {
-  return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x));
-}
 
 export function softplus(x: number): number {
   return Math.max(x, 0) + log1p(exp(-Math.abs(x)));
@@ -16,11 +13,22 @@ export function roundHalfEven(x: number): number {
   return rest < 0.5 || (rest === 0.5 && floor % 2 === 0) ? floor : floor + 1;
 }
 
-const GELU: Readonly<Record<string, (x: number) => number>> = {
-  erf: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
-  tanh: (x) => 0.5 * x * (1 + tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x))),
-  quick: (x) => x * sigmoid(1.702 * x),
-};
+/** x·Φ(x) by erf. */
+export function geluErf(x: number): number {
+  return 0.5 * x * (1 + erf(x / Math.SQRT2));
+}
+
+/** x·(1 + tanh u)/2, which is x·sigmoid(2u). */
+export function geluTanh(x: number): number {
+  return x * sigmoid(2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x));
+}
+
+/** x·sigmoid(1.702 x). */
+export function geluQuick(x: number): number {
+  return x * sigmoid(1.702 * x);
+}
+
+const GELU: Readonly<Record<string, (x: number) => number>> = { erf: geluErf, tanh: geluTanh, quick: geluQuick };
 
 export function gelu(approximation: string): (x: number) => number {
   const compute = GELU[approximation];

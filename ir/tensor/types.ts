@@ -5,6 +5,7 @@
 import { Refusal } from "../diagnostics.js";
 import type { Attributes, Node, OpDefinition } from "../graph.js";
 import { broadcastStrides, jointShape, sameShape } from "../shape.js";
+import { type Arithmetic, PLAIN } from "./arithmetic.js";
 import type { Traits } from "./traits.js";
 import { type DType, sizeOf, type TensorType, type TensorValue } from "./value.js";
 
@@ -15,33 +16,14 @@ export type TensorNode = Node<TensorType>;
 export interface TensorOp extends OpDefinition<TensorType> {
   /** What passes ask of the op besides its meaning. */
   readonly traits: Traits;
-  /** The meaning: the value of a node of this type. Never changes its arguments. Matrix products go to `multiply`. */
+  /** The meaning: the value of a node of this type. Never changes its arguments. */
   readonly evaluate: (
     args: readonly TensorValue[],
     attributes: Attributes,
     type: TensorType,
-    multiply?: MultiplyReals,
+    arithmetic?: Arithmetic,
   ) => TensorValue;
 }
-
-/** Row-major matrices that begin at elements of their arrays: c [rows, columns] = a [rows, inner]·b [inner, columns] */
-export interface RealProduct {
-  readonly c: Float64Array;
-  readonly cAt: number;
-  readonly a: Float64Array;
-  readonly aAt: number;
-  readonly b: Float64Array | Float32Array;
-  readonly bAt: number;
-  readonly rows: number;
-  readonly inner: number;
-  readonly columns: number;
-}
-
-/**
- * Fills c, which is zero before. Measured ranges decide a plan, so whoever computes it gives the same bits: every
- * element is ((0 + a₀·b₀) + a₁·b₁) + … in order of the inner index, each product and each sum rounded by itself.
- */
-export type MultiplyReals = (product: RealProduct) => void;
 
 /** An error of the rules, without a place. */
 export function refuse(condition: boolean, message: string): void {
@@ -99,8 +81,9 @@ export function viewOf(
   shape: readonly number[],
   strides: readonly number[],
   start: number,
+  { room }: Arithmetic = PLAIN,
 ): Float64Array {
-  const data = new Float64Array(sizeOf(shape));
+  const data = room(sizeOf(shape));
   const [length, step] = [shape.at(-1) ?? 1, strides.at(-1) ?? 0];
   const source = x.data;
   walk(shape.slice(0, -1), strides.slice(0, -1), start, (row, offset) => {

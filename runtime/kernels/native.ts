@@ -117,6 +117,8 @@ function moduleOf(addon: Addon): NativeModule {
       ({ c, cAt, a, aAt, b, bAt, rows, inner, columns }) => {
         if (rows * inner * columns > 0) {
           addon.multiplyReals(TIERS.indexOf(tier), c, cAt, a, aAt, b, bAt, rows, inner, columns);
+        } else {
+          c.fill(0, cAt, cAt + rows * columns);
         }
       },
   };

@@ -3,7 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { Builder } from "../../ir/graph.js";
-import { evaluateGraph, TENSOR } from "../../ir/tensor/index.js";
+import { evaluateGraph, Rooms, TENSOR } from "../../ir/tensor/index.js";
 import { scalar } from "../../ir/tensor/value.js";
 import { tensor } from "./apply.js";
 
@@ -88,5 +88,40 @@ describe("a graph", () => {
     evaluateGraph(graph, inputs, undefined, { observe });
     const grown = Math.max(...held) - held[0];
     expect(grown / (8 * count)).toBeLessThan(10);
+  });
+});
+
+describe("rooms", () => {
+  it("are used again once nobody needs their numbers, and change no result", () => {
+    const builder = new Builder(TENSOR);
+    const x = builder.emit("input", [], { name: "x", dtype: "f32", shape: [6, 6] });
+    const squared = builder.emit("multiply", [x, x]);
+    const flat = builder.emit("reshape", [squared], { shape: [36] });
+    const negated = builder.emit("subtract", [flat, builder.emit("constant", [], { value: scalar(3) })]);
+    const back = builder.emit("reshape", [negated], { shape: [6, 6] });
+    const product = builder.emit("matmul", [back, squared]);
+    const soft = builder.emit("softmax", [product], { axis: 0 });
+    const turned = builder.emit("transpose", [soft], { permutation: [1, 0] });
+    const graph = builder.finish([
+      { name: "turned", node: turned },
+      { name: "flat", node: flat },
+    ]);
+    const inputs = new Map([["x", tensor([6, 6], [...new Array(36).keys()])]]);
+    const expected = evaluateGraph(graph, inputs);
+    const rooms = new Rooms();
+    for (let run = 0; run < 3; run++) {
+      const found = evaluateGraph(graph, inputs, undefined, { rooms });
+      expect(found).toEqual(expected);
+      for (const { data } of found.values()) {
+        rooms.give(data);
+      }
+      expect(inputs.get("x")?.data[35]).toBe(35);
+    }
+    const [once, again] = [rooms.take(36), rooms.take(36)];
+    expect(once).not.toBe(again);
+    rooms.give(once);
+    rooms.give(once);
+    expect(rooms.take(36)).toBe(once);
+    expect(rooms.take(36)).not.toBe(once);
   });
 });

@@ -11,9 +11,6 @@ import {
   cbrt,
   cos,
   cosh,
-  erf,
-  exp,
-  exp2,
   expm1,
   ln,
   log1p,
@@ -23,7 +20,10 @@ import {
   tan,
   tanh,
 } from "../../real.js";
-import { castNumber, gelu, roundHalfEven, sigmoid, softplus } from "../numeric.js";
+import { sameShape } from "../../shape.js";
+import { PLAIN } from "../arithmetic.js";
+import { castNumber, gelu, geluErf, geluTanh, roundHalfEven, softplus } from "../numeric.js";
+import { erf, exp, exp2, sigmoid } from "../quick.js";
 import { ARITHMETIC, BOUNDED_FUNCTION, CHOICE, commuting, FUNCTION, TRUTH, type Traits } from "../traits.js";
 import {
   broadcastData,
@@ -64,6 +64,54 @@ function mapWith(
   };
 }
 
+/** Of whole arrays of one length: a loop of its own for each function that models are full of. */
+type Loop = (to: Float64Array, x: Float64Array) => void;
+
+function loopWith(
+  traits: Traits,
+  doc: string,
+  attributes: TensorOp["attributes"],
+  loopOf: (attributes: Attributes) => Loop,
+): TensorOp {
+  return {
+    traits,
+    doc,
+    arity: [1, 1],
+    attributes,
+    infer: ([x]) => x,
+    evaluate: ([x], given, type, { room } = PLAIN) => {
+      const data = room(x.data.length);
+      loopOf(given)(data, doublesOf(x.data));
+      return tensorOf(type, data);
+    },
+  };
+}
+
+function loop(traits: Traits, doc: string, run: Loop): TensorOp {
+  return loopWith(traits, doc, {}, () => run);
+}
+
+function each(compute: Scalar): Loop {
+  return (to, x) => {
+    for (let i = 0; i < to.length; i++) {
+      to[i] = compute(x[i]);
+    }
+  };
+}
+
+const GELU: Readonly<Record<string, Loop>> = {
+  erf: (to, x) => {
+    for (let i = 0; i < to.length; i++) {
+      to[i] = geluErf(x[i]);
+    }
+  },
+  tanh: (to, x) => {
+    for (let i = 0; i < to.length; i++) {
+      to[i] = geluTanh(x[i]);
+    }
+  },
+};
+
 function pair(traits: Traits, doc: string, compute: Pairwise, result?: DType): TensorOp {
   return pairWith(
     traits,
@@ -84,16 +132,28 @@ function pairWith(traits: Traits, doc: string, loop: PairLoop, result?: DType): 
     arity: [2, 2],
     attributes: {},
     infer: ([x, y]) => ({ dtype: result ?? promote(x, y), shape: broadcastShapes(x.shape, y.shape) }),
-    evaluate: ([x, y], _, type) => {
-      const data = new Float64Array(sizeOf(type.shape));
-      loop(data, broadcastDoubles(x, type.shape), broadcastDoubles(y, type.shape), type.dtype);
+    evaluate: ([x, y], _, type, { room } = PLAIN) => {
+      const data = room(sizeOf(type.shape));
+      const [a, b] = [repeated(x, type.shape), repeated(y, type.shape)];
+      const length = Math.min(a.length, b.length);
+      for (let at = 0; at < data.length; at += length) {
+        const [left, right] = [a, b].map((whole) => whole.subarray(at % whole.length, (at % whole.length) + length));
+        loop(data.subarray(at, at + length), left, right, type.dtype);
+      }
       return tensorOf(type, data);
     },
   };
 }
 
-function broadcastDoubles(x: TensorValue, shape: readonly number[]): Float64Array {
-  return doublesOf(broadcastData(x, shape));
+/** Rows shorter than this are not worth a call of a loop. */
+const LEAST_ROW = 32;
+
+/** x broadcast to a shape, or as much of it as repeats: a row of a bias, and not the whole of it written out. */
+function repeated(x: TensorValue, shape: readonly number[]): Float64Array {
+  const first = x.shape.findIndex((n) => n !== 1);
+  const rest = first < 0 ? [] : x.shape.slice(first);
+  const isRepeated = rest.length > 0 && x.data.length >= LEAST_ROW && sameShape(rest, shape.slice(-rest.length));
+  return doublesOf(isRepeated ? x.data : broadcastData(x, shape));
 }
 
 /** Types that meet must be equal; a boolean meets anything. */
@@ -117,7 +177,11 @@ const UNARY = {
   squareRoot: map(FUNCTION, "√x.", Math.sqrt),
   reciprocalSquareRoot: map(FUNCTION, "1/√x.", (x) => 1 / Math.sqrt(x)),
   cubeRoot: map(FUNCTION, "∛x.", cbrt),
-  exponential: map(FUNCTION, "e^x.", exp),
+  exponential: loop(FUNCTION, "e^x.", (to, x) => {
+    for (let i = 0; i < to.length; i++) {
+      to[i] = exp(x[i]);
+    }
+  }),
   exponential2: map(FUNCTION, "2^x.", exp2),
   exponentialMinusOne: map(FUNCTION, "e^x - 1.", expm1),
   logarithm: map(FUNCTION, "ln x.", ln),
@@ -137,21 +201,30 @@ const UNARY = {
   errorFunction: map(BOUNDED_FUNCTION, "erf x.", erf),
   sigmoid: map(BOUNDED_FUNCTION, "1/(1 + e^-x).", sigmoid),
   relu: map(ARITHMETIC, "max(x, 0).", (x) => (x > 0 ? x : Number.isNaN(x) ? x : 0)),
-  silu: map(FUNCTION, "x·sigmoid(x) (Elfwing et al. 2018).", (x) => x * sigmoid(x)),
+  silu: loop(FUNCTION, "x·sigmoid(x) (Elfwing et al. 2018).", (to, x) => {
+    for (let i = 0; i < to.length; i++) {
+      to[i] = x[i] * sigmoid(x[i]);
+    }
+  }),
   softplus: map(FUNCTION, "ln(1 + e^x).", softplus),
-  gelu: mapWith(
+  gelu: loopWith(
     FUNCTION,
     "x·Φ(x) (Hendrycks & Gimpel 2016): exact by erf, by tanh, or quick, x·sigmoid(1.702 x).",
     { approximation: "string" },
-    (attributes) => gelu(attributes.approximation as string),
+    ({ approximation }) => GELU[approximation as string] ?? each(gelu(approximation as string)),
   ),
-  geluEven: mapWith(
+  geluEven: loopWith(
     FUNCTION,
     "gelu(x) - x/2, the even part of GELU: what is left when the linear half goes into the weights behind it.",
     { approximation: "string" },
-    (attributes) => {
-      const whole = gelu(attributes.approximation as string);
-      return (x) => whole(x) - x / 2;
+    ({ approximation }) => {
+      const whole = GELU[approximation as string] ?? each(gelu(approximation as string));
+      return (to, x) => {
+        whole(to, x);
+        for (let i = 0; i < to.length; i++) {
+          to[i] -= x[i] / 2;
+        }
+      };
     },
   ),
   floor: map(ARITHMETIC, "The largest integer not above x.", Math.floor),

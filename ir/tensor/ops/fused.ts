@@ -1,6 +1,8 @@
 /** The functions that transformers are made of, as one op each, so that passes and lowering can speak about them. */
-import { exp, exp2, ln } from "../../real.js";
+import { ln } from "../../real.js";
 import { sameShape } from "../../shape.js";
+import { type Arithmetic, PLAIN } from "../arithmetic.js";
+import { exp, exp2 } from "../quick.js";
 import { ROWWISE, type Traits } from "../traits.js";
 import {
   around,
@@ -22,56 +24,67 @@ function checkMasks(x: TensorType, masks: readonly TensorType[]): void {
   );
 }
 
-/** x ↦ base^x. */
-type Power = (x: number) => number;
+/** base^(x − most) of a line's elements. */
+type Powers = (to: Float64Array, x: Float64Array, line: Line, most: number) => void;
 
-/** base^x normalised along an axis over the kept elements; rows with none give 0, or what shares evenly in them. */
-function softmaxOf([x, keep, , even]: readonly TensorValue[], axis: number, power: Power): Float64Array {
-  const { outer, length, inner } = around(x.shape, axis);
-  const spread = (mask: TensorValue | undefined) => mask && doublesOf(broadcastData(mask, x.shape));
-  const [kept, sharing] = [spread(keep), spread(even)];
-  const source = doublesOf(x.data);
-  const data = new Float64Array(x.data.length);
-  for (let line = 0; line < outer * inner; line++) {
-    const start = Math.floor(line / inner) * length * inner + (line % inner);
-    const along = { start, end: start + length * inner, step: inner };
-    if (!softmaxLine(data, source, kept, power, along) && sharing !== undefined) {
-      shareLine(data, sharing, along);
-    }
-  }
-  return data;
-}
-
+/** Elements of a tensor that lie `step` apart. */
 interface Line {
   readonly start: number;
   readonly end: number;
   readonly step: number;
 }
 
+const powersOfE: Powers = (to, x, { start, end, step }, most) => {
+  for (let at = start; at < end; at += step) {
+    to[at] = exp(x[at] - most);
+  }
+};
+
+const powersOf2: Powers = (to, x, { start, end, step }, most) => {
+  for (let at = start; at < end; at += step) {
+    to[at] = exp2(x[at] - most);
+  }
+};
+
+/** Powers normalised along an axis over the kept elements; rows with none give 0, or what shares evenly in them. */
+function softmaxOf(args: readonly TensorValue[], axis: number, powers: Powers, { room }: Arithmetic): Float64Array {
+  const [x, keep, , even] = args;
+  const { outer, length, inner } = around(x.shape, axis);
+  const spread = (mask: TensorValue | undefined) => mask && doublesOf(broadcastData(mask, x.shape));
+  const [kept, sharing] = [spread(keep), spread(even)];
+  const data = room(x.data.length);
+  data.set(x.data);
+  for (let i = 0; kept !== undefined && i < data.length; i++) {
+    data[i] = kept[i] !== 0 ? data[i] : Number.NEGATIVE_INFINITY;
+  }
+  for (let each = 0; each < outer * inner; each++) {
+    const start = Math.floor(each / inner) * length * inner + (each % inner);
+    const line = { start, end: start + length * inner, step: inner };
+    if (!softmaxLine(data, line, powers) && sharing !== undefined) {
+      shareLine(data, sharing, line);
+    }
+  }
+  return data;
+}
+
 /** The softmax of one line; false where nothing is kept. */
-function softmaxLine(
-  data: Float64Array,
-  x: Float64Array,
-  kept: Float64Array | undefined,
-  power: Power,
-  { start, end, step }: Line,
-): boolean {
+function softmaxLine(data: Float64Array, line: Line, powers: Powers): boolean {
+  const { start, end, step } = line;
   let largest = Number.NEGATIVE_INFINITY;
   for (let at = start; at < end; at += step) {
-    largest = kept === undefined || kept[at] !== 0 ? Math.max(largest, x[at]) : largest;
+    largest = Math.max(largest, data[at]);
   }
-  if (largest === Number.NEGATIVE_INFINITY) {
-    return false;
-  }
+  // Nothing is kept: −∞ − 0 gives 0.
+  const isEmpty = largest === Number.NEGATIVE_INFINITY;
+  powers(data, data, line, isEmpty ? 0 : largest);
   let sum = 0;
   for (let at = start; at < end; at += step) {
-    data[at] = kept === undefined || kept[at] !== 0 ? power(x[at] - largest) : 0;
     sum += data[at];
   }
   for (let at = start; at < end && sum > 0; at += step) {
     data[at] /= sum;
   }
-  return true;
+  return !isEmpty;
 }
 
 /** Equal shares for what is marked. */
@@ -100,7 +113,8 @@ const softmax: TensorOp = {
     checkMasks(x, masks);
     return x;
   },
-  evaluate: (args, attributes, type) => tensorOf(type, softmaxOf(args, integer(attributes, "axis"), exp)),
+  evaluate: (args, attributes, type, arithmetic = PLAIN) =>
+    tensorOf(type, softmaxOf(args, integer(attributes, "axis"), powersOfE, arithmetic)),
 };
 
 const softmaxBase2: TensorOp = {
@@ -113,7 +127,8 @@ const softmaxBase2: TensorOp = {
     checkMasks(x, masks);
     return x;
   },
-  evaluate: (args, _, type) => tensorOf(type, softmaxOf(args, args[0].shape.length - 1, exp2)),
+  evaluate: (args, _, type, arithmetic = PLAIN) =>
+    tensorOf(type, softmaxOf(args, args[0].shape.length - 1, powersOf2, arithmetic)),
 };
 
 const logSoftmax: TensorOp = {
@@ -147,9 +162,10 @@ const logSoftmax: TensorOp = {
 };
 
 /** (x - mean) / √(mean((x - mean)²) + ε) of every row, with mean 0 where not centred. */
-function normaliseRows(x: TensorValue, epsilon: number, centred: boolean): Float64Array {
+function normaliseRows(x: TensorValue, epsilon: number, centred: boolean, { room }: Arithmetic): Float64Array {
   const n = x.shape.at(-1)!;
-  const data = new Float64Array(x.data);
+  const data = room(x.data.length);
+  data.set(x.data);
   for (let start = 0; start < data.length; start += n) {
     const { mean, variance } = momentsOf(data, start, n, centred);
     const scale = 1 / Math.sqrt(variance + epsilon);
@@ -189,7 +205,8 @@ function norm(doc: string, centred: boolean): TensorOp {
       refuse(x.shape.length === 0, "a norm needs an axis");
       return x;
     },
-    evaluate: ([x], attributes, type) => tensorOf(type, normaliseRows(x, attributes.epsilon as number, centred)),
+    evaluate: ([x], attributes, type, arithmetic = PLAIN) =>
+      tensorOf(type, normaliseRows(x, attributes.epsilon as number, centred, arithmetic)),
   };
 }
 

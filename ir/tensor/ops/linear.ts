@@ -1,17 +1,8 @@
 /** Matrix product and convolution. */
 import { broadcastStrides } from "../../shape.js";
+import { type MultiplyReals, PLAIN, type RealProduct } from "../arithmetic.js";
 import { MIXING } from "../traits.js";
-import {
-  broadcastShapes,
-  doublesOf,
-  integer,
-  integers,
-  type RealProduct,
-  refuse,
-  type TensorOp,
-  tensorOf,
-  walk,
-} from "../types.js";
+import { broadcastShapes, doublesOf, integer, integers, refuse, type TensorOp, tensorOf, walk } from "../types.js";
 import { sizeOf, type TensorType, type TensorValue } from "../value.js";
 
 interface Product {
@@ -44,11 +35,12 @@ const matmul: TensorOp = {
     refuse(a.dtype !== b.dtype, `types ${a.dtype} and ${b.dtype} differ`);
     return { dtype: a.dtype, shape: productOf(a, b).shape };
   },
-  evaluate: ([a, b], _, type, multiply = multiplyReals) => {
+  evaluate: ([a, b], _, type, { multiply, room } = PLAIN) => {
     const { batch, rows, inner, columns } = productOf(a, b);
     const [left, right] = [doublesOf(a.data), b.data];
-    const product = isSparse(left) && allFinite(right) ? multiplySparse : multiply;
-    const c = new Float64Array(sizeOf(type.shape));
+    const places = sparsePlaces(left);
+    const product = places !== undefined && allFinite(right) ? sparse(places) : multiply;
+    const c = room(sizeOf(type.shape));
     const aStrides = matrixStrides(a.shape, batch, rows * inner);
     const bStrides = matrixStrides(b.shape, batch, inner * columns);
     const offsets: number[] = [];
@@ -65,66 +57,19 @@ function matrixStrides(shape: readonly number[], batch: readonly number[], matri
   return broadcastStrides(shape.slice(0, -2), batch).map((stride) => stride * matrix);
 }
 
-/** Columns of b that are multiplied at a time: their sums stay in registers. */
-const PANEL = 4;
-
-/** Each panel of b is copied out and meets all rows of a, two at a time. */
-export function multiplyReals({ c, cAt, a, aAt, b, bAt, rows, inner, columns }: RealProduct): void {
-  const panel = new Float64Array(inner * PANEL);
-  const sums = new Float64Array(2 * PANEL);
-  for (let column = 0; column < columns; column += PANEL) {
-    const width = Math.min(PANEL, columns - column);
-    for (let k = 0; k < inner; k++) {
-      for (let j = 0; j < width; j++) {
-        panel[k * PANEL + j] = b[bAt + k * columns + column + j];
-      }
-    }
-    for (let row = 0; row < rows; row += 2) {
-      const second = Math.min(row + 1, rows - 1);
-      rowsTimesPanel(sums, a, aAt + row * inner, aAt + second * inner, panel);
-      for (let j = 0; j < width; j++) {
-        c[cAt + row * columns + column + j] = sums[j];
-        c[cAt + second * columns + column + j] = sums[PANEL + j];
-      }
-    }
-  }
-}
-
-/** The sums of products of two rows of a with the panel's columns: eight running sums, few loads. */
-function rowsTimesPanel(sums: Float64Array, a: Float64Array, first: number, second: number, panel: Float64Array): void {
-  let s0 = 0;
-  let s1 = 0;
-  let s2 = 0;
-  let s3 = 0;
-  let t0 = 0;
-  let t1 = 0;
-  let t2 = 0;
-  let t3 = 0;
-  const apart = second - first;
-  for (let at = 0, k = first; at < panel.length; at += PANEL, k++) {
-    const s = a[k];
-    const t = a[k + apart];
-    s0 += s * panel[at];
-    s1 += s * panel[at + 1];
-    s2 += s * panel[at + 2];
-    s3 += s * panel[at + 3];
-    t0 += t * panel[at];
-    t1 += t * panel[at + 1];
-    t2 += t * panel[at + 2];
-    t3 += t * panel[at + 3];
-  }
-  sums.set([s0, s1, s2, s3, t0, t1, t2, t3]);
-}
-
 /** Fewer elements than one in so many are not zero: one-hot rows. */
 const SPARSE = 16;
 
-function isSparse(a: Float64Array): boolean {
-  let left = Math.floor(a.length / SPARSE);
-  for (let i = 0; i < a.length && left >= 0; i++) {
-    left -= a[i] === 0 ? 0 : 1;
+/** Where a is not zero, in order; undefined where those are many. */
+function sparsePlaces(a: Float64Array): readonly number[] | undefined {
+  const places: number[] = [];
+  const most = a.length / SPARSE;
+  for (let i = 0; i < a.length; i++) {
+    if (a[i] !== 0 && places.push(i) > most) {
+      return undefined;
+    }
   }
-  return left >= 0;
+  return places;
 }
 
 const finite = new WeakMap<TensorValue["data"], boolean>();
@@ -140,14 +85,22 @@ function allFinite(data: TensorValue["data"]): boolean {
 }
 
 /** The same bits for finite b: 0·x changes no sum, because sums begin at +0 and so are never -0. */
-function multiplySparse({ c, cAt, a, aAt, b, bAt, rows, inner, columns }: RealProduct): void {
-  for (let row = 0; row < rows; row++) {
-    for (let k = 0; k < inner; k++) {
-      const factor = a[aAt + row * inner + k];
-      for (let j = 0; j < columns && factor !== 0; j++) {
-        c[cAt + row * columns + j] += factor * b[bAt + k * columns + j];
+function sparse(places: readonly number[]): MultiplyReals {
+  return ({ c, cAt, a, aAt, b, bAt, rows, inner, columns }) => {
+    c.fill(0, cAt, cAt + rows * columns);
+    for (const place of places) {
+      const [row, k] = [Math.floor((place - aAt) / inner), (place - aAt) % inner];
+      if (row >= 0 && row < rows) {
+        addScaled(c, cAt + row * columns, a[place], b, bAt + k * columns, columns);
       }
     }
+  };
+}
+
+/** c += factor·b for adjacent elements. */
+function addScaled(c: Float64Array, cAt: number, factor: number, b: RealProduct["b"], bAt: number, count: number) {
+  for (let j = 0; j < count; j++) {
+    c[cAt + j] += factor * b[bAt + j];
   }
 }
 

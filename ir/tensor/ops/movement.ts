@@ -1,5 +1,6 @@
 /** Movements: the same elements elsewhere; and the look-ups. */
 import { broadcastStrides, sameShape, stridesOf } from "../../shape.js";
+import { PLAIN } from "../arithmetic.js";
 import { FILLING, FOUND, LOOKUP, MOVING } from "../traits.js";
 import {
   around, axisOf, broadcastShapes, integer, integers, refuse, type TensorOp,
@@ -37,17 +38,10 @@ const transpose: TensorOp = {
     );
     return { dtype: x.dtype, shape: permutation.map((axis) => x.shape[axis]) };
   },
-  evaluate: ([x], attributes, type) => {
-    const strides = stridesOf(x.shape);
-    return tensorOf(
-      type,
-      viewOf(
-        x,
-        type.shape,
-        integers(attributes, "permutation").map((axis) => strides[axis]),
-        0,
-      ),
-    );
+  evaluate: ([x], attributes, type, arithmetic = PLAIN) => {
+    const own = stridesOf(x.shape);
+    const strides = integers(attributes, "permutation").map((axis) => own[axis]);
+    return tensorOf(type, viewOf(x, type.shape, strides, 0, arithmetic));
   },
 };
 
@@ -234,9 +228,9 @@ const oneHot: TensorOp = {
   arity: [1, 1],
   attributes: { depth: "integer" },
   infer: ([indices], attributes) => ({ dtype: "f32", shape: [...indices.shape, integer(attributes, "depth")] }),
-  evaluate: ([indices], attributes, type) => {
+  evaluate: ([indices], attributes, type, { room } = PLAIN) => {
     const depth = integer(attributes, "depth");
-    const data = new Float64Array(sizeOf(type.shape));
+    const data = room(sizeOf(type.shape)).fill(0);
     indices.data.forEach((raw, i) => {
       const index = raw < 0 ? raw + depth : raw;
       if (index >= 0 && index < depth) {
