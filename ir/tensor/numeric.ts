@@ -24,7 +24,7 @@ export function geluTanh(x: number): number {
 }
 
 /** x·sigmoid(1.702 x). */
-export function geluQuick(x: number): number {
+function geluQuick(x: number): number {
   return x * sigmoid(1.702 * x);
 }
 
