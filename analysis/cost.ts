@@ -36,6 +36,7 @@ export interface CostReport {
     readonly reveals: readonly { readonly value: string; readonly to: string }[];
     /** What of the model's file everybody who has the plan can read, and why it is no weight. */
     readonly published: Plan["published"];
+    readonly disclosed: Plan["disclosed"];
   };
   readonly cost: {
     readonly rounds: number;
@@ -119,6 +120,7 @@ export function costReport(
       shapes: plan.shapes,
       reveals: plan.reveals.map(({ name, to }) => ({ value: name, to })),
       published: plan.published,
+      disclosed: plan.disclosed,
     },
     cost: sumOf(plan, steps, network),
     nodes: by(GROUPS.node),

@@ -4,6 +4,7 @@ import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
 import { costOf } from "../analysis/cost.js";
 import { formatBytes } from "../analysis/units.js";
+import { disclosureOf } from "../client/knowledge.js";
 import { DEFAULT_PRECISION } from "../compiler/compile.js";
 import { writing } from "../formats/files.js";
 import { type CompileOptions, compile as compilePlan, type Samples } from "../index.js";
@@ -43,11 +44,16 @@ export function addCompile(program: Command): void {
     .option("--profile <name>", `the approximations: ${PROFILES.join(", ")}`, "fourier")
     .option(
       "--secret <name...>",
-      "inputs that only the data owner knows (default: ids and floating-point inputs)",
+      "inputs that only the data owner knows (default: all that are not public)",
       collect,
       [],
     )
-    .option("--public <name...>", "inputs that all may know (default: masks, token types, positions)", collect, [])
+    .option(
+      "--public <name...>",
+      "inputs that all may know (default: integers used as masks, positions or token types and for nothing else)",
+      collect,
+      [],
+    )
     .option("--network <spec>", "the network to plan for: lan, wan, or BANDWIDTH,RTT such as 400mbps,40ms")
     .option(
       "--reveal <name...>",
@@ -80,13 +86,14 @@ async function compile(given: string | undefined, stated: CompileFlags): Promise
   const path = flags.output ?? `${basename(model, extname(model))}.pumac`;
   compiled.save(path);
   const cost = costOf(plan);
-  const { name, profile, shapes, reveals, published } = plan;
+  const { name, profile, shapes, reveals, published, disclosed } = plan;
   if (flags.json === true) {
-    const described = { path, digest, model: name, profile, shapes, reveals, published, ranges };
+    const described = { path, digest, model: name, profile, shapes, reveals, published, disclosed, ranges };
     printJson({ schema: "pumac.compile/1", plan: described, cost, warnings });
   } else {
     printNote(`${path}: ${plan.steps.length} steps, ${cost.rounds} rounds, ${formatBytes(cost.bytes.total)} in all`);
     printNote(`digest ${digest}`);
+    disclosureOf(plan).forEach(printNote);
   }
 }
 

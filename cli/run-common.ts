@@ -5,6 +5,7 @@
 import type { Command } from "commander";
 import { costOf } from "../analysis/cost.js";
 import { formatBytes, formatSeconds } from "../analysis/units.js";
+import { disclosureOf } from "../client/knowledge.js";
 import type { LoadedPlan } from "../formats/plan-file.js";
 import { openPlan, type PreparedRun, prepare, type SessionResult } from "../index.js";
 import type { TensorValue } from "../ir/tensor/value.js";
@@ -57,6 +58,7 @@ export async function prepareRun(planPath: string, flags: RunFlags): Promise<Pre
     flags,
     opened.plan.reveals.map(({ name }) => name),
   );
+  disclosureOf(opened.plan).forEach(printNote);
   const prepared = await prepare(opened, givenBy(flags));
   const { warning } = loadKernels();
   if (warning !== undefined) {

@@ -6,13 +6,22 @@ export interface Knowledge {
   readonly learns: string;
 }
 
+/** What P1 and P2 are given in the clear, a line for each input, with the reason. */
+export function disclosureOf({ disclosed }: Plan): readonly string[] {
+  return disclosed.map(({ name, why }) => `public: ${name} is given to P1 and P2 in the clear (${why})`);
+}
+
 export function knowledgeOf(plan: Plan): readonly Knowledge[] {
-  const open = publicInputs(plan);
-  const given = open.length === 0 ? "" : `; the public inputs ${open.join(", ")}`;
+  const { disclosed } = plan;
+  const masked = "uniformly masked words, each mask fresh";
+  const parties =
+    disclosed.length === 0
+      ? `nothing: ${masked}`
+      : `in the clear ${disclosed.map(({ name, why }) => `${name} (${why})`).join(", ")}; of all else ${masked}`;
   const reveals = plan.reveals.map(({ name, shape }) => `${name} [${shape.join(",")}]`).join(", ");
   return [
     { who: "P0", learns: "nothing that depends on an input: it deals masks and receives nothing but seeds" },
-    { who: "P1, P2", learns: `nothing: uniformly masked words, each mask fresh${given}` },
+    { who: "P1, P2", learns: parties },
     { who: "model owner", learns: "nothing of the data or the answer" },
     { who: "data owner", learns: `the answer only: ${reveals}` },
     { who: "whoever reads the plan", learns: `the model's shape${publishedText(plan)}; no weight` },
@@ -34,18 +43,4 @@ function publishedText({ published }: Plan): string {
       return `; ${why}: ${names.slice(0, MOST_NAMES).join(", ")}${more}`;
     })
     .join("");
-}
-
-/** The user's names of what P1 and P2 are given in the clear: the inputs that public values are made of. */
-function publicInputs({ bindings, owners }: Plan): readonly string[] {
-  const given = new Set(bindings.filter(({ owner }) => owner === "public").map(({ output }) => output));
-  const seen = new Set(owners.data.outputs.filter(({ name }) => given.has(name)).map(({ node }) => node));
-  for (const node of seen) {
-    for (const argument of node.args) {
-      seen.add(argument);
-    }
-  }
-  return owners.data.nodes
-    .filter((node) => node.op === "input" && seen.has(node))
-    .map(({ attributes }) => String(attributes.name));
 }

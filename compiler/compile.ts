@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import type { Diagnostic } from "../ir/diagnostics.js";
 import type { Graph } from "../ir/graph.js";
+import { publicInputs } from "../ir/plan/disclosed.js";
 import type { Binding, Formula, Plan, Published } from "../ir/plan/types.js";
 import { SHARE, type ShareType } from "../ir/share/index.js";
 import type { WeightStore } from "../ir/tensor/index.js";
@@ -26,7 +27,7 @@ import type { ImportedModel } from "./imported.js";
 import { lower, type Precision } from "./lower/index.js";
 import { DEFAULT_NETWORK, linkCost, type Network } from "./network.js";
 import { withOutputs } from "./outputs.js";
-import { compileTensors, isPublicByName } from "./pipeline.js";
+import { compileTensors } from "./pipeline.js";
 import { withConstants } from "./weights.js";
 
 export interface CompileOptions {
@@ -36,7 +37,7 @@ export interface CompileOptions {
   /** Inputs whose value is known and public (ONNX): they become constants of the plan. */
   readonly values?: Readonly<Record<string, TensorValue>>;
   readonly profile?: Plan["profile"];
-  /** Inputs that are secret or public against the default (masks, token types and positions are public). */
+  /** Inputs that are secret or public against the default (`passes/uses.ts`). */
   readonly secret?: readonly string[];
   readonly public?: readonly string[];
   /** Secret inputs that are shared as they are given: the data owner computes nothing of them in the clear. */
@@ -75,9 +76,9 @@ export async function compileModel(path: string, options: CompileOptions = {}): 
 
 /** The same of a model that a front end has read. */
 export function compileImported(model: ImportedModel, options: CompileOptions = {}): Compiled {
-  const isPublic = (input: string, isMask: boolean) =>
-    (options.public ?? []).includes(input) ||
-    (isPublicByName(input, isMask) && ![...(options.secret ?? []), ...(options.shared ?? [])].includes(input));
+  const kept = new Set([...(options.secret ?? []), ...(options.shared ?? [])]);
+  const isPublic = (input: string, use: string | undefined) =>
+    (options.public ?? []).includes(input) || (use !== undefined && !kept.has(input));
   const program = depthFirst(model.graph);
   const graph = withOutputs(program, options.reveal);
   const dump = options.dump === undefined ? {} : { dump: options.dump };
@@ -102,8 +103,16 @@ export function compileImported(model: ImportedModel, options: CompileOptions = 
     bindings,
     formulas,
     published: listed(placed.publication.published),
+    disclosed: disclosedBy(placed, model, placed.uses),
   });
   return { plan, warnings, weights: store, calibration: calibration.method };
+}
+
+/** The inputs that P1 and P2 are given in the clear, or something that is made of them alone, and why. */
+function disclosedBy(placed: Placed, model: ImportedModel, uses: ReadonlyMap<string, string>): readonly Published[] {
+  const given = publicInputs(placed.data, placed.bindings);
+  const inputs = model.inputs.filter(({ name }) => given.includes(name));
+  return inputs.map(({ name, shape }) => ({ name, shape, why: uses.get(name) ?? "the --public of compile" }));
 }
 
 /** Each thing once, in the order of their names. */

@@ -23,6 +23,7 @@ export interface PlanHeader {
   readonly bindings: readonly Binding[];
   readonly formulas: readonly Formula[];
   readonly published: Plan["published"];
+  readonly disclosed: Plan["disclosed"];
 }
 
 const BLOCK = 16;

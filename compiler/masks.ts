@@ -8,7 +8,7 @@ import { isFloat, type TensorType } from "../ir/tensor/value.js";
 import type { Placed } from "../passes/place.js";
 
 /** The inputs of a graph, after its idioms are recognised, that are masks. */
-export function maskInputs({ nodes }: Graph<TensorType>): ReadonlySet<string> {
+function maskInputs({ nodes }: Graph<TensorType>): ReadonlySet<string> {
   const masks = inputsUnder(nodes.filter(({ op }) => op.startsWith("softmax")).flatMap(({ args }) => args.slice(1)));
   const indices = nodes.flatMap((node) => traitsOf(node).indices.map((i) => node.args[i]));
   return without(masks, inputsUnder(indices));

@@ -11,12 +11,15 @@ import { verify } from "../ir/verify.js";
 import { TENSOR_PASSES } from "../passes/index.js";
 import { type Placed, place } from "../passes/place.js";
 import type { Publication } from "../passes/publish.js";
+import { openInputs } from "../passes/uses.js";
 import { hasSecretMeaning } from "./lower/index.js";
-import { maskInputs } from "./masks.js";
 
 export interface PipelineOptions {
-  /** Whether the model's input of this name may be known to all (default: masks, token types and positions). */
-  readonly isPublic?: (input: string, isMask: boolean) => boolean;
+  /**
+   * Whether the model's input of this name may be known to all. `use`: what all its uses are (a mask, positions, token
+   * types), if they say nothing of the words. Default: those of such uses.
+   */
+  readonly isPublic?: (input: string, use: string | undefined) => boolean;
   /** Whether the model's input of this name is shared as it is given. */
   readonly isShared?: (input: string) => boolean;
   /** Which formulas compute the non-linear functions; default: fourier. */
@@ -27,23 +30,17 @@ export interface PipelineOptions {
   readonly explain?: (pass: string, rule: string, where: string, why: string) => void;
 }
 
-/**
- * Inputs that are public unless the user says otherwise: they tell lengths and layouts, not words. Masks are known by
- * their use too (JAX exports need not have names).
- */
-export function isPublicByName(input: string, isMask = false): boolean {
-  return isMask || /mask|token_type|segment|position/i.test(input);
-}
-
 /** What the passes make of a model's graph. */
 export interface Compiled extends Placed {
   /** What of the model's file the plan shows, and the constants of the file that it does not. */
   readonly publication: Publication;
+  /** What each input is used for that may be known to all by its uses. */
+  readonly uses: ReadonlyMap<string, string>;
 }
 
 /** The secret program and the owners' programs of a model's graph. */
 export function compileTensors(graph: Graph<TensorType>, options: PipelineOptions = {}): Compiled {
-  const { dump, explain, profile = "fourier", isPublic = isPublicByName } = options;
+  const { dump, explain, profile = "fourier", isPublic = (_, use) => use !== undefined } = options;
   check(graph, "the front end");
   dump?.("00-imported", print(graph, TENSOR));
   let current = graph;
@@ -62,9 +59,9 @@ export function compileTensors(graph: Graph<TensorType>, options: PipelineOption
     }
     current = next;
   });
-  const masks = maskInputs(current);
+  const uses = openInputs(publication.graph);
   const placed = place(current, {
-    isPublic: (input) => isPublic(input, masks.has(input)),
+    isPublic: (input) => isPublic(input, uses.get(input)),
     splitMasks: true,
     hasSecretMeaning,
     ...(options.isShared && { isShared: options.isShared }),
@@ -74,7 +71,7 @@ export function compileTensors(graph: Graph<TensorType>, options: PipelineOption
     check(program, `pass 'place' (${name})`);
     dump?.(`${number}-place-${name}`, print(program, TENSOR));
   }
-  return { ...placed, publication };
+  return { ...placed, publication, uses };
 }
 
 function check(graph: Graph<TensorType>, who: string): void {

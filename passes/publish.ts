@@ -13,12 +13,13 @@
  */
 import { rewrite } from "../ir/graph.js";
 import type { Published } from "../ir/plan/types.js";
-import { TENSOR, traitsOf } from "../ir/tensor/index.js";
+import { TENSOR } from "../ir/tensor/index.js";
 import { roundToMantissa } from "../ir/tensor/numeric.js";
-import { isFloat, type TensorValue } from "../ir/tensor/value.js";
+import type { TensorValue } from "../ir/tensor/value.js";
 import { architecturalValues } from "./architecture.js";
 import type { TensorGraph, TensorNode } from "./rewriter.js";
-import { COMPARISONS, constantOf } from "./rules/common.js";
+import { constantOf } from "./rules/common.js";
+import { countedNodes, FREQUENCY, isWholeArithmetic, slotOf } from "./uses.js";
 
 export interface Publication {
   readonly graph: TensorGraph;
@@ -64,8 +65,6 @@ function unique(name: string, names: Set<unknown>): string {
   return candidate;
 }
 
-const FREQUENCY = "the frequency of a sine of positions";
-
 /** The constants, and what is made of them, of which every use is structure, with the use. */
 function structuralUses(graph: TensorGraph): ReadonlyMap<TensorNode, string> {
   const reasons = new Map<TensorNode, string>();
@@ -90,39 +89,6 @@ function structuralUses(graph: TensorGraph): ReadonlyMap<TensorNode, string> {
     });
   }
   return reasons;
-}
-
-/** What an argument is, where the op reads it as structure. */
-function slotOf(user: TensorNode, place: number): string | undefined {
-  const { indices, clear, pattern } = traitsOf(user);
-  if (indices.includes(place) || clear.includes(place)) {
-    return "an index";
-  }
-  if ((user.op === "select" && place === 0) || (pattern === "rowwise" && place > 0)) {
-    return "a mask";
-  }
-  if (user.op === "sine" || user.op === "cosine") {
-    return FREQUENCY;
-  }
-  return user.op === "power" && place === 1 ? "an exponent" : undefined;
-}
-
-/** The nodes that depend on no weight and on no real number of an input: positions, and what is made of them. */
-function countedNodes(graph: TensorGraph): ReadonlySet<TensorNode> {
-  const counted = new Set<TensorNode>();
-  for (const node of graph.nodes) {
-    const real = node.op === "parameter" || (node.op === "input" && isFloat(node.type.dtype));
-    if (!real && node.args.every((argument) => counted.has(argument))) {
-      counted.add(node);
-    }
-  }
-  return counted;
-}
-
-/** Whole numbers and truth values that are made of such. */
-function isWholeArithmetic(user: TensorNode): boolean {
-  const whole = (node: TensorNode) => !isFloat(node.type.dtype);
-  return whole(user) && (!COMPARISONS.includes(user.op) || user.args.every(whole));
 }
 
 /** Every dimension of the graph. */

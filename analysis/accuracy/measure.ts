@@ -107,6 +107,7 @@ function planOf(
     bindings: names.map((name) => ({ input: name, owner: "data" as const, output: name })),
     formulas: [],
     published: [],
+    disclosed: [],
   });
 }
 

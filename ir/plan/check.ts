@@ -15,6 +15,7 @@ import { cosineQuarter, negativePowers, tableAngleOf } from "../share/tables.js"
 import { TENSOR } from "../tensor/index.js";
 import { sizeOf } from "../tensor/value.js";
 import { verify } from "../verify.js";
+import { publicInputs } from "./disclosed.js";
 import type { Plan, Step } from "./types.js";
 
 const BLOCK = 16;
@@ -239,4 +240,8 @@ function checkBindings(plan: Plan): void {
     insist(output !== undefined, `'${name}' is no output of its owner's program`);
     insist(sizeOf(output!.node.type.shape) === sizeOf(type.shape), `'${name}' has another size than what is given`);
   }
+  const given = publicInputs(plan.owners.data, plan.bindings);
+  const listed = new Set(plan.disclosed.map(({ name }) => name));
+  const unsaid = given.filter((name) => !listed.has(name));
+  insist(unsaid.length === 0, `it gives ${unsaid.join(", ")} to P1 and P2 and does not say so`);
 }

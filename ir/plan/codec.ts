@@ -69,6 +69,7 @@ interface PlanMessage {
   readonly reveals: readonly ShapeMessage[];
   readonly formulas: readonly Formula[];
   readonly published: readonly Published[];
+  readonly disclosed: readonly Published[];
   readonly cosines: readonly TableMessage[];
   readonly exponentials: readonly TableMessage[];
   readonly arena0: number;
@@ -178,6 +179,7 @@ function toMessage(plan: Plan): PlanMessage {
     reveals: plan.reveals.map(({ name, shape }) => ({ name, shape })),
     formulas: plan.formulas,
     published: plan.published,
+    disclosed: plan.disclosed,
     cosines: [...plan.tables.cosines].map(tableMessage),
     exponentials: [...plan.tables.exponentials].map(tableMessage),
     arena0: plan.arena.P0,
@@ -270,6 +272,7 @@ function fromMessage(message: PlanMessage, name: string): Plan {
     reveals: message.reveals.map(({ name, shape }) => ({ name, shape, to: "data owner" })),
     formulas: message.formulas.map((formula) => ({ ...formula })),
     published: message.published.map((each) => ({ ...each })),
+    disclosed: message.disclosed.map((each) => ({ ...each })),
     tables: { cosines: tablesOf(message.cosines), exponentials: tablesOf(message.exponentials) },
     arena: { P0: message.arena0, P12: message.arena12 },
   };

@@ -60,5 +60,6 @@ message Plan {
   uint64 arena0 = 16;
   uint64 arena12 = 17;
   repeated Published published = 18;
+  repeated Published disclosed = 19;
 }
 `;

@@ -79,7 +79,7 @@ export interface Formula {
   readonly digest: string;
 }
 
-/** Something of the model's file that the plan shows to all who read it. */
+/** Something of the model's file that the plan shows to all who read it, or an input that the parties are shown. */
 export interface Published {
   readonly name: string;
   readonly shape: readonly number[];
@@ -104,6 +104,8 @@ export interface Plan {
   readonly reveals: readonly Reveal[];
   readonly formulas: readonly Formula[];
   readonly published: readonly Published[];
+  /** The model's inputs that P1 and P2 are given in the clear, and why each may be. */
+  readonly disclosed: readonly Published[];
   readonly tables: PlanTables;
   readonly arena: { readonly P0: number; readonly P12: number };
 }

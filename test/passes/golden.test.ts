@@ -7,13 +7,13 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { isPublicByName } from "../../compiler/pipeline.js";
 import type { Graph } from "../../ir/graph.js";
 import { evaluateGraph, TENSOR } from "../../ir/tensor/index.js";
 import type { TensorType } from "../../ir/tensor/value.js";
 import { parse, print } from "../../ir/text.js";
 import { TENSOR_PASSES } from "../../passes/index.js";
 import { type Placed, place } from "../../passes/place.js";
+import { openInputs } from "../../passes/uses.js";
 import { evaluatePlaced, expectClose, expectValid, randomValues, storeOf } from "./support.js";
 
 const FOLDER = join(dirname(fileURLToPath(import.meta.url)), "golden");
@@ -42,7 +42,7 @@ function run(graph: Graph<TensorType>, passes: readonly string[]): Result {
   let current = graph;
   for (const name of passes) {
     if (name === "place") {
-      return { graph: current, placed: place(current, { isPublic: isPublicByName }) };
+      return { graph: current, placed: place(current, { isPublic: (input) => openInputs(current).has(input) }) };
     }
     current = TENSOR_PASSES.find((pass) => pass.name === name)!.run(current, {});
     expectValid(current, name);

@@ -98,6 +98,9 @@ function headerFor(graph: Graph<ShareType>): PlanHeader {
       .map(({ name, owner }) => ({ input: name, owner, output: name }))
       .sort((a, b) => (a.input < b.input ? -1 : 1)),
     published: [{ name: "causal", shape: [4, 4], why: "a mask" }],
+    disclosed: named
+      .filter(({ owner }) => owner === "public")
+      .map(({ name, shape }) => ({ name, shape, why: "a mask" })),
     formulas: [
       {
         function: "gelu",

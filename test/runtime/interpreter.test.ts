@@ -52,6 +52,7 @@ describe("a run", () => {
       bindings: [],
       formulas: [],
       published: [],
+      disclosed: [],
     } as const;
     const empty = { nodes: [], outputs: [] };
     const plan = emit(program(), { ...header, owners: { model: empty, data: empty } });

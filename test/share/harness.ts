@@ -91,6 +91,7 @@ export function planOf(graph: Graph<ShareType>): Plan {
     reveals: [],
     formulas: [],
     published: [],
+    disclosed: [],
     tables: tablesOf(order),
     arena,
   };

@@ -1,0 +1,187 @@
+/**
+ * What a value is used for: as structure, which says how the numbers of a computation lie, or as one of those numbers.
+ * Constants of the model's file that are structure only may stand in a plan (`publish.ts`), and inputs that are may be
+ * known to all (`openInputs`).
+ */
+import { traitsOf } from "../ir/tensor/index.js";
+import { isFloat } from "../ir/tensor/value.js";
+import type { TensorGraph, TensorNode } from "./rewriter.js";
+import { COMPARISONS } from "./rules/common.js";
+
+export const FREQUENCY = "the frequency of a sine of positions";
+
+/** What an argument is, where the op reads it as structure. */
+export function slotOf(user: TensorNode, place: number): string | undefined {
+  const { indices, clear, pattern } = traitsOf(user);
+  if (indices.includes(place) || clear.includes(place)) {
+    return "an index";
+  }
+  if ((user.op === "select" && place === 0) || (pattern === "rowwise" && place > 0)) {
+    return "a mask";
+  }
+  if (user.op === "sine" || user.op === "cosine") {
+    return FREQUENCY;
+  }
+  return user.op === "power" && place === 1 ? "an exponent" : undefined;
+}
+
+/** The nodes that depend on no weight and on no real number of an input: positions, and what is made of them. */
+export function countedNodes(graph: TensorGraph): ReadonlySet<TensorNode> {
+  return nodesWithout(graph, (node) => node.op === "parameter" || (node.op === "input" && isFloat(node.type.dtype)));
+}
+
+/** The nodes that depend on none of some nodes. */
+function nodesWithout(graph: TensorGraph, excluded: (node: TensorNode) => boolean): ReadonlySet<TensorNode> {
+  const found = new Set<TensorNode>();
+  for (const node of graph.nodes) {
+    if (!excluded(node) && node.args.every((argument) => found.has(argument))) {
+      found.add(node);
+    }
+  }
+  return found;
+}
+
+/** Whole numbers and truth values that are made of such. */
+export function isWholeArithmetic(user: TensorNode): boolean {
+  return isWhole(user) && (!COMPARISONS.includes(user.op) || user.args.every(isWhole));
+}
+
+function isWhole(node: TensorNode): boolean {
+  return !isFloat(node.type.dtype);
+}
+
+/** Inputs that are ids of a table with a row for each kind of token, or each place: they say nothing of the words. */
+const KINDS: Readonly<Record<string, string>> = {
+  token_type_ids: "token types",
+  segment_ids: "token types",
+  position_ids: "positions",
+};
+
+/** Why the inputs that may be known to all may be: what every use of theirs is. */
+export function openInputs(graph: TensorGraph): ReadonlyMap<string, string> {
+  const uses = new InputUses(graph);
+  const open = new Map<string, string>();
+  for (const node of graph.nodes) {
+    const why = node.op === "input" && isWhole(node) ? uses.reasonOf(node) : undefined;
+    if (why !== undefined) {
+      open.set(String(node.attributes.name), why);
+    }
+  }
+  return open;
+}
+
+/**
+ * What an input is on the way to its uses: whole numbers or truth values; how many there were of them (a cumulative
+ * sum); or real numbers that stand for them (`cast(mask)`).
+ */
+type Form = "whole" | "count" | "number";
+
+/**
+ * A use: a mask, positions, token types; or one that a mask may have beside others, such as its product with what it
+ * masks, and that by itself says nothing. `undefined`: a use as a number.
+ */
+type Use = { readonly why: string; readonly alone: boolean } | undefined;
+
+const MASK: Use = { why: "a mask", alone: true };
+const POSITIONS: Use = { why: "positions", alone: true };
+/** What masks are also used for: a product with what they keep, and places that are counted from them. */
+const OF_MASK: Use = { why: "a mask", alone: false };
+
+class InputUses {
+  private readonly users = new Map<TensorNode, { readonly node: TensorNode; readonly place: number }[]>();
+  private readonly outputs: ReadonlySet<TensorNode>;
+  private readonly counted: ReadonlySet<TensorNode>;
+  private readonly ofWeights: ReadonlySet<TensorNode>;
+  private readonly ofData: ReadonlySet<TensorNode>;
+
+  constructor(graph: TensorGraph) {
+    for (const node of graph.nodes) {
+      node.args.forEach((argument, place) => {
+        this.users.set(argument, [...(this.users.get(argument) ?? []), { node, place }]);
+      });
+    }
+    this.outputs = new Set(graph.outputs.map(({ node }) => node));
+    this.counted = countedNodes(graph);
+    this.ofWeights = nodesWithout(graph, ({ op }) => op === "input");
+    this.ofData = nodesWithout(graph, ({ op }) => op === "parameter");
+  }
+
+  /** What the input is for, where all its uses are that and nothing else. */
+  reasonOf(input: TensorNode): string | undefined {
+    const uses = [...this.usesOf(input, "whole", String(input.attributes.name), new Map())];
+    const reasons = new Set(uses.flatMap((use) => (use?.alone === true ? [use.why] : [])));
+    return uses.includes(undefined) || reasons.size === 0 ? undefined : [...reasons].sort().join(", ");
+  }
+
+  private *usesOf(node: TensorNode, form: Form, name: string, seen: Map<TensorNode, Set<Form>>): Generator<Use> {
+    if (this.outputs.has(node)) {
+      yield undefined;
+    }
+    for (const { node: user, place } of this.users.get(node) ?? []) {
+      const use = this.useIn(user, place, form, name);
+      if (use !== "passes on") {
+        yield use;
+        continue;
+      }
+      const next = formOf(user, form);
+      const forms = seen.get(user) ?? new Set();
+      if (!forms.has(next)) {
+        seen.set(user, forms.add(next));
+        yield* this.usesOf(user, next, name, seen);
+      }
+    }
+  }
+
+  private useIn(user: TensorNode, place: number, form: Form, name: string): Use | "passes on" {
+    const slot = slotOf(user, place);
+    if (slot === FREQUENCY) {
+      return this.counted.has(user) ? POSITIONS : undefined;
+    }
+    if (slot === "a mask") {
+      return MASK;
+    }
+    if (slot === "an index") {
+      return this.indexOf(user, form, name);
+    }
+    if (slot !== undefined) {
+      return undefined;
+    }
+    return form === "number"
+      ? this.numberIn(user, place)
+      : isWholeArithmetic(user) || user.op === "cast"
+        ? "passes on"
+        : undefined;
+  }
+
+  /** An index of a table is an id, unless its name says that the table is of kinds; one of other values is a place. */
+  private indexOf(user: TensorNode, form: Form, name: string): Use {
+    const kind = KINDS[name];
+    const ofTable = this.ofWeights.has(user.args[0]) || user.op === "oneHot";
+    if (form === "count") {
+      return OF_MASK;
+    }
+    if (ofTable || this.ofData.has(user)) {
+      return kind === undefined ? undefined : { why: kind, alone: true };
+    }
+    return POSITIONS;
+  }
+
+  /** A mask as a number keeps or drops what it is multiplied with; a sum of it counts. */
+  private numberIn(user: TensorNode, place: number): Use | "passes on" {
+    if (this.counted.has(user)) {
+      return "passes on";
+    }
+    const other = user.args[1 - place];
+    const masks =
+      (user.op === "multiply" || user.op === "matmul" || (user.op === "divide" && place === 1)) &&
+      user.args.length === 2;
+    return masks && !this.ofWeights.has(other) && !this.ofData.has(other) ? OF_MASK : undefined;
+  }
+}
+
+function formOf(user: TensorNode, form: Form): Form {
+  if (!isWhole(user)) {
+    return "number";
+  }
+  return user.op === "cumulativeSum" || user.op === "reduceSum" || form === "count" ? "count" : "whole";
+}
