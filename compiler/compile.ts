@@ -14,9 +14,9 @@ import { isFloat, type TensorType, type TensorValue } from "../ir/tensor/value.j
 import { print } from "../ir/text.js";
 import { verify } from "../ir/verify.js";
 import { dropEarly } from "../passes/early.js";
-import { levels } from "../passes/levels.js";
 import { depthFirst } from "../passes/order.js";
 import type { Placed } from "../passes/place.js";
+import { planRings } from "../passes/plan-rings.js";
 import type { CalibrationRun, InputsOf } from "../passes/range.js";
 import { copiedFrom } from "../passes/rules/common.js";
 import { checkRanges } from "./bounds-check.js";
@@ -151,11 +151,11 @@ function lowerPlaced(
   options.dump?.("50-lower", print(lowered.graph, SHARE));
   const early = dropEarly(lowered);
   options.dump?.("51-early", print(early.graph, SHARE));
-  const share = levels(early.graph, early.bounds, link);
-  options.dump?.("52-levels", print(share, SHARE));
+  const share = planRings(early.graph, early.bounds, link);
+  options.dump?.("52-rings", print(share, SHARE));
   const violations = verify(share, SHARE);
   if (violations.length > 0) {
-    throw new Error(`after pass 'levels':\n${violations.map(String).join("\n")}`);
+    throw new Error(`after pass 'planRings':\n${violations.map(String).join("\n")}`);
   }
   const formulas = lowered.formulas.map(({ pieces: _, ...formula }) => formula);
   return { share, bindings: bindingsOf(share, placed), formulas };

@@ -45,7 +45,7 @@ export function compileTensors(graph: Graph<TensorType>, options: PipelineOption
   dump?.("00-imported", print(graph, TENSOR));
   let current = graph;
   let publication: Publication = { graph, weights: new Map(), published: [] };
-  TENSOR_PASSES.forEach((pass, place) => {
+  TENSOR_PASSES.forEach((pass, index) => {
     const next = pass.run(current, {
       profile,
       onPublication: (made) => {
@@ -55,7 +55,7 @@ export function compileTensors(graph: Graph<TensorType>, options: PipelineOption
     });
     if (next !== current) {
       check(next, `pass '${pass.name}'`);
-      dump?.(`${String(place + 1).padStart(2, "0")}-${pass.name}`, print(next, TENSOR));
+      dump?.(`${String(index + 1).padStart(2, "0")}-${pass.name}`, print(next, TENSOR));
     }
     current = next;
   });

@@ -1,26 +1,26 @@
 /**
- * The documentation of a level's ops as a page, made from the op table, so that it cannot say anything else than the
+ * The documentation of a language's ops as a page, made from the op table, so that it cannot say anything else than the
  * compiler. `docs/tensor-ops.md` and `docs/share-ops.md` are these pages; `npm run docs` writes them, a test compares.
  */
-import type { Level, OpDefinition } from "./graph.js";
+import type { Language, OpDefinition } from "./graph.js";
 
-/** What the page says before its table, by level. */
+/** What the page says before its table, by language. */
 const INTRODUCTIONS: Readonly<Record<string, string>> = {
   tensor:
     "What a model says, over real numbers: values have a type and a fixed shape, such as `f32[48,128]`. Front ends " +
-    "emit these ops, passes rewrite them, lowering turns the secret ones into ops of the share level.",
+    "emit these ops, passes rewrite them, lowering turns the secret ones into ops of the share language.",
   share:
     "What the protocol suite offers, over rings Z_2^k: `masked<k,f>` and `additive<k,f>` words of k bits that mean " +
     "x·2^-f, `bits`, `maskedBits`, and one-hot vectors `hot<w>`. A plan is a list of these ops.",
 };
 
-/** The page of a level, in Markdown. */
-export function describeLevel<T>(level: Level<T>): string {
-  const rows = Object.entries(level.ops).map(([name, definition]) => describeOp(name, definition));
+/** The page of a language, in Markdown. */
+export function describeLanguage<T>(language: Language<T>): string {
+  const rows = Object.entries(language.ops).map(([name, definition]) => describeOp(name, definition));
   return [
-    `# Ops of the ${level.name} level`,
+    `# Ops of the ${language.name} language`,
     "",
-    `Made from the op table in \`ir/${level.name}\`. ${INTRODUCTIONS[level.name] ?? ""}`.trimEnd(),
+    `Made from the op table in \`ir/${language.name}\`. ${INTRODUCTIONS[language.name] ?? ""}`.trimEnd(),
     "",
     "| op | arguments | attributes | meaning |",
     "|---|---|---|---|",

@@ -44,7 +44,7 @@ export interface Graph<T> {
   readonly outputs: readonly Output<T>[];
 }
 
-/** What every op table entry has, whatever its level. `T` is the level's type of values. */
+/** What every op table entry has, whatever its language. `T` is the language's type of values. */
 export interface OpDefinition<T> {
   /** One or more sentences: what the op means, with its source. Printed by the op documentation. */
   readonly doc: string;
@@ -56,7 +56,7 @@ export interface OpDefinition<T> {
 }
 
 /** A language: its name, its ops and the text form of its types. */
-export interface Level<T, D extends OpDefinition<T> = OpDefinition<T>> {
+export interface Language<T, D extends OpDefinition<T> = OpDefinition<T>> {
   readonly name: string;
   readonly ops: Readonly<Record<string, D>>;
   readonly printType: (type: T) => string;
@@ -64,10 +64,10 @@ export interface Level<T, D extends OpDefinition<T> = OpDefinition<T>> {
 }
 
 /** The definition of a node's op; an unknown op is an internal error, because builders and parsers check it. */
-export function definitionOf<T, D extends OpDefinition<T>>(level: Level<T, D>, op: string): D {
-  const definition = Object.hasOwn(level.ops, op) ? level.ops[op] : undefined;
+export function definitionOf<T, D extends OpDefinition<T>>(language: Language<T, D>, op: string): D {
+  const definition = Object.hasOwn(language.ops, op) ? language.ops[op] : undefined;
   if (definition === undefined) {
-    throw new Error(`no op '${op}' in the ${level.name} level`);
+    throw new Error(`no op '${op}' in the ${language.name} language`);
   }
   return definition;
 }
@@ -77,14 +77,14 @@ export class Builder<T> {
   readonly nodes: Node<T>[] = [];
   private readonly seen = new Set<Node<T>>();
 
-  constructor(readonly level: Level<T>) {}
+  constructor(readonly language: Language<T>) {}
 
   /** Makes a node, infers its type and appends it. */
   emit(op: string, args: readonly Node<T>[], attributes: Attributes = {}, origin = ""): Node<T> {
-    const definition = definitionOf(this.level, op);
+    const definition = definitionOf(this.language, op);
     const [least, most] = definition.arity;
     if (args.length < least || args.length > most) {
-      throw new Refusal(`${this.level.name} op '${op}' takes ${least} to ${most} arguments, not ${args.length}`);
+      throw new Refusal(`${this.language.name} op '${op}' takes ${least} to ${most} arguments, not ${args.length}`);
     }
     const type = definition.infer(
       args.map((argument) => argument.type),
@@ -143,10 +143,10 @@ export function usersOf<T>(graph: Graph<T>): ReadonlyMap<Node<T>, readonly Node<
  */
 export function rewrite<T>(
   graph: Graph<T>,
-  level: Level<T>,
+  language: Language<T>,
   visit: (node: Node<T>, args: readonly Node<T>[], builder: Builder<T>) => Node<T> | undefined,
 ): Graph<T> {
-  const builder = new Builder(level);
+  const builder = new Builder(language);
   const replaced = new Map<Node<T>, Node<T>>();
   for (const node of graph.nodes) {
     const args = node.args.map((argument) => replaced.get(argument)!);

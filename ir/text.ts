@@ -1,11 +1,11 @@
 /**
- * Graphs as text, for both levels, and back: dumps between passes, golden files, error messages. One line a node:
+ * Graphs as text, for both languages, and back: dumps between passes, golden files, error messages. One line a node:
  *
  *     %3 = concatenate %1, %2 {axis = 1} : f32[48,128] @ "encoder/layer.0/Concat"
  *     output "logits" = %3
  *
- * The level's op table says which attributes a line has and of which kinds; the type on the line is checked against the
- * op's own rule. Tensors of up to 16 elements are written out, larger ones as runs of equal elements
+ * The language's op table says which attributes a line has and of which kinds; the type on the line is checked against
+ * the op's own rule. Tensors of up to 16 elements are written out, larger ones as runs of equal elements
  * (`0 * 255`) where those are long, else as base64 of little-endian doubles. Text
  * does not tell whether a tensor was held in single or double precision: parsed ones are double.
  * `parse(print(g))` equals g, and what prints equal is equal.
@@ -19,7 +19,7 @@ import {
   Builder,
   definitionOf,
   type Graph,
-  type Level,
+  type Language,
   type Node,
   type Output,
 } from "./graph.js";
@@ -32,9 +32,9 @@ const WRITTEN_OUT = 16;
 const LEAST_RUN = 8;
 
 /** The graph as text, a line for every node and output, each ended by a newline. */
-export function print<T>(graph: Graph<T>, level: Level<T>): string {
+export function print<T>(graph: Graph<T>, language: Language<T>): string {
   const numbers = new Map(graph.nodes.map((node, i) => [node, i]));
-  const lines = graph.nodes.map((node, i) => `%${i} = ${printNode(node, level, (each) => `%${numbers.get(each)}`)}`);
+  const lines = graph.nodes.map((node, i) => `%${i} = ${printNode(node, language, (each) => `%${numbers.get(each)}`)}`);
   for (const { name, node } of graph.outputs) {
     lines.push(`output ${JSON.stringify(name)} = %${numbers.get(node)}`);
   }
@@ -42,22 +42,22 @@ export function print<T>(graph: Graph<T>, level: Level<T>): string {
 }
 
 /** One node without its own name: `add %1, %2 : f32[3] @ "origin"`; `nameOf` names the arguments. */
-function printNode<T>(node: Node<T>, level: Level<T>, nameOf: (argument: Node<T>) => string): string {
+function printNode<T>(node: Node<T>, language: Language<T>, nameOf: (argument: Node<T>) => string): string {
   const args = node.args.map(nameOf).join(", ");
-  const names = Object.keys(definitionOf(level, node.op).attributes);
-  const attributes = names.map((name) => `${name} = ${printAttribute(level, node, name)}`).join(", ");
+  const names = Object.keys(definitionOf(language, node.op).attributes);
+  const attributes = names.map((name) => `${name} = ${printAttribute(language, node, name)}`).join(", ");
   const parts = [
     node.op,
     ...(args === "" ? [] : [args]),
     ...(attributes === "" ? [] : [`{${attributes}}`]),
-    `: ${level.printType(node.type)}`,
+    `: ${language.printType(node.type)}`,
     ...(node.origin === "" ? [] : [`@ ${JSON.stringify(node.origin)}`]),
   ];
   return parts.join(" ");
 }
 
-function printAttribute<T>(level: Level<T>, node: Node<T>, name: string): string {
-  const kind = definitionOf(level, node.op).attributes[name];
+function printAttribute<T>(language: Language<T>, node: Node<T>, name: string): string {
+  const kind = definitionOf(language, node.op).attributes[name];
   const value = node.attributes[name];
   if (value === undefined) {
     throw new Error(`op '${node.op}' at '${node.origin}' lacks the attribute '${name}'`);
@@ -116,8 +116,8 @@ function runsOf(data: TensorValue["data"]): [element: number, count: number][] {
  * may have any names (`%q`), defined before they are used. E0301, with the line, where it does not
  * fit the language.
  */
-export function parse<T>(text: string, level: Level<T>): Graph<T> {
-  const builder = new Builder(level);
+export function parse<T>(text: string, language: Language<T>): Graph<T> {
+  const builder = new Builder(language);
   const names = new Map<string, Node<T>>();
   const outputs: Output<T>[] = [];
   text.split("\n").forEach((line, i) => {
@@ -134,7 +134,7 @@ export function parse<T>(text: string, level: Level<T>): Graph<T> {
     } catch (error) {
       throw fail({
         code: "E0301",
-        what: `line ${i + 1} of the ${level.name} program cannot be read`,
+        what: `line ${i + 1} of the ${language.name} program cannot be read`,
         why: error instanceof Error ? error.message : String(error),
       });
     }
@@ -164,14 +164,14 @@ function parseDefinition<T>(scanner: Scanner, builder: Builder<T>, names: Map<st
       break;
     }
   }
-  const attributes = parseAttributes(scanner, op, builder.level);
+  const attributes = parseAttributes(scanner, op, builder.language);
   scanner.expect(":");
   const type = scanner.type();
   const origin = scanner.takes("@") ? scanner.string() : "";
   scanner.end();
   const node = builder.emit(op, args, attributes, origin);
-  const inferred = builder.level.printType(node.type);
-  if (inferred !== builder.level.printType(builder.level.parseType(type))) {
+  const inferred = builder.language.printType(node.type);
+  if (inferred !== builder.language.printType(builder.language.parseType(type))) {
     throw new Error(`${name} is of type ${inferred}, not ${type}`);
   }
   names.set(name, node);
@@ -185,8 +185,8 @@ function known<T>(name: string, names: ReadonlyMap<string, Node<T>>): Node<T> {
   return node;
 }
 
-function parseAttributes<T>(scanner: Scanner, op: string, level: Level<T>): Attributes {
-  const signature = definitionOf(level, op).attributes;
+function parseAttributes<T>(scanner: Scanner, op: string, language: Language<T>): Attributes {
+  const signature = definitionOf(language, op).attributes;
   const attributes: Record<string, AttributeValue> = {};
   if (scanner.takes("{")) {
     do {

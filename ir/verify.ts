@@ -1,7 +1,8 @@
 /**
- * Checks a graph against its level's op table, whatever the level. It runs after every pass and finds, in order:
+ * Checks a graph against its language's op table, whatever the language. It runs after every pass and finds, in order:
  *
- *  - a node that is listed twice; an argument that is not listed before its user; an op that the level does not have;
+ *  - a node that is listed twice; an argument that is not listed before its user; an op that the language does not
+ *    have;
  *  - a number of arguments outside the op's arity;
  *  - an attribute that is missing, unknown, or not of the declared kind (integers are whole and finite; a tensor has
  *    as many elements as its shape says);
@@ -12,14 +13,14 @@
  *
  * All violations are collected. They are bugs of whoever made the graph, not errors of a user.
  */
-import type { AttributeKind, AttributeValue, Graph, Level, Node, OpDefinition } from "./graph.js";
+import type { AttributeKind, AttributeValue, Graph, Language, Node, OpDefinition } from "./graph.js";
 import { DTYPES, sizeOf, type TensorValue } from "./tensor/value.js";
 
 /** What is wrong, and at which node; `String(violation)` is a line for a log. */
 class Violation {
   constructor(
-    /** The node's place in the graph, as the printer numbers it; undefined for outputs. */
-    readonly place: number | undefined,
+    /** The node's index in the graph, as the printer numbers it; undefined for outputs. */
+    readonly index: number | undefined,
     /** The op, or the output. */
     readonly what: string,
     readonly origin: string,
@@ -27,18 +28,18 @@ class Violation {
   ) {}
 
   toString(): string {
-    const number = this.place === undefined ? "" : `%${this.place} = `;
+    const number = this.index === undefined ? "" : `%${this.index} = `;
     return `${number}${this.what}${this.origin === "" ? "" : ` @ ${JSON.stringify(this.origin)}`}: ${this.message}`;
   }
 }
 
 /** Every violation of the graph's rules; an empty list for a graph that is right. */
-export function verify<T>(graph: Graph<T>, level: Level<T>): readonly Violation[] {
+export function verify<T>(graph: Graph<T>, language: Language<T>): readonly Violation[] {
   const violations: Violation[] = [];
   const listed = new Set<Node<T>>();
-  graph.nodes.forEach((node, place) => {
-    for (const message of nodeFaults(node, level, listed)) {
-      violations.push(new Violation(place, node.op, node.origin, message));
+  graph.nodes.forEach((node, index) => {
+    for (const message of nodeFaults(node, language, listed)) {
+      violations.push(new Violation(index, node.op, node.origin, message));
     }
     listed.add(node);
   });
@@ -46,7 +47,7 @@ export function verify<T>(graph: Graph<T>, level: Level<T>): readonly Violation[
   return violations;
 }
 
-function nodeFaults<T>(node: Node<T>, level: Level<T>, listed: ReadonlySet<Node<T>>): string[] {
+function nodeFaults<T>(node: Node<T>, language: Language<T>, listed: ReadonlySet<Node<T>>): string[] {
   const faults: string[] = [];
   if (listed.has(node)) {
     faults.push("is listed twice");
@@ -56,16 +57,16 @@ function nodeFaults<T>(node: Node<T>, level: Level<T>, listed: ReadonlySet<Node<
       faults.push(`argument ${i} (${argument.op} @ ${JSON.stringify(argument.origin)}) is not listed before it`);
     }
   });
-  const definition = Object.hasOwn(level.ops, node.op) ? level.ops[node.op] : undefined;
+  const definition = Object.hasOwn(language.ops, node.op) ? language.ops[node.op] : undefined;
   if (definition === undefined) {
-    return [...faults, `is not an op of the ${level.name} level`];
+    return [...faults, `is not an op of the ${language.name} language`];
   }
   const [least, most] = definition.arity;
   if (node.args.length < least || node.args.length > most) {
     faults.push(`has ${node.args.length} arguments, not ${least === most ? least : `${least} to ${most}`}`);
   }
   faults.push(...attributeFaults(node, definition));
-  return faults.length > 0 ? faults : typeFaults(node, definition, level);
+  return faults.length > 0 ? faults : typeFaults(node, definition, language);
 }
 
 function attributeFaults<T>(node: Node<T>, definition: OpDefinition<T>): string[] {
@@ -105,11 +106,11 @@ function isTensor(value: TensorValue): boolean {
   return DTYPES.includes(value.dtype) && value.data.length === sizeOf(value.shape);
 }
 
-function typeFaults<T>(node: Node<T>, definition: OpDefinition<T>, level: Level<T>): string[] {
+function typeFaults<T>(node: Node<T>, definition: OpDefinition<T>, language: Language<T>): string[] {
   try {
     const types = node.args.map((argument) => argument.type);
-    const inferred = level.printType(definition.infer(types, node.attributes));
-    const said = level.printType(node.type);
+    const inferred = language.printType(definition.infer(types, node.attributes));
+    const said = language.printType(node.type);
     return inferred === said ? [] : [`is of type ${inferred}, not ${said}`];
   } catch (error) {
     return [error instanceof Error ? error.message : String(error)];
@@ -119,14 +120,14 @@ function typeFaults<T>(node: Node<T>, definition: OpDefinition<T>, level: Level<
 function inputFaults<T>(graph: Graph<T>): Violation[] {
   const names = new Set<unknown>();
   const violations: Violation[] = [];
-  graph.nodes.forEach((node, place) => {
+  graph.nodes.forEach((node, index) => {
     if (node.op !== "input") {
       return;
     }
     const { name } = node.attributes;
     if (name === "" || names.has(name)) {
       const message = name === "" ? "has no name" : `is a second input '${String(name)}'`;
-      violations.push(new Violation(place, node.op, node.origin, message));
+      violations.push(new Violation(index, node.op, node.origin, message));
     }
     names.add(name);
   });
@@ -151,14 +152,14 @@ function outputFaults<T>(graph: Graph<T>, listed: ReadonlySet<Node<T>>): Violati
 function idleNodes<T>(graph: Graph<T>): Violation[] {
   const needed = new Set<Node<T>>(graph.outputs.map((output) => output.node));
   const violations: Violation[] = [];
-  for (let place = graph.nodes.length - 1; place >= 0; place--) {
-    const node = graph.nodes[place];
+  for (let index = graph.nodes.length - 1; index >= 0; index--) {
+    const node = graph.nodes[index];
     if (needed.has(node)) {
       for (const argument of node.args) {
         needed.add(argument);
       }
     } else if (node.op !== "input") {
-      violations.push(new Violation(place, node.op, node.origin, "is needed by no output"));
+      violations.push(new Violation(index, node.op, node.origin, "is needed by no output"));
     }
   }
   return violations.reverse();

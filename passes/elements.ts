@@ -127,9 +127,9 @@ function elementwise(node: TensorNode, args: readonly Elements[]): Elements | un
       node,
       args.map((each, i) => typed(node.args[i], data(each), each.shape)),
     );
-  const variable = Float64Array.from(spread(args[0], node.type.shape));
+  const variable = Float64Array.from(broadcastElements(args[0], node.type.shape));
   for (const each of args.slice(1)) {
-    const other = spread(each, node.type.shape);
+    const other = broadcastElements(each, node.type.shape);
     for (let i = 0; i < variable.length; i++) {
       variable[i] = variable[i] < 0 ? other[i] : other[i] < 0 || other[i] === variable[i] ? variable[i] : Number.NaN;
     }
@@ -147,7 +147,7 @@ function elementwise(node: TensorNode, args: readonly Elements[]): Elements | un
   return { shape: node.type.shape, variable, atZero, atOne, assumed };
 }
 
-function spread(elements: Elements, shape: readonly number[]): TensorValue["data"] {
+function broadcastElements(elements: Elements, shape: readonly number[]): TensorValue["data"] {
   const value: TensorValue = { dtype: "f64", shape: elements.shape, data: elements.variable };
   return definitionOf(TENSOR, "broadcast").evaluate([value], { shape }, { dtype: "f64", shape }).data;
 }

@@ -55,11 +55,11 @@ export class Interner {
     const hash = hashTensor(value);
     const bucket = this.tensors.get(hash) ?? [];
     this.tensors.set(hash, bucket);
-    let place = bucket.findIndex((each) => equalTensors(each, value));
-    if (place < 0) {
-      place = bucket.push(value) - 1;
+    let index = bucket.findIndex((each) => equalTensors(each, value));
+    if (index < 0) {
+      index = bucket.push(value) - 1;
     }
-    const key = `t${hash}.${place}`;
+    const key = `t${hash}.${index}`;
     this.keys.set(value, key);
     return key;
   }

@@ -48,15 +48,15 @@ export async function listen(
   const missing = new Set(expectedAt(transport.self as PartyName));
   const pending = new Set<Socket>();
   let refused = 0;
-  let settle: { resolve: () => void; reject: (error: unknown) => void } | undefined;
+  let ending: { resolve: () => void; reject: (error: unknown) => void } | undefined;
   const complete = new Promise<void>((resolve, reject) => {
-    settle = { resolve, reject };
+    ending = { resolve, reject };
   });
   complete.catch(() => undefined);
   const timer = setTimeout(() => {
     const what = `${[...missing].join(", ")} did not connect within ${timeout / 1000} seconds`;
     const why = `${refused} callers were refused: they said no expected name, or held no certificate pinned for it`;
-    settle?.reject(fail({ code: "E0602", what, where: [...missing][0], ...(refused > 0 ? { why } : {}) }));
+    ending?.reject(fail({ code: "E0602", what, where: [...missing][0], ...(refused > 0 ? { why } : {}) }));
   }, timeout);
 
   const welcome = async (socket: Socket): Promise<void> => {
@@ -72,7 +72,7 @@ export async function listen(
       transport.attach(name, socket);
       if (missing.size === 0) {
         clearTimeout(timer);
-        settle?.resolve();
+        ending?.resolve();
       }
     } catch {
       refused++;

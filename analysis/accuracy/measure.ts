@@ -17,7 +17,7 @@ import { TENSOR, type TensorNode } from "../../ir/tensor/index.js";
 import { scalar, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
 import { approximate } from "../../passes/approximate.js";
 import { dropEarly } from "../../passes/early.js";
-import { levels } from "../../passes/levels.js";
+import { planRings } from "../../passes/plan-rings.js";
 import type { Distance, Emit, FunctionCase } from "./cases.js";
 
 export interface Measurement {
@@ -98,7 +98,7 @@ function planOf(
     link,
   });
   const early = dropEarly(lowered);
-  return emit(levels(early.graph, early.bounds, link), {
+  return emit(planRings(early.graph, early.bounds, link), {
     name: given.name,
     profile,
     modelDigest: "",

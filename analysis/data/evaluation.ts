@@ -1,6 +1,6 @@
 /**
  * A plan over a data set: every batch is a whole session of the three simulated roles, beside the plain model, which
- * the tensor level evaluates in doubles. The model owner's program is run once.
+ * the tensor language evaluates in doubles. The model owner's program is run once.
  */
 
 import { simulate } from "../../client/local/simulation.js";

@@ -1,5 +1,5 @@
 /**
- * A plan's program on integers, as the share level means it (ir/share/evaluate): no masks, no parties. What it gives
+ * A plan's program on integers, as the share language means it (ir/share/evaluate): no masks, no parties. What it gives
  * is the fixed-point answer; the roles differ from it by stochastic rounding only.
  */
 

@@ -2,7 +2,7 @@
  * Recognises functions by their values. Exporters expand special functions into dozens of operations (erfc becomes some
  * 75: two polynomials, an exponential, four selects), in forms that change with the version. Whatever its form, a part
  * of the graph that is elementwise and depends on one value only is a function of that value; it is evaluated on a grid
- * and, where it agrees with a function of the tensor level everywhere, becomes that function.
+ * and, where it agrees with a function of the tensor language everywhere, becomes that function.
  *
  * Sound as far as a grid is: 1,200 points on [−12, 12] and a few far out, to 1e-5 absolute or relative, which is how
  * well the expansions themselves agree with the functions they stand for. A match saves operations, never adds any.

@@ -3,9 +3,9 @@
  * (additive after a product, masked elsewhere); whoever needs another form asks for it here, and the change (`remask`,
  * `rescale`, `shiftLeft`) is made once and remembered.
  *
- * Rings are left open (ring 0): the pass `levels` plans them over the whole program. Beside the program, the lowering
- * says how large each value may become (`bounds`), because `widen` is only right for values within a quarter of the
- * ring.
+ * Rings are left open (ring 0): the pass `planRings` plans them over the whole program. Beside the program, the
+ * lowering says how large each value may become (`bounds`), because `widen` is only right for values within a quarter
+ * of the ring.
  */
 
 import { located } from "../../ir/diagnostics.js";
@@ -15,7 +15,7 @@ import { SHARE } from "../../ir/share/index.js";
 import type { ShareType } from "../../ir/share/types.js";
 import type { TensorNode } from "../../ir/tensor/index.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
-import type { LinkCost } from "../../passes/levels.js";
+import type { LinkCost } from "../../passes/plan-rings.js";
 import { copiedFrom } from "../../passes/rules/common.js";
 import { FormulaNotes, type NotedFormula } from "./formulas.js";
 import type { FourierSeries, WaveFit } from "./fourier.js";

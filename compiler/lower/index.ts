@@ -6,8 +6,8 @@
 import { type Diagnostic, fail } from "../../ir/diagnostics.js";
 import type { Graph } from "../../ir/graph.js";
 import type { TensorType } from "../../ir/tensor/value.js";
-import type { LinkCost } from "../../passes/levels.js";
 import type { VarianceRange } from "../../passes/observed.js";
+import type { LinkCost } from "../../passes/plan-rings.js";
 import { lowerAbsolute, lowerActivation, lowerGeluEven, lowerRelu } from "./activation.js";
 import {
   lowerBoolean,

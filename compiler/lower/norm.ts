@@ -61,8 +61,8 @@ function normalise(lowering: Lowering, node: TensorNode, y: ShareNode, range: Va
   const scale = Math.sqrt(square) / kappa;
   const inverse = inverseRoots(lowering, opened, range, square, Math.max(6, fraction), scale);
   const column = reshapeTo(lowering, inverse, [...shapeOf(inverse), 1]);
-  const spread = Math.max(0, Math.ceil(-log2(Math.sqrt(range.low))));
-  const numerator = lowering.atFraction(y, Math.min(fractionOf(y), lowering.precision.activation + spread));
+  const extra = Math.max(0, Math.ceil(-log2(Math.sqrt(range.low))));
+  const numerator = lowering.atFraction(y, Math.min(fractionOf(y), lowering.precision.activation + extra));
   return lowering.emit("multiply", [numerator, column], { drop: 0 });
 }
 

@@ -47,7 +47,7 @@ function placesOf(lowering: Lowering, x: ShareNode, bound: number, rows: number,
   const pairs = Array.from({ length: n }, (_, i) => Array.from({ length: n - 1 - i }, (_, k) => [i, i + 1 + k])).flat();
   const side = (which: number) =>
     lowering.emit("take", [x], {
-      indices: spread(
+      indices: inEveryRow(
         rows,
         n,
         pairs.map((pair) => pair[which]),
@@ -59,7 +59,7 @@ function placesOf(lowering: Lowering, x: ShareNode, bound: number, rows: number,
   // [x_i < x_j] for i < j: then j comes before i, and otherwise i before j.
   const later = truth(lowering, less);
   const taken = (of: readonly number[]) =>
-    lowering.emit("take", [later], { indices: spread(rows, pairs.length, of), shape: [rows, n, n - 1] });
+    lowering.emit("take", [later], { indices: inEveryRow(rows, pairs.length, of), shape: [rows, n, n - 1] });
   const first: number[] = [];
   const second: number[] = [];
   const at = new Map(pairs.map(([i, j], k) => [i * n + j, k] as const));
@@ -79,7 +79,7 @@ function placesOf(lowering: Lowering, x: ShareNode, bound: number, rows: number,
 }
 
 /** Places in one row as places in the same row of many; -1 stays. */
-function spread(rows: number, length: number, places: readonly number[]): number[] {
+function inEveryRow(rows: number, length: number, places: readonly number[]): number[] {
   return Array.from({ length: rows }, (_, row) => places.map((at) => (at < 0 ? -1 : row * length + at))).flat();
 }
 

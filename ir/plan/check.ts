@@ -45,7 +45,7 @@ export function checkPlan(plan: Plan): void {
   checkBindings(plan);
 }
 
-/** The steps as a graph, so that the level's own verifier can look at them. */
+/** The steps as a graph, so that the language's own verifier can look at them. */
 function nodesOf(plan: Plan): Node<ShareType>[] {
   const nodes: Node<ShareType>[] = [];
   const isIndex = (n: number, count: number) => Number.isInteger(n) && n >= 0 && n < count;

@@ -1,9 +1,9 @@
 /**
- * The share level: the ops that the protocol suite offers, once. Type rule, rings needed, cost and stream use stand in
- * the family files, the meaning in `evaluate.ts`; an op without a meaning does not compile. The roles that carry the
+ * The share language: the ops that the protocol suite offers, once. Type rule, rings needed, cost and stream use stand
+ * in the family files, the meaning in `evaluate.ts`; an op without a meaning does not compile. The roles that carry the
  * ops out are in `runtime/ops`.
  */
-import type { Level } from "../graph.js";
+import type { Language } from "../graph.js";
 import { BILINEAR } from "./bilinear.js";
 import { BITS } from "./bits.js";
 import { DECAYS } from "./decays.js";
@@ -49,7 +49,7 @@ export const SHARE_OPS: Readonly<Record<ShareOpName, ShareOp>> = Object.fromEntr
   ]),
 ) as Record<ShareOpName, ShareOp>;
 
-export const SHARE: Level<ShareType, ShareOp> = {
+export const SHARE: Language<ShareType, ShareOp> = {
   name: "share",
   ops: SHARE_OPS,
   printType: printShareType,

@@ -1,5 +1,5 @@
 /**
- * Helpers of the share level's type and cost rules. The rules are strict, because a plan from a file is checked with
+ * Helpers of the share language's type and cost rules. The rules are strict, because a plan from a file is checked with
  * them: what they accept, the interpreter may run without looking again.
  */
 import { Refusal } from "../diagnostics.js";

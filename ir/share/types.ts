@@ -1,7 +1,7 @@
 /**
- * The types of the share level: what the parties hold of a value, without the values. A share program speaks about
+ * The types of the share language: what the parties hold of a value, without the values. A share program speaks about
  * integers in rings Z_2^k, never about reals; `fraction` only labels what the integer means (x = integer / 2^fraction).
- * `ring` 0 means "not planned yet": lowering builds programs before the pass `levels` chooses rings.
+ * `ring` 0 means "not planned yet": lowering builds programs before the pass `planRings` chooses rings.
  */
 import type { AttributeSignature, Attributes, OpDefinition } from "../graph.js";
 import { sizeOf } from "../tensor/value.js";
@@ -66,7 +66,7 @@ export interface ShareCost {
 /** Fresh masks for `evaluate`: `count` uniform words. */
 export type MaskSource = (count: number) => BigUint64Array;
 
-/** An entry of the share level's table. */
+/** An entry of the share language's table. */
 export interface ShareOp extends OpDefinition<ShareType> {
   /**
    * For a result that must be right modulo 2^ring, the ring that each argument needs: its integer need only be right
@@ -74,7 +74,7 @@ export interface ShareOp extends OpDefinition<ShareType> {
    */
   readonly demand: (args: readonly ShareType[], attributes: Attributes, ring: number) => readonly number[];
   /**
-   * Where the result's ring comes from. `planned`: the attribute `ring`, which the level pass sets; `fixed`: the
+   * Where the result's ring comes from. `planned`: the attribute `ring`, which `planRings` sets; `fixed`: the
    * attribute `ring`, which is part of the meaning; `derived`: the arguments' rings; `none`: the result has no ring.
    */
   readonly ring: "planned" | "fixed" | "derived" | "none";

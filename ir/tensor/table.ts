@@ -1,8 +1,8 @@
 /**
- * The tensor level: what a model says, over real numbers. The table has one family a file; everything that works on
+ * The tensor language: what a model says, over real numbers. The table has one family a file; everything that works on
  * graphs (builder, printer, parser, verifier, evaluator, documentation, law tests) is a loop over it.
  */
-import { definitionOf, type Level } from "../graph.js";
+import { definitionOf, type Language } from "../graph.js";
 import { ELEMENTWISE } from "./ops/elementwise.js";
 import { FUSED } from "./ops/fused.js";
 import { LINEAR } from "./ops/linear.js";
@@ -36,7 +36,7 @@ export function traitsOf({ op }: { readonly op: string }): Traits {
 
 export type TensorOpName = keyof typeof TENSOR_OPS;
 
-export const TENSOR: Level<TensorType, TensorOp> = {
+export const TENSOR: Language<TensorType, TensorOp> = {
   name: "tensor",
   ops: TENSOR_OPS,
   printType: printTensorType,

@@ -1,6 +1,6 @@
 /**
- * What an op of the tensor level has, and helpers of its rules. The level speaks about real numbers: shapes are static,
- * types are labels, and `evaluate` computes in doubles, written to be read.
+ * What an op of the tensor language has, and helpers of its rules. The language speaks about real numbers: shapes are
+ * static, types are labels, and `evaluate` computes in doubles, written to be read.
  */
 import { Refusal } from "../diagnostics.js";
 import type { Attributes, Node, OpDefinition } from "../graph.js";
@@ -12,7 +12,7 @@ import { type DType, sizeOf, type TensorType, type TensorValue } from "./value.j
 /** A node of a tensor graph. */
 export type TensorNode = Node<TensorType>;
 
-/** An entry of the tensor level's table. */
+/** An entry of the tensor language's table. */
 export interface TensorOp extends OpDefinition<TensorType> {
   /** What passes ask of the op besides its meaning. */
   readonly traits: Traits;

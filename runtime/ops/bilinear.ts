@@ -16,6 +16,7 @@ import type { Factor, ProductMode, Work } from "../kernels/interface.js";
 import type { PartyName } from "../transport.js";
 import {
   addDealtWords,
+  broadcastTo,
   countOf,
   dealWords,
   type LocalRoles,
@@ -25,7 +26,6 @@ import {
   type RoleStep,
   ringOf,
   second,
-  spread,
 } from "./role.js";
 
 /** An argument's two components, ready for the kernel. */
@@ -47,8 +47,8 @@ type Prepare = (context: RoleContext, step: RoleStep, pair: readonly [Placed, Pl
 
 async function operand(context: RoleContext, value: Placed, shape: readonly number[]): Promise<Operand> {
   return {
-    first: await spread(context, value.place, value.type.shape, shape, 8),
-    second: await spread(context, second(value), value.type.shape, shape, 8),
+    first: await broadcastTo(context, value.place, value.type.shape, shape, 8),
+    second: await broadcastTo(context, second(value), value.type.shape, shape, 8),
   };
 }
 
@@ -206,7 +206,7 @@ function bilinear(prepare: Prepare): LocalRoles {
 /** Each evaluator multiplies its share by the public m. Local; P0 holds nothing of an additive value. */
 const timesPublic: Phase = async (context, step) => {
   const [x, y] = step.args;
-  const factor = await spread(context, y.place, y.type.shape, step.type.shape, 8);
+  const factor = await broadcastTo(context, y.place, y.type.shape, step.type.shape, 8);
   await context.kernels.multiply(step.place, 0, one(x.place), one(factor), countOf(step));
 };
 

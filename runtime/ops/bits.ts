@@ -9,6 +9,7 @@ import type { HotType } from "../../ir/share/types.js";
 import type { DigitLookUp } from "../kernels/interface.js";
 import { COPY_ROLES } from "./linear.js";
 import {
+  broadcastTo,
   chunkOf,
   countOf,
   dealWords,
@@ -20,7 +21,6 @@ import {
   readWords,
   ringOf,
   second,
-  spread,
 } from "./role.js";
 
 /** Chunks of hot elements: the stream's bytes per element, at least one. */
@@ -224,10 +224,10 @@ async function combineTimesBit(context: RoleContext, step: RoleStep): Promise<vo
     await readWords(context, share, countOf(b), ring);
     await readWords(context, product, count, ring);
   }
-  const bit = await spread(context, b.place, b.type.shape, shape, 1);
-  const m = await spread(context, x.place, x.type.shape, shape, 8);
-  const mask = await spread(context, second(x), x.type.shape, shape, 8);
-  const shares = await spread(context, share, b.type.shape, shape, 8);
+  const bit = await broadcastTo(context, b.place, b.type.shape, shape, 1);
+  const m = await broadcastTo(context, x.place, x.type.shape, shape, 8);
+  const mask = await broadcastTo(context, second(x), x.type.shape, shape, 8);
+  const shares = await broadcastTo(context, share, b.type.shape, shape, 8);
   await kernels.timesBit(step.place, bit, m, mask, shares, product, first, count);
 }
 
@@ -241,9 +241,9 @@ const timesBit: LocalRoles = {
     await kernels.bitWords(words, b.place, second(b), countOf(b));
     await dealWords(context, step.blocks[0], words, countOf(b), ringOf(step));
     const product = scratch.take(8 * countOf(step));
-    const at = await spread(context, words, b.type.shape, shape, 8);
-    const mask1 = await spread(context, x.place, x.type.shape, shape, 8);
-    const mask2 = await spread(context, second(x), x.type.shape, shape, 8);
+    const at = await broadcastTo(context, words, b.type.shape, shape, 8);
+    const mask1 = await broadcastTo(context, x.place, x.type.shape, shape, 8);
+    const mask2 = await broadcastTo(context, second(x), x.type.shape, shape, 8);
     const mask = { at: mask1, other: mask2, sign: 1 } as const;
     await kernels.multiply(product, 0, { at, other: 0, sign: 0 }, mask, countOf(step));
     await dealWords(context, step.blocks[1], product, countOf(step), ringOf(step));

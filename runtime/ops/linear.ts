@@ -6,6 +6,7 @@ import { componentBytes, componentsOf, elementBytes } from "../../ir/share/index
 import { packedBytes, takenParts } from "../../ir/share/rules.js";
 import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
 import {
+  broadcastTo,
   chunkOf,
   countOf,
   inChunks,
@@ -15,7 +16,6 @@ import {
   type RoleStep,
   ringOf,
   second,
-  spread,
 } from "./role.js";
 
 type Component = (to: number, from: readonly number[]) => void | Promise<void>;
@@ -40,7 +40,7 @@ function everyone(phase: Phase): LocalRoles {
 function pairwise(kernel: "add" | "subtract"): LocalRoles {
   return everyone((context, step) =>
     eachComponent(context, step, async (to, places) => {
-      const [a, b] = [0, 1].map((i) => spread(context, places[i], step.args[i].type.shape, step.type.shape, 8));
+      const [a, b] = [0, 1].map((i) => broadcastTo(context, places[i], step.args[i].type.shape, step.type.shape, 8));
       await context.kernels[kernel](to, await a, await b, countOf(step));
     }),
   );
@@ -60,7 +60,7 @@ function addsConstants({ party }: RoleContext, step: RoleStep): boolean {
 
 /** A constant's words in the result's shape. */
 function constantWords(context: RoleContext, value: TensorValue, shape: readonly number[]): number | Promise<number> {
-  return spread(context, context.constant(value), value.shape, shape, 8);
+  return broadcastTo(context, context.constant(value), value.shape, shape, 8);
 }
 
 const addConstant: Phase = async (context, step) => {
@@ -68,7 +68,7 @@ const addConstant: Phase = async (context, step) => {
   const { shape } = step.type;
   let component = 0;
   await eachComponent(context, step, async (to, [from]) => {
-    const source = await spread(context, from, step.args[0].type.shape, shape, 8);
+    const source = await broadcastTo(context, from, step.args[0].type.shape, shape, 8);
     if (component++ > 0 || !addsConstants(context, step)) {
       await context.kernels.copy(to, source, 8 * countOf(step));
     } else if (value.data.length === 1) {
@@ -85,7 +85,7 @@ const multiplyConstant: Phase = async (context, step) => {
   const { kernels } = context;
   const factor = value.data.length === 1 ? undefined : await constantWords(context, value, shape);
   await eachComponent(context, step, async (to, [from]) => {
-    const source = await spread(context, from, step.args[0].type.shape, shape, 8);
+    const source = await broadcastTo(context, from, step.args[0].type.shape, shape, 8);
     if (factor === undefined) {
       await kernels.multiplyWord(to, source, BigInt(value.data[0]), countOf(step));
     } else {

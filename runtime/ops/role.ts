@@ -136,7 +136,7 @@ export async function inChunks(
 }
 
 /** The words of a place as if its tensor had been broadcast to `to`: the place itself or a scratch copy. */
-export function spread(
+export function broadcastTo(
   { kernels, scratch }: RoleContext,
   place: number,
   from: readonly number[],

@@ -12,6 +12,7 @@ import type { WordType } from "../../ir/share/types.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import type { CoarseShape, PowerTable, SeriesCombine, SeriesSecrets, SeriesTable } from "../kernels/interface.js";
 import {
+  broadcastTo,
   chunkOf,
   countOf,
   inChunks,
@@ -21,7 +22,6 @@ import {
   type RoleStep,
   ringOf,
   second,
-  spread,
 } from "./role.js";
 
 function tableOf({ tables }: RoleContext, { attributes }: RoleStep): SeriesTable {
@@ -297,7 +297,7 @@ async function keptElements(context: RoleContext, { args }: RoleStep): Promise<B
   if (keep === undefined) {
     return undefined;
   }
-  const place = await spread(context, keep.place, keep.type.shape, x.type.shape, 8);
+  const place = await broadcastTo(context, keep.place, keep.type.shape, x.type.shape, 8);
   return context.publicWords(place, sizeOf(x.type.shape));
 }
 

@@ -1,7 +1,7 @@
 /**
  * No drift between simulated and run: in whole compiled models every share op's value, as the three roles hold it, is
- * what the share level means on the arguments that they hold, within the ulp that the op declares. One small fixture of
- * every family and front end, both profiles.
+ * what the share language means on the arguments that they hold, within the ulp that the op declares. One small fixture
+ * of every family and front end, both profiles.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -107,11 +107,14 @@ const OWN = [
   "vit_cls.t5.legacy.eager.op14.dyn",
 ];
 
-describe.each(["fourier", "puma"] as const)("the roles compute what the share level means, profile %s", (profile) => {
-  it.each(OWN)("%s", async (name) => {
-    await checkOnnx(join(OWN_FIXTURES, name), { profile });
-  });
-});
+describe.each(["fourier", "puma"] as const)(
+  "the roles compute what the share language means, profile %s",
+  (profile) => {
+    it.each(OWN)("%s", async (name) => {
+      await checkOnnx(join(OWN_FIXTURES, name), { profile });
+    });
+  },
+);
 
 const FOLDERS = [
   "distilbert_cls.t5.legacy.eager.op14.dyn",

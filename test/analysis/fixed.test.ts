@@ -1,4 +1,4 @@
-/** The fixed-point evaluator's fast matrix product is the share level's, for all rings and sizes of numbers. */
+/** The fixed-point evaluator's fast matrix product is the share language's, for all rings and sizes of numbers. */
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { product } from "../../analysis/report/fixed.js";

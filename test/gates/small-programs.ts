@@ -1,7 +1,7 @@
-/** Small programs that show what `levels` decides; each is meant to be read beside its golden file. */
+/** Small programs that show what `planRings` decides; each is meant to be read beside its golden file. */
 import { Builder } from "../../ir/graph.js";
 import { SHARE, type ShareOpName } from "../../ir/share/index.js";
-import type { LooseProgram, ShareNode } from "./random-levels.js";
+import type { LooseProgram, ShareNode } from "./random-rings.js";
 
 const SHAPE = [2, 2];
 const FRACTION = 12;

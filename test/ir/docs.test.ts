@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { describeLevel } from "../../ir/docs.js";
-import type { Level } from "../../ir/graph.js";
+import { describeLanguage } from "../../ir/docs.js";
+import type { Language } from "../../ir/graph.js";
 import { SHARE } from "../../ir/share/index.js";
 import { TENSOR } from "../../ir/tensor/index.js";
 
@@ -13,12 +13,12 @@ function page(name: string): string {
 
 describe("the pages about ops", () => {
   it("are made from the tables", () => {
-    expect(page("tensor")).toBe(describeLevel(TENSOR));
-    expect(page("share")).toBe(describeLevel(SHARE));
+    expect(page("tensor")).toBe(describeLanguage(TENSOR));
+    expect(page("share")).toBe(describeLanguage(SHARE));
   });
 
   it("have a row for every op, with its attributes and its number of arguments", () => {
-    const toy: Level<string> = {
+    const toy: Language<string> = {
       name: "toy",
       ops: {
         join: {
@@ -33,7 +33,7 @@ describe("the pages about ops", () => {
       printType: String,
       parseType: String,
     };
-    expect(describeLevel(toy).trimEnd().split("\n").slice(-3)).toEqual([
+    expect(describeLanguage(toy).trimEnd().split("\n").slice(-3)).toEqual([
       "| `join` | 1 or more | `axis` integer, `names` strings | a\\|b. |",
       "| `nothing` | 0 |  | Nothing. |",
       "| `some` | 1 to 2 |  | Some. |",

@@ -1,7 +1,7 @@
 /** Building, pruning and rewriting graphs. */
 import { describe, expect, it } from "vitest";
-import { fail, PumacError } from "../../ir/diagnostics.js";
-import { Builder, type Level, prune, rewrite, usersOf } from "../../ir/graph.js";
+import { located, type PumacError, Refusal } from "../../ir/diagnostics.js";
+import { Builder, type Language, prune, rewrite, usersOf } from "../../ir/graph.js";
 import { TENSOR } from "../../ir/tensor/index.js";
 
 function chain() {
@@ -30,8 +30,8 @@ describe("a builder", () => {
     expect(builder.nodes.length).toBe(count);
   });
 
-  it("gives errors of a rule the place of their node, unless they have one", () => {
-    const level = (where: string | undefined): Level<number> => ({
+  it("lets a rule refuse, and whoever applies it say where: other errors are bugs and stay what they are", () => {
+    const language = (error: Error): Language<number> => ({
       name: "toy",
       ops: {
         bad: {
@@ -39,24 +39,25 @@ describe("a builder", () => {
           arity: [0, 0],
           attributes: {},
           infer: () => {
-            throw fail({ code: "E0402", what: "no", ...(where === undefined ? {} : { where }) });
+            throw error;
           },
         },
       },
       printType: String,
       parseType: Number,
     });
-    const placeOf = (where: string | undefined, origin: string) => {
+    const thrownBy = (error: Error): unknown => {
+      const emit = () => new Builder(language(error)).emit("bad", [], {}, "layer.3");
       try {
-        new Builder(level(where)).emit("bad", [], {}, origin);
-      } catch (error) {
-        return error instanceof PumacError ? error.diagnostics[0].where : error;
+        return located((what) => ({ code: "E0404", what, where: "layer.3" }), emit);
+      } catch (thrown) {
+        return thrown;
       }
-      return "no error";
     };
-    expect(placeOf(undefined, "layer.3")).toBe("layer.3");
-    expect(placeOf(undefined, "")).toBe("bad");
-    expect(placeOf("there", "layer.3")).toBe("there");
+    const refused = thrownBy(new Refusal("no"));
+    expect((refused as PumacError).diagnostics).toEqual([{ code: "E0404", what: "no", where: "layer.3" }]);
+    const bug = new TypeError("a bug");
+    expect(thrownBy(bug)).toBe(bug);
   });
 });
 

@@ -1,4 +1,4 @@
-/** Random graphs of the tensor level: every op of the table, arguments taken from earlier nodes where types allow. */
+/** Random graphs of the tensor language: every op of the table, arguments from earlier nodes where types allow. */
 import fc from "fast-check";
 import { Builder, type Graph, type Node } from "../../ir/graph.js";
 import { TENSOR, TENSOR_OPS, type TensorOpName } from "../../ir/tensor/index.js";

@@ -1,4 +1,4 @@
-/** Text and graph are the same thing twice: for random graphs of both levels, and for texts that are wrong. */
+/** Text and graph are the same thing twice: for random graphs of both languages, and for texts that are wrong. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { PumacError } from "../../ir/diagnostics.js";
@@ -11,7 +11,7 @@ import { programOf } from "../share/programs.js";
 import { randomGraphs } from "./random-graphs.js";
 
 describe("a graph", () => {
-  it("of the tensor level prints and parses to itself, and computes the same", () => {
+  it("of the tensor language prints and parses to itself, and computes the same", () => {
     fc.assert(
       fc.property(randomGraphs, ({ graph, values }) => {
         expect(verify(graph, TENSOR).map(String)).toEqual([]);
@@ -26,17 +26,20 @@ describe("a graph", () => {
     );
   });
 
-  it.each(Object.keys(SHARE_OPS) as ShareOpName[])("of the share level with %s prints and parses to itself", (op) => {
-    fc.assert(
-      fc.property(fc.infiniteStream(fc.double({ min: 0, max: 0.999, noNaN: true })), (stream) => {
-        const graph = programOf(op, () => stream.next().value as number);
-        const text = print(graph, SHARE);
-        expect(parse(text, SHARE)).toEqual(graph);
-        expect(verify(graph, SHARE).map(String)).toEqual([]);
-      }),
-      { numRuns: 20 },
-    );
-  });
+  it.each(Object.keys(SHARE_OPS) as ShareOpName[])(
+    "of the share language with %s prints and parses to itself",
+    (op) => {
+      fc.assert(
+        fc.property(fc.infiniteStream(fc.double({ min: 0, max: 0.999, noNaN: true })), (stream) => {
+          const graph = programOf(op, () => stream.next().value as number);
+          const text = print(graph, SHARE);
+          expect(parse(text, SHARE)).toEqual(graph);
+          expect(verify(graph, SHARE).map(String)).toEqual([]);
+        }),
+        { numRuns: 20 },
+      );
+    },
+  );
 
   it("keeps numbers that have no plain decimal, in short and in long tensors", () => {
     const odd = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0, 5e-324, 0.1, 1e300, 2 ** 53];
@@ -90,7 +93,7 @@ describe("a text", () => {
     ["a node that uses itself", `${x}%1 = negate %1 : f32[2]`, /%1 is not defined before/],
     ["a second definition", x + x, /line 2.*%0 is defined twice/s],
     ["another type than inferred", `${x}%1 = negate %0 : f32[3]`, /of type f32\[2\], not f32\[3\]/],
-    ["no type of the level", `${x}%1 = negate %0 : bits[3]`, /not a tensor type/],
+    ["no type of the language", `${x}%1 = negate %0 : bits[3]`, /not a tensor type/],
     ["too many arguments", `${x}%1 = negate %0, %0 : f32[2]`, /takes 1 to 1 arguments, not 2/],
     ["an unknown attribute", `${x}%1 = negate %0 {axis = 1} : f32[2]`, /takes no attribute 'axis'/],
     ["an attribute twice", `${x}%1 = softmax %0 {axis = 0, axis = 0} : f32[2]`, /no second attribute 'axis'/],

@@ -33,8 +33,8 @@ describe("the verifier", () => {
   });
 
   it("finds unknown ops, also those that every object has, and wrong numbers of arguments", () => {
-    expect(faults([node("frobnicate")])[0]).toMatch(/not an op of the tensor level/);
-    expect(faults([node("constructor")])[0]).toMatch(/not an op of the tensor level/);
+    expect(faults([node("frobnicate")])[0]).toMatch(/not an op of the tensor language/);
+    expect(faults([node("constructor")])[0]).toMatch(/not an op of the tensor language/);
     expect(faults([x, node("add", [x])])[0]).toMatch(/has 1 arguments, not 2/);
     expect(faults([x, node("softmax", [x, x, x, x, x], { axis: 0 })])[0]).toMatch(/has 5 arguments, not 1 to 4/);
   });

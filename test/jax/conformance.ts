@@ -99,7 +99,7 @@ function differs({ kind, actual, expected }: Check): string | undefined {
   }
   const tolerance = kind === "expect_eq" ? 0 : kind === "expect_close" ? CLOSE : ALMOST;
   for (let i = 0; i < expected.data.length; i++) {
-    // The tensor level computes in doubles: equality is of what float32 would hold.
+    // The tensor language computes in doubles: equality is of what float32 would hold.
     const [a, b] = isFloat(actual.dtype)
       ? [Math.fround(actual.data[i]), expected.data[i]]
       : [actual.data[i], expected.data[i]];

@@ -22,7 +22,7 @@ export interface NodeCase {
 const SEQUENCES = ["test_loop13_seq", "test_loop16_seq_none"];
 
 /**
- * All cases but those with tensors of types that the tensor level lacks (8-bit floats, sub-byte integers, strings);
+ * All cases but those with tensors of types that the tensor language lacks (8-bit floats, sub-byte integers, strings);
  * none where the archive is absent. They are unpacked into `folder`.
  */
 export function readNodeCases(folder: string): readonly NodeCase[] {

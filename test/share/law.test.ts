@@ -1,6 +1,6 @@
 /**
- * The law of the share level: for every op, the three roles together equal `evaluate` within the declared ulp, and the
- * declared cost equals the bytes and rounds on the wire, exactly. Random rings, shapes, values and delivery orders.
+ * The law of the share language: for every op, the three roles together equal `evaluate` within the declared ulp, and
+ * the declared cost equals the bytes and rounds on the wire, exactly. Random rings, shapes, values and delivery orders.
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";

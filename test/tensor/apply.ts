@@ -1,4 +1,4 @@
-/** Evaluates one op of the tensor level on values, and reads elements by index. */
+/** Evaluates one op of the tensor language on values, and reads elements by index. */
 import { type Attributes, Builder, type Graph } from "../../ir/graph.js";
 import { TENSOR, type TensorOpName } from "../../ir/tensor/index.js";
 import type { DType, TensorType, TensorValue } from "../../ir/tensor/value.js";

@@ -1,6 +1,6 @@
 /**
- * For every op of the tensor level, arguments and attributes that it accepts, at random. The table is exhaustive: an op
- * without an entry does not compile. Numbers are multiples of 1/8, so that single precision holds them exactly.
+ * For every op of the tensor language, arguments and attributes that it accepts, at random. The table is exhaustive: an
+ * op without an entry does not compile. Numbers are multiples of 1/8, so that single precision holds them exactly.
  */
 import fc from "fast-check";
 import type { Attributes } from "../../ir/graph.js";

@@ -1,4 +1,4 @@
-/** What holds of every op of the tensor level: a loop over its table, with random arguments for each op. */
+/** What holds of every op of the tensor language: a loop over its table, with random arguments for each op. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { evaluateGraph, opsWhere, TENSOR, TENSOR_OPS, type TensorOpName } from "../../ir/tensor/index.js";

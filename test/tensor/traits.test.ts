@@ -1,5 +1,5 @@
 /**
- * The flags of the tensor level's table are true: what an op's flags say of it holds of its meaning, so that whoever
+ * The flags of the tensor language's table are true: what an op's flags say of it holds of its meaning, so that whoever
  * filters the table by them may rely on it. A loop over the table, with random arguments for each op.
  */
 import fc from "fast-check";

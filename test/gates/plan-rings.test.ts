@@ -1,7 +1,7 @@
 /**
  * No plan overflows. Random programs with every input at the edge of its range are planned and run by the three roles;
  * what they reveal is the exact value but for rounding. And small programs as text, before and after the pass: after a
- * change that is meant, `BLESS=1 npx vitest run test/gates/levels.test.ts` writes them anew.
+ * change that is meant, `BLESS=1 npx vitest run test/gates/plan-rings.test.ts` writes them anew.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,9 +14,9 @@ import { SHARE, type ShareType, type WordType } from "../../ir/share/index.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import { print } from "../../ir/text.js";
 import { verify } from "../../ir/verify.js";
-import { levels } from "../../passes/levels.js";
+import { planRings } from "../../passes/plan-rings.js";
 import { planOf, runPlan } from "../share/harness.js";
-import { exactOutputs, type LooseProgram, looseProgram } from "./random-levels.js";
+import { exactOutputs, type LooseProgram, looseProgram } from "./random-rings.js";
 import { PROGRAMS } from "./small-programs.js";
 
 const LINKS = [DEFAULT_NETWORK, parseNetwork("wan"), parseNetwork("20gbps,0.1ms")].map(linkCost);
@@ -77,7 +77,7 @@ describe("random programs", () => {
         fc.integer({ min: 10, max: 60 }),
         async (seed, size) => {
           const program = looseProgram(seededNumbers(seed), size);
-          const planned = levels(program.graph, program.bounds, LINKS[seed % LINKS.length]);
+          const planned = planRings(program.graph, program.bounds, LINKS[seed % LINKS.length]);
           expectWithinWord(planned);
           widens += widened(planned);
           await expectExact(program, planned, seed);
@@ -92,7 +92,7 @@ describe("random programs", () => {
 describe("small programs as text", () => {
   test.each(Object.keys(PROGRAMS))("%s", async (name) => {
     const program = PROGRAMS[name]();
-    const planned = levels(program.graph, program.bounds, linkCost(DEFAULT_NETWORK));
+    const planned = planRings(program.graph, program.bounds, linkCost(DEFAULT_NETWORK));
     expectWithinWord(planned);
     const text = `before:\n${print(program.graph, SHARE)}after:\n${print(planned, SHARE)}`;
     const file = join(import.meta.dirname, "golden", `${name}.txt`);

@@ -26,7 +26,7 @@ export interface LinkCost {
  * The program with all rings planned for a network. `bounds` are the largest absolute values of nodes, in reals. E0404
  * where a value's range leaves no place to widen it.
  */
-export function levels(
+export function planRings(
   graph: Graph<ShareType>,
   bounds: ReadonlyMap<ShareNode, number>,
   link: LinkCost,
