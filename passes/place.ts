@@ -10,6 +10,7 @@ import { type Diagnostic, fail } from "../ir/diagnostics.js";
 import { Builder } from "../ir/graph.js";
 import { TENSOR, traitsOf } from "../ir/tensor/index.js";
 import { isFloat, sizeOf, type TensorType } from "../ir/tensor/value.js";
+import { chosenRows } from "./chosen-rows.js";
 import { canonicalOrder } from "./order.js";
 import type { Binding, Owner, Placed } from "./placed.js";
 import type { TensorGraph, TensorNode } from "./rewriter.js";
@@ -64,24 +65,24 @@ function join(a: Knowledge, b: Knowledge): Knowledge {
   return a === "model" || b === "model" || a === "secret" || b === "secret" ? "secret" : "data";
 }
 
-/** embedding(table, ids) = oneHot(ids) · table, where the table is the model's and the ids are the data owner's. */
+/** What is taken, or put, at an index that is not known when the plan is made becomes a product with one-hot rows. */
 function oneHotRows(graph: TensorGraph, options: PlaceOptions): TensorGraph {
   const knowledge = classify(graph, options);
   const builder = new Builder<TensorType>(TENSOR);
   const made = new Map<TensorNode, TensorNode>();
   for (const node of graph.nodes) {
     const args = node.args.map((argument) => made.get(argument)!);
-    const [table, ids] = node.args.map((argument) => knowledge.get(argument)!);
-    const split = node.op === "embedding" && table === "model" && (ids === "data" || ids === "public");
-    if (split) {
-      const depth = node.args[0].type.shape[0];
-      const rows = builder.emit("oneHot", [args[1]], { depth }, node.origin);
-      made.set(node, builder.emit("matmul", [rows, args[0]], {}, node.origin));
-    } else {
-      made.set(node, builder.emit(node.op, args, node.attributes, node.origin));
-    }
+    const hidden = knowledge.get(node) === "secret" && isChosen(node, knowledge);
+    const rows = hidden ? chosenRows(node, args, builder) : undefined;
+    made.set(node, rows ?? builder.emit(node.op, args, node.attributes, node.origin));
   }
   return builder.finish(graph.outputs.map(({ name, node }) => ({ name, node: made.get(node)! })));
+}
+
+/** Whether some index that the op must know in the clear depends on an input. */
+function isChosen(node: TensorNode, knowledge: ReadonlyMap<TensorNode, Knowledge>): boolean {
+  const known: readonly (Knowledge | undefined)[] = ["constant", "model"];
+  return traitsOf(node).indices.some((i) => node.op !== "oneHot" && !known.includes(knowledge.get(node.args[i])));
 }
 
 function checkSecretOps(

@@ -198,8 +198,11 @@ function peelSum(x: TensorNode, context: Context): Peeled {
     penalties.push(...(penalty === undefined ? [] : [penalty]));
     terms.push(...(scores === undefined ? [] : [scores]));
   }
-  if (keeps.length === 0 || terms.length === 0) {
+  if (keeps.length === 0) {
     return { scores: x, ...UNMASKED };
+  }
+  if (terms.length === 0) {
+    return { scores: rewriter.scalar(0, x), keeps, penalty: total(penalties, x, rewriter) };
   }
   const sum = terms.reduce((left, right) => rewriter.emit("add", [left, right], {}, x.origin));
   const inner = peel(unmultiply(sum, keeps, context), context);

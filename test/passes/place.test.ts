@@ -53,7 +53,6 @@ describe("place", () => {
     const found = (caught as PumacError).diagnostics.map(({ code, where }) => [code, where]);
     expect(found).toEqual([
       ["E0403", "layer/IsNaN"],
-      ["E0403", "layer/Gather"],
       ["E0403", "layer/Div"],
     ]);
   });
