@@ -7,7 +7,15 @@
  * Who calls and is nobody that is expected (a port scan, a web browser, a peer of another session) is hung up on, and
  * the listener waits on: a stranger cannot end a session.
  */
-import { BlockList, createServer, connect as dialPlain, isIP, type Server, type Socket } from "node:net";
+import {
+  BlockList,
+  createServer,
+  connect as dialPlain,
+  isIP,
+  type NetConnectOpts,
+  type Server,
+  type Socket,
+} from "node:net";
 import { type ConnectionOptions, createServer as createTlsServer, connect as dialTls } from "node:tls";
 import { fail, PumacError } from "../ir/diagnostics.js";
 import { checkIdentity, type Identity, tlsOptions } from "./identity.js";
@@ -187,11 +195,25 @@ function isNotListening(error: unknown): boolean {
   return code === "ENOENT" || code === "ECONNREFUSED";
 }
 
+const READ_BYTES = 1 << 18;
+
+/**
+ * Reads a socket into one buffer instead of a fresh one each time. Who hears "data" must have copied what it keeps when
+ * it returns, as a link does.
+ */
+function intoOneBuffer(socketOf: () => Socket): NonNullable<NetConnectOpts["onread"]> {
+  const callback = (count: number, buffer: Uint8Array): boolean => {
+    socketOf().emit("data", buffer.subarray(0, count));
+    return true;
+  };
+  return { buffer: new Uint8Array(READ_BYTES), callback };
+}
+
 function dialOnce(at: Address, identity: Identity | undefined): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket: Socket =
       identity === undefined
-        ? dialPlain(at, () => settled())
+        ? dialPlain({ ...at, onread: intoOneBuffer(() => socket) }, () => settled())
         : dialTls({ ...at, ...tlsOptions(identity), checkServerIdentity: () => undefined } as ConnectionOptions, () =>
             settled(),
           );

@@ -170,6 +170,7 @@ class Run {
         });
       }
       this.bytes.set(frame, this.layout.incoming);
+      this.options.transport.release?.(this.peer, frame);
       const { pending } = this;
       this.pending = [];
       for (const { index, step, roles, offset } of pending) {

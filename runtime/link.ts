@@ -18,6 +18,10 @@ const HEADER_BYTES = 5;
 /** Frames are left on the socket once this many bytes (and at least one frame) wait to be asked for. */
 const MOST_HELD_BACK = 32 << 20;
 
+/** Large frames are received into memory that was given back: fresh memory is what garbage collection runs for. */
+const LEAST_REUSED = 1 << 16;
+const MOST_SPARE = 32;
+
 /** A pulse is sent so many times within the time after which a silent peer is given up. */
 const PULSES_PER_TIMEOUT = 4;
 
@@ -36,6 +40,7 @@ export interface LinkLimits {
 export class Link {
   private readonly waiting: Uint8Array[] = [];
   private heldBack = 0;
+  private readonly spare: ArrayBufferLike[] = [];
   private waiter: Waiter | undefined;
   private failure: Error | undefined;
   /** The peer has said goodbye; this side has. */
@@ -89,6 +94,13 @@ export class Link {
     return new Promise((resolve, reject) => {
       this.waiter = { resolve, reject };
     });
+  }
+
+  /** Takes back the memory of a frame from here that nobody looks at any more. */
+  release({ buffer }: Uint8Array): void {
+    if (buffer.byteLength >= LEAST_REUSED && this.spare.length < MOST_SPARE && !this.spare.includes(buffer)) {
+      this.spare.push(buffer);
+    }
   }
 
   /** Says goodbye and closes this side; frames that were sent before still arrive. */
@@ -208,13 +220,23 @@ export class Link {
       }
       this.kind = this.header[4];
       this.headerFilled = 0;
-      this.payload = new Uint8Array(length);
+      this.payload = this.roomFor(length);
       this.payloadFilled = 0;
       if (length === 0) {
         this.complete(this.payload);
       }
     }
     return taken;
+  }
+
+  /** Memory for a frame: of its own, or a spare one's. Sizes are powers of two, so that other frames fit there too. */
+  private roomFor(length: number): Uint8Array {
+    if (length < LEAST_REUSED) {
+      return new Uint8Array(length);
+    }
+    const at = this.spare.findIndex(({ byteLength }) => byteLength >= length);
+    const room = at < 0 ? new ArrayBuffer(2 ** Math.ceil(Math.log2(length))) : this.spare.splice(at, 1)[0];
+    return new Uint8Array(room, 0, length);
   }
 
   private readPayload(chunk: Uint8Array, at: number, payload: Uint8Array): number {

@@ -30,6 +30,10 @@ export class MeteredTransport implements Transport {
     return this.inner.receive(from);
   }
 
+  release(from: PeerName, frame: Uint8Array): void {
+    this.inner.release?.(from, frame);
+  }
+
   /** Payload bytes sent to a peer in a phase. */
   bytes(phase: Phase, to: PeerName): number {
     return this.sent.get(`${phase} ${to}`)?.bytes ?? 0;

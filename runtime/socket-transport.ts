@@ -52,6 +52,10 @@ export class SocketTransport implements Transport {
     return await this.linkTo(from).receive();
   }
 
+  release(from: PeerName, frame: Uint8Array): void {
+    this.links.get(from)?.release(frame);
+  }
+
   /** Says goodbye to every peer; to be called when this side has sent its last frame. */
   async close(): Promise<void> {
     this.closed = true;

@@ -94,6 +94,7 @@ export class DealingReader implements Dealing {
   }
 
   private async nextFrame(): Promise<Uint8Array<ArrayBuffer>> {
+    this.transport.release?.("P0", this.frame);
     const frame = await this.transport.receive("P0");
     if (frame.length === 0) {
       throw fail({ code: "E0901", what: "P0 sent an empty frame", where: "P0" });

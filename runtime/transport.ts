@@ -24,4 +24,6 @@ export interface Transport {
    * it sent what no frame can be.
    */
   receive(from: PeerName): Promise<Uint8Array>;
+  /** Gives back a received frame that nobody looks at any more: its memory takes a later one. Never required. */
+  release?(from: PeerName, frame: Uint8Array): void;
 }

@@ -5,6 +5,7 @@
 
 import { loadPlan } from "../../formats/plan-file.js";
 import { type Diagnostic, fail, PumacError } from "../../ir/diagnostics.js";
+import type { Plan } from "../../ir/plan/types.js";
 import type { Address } from "../../runtime/connect.js";
 import type { Identity } from "../../runtime/identity.js";
 import { loadKernels } from "../../runtime/kernels/load.js";
@@ -36,12 +37,18 @@ function usage(): { cpu: number; memory: number } {
   return { cpu: (user + system) / 1e6, memory: peakMemory() };
 }
 
+/** What a party runs of a plan: the rest, as large again, would be looked through by every garbage collection. */
+function withoutNotes(plan: Plan): Plan {
+  const none = { nodes: [], outputs: [] };
+  return { ...plan, origins: [], formulas: [], owners: { model: none, data: none } };
+}
+
 async function handle(message: ToParty): Promise<void> {
   if (message.kind === "start") {
     const { plan, digest } = loadPlan(message.planPath);
     listening = await startParty({
       ...message,
-      plan,
+      plan: withoutNotes(plan),
       digest,
       kernels: loadKernels().create,
       usage,

@@ -45,6 +45,29 @@ describe.each([{ tls: false }, { tls: true }])("a mesh with TLS $tls", ({ tls })
     await Promise.all(sent);
   });
 
+  it("receives into memory that was given back, and changes no frame that was not", async () => {
+    mesh = await connectMesh({ tls, timeout: 20_000 });
+    const [one, two] = [mesh.of("P1"), mesh.of("P2")];
+    const frames = [1 << 20, 70_001, 900_000, 66_000, 1 << 20, 300_000].map((n) => new Uint8Array(randomBytes(n)));
+    const kept: Uint8Array[] = [];
+    const memory = new Set<ArrayBufferLike>();
+    for (let turn = 0; turn < 4; turn++) {
+      for (const [i, frame] of frames.entries()) {
+        const [, received] = await Promise.all([one.send("P2", frame), two.receive("P1")]);
+        expect(Buffer.compare(received, frame)).toBe(0);
+        memory.add(received.buffer);
+        if (turn === 0 && i < 2) {
+          kept.push(received);
+        } else {
+          two.release("P1", received);
+          two.release("P1", received);
+        }
+      }
+    }
+    expect(memory.size).toBeLessThan(8);
+    expect(kept.every((frame, i) => Buffer.compare(frame, frames[i]) === 0)).toBe(true);
+  });
+
   it("ends every receive of every peer with the same cause when one gives up", async () => {
     mesh = await connectMesh({ tls, timeout: 20_000 });
     const waiting = [
