@@ -183,7 +183,7 @@ export class Rings {
     this.update(true);
   }
 
-  /** Bytes through the busiest network card, P2's: what P1 opens to it and what P0 deals to it. */
+  /** Bytes through the busiest network card, P2's: what P1 opens to it, P0 deals to it and owners give it. */
   get bytes(): number {
     return this.total;
   }
@@ -455,8 +455,15 @@ function bytesOf(node: ShareNode, demanded: (i: number) => number, ring: number)
   const at = (type: ShareType, planned: number): ShareType => (isWord(type) ? { ...type, ring: planned } : type);
   const args = node.args.map(({ type }, i) => at(type, Math.min(WORD, Math.max(1, demanded(i)))));
   const { online, offline } = SHARE.ops[node.op].cost(args, node.attributes, at(node.type, ring));
-  return online + offline;
+  const given = node.op === "input" ? (sizeOf(node.type.shape) * ring) / 8 : 0;
+  return online + offline + given * (node.attributes.owner === "model" ? WEIGHT_PRICE : 1);
 }
+
+/**
+ * What a byte of a weight counts beside a byte of a session: weights are shared once, for many sessions. So they are
+ * given in a ring no larger than their uses need wherever that costs a session next to nothing.
+ */
+const WEIGHT_PRICE = 1 / 128;
 
 function rangeRing({ fraction }: WordType, bound = Number.POSITIVE_INFINITY): number {
   const integerBits = ceilLog2(Math.max(bound, 2 ** -fraction));

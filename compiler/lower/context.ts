@@ -191,6 +191,11 @@ export class Lowering {
     return sources.length > 0 ? sources.every((each) => this.isOpen(each)) : isSource(node) && this.isPublic(node);
   }
 
+  /** Whether a value is given in whole numbers (one-hot rows, masks): a product with it needs no further bits. */
+  isIntegral(node: TensorNode): boolean {
+    return node.op === "input" && this.secretInputs.get(node.attributes.name as string)?.integral === true;
+  }
+
   /** The fraction that a value has, or that it may be given because nobody fixed it yet (inputs and constants). */
   fractionOf(node: TensorNode): number | undefined {
     return isSource(node) ? undefined : (this.value(node).type as { fraction: number }).fraction;

@@ -114,7 +114,9 @@ export function lowerMatmul(lowering: Lowering, node: TensorNode, keep: readonly
   const { weight, activation } = lowering.precision;
   const bound = lowering.boundOf(node);
   const [a, b] = node.args.map((argument) =>
-    lowering.masked(argument, lowering.factorFraction(bound, isSource(argument) ? weight : activation)),
+    lowering.isIntegral(argument)
+      ? lowering.value(argument)
+      : lowering.masked(argument, lowering.factorFraction(bound, isSource(argument) ? weight : activation)),
   );
   return lowering.emit("matmul", [a, b], { drop: 0, keep });
 }

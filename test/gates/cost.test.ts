@@ -30,11 +30,11 @@ const GATES: readonly Gate[] = [
     model: "bert-base",
     tokens: 128,
     options: { profile: "puma" },
-    rounds: 710,
+    rounds: 711,
     bytes: 2.2e9,
     large: true,
   },
-  { model: "bert-large", tokens: 128, options: {}, rounds: 820, bytes: 3.3e9, large: true },
+  { model: "bert-large", tokens: 128, options: {}, rounds: 821, bytes: 3.3e9, large: true },
   { model: "gpt2", tokens: 32, options: TOKEN, rounds: 430, bytes: 0.27e9 },
   { model: "llama-7b", tokens: 8, options: TOKEN, rounds: 1100, bytes: 0.85e9, large: true },
 ];

@@ -19,16 +19,24 @@ describe("compiling", () => {
   });
 });
 
+test("a table is shared in the bits that its rows need, not in those of what is made of them", async () => {
+  const { plan } = await compileArchitecture(shortened("bert-base", 1), 128);
+  const table = plan.steps.find(({ op, type }) => op === "input" && type.shape[0] === 30522)!;
+  const ids = plan.steps.find(({ op, type }) => op === "input" && type.shape.at(-1) === 30522)!;
+  expect(table.attributes.ring).toBeLessThanOrEqual(20);
+  expect(ids.attributes.ring).toBeLessThanOrEqual(20);
+});
+
 describe("the network decides", () => {
   const planned = async (network: string) => {
     const { plan } = await compileArchitecture(shortened("bert-base", 2), 128, { network: parseNetwork(network) });
     return { digest: planDigest(plan), cost: costReport(plan).cost };
   };
 
-  test("400mbps,40ms takes fewer rounds, 20gbps,0.1ms fewer bytes", async () => {
-    const [wide, near] = [await planned("400mbps,40ms"), await planned("20gbps,0.1ms")];
+  test("20gbps,40ms takes fewer rounds, 20gbps,0.1ms fewer bytes", async () => {
+    const [wide, near] = [await planned("20gbps,40ms"), await planned("20gbps,0.1ms")];
     expect(wide.digest).not.toBe(near.digest);
-    expect(wide.cost.rounds).toBeLessThanOrEqual(near.cost.rounds);
+    expect(wide.cost.rounds).toBeLessThan(near.cost.rounds);
     expect(near.cost.bytes.total).toBeLessThan(wide.cost.bytes.total);
   });
 });
