@@ -83,7 +83,9 @@ export function compileImported(model: ImportedModel, options: CompileOptions = 
   const graph = withOutputs(program, options.reveal);
   const dump = options.dump === undefined ? {} : { dump: options.dump };
   const isShared = (input: string) => (options.shared ?? []).includes(input);
-  const placed = compileTensors(graph, { isPublic, isShared, profile: options.profile ?? "fourier", ...dump });
+  const measured = options.calibration !== undefined && options.weights !== false;
+  const profile = options.profile ?? "fourier";
+  const placed = compileTensors(graph, { isPublic, isShared, profile, measured, ...dump });
   const inputOf = secretInputs(placed);
   const store = withConstants(model.weights, placed.publication.weights);
   const weights = options.weights === false ? undefined : store;
@@ -96,7 +98,7 @@ export function compileImported(model: ImportedModel, options: CompileOptions = 
   const { share, bindings, formulas } = lowerPlaced(placed, calibration, inputOf, options);
   const plan = emit(share, {
     name: model.name,
-    profile: options.profile ?? "fourier",
+    profile,
     modelDigest: digestOf(program),
     shapes: Object.fromEntries(model.inputs.map(({ name, shape }) => [name, shape])),
     owners: { model: placed.model, data: placed.data },
@@ -145,6 +147,7 @@ function lowerPlaced(
     ranges: calibration.report.ranges,
     variances: calibration.report.variances,
     reaches: calibration.report.reaches,
+    heads: calibration.report.heads,
     inputs: new Map(names.map((name) => [name, inputOf(name)])),
     link,
   });

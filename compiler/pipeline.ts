@@ -22,6 +22,8 @@ export interface PipelineOptions {
   readonly isPublic?: (input: string, use: string | undefined) => boolean;
   /** Whether the model's input of this name is shared as it is given. */
   readonly isShared?: (input: string) => boolean;
+  /** Whether ranges will be measured on inputs that are given; default: no. */
+  readonly measured?: boolean;
   /** Which formulas compute the non-linear functions; default: fourier. */
   readonly profile?: "fourier" | "puma";
   /** Called with the text of the graph after each pass that changed it, and of the programs that `place` makes. */
@@ -40,7 +42,7 @@ export interface Compiled extends Placed {
 
 /** The secret program and the owners' programs of a model's graph. */
 export function compileTensors(graph: Graph<TensorType>, options: PipelineOptions = {}): Compiled {
-  const { dump, explain, profile = "fourier", isPublic = (_, use) => use !== undefined } = options;
+  const { dump, explain, profile = "fourier", isPublic = (_, use) => use !== undefined, measured = false } = options;
   check(graph, "the front end");
   dump?.("00-imported", print(graph, TENSOR));
   let current = graph;
@@ -51,6 +53,8 @@ export function compileTensors(graph: Graph<TensorType>, options: PipelineOption
       onPublication: (made) => {
         publication = made;
       },
+      measured,
+      isPublic: (input) => isPublic(input, openInputs(publication.graph).get(input)),
       ...(explain && { explain: (rule: string, where: string, why: string) => explain(pass.name, rule, where, why) }),
     });
     if (next !== current) {

@@ -12,8 +12,9 @@ import { narrow } from "./narrow.js";
 import { type Publication, publish } from "./publish.js";
 import type { RewriteOptions, TensorGraph } from "./rewriter.js";
 import { settle } from "./settle.js";
+import { type ShiftOptions, shift } from "./shift.js";
 
-interface PassOptions extends RewriteOptions {
+interface PassOptions extends RewriteOptions, ShiftOptions {
   /** Which formulas compute the non-linear functions; default: fourier. */
   readonly profile?: "fourier" | "puma";
   /** Is told what of the model's file stays public, and which constants became weights. */
@@ -81,5 +82,11 @@ export const TENSOR_PASSES: readonly TensorPass[] = [
     why: "after centre, which makes the residual of a post-norm model the product that the linear half joins",
     after: ["centre"],
     run: (graph, options) => (options.profile === "puma" ? graph : halve(graph, options)),
+  },
+  {
+    name: "shift",
+    why: "last: what it subtracts from the keys is no weight of a product that others look for",
+    after: ["settle", "centre", "halve"],
+    run: shift,
   },
 ];

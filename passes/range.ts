@@ -9,6 +9,7 @@ import { type Evaluation, evaluateGraph, type TensorNode, traitsOf } from "../ir
 import { sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 import { extremes, type Facts, type Interval, intersection, intervalFrom } from "./intervals.js";
 import { Observed, type VarianceRange } from "./observed.js";
+import { type HeadRange, RowStatistics } from "./rows.js";
 import { constantOf } from "./rules/common.js";
 
 export interface RangeReport {
@@ -19,6 +20,8 @@ export interface RangeReport {
   readonly variances: ReadonlyMap<TensorNode, VarianceRange>;
   /** How far |x| may go in every channel (last axis) of an activation's argument, where samples showed it. */
   readonly reaches: ReadonlyMap<TensorNode, Float64Array>;
+  /** The scores of softmaxes, head by head, where samples showed them. */
+  readonly heads: ReadonlyMap<TensorNode, readonly HeadRange[]>;
 }
 
 /** An input of the secret program. */
@@ -54,6 +57,7 @@ export function calibratedRanges(
   const isOneHot = (node: TensorNode) => sourceOf(node)?.oneHot === true;
   const seen = new Map<TensorNode, Interval>();
   const observed = new Observed();
+  const rows = new RowStatistics();
   const observe = (node: TensorNode, value: TensorValue, args: readonly TensorValue[]) => {
     if (isOneHot(node) || (isWeight(node) && seen.has(node))) {
       return;
@@ -62,6 +66,9 @@ export function calibratedRanges(
     const found = known ?? extremes(value, node.op === "input" ? undefined : FINITE);
     seen.set(node, widened(seen.get(node), found));
     observed.see(node, args);
+    if (node.op === "softmaxBase2") {
+      rows.observe(node, args[0], args[1]);
+    }
   };
   for (const [i, sample] of samples.entries()) {
     observed.next();
@@ -74,7 +81,8 @@ export function calibratedRanges(
   };
   const measured = (node: TensorNode): Interval =>
     facts.isOneHot(node) ? [0, 1] : isWeight(node) ? seen.get(node)! : withMargin(seen.get(node)!);
-  return { ...propagate(graph, facts, measured), variances: observed.variances(), reaches: observed.reaches() };
+  const [variances, reaches, heads] = [observed.variances(), observed.reaches(), rows.ranges()];
+  return { ...propagate(graph, facts, measured), variances, reaches, heads };
 }
 
 /** Whether a node has the elements of its argument in another order. */
@@ -169,7 +177,7 @@ export function structuralRanges(graph: Graph<TensorType>, inputOf: InputsOf): R
     const bound = assumedBound(node, bounds, inputOf);
     return bound === undefined ? undefined : [-Math.min(bound, ASSUMED.largest), Math.min(bound, ASSUMED.largest)];
   };
-  return { ...propagate(graph, facts, assumed), variances, reaches: new Map() };
+  return { ...propagate(graph, facts, assumed), variances, reaches: new Map(), heads: new Map() };
 }
 
 /** What is assumed of a node beyond what interval arithmetic says of it. */

@@ -8,7 +8,9 @@ import type { Graph } from "../../ir/graph.js";
 import type { TensorType } from "../../ir/tensor/value.js";
 import type { VarianceRange } from "../../passes/observed.js";
 import type { LinkCost } from "../../passes/plan-rings.js";
+import type { HeadRange } from "../../passes/rows.js";
 import { lowerAbsolute, lowerActivation, lowerGeluEven, lowerRelu } from "./activation.js";
+import { Attention } from "./attention.js";
 import {
   lowerBoolean,
   lowerClamp,
@@ -73,7 +75,6 @@ import { lowerPumaActivation } from "./puma/polynomial.js";
 import { lowerPumaSoftmax } from "./puma/softmax.js";
 import { lowerCast, lowerFloor, lowerModulo, lowerRound } from "./rounding.js";
 import { lowerArgmax } from "./sampling.js";
-import { lowerSoftmax, normalised, type Unnormalised } from "./softmax.js";
 import { packedScores } from "./structure.js";
 
 export type { Lowered, Precision, Ranges, SecretInput } from "./context.js";
@@ -90,6 +91,8 @@ export interface LoweringOptions {
   readonly variances: ReadonlyMap<TensorNode, VarianceRange>;
   /** How far |x| may go in every channel of an activation's argument, where samples showed it. */
   readonly reaches?: ReadonlyMap<TensorNode, Float64Array>;
+  /** The scores of softmaxes, head by head, where samples showed them. */
+  readonly heads?: ReadonlyMap<TensorNode, readonly HeadRange[]>;
   readonly inputs: ReadonlyMap<string, SecretInput>;
   /** The network that decides between more bytes and more rounds. */
   readonly link: LinkCost;
@@ -203,16 +206,16 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
   refuseInfinite(graph);
   const lowering = new Lowering(options.precision, options.ranges, options.inputs, options.link, options.reaches);
   const rules = options.profile === "puma" ? { ...RULES, ...PUMA_RULES } : RULES;
-  const softmaxes = new Map<TensorNode, Unnormalised>();
   const packed = packedScores(graph);
+  const attention = new Attention(lowering, graph, packed, options.heads ?? new Map());
   const masks = new Set(graph.nodes.flatMap(({ op, args }) => (op === "softmaxBase2" ? args.slice(1) : [])));
   const lowerNode = (node: TensorNode): void => {
     if (node.op === "softmaxBase2") {
-      const rows = lowerSoftmax(lowering, node, packed.get(node.args[0]));
-      softmaxes.set(node, rows);
-      lowering.defer(node, () => normalised(lowering, rows));
-    } else if (node.op === "matmul" && softmaxes.has(node.args[0])) {
-      lowering.define(node, weightedRows(lowering, node, softmaxes.get(node.args[0])!));
+      attention.lower(node);
+    } else if (attention.takes(node)) {
+      // Its softmax lowers it.
+    } else if (node.op === "matmul" && attention.has(node.args[0])) {
+      lowering.define(node, attention.weighted(node));
     } else if (packed.has(node)) {
       lowering.define(node, lowerMatmul(lowering, node, packed.get(node)!.kept));
     } else if (masks.has(node) && node.op === "and") {
@@ -230,20 +233,6 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
     return { name, node: lowering.emit("reveal", [lowering.value(node)], { name }) };
   });
   return { graph: lowering.builder.finish(outputs), bounds: lowering.bounds, formulas: lowering.formulas.finish() };
-}
-
-/** More fractional bits of what 1/Σ multiplies: Σ may be as small as 2^-4, because the coarse maximum is above. */
-const SCALED_BITS = 3;
-
-/** softmax(s)·V: the unnormalised rows times V, then every row of the product by 1/Σ. */
-function weightedRows(lowering: Lowering, node: TensorNode, rows: Unnormalised): ShareNode {
-  const values = lowering.masked(node.args[1]);
-  const product = lowering.emit("matmul", [rows.numerators, values], { drop: 0, keep: [] });
-  const count = rows.numerators.type.shape.at(-1)!;
-  const bound = count * lowering.boundOf(node.args[1]);
-  const fraction = lowering.precision.activation + SCALED_BITS;
-  const opened = lowering.atFraction(lowering.bounded(product, bound), fraction);
-  return lowering.emit("multiply", [lowering.bounded(opened, bound), rows.reciprocal], { drop: 0 });
 }
 
 function refuseInfinite({ nodes }: Graph<TensorType>): void {

@@ -2,7 +2,8 @@
  * Linear and bilinear tensor ops. Additions, public factors and movements are local on every form of a value, so a sum
  * of products stays additive until somebody needs it masked: one opening for a product with its bias and residual.
  */
-import { log2 } from "../../ir/real.js";
+import { floorLog2, log2 } from "../../ir/real.js";
+import { sameShape } from "../../ir/shape.js";
 import { isFloat, sizeOf, type TensorValue } from "../../ir/tensor/value.js";
 import {
   constantOf, encode, encodedScalar, fractionOf, isSource, type Lowering, type ShareNode, type TensorNode,
@@ -10,6 +11,9 @@ import {
 
 /** Bits of relative precision of a public factor. */
 const FACTOR_BITS = 12;
+const LARGEST_PUBLIC_FRACTION = 24;
+/** Fractional bits of a local product beyond which its secret factor is opened at fewer first. */
+const LARGEST_FRACTION = 46;
 
 export function lowerAdd(lowering: Lowering, node: TensorNode): ShareNode {
   const [x, y] = node.args;
@@ -68,8 +72,28 @@ export function lowerMultiply(lowering: Lowering, node: TensorNode): ShareNode {
   if (factor !== undefined) {
     return timesPublic(lowering, lowering.value(constantOf(y) === undefined ? y : x), factor);
   }
+  const open = [y, x].find((argument) => lowering.isPublic(argument));
+  const secret = open === y ? x : y;
+  if (open !== undefined && sameShape(secret.type.shape, node.type.shape)) {
+    return timesInput(lowering, lowering.value(secret), open);
+  }
   const fraction = lowering.factorFraction(lowering.boundOf(node));
   return lowering.emit("multiply", [operand(lowering, x, fraction), operand(lowering, y, fraction)], { drop: 0 });
+}
+
+/** A value times a public input: every party multiplies its share, no round. */
+function timesInput(lowering: Lowering, x: ShareNode, input: TensorNode): ShareNode {
+  const factor = lowering.remasked(lowering.value(input, publicFraction(lowering, input)));
+  const kept = fractionOf(x) + fractionOf(factor) > LARGEST_FRACTION ? lowering.precision.activation : fractionOf(x);
+  return lowering.emit("timesPublic", [lowering.additive(x, kept), factor]);
+}
+
+/** Fractional bits that give the smallest value of a public input its relative precision; 1/count is small. */
+function publicFraction(lowering: Lowering, input: TensorNode): number {
+  const [low] = lowering.ranges.get(input)!;
+  const smallest = low > 0 ? low : lowering.boundOf(input);
+  const wanted = FACTOR_BITS - floorLog2(smallest);
+  return Math.min(LARGEST_PUBLIC_FRACTION, Math.max(lowering.precision.activation, wanted));
 }
 
 /** Functions whose results are given as many fractional bits as their smallest values need. */

@@ -24,6 +24,7 @@ import { notZero, rangeExponentFor, WIDEST_DIGIT } from "./digits.js";
 import { addReal } from "./linear.js";
 import { reshapeTo } from "./movement.js";
 import { power } from "./power.js";
+import type { UnnormalisedRows } from "./rows.js";
 import { type Packing, pack, partsOf, perRow, unpack } from "./structure.js";
 import { comparisonBits } from "./thresholds.js";
 import { tournamentPlan } from "./tournament.js";
@@ -39,24 +40,31 @@ const EXPONENT_RANGE = 8;
 const BUCKET_EXPONENT = 1;
 const RECIPROCAL_FRACTION = 18;
 
-/** A row-wise unnormalised softmax: rows = numerators · reciprocal. */
-export interface Unnormalised {
-  /** [..., n], masked, in [0, 1]. */
-  readonly numerators: ShareNode;
-  /** [..., 1], masked, 1 / row sum. */
-  readonly reciprocal: ShareNode;
+/** The scores of a softmax before they are lowered, as far as their price depends on them. */
+export interface ScoresForm {
+  /** [..., rows, columns]. */
+  readonly shape: readonly number[];
+  readonly bound: number;
+  /** Says that the scores come packed, without those that a constant mask excludes. */
+  readonly packing: Packing | undefined;
 }
 
-/** `packing` says that the scores come packed, without those that a constant mask excludes. */
-export function lowerSoftmax(lowering: Lowering, node: TensorNode, packing: Packing | undefined): Unnormalised {
-  const [scoresNode, keepNode] = node.args;
-  const { idleNode, evenNode } = idleRowsOf(node);
-  const shape = scoresNode.type.shape;
+export interface Scores extends ScoresForm {
+  /** Masked. */
+  readonly value: ShareNode;
+  readonly mask: Mask | undefined;
+  readonly idle: IdleRows;
+  readonly origin: string;
+}
+
+/** Rows of a softmax with their maximum. */
+export function maximumRows(lowering: Lowering, scores: Scores): UnnormalisedRows {
+  const { shape, mask, packing } = scores;
+  const { idleNode, evenNode } = scores.idle;
   const columns = shape.at(-1)!;
-  const mask = keepNode === undefined ? undefined : maskOf(lowering, keepNode, shape, packing);
   const open = mask?.open === true ? mask.value : undefined;
-  const distanceOf = isExactBetter(lowering, scoresNode, packing) ? exactDistance : coarseDistance;
-  const { distance, bound } = distanceOf(lowering, scoresNode, mask, packing);
+  const distanceOf = maximumForm(lowering, scores).isExact ? exactDistance : coarseDistance;
+  const { distance, bound } = distanceOf(lowering, scores);
   const idle = idleNode === undefined || mask?.open !== false ? undefined : idleNode;
   const beyond = idle === undefined ? distance : distantRows(lowering, distance, idle, packing);
   const packed = exponential(lowering, beyond, idle === undefined ? bound : bound + VANISHING, open);
@@ -67,11 +75,16 @@ export function lowerSoftmax(lowering: Lowering, node: TensorNode, packing: Pack
   const sum = idleNode === undefined || evenNode !== undefined ? sums : withIdleRows(lowering, sums, idleNode);
   const range = { low: 2 ** (-2 * 2 ** BUCKET_EXPONENT), high: columns * 1.01 };
   const reciprocal = power(lowering, sum, -1, range, RECIPROCAL_FRACTION);
-  return { numerators, reciprocal: reshapeTo(lowering, reciprocal, [...shapeOf(sum), 1]) };
+  return { numerators, bound: columns * 1.01, reciprocal: reshapeTo(lowering, reciprocal, [...shapeOf(sum), 1]) };
+}
+
+export interface IdleRows {
+  readonly idleNode?: TensorNode;
+  readonly evenNode?: TensorNode;
 }
 
 /** The rows that keep nothing, where there may be such, and what shares evenly in them. */
-export function idleRowsOf({ args: [, , idle, even] }: TensorNode): { idleNode?: TensorNode; evenNode?: TensorNode } {
+export function idleRowsOf({ args: [, , idle, even] }: TensorNode): IdleRows {
   const isNever = idle === undefined || constantOf(idle)?.data.every((each) => each === 0) === true;
   return isNever ? {} : { idleNode: idle, ...(even === undefined ? {} : { evenNode: even }) };
 }
@@ -109,18 +122,13 @@ interface Distance {
   readonly bound: number;
 }
 
-function coarseDistance(
-  lowering: Lowering,
-  node: TensorNode,
-  mask: Mask | undefined,
-  packing: Packing | undefined,
-): Distance {
-  const scores = mask === undefined || mask.open ? plainScores(lowering, node) : maskedScores(lowering, node, mask);
+function coarseDistance(lowering: Lowering, scores: Scores): Distance {
+  const { mask, packing, shape } = scores;
+  const { value, bound } = mask === undefined || mask.open ? scores : maskedScores(lowering, scores, mask);
   const open = mask?.open === true ? mask.value : undefined;
-  const rows = packing?.lengths ?? [node.type.shape.at(-1)!];
-  const maximum = coarseMaximum(lowering, scores.value, scores.bound, rows, open);
+  const maximum = coarseMaximum(lowering, value, bound, packing?.lengths ?? [shape.at(-1)!], open);
   const reference = packing === undefined ? maximum : perRow(lowering, maximum, packing);
-  return { distance: lowering.emit("subtract", [reference, scores.value]), bound: 2 * scores.bound };
+  return { distance: lowering.emit("subtract", [reference, value]), bound: 2 * bound };
 }
 
 /** Distances beyond this are as good as any: the power is 0. */
@@ -134,25 +142,33 @@ function keptNearBits(bound: number, fraction: number): number {
   return comparisonBits(bound, fraction) + 3 * (fraction + ceilLog2(bound + 1) + 2);
 }
 
+/** Bits to P2 of 2^−t: a digit and three bits, their products with the power, and its opening. */
+const POWER_BITS = 2 ** (EXPONENT_RANGE - CUT_UNITS) + 2 * DIGITS_OF_EXPONENT + (DIGITS_OF_EXPONENT + 2) * 50;
+const POWER_ROUNDS = 2;
+
+interface MaximumForm {
+  /** Whether a tournament finds the maximum, not counters. */
+  readonly isExact: boolean;
+  /** What rows take up to their powers. */
+  readonly seconds: number;
+}
+
 /**
- * Whether a tournament finds the rows' maximum faster than counters do, on the network that the plan is for: counters
- * grow with the scores' range, comparisons with its logarithm.
+ * How the rows' maximum is found fastest on the network that the plan is for: counters grow with the scores' range,
+ * comparisons with its logarithm.
  */
-function isExactBetter(lowering: Lowering, node: TensorNode, packing: Packing | undefined): boolean {
-  const bound = lowering.boundOf(node);
-  const { shape } = node.type;
+export function maximumForm(lowering: Lowering, { shape, bound, packing }: ScoresForm): MaximumForm {
   const columns = shape.at(-1)!;
   const rows = sizeOf(shape) / columns;
   const width = digitWidth(bound);
-  if (width > WIDEST_DIGIT || columns === 1) {
-    return width > WIDEST_DIGIT;
-  }
   const fraction = lowering.precision.activation;
   const kept = packing === undefined ? sizeOf(shape) : (rows / packing.rows) * packing.kept.length;
-  const counted = (2 ** width * (kept + rows) * counterBits(columns)) / 8;
+  const powers = lowering.seconds(POWER_ROUNDS, (kept * POWER_BITS) / 8);
   const { seconds } = tournamentPlan(lowering, columns, rows, comparedScores(bound, fraction));
-  const near = lowering.seconds(3, (kept * keptNearBits(2 * bound, fraction)) / 8);
-  return seconds + near < lowering.seconds(4, counted);
+  const exact = seconds + lowering.seconds(3, (kept * keptNearBits(2 * bound, fraction)) / 8);
+  const counted = lowering.seconds(4, (2 ** width * (kept + rows) * counterBits(columns)) / 8);
+  const isExact = width > WIDEST_DIGIT || (columns > 1 && exact < counted);
+  return { isExact, seconds: powers + (isExact ? exact : counted) };
 }
 
 /** Bits of a counter of up to so many elements. */
@@ -161,22 +177,18 @@ function counterBits(count: number): number {
 }
 
 /** Below their exact maximum, and not further than counts. More rounds, and no counter for every bucket. */
-function exactDistance(
-  lowering: Lowering,
-  node: TensorNode,
-  mask: Mask | undefined,
-  packing: Packing | undefined,
-): Distance {
-  if (!(lowering.boundOf(node) <= LARGEST_SCORE)) {
+function exactDistance(lowering: Lowering, scores: Scores): Distance {
+  const { mask, packing } = scores;
+  if (!(scores.bound <= LARGEST_SCORE)) {
     throw fail({
       code: "E0404",
-      what: `softmax of scores up to ${lowering.boundOf(node).toPrecision(3)}`,
-      where: node.origin,
+      what: `softmax of scores up to ${scores.bound.toPrecision(3)}`,
+      where: scores.origin,
       why: "comparisons of so large values leave no bits for a fraction; such scores are mostly masks as numbers",
       fix: "give the mask as zeros and ones, or clip the scores in the model",
     });
   }
-  const { value, bound } = mask === undefined ? plainScores(lowering, node) : maskedScores(lowering, node, mask);
+  const { value, bound } = mask === undefined ? scores : maskedScores(lowering, scores, mask);
   const candidates = packing === undefined ? value : filled(lowering, value, packing, -bound);
   const maximum = tournament(lowering, candidates, bound);
   const reference =
@@ -194,7 +206,7 @@ function filled(lowering: Lowering, x: ShareNode, packing: Packing, filler: numb
   return lowering.bounded(lowering.emit("addConstant", [unpack(lowering, x, packing)], { value }), -filler);
 }
 
-interface Mask {
+export interface Mask {
   /** 1 where kept, 0 elsewhere; masked at fraction 0. */
   readonly value: ShareNode;
   /** Whether P1 and P2 know it: a public input or a constant. */
@@ -202,7 +214,7 @@ interface Mask {
 }
 
 /** The part of a mask that packing has not dealt with, in the scores' form. */
-function maskOf(
+export function maskOf(
   lowering: Lowering,
   keep: TensorNode,
   shape: readonly number[],
@@ -220,18 +232,12 @@ function maskOf(
   return { value, open };
 }
 
-interface Scores {
-  readonly value: ShareNode;
-  readonly bound: number;
-}
-
-function plainScores(lowering: Lowering, node: TensorNode): Scores {
-  return { value: lowering.masked(node), bound: lowering.boundOf(node) };
-}
-
 /** Scores, with those that a mask excludes pushed below every other one: (keep − 1)·depth is local. */
-function maskedScores(lowering: Lowering, node: TensorNode, mask: Mask): Scores {
-  const { value, bound } = plainScores(lowering, node);
+function maskedScores(
+  lowering: Lowering,
+  { value, bound }: Scores,
+  mask: Mask,
+): { readonly value: ShareNode; readonly bound: number } {
   const depth = Math.ceil(2 * bound + 32);
   const kept = lowering.emit("multiplyConstant", [mask.value], { value: encodedScalar(depth, 0), fraction: 0 });
   const lifted = lowering.atFraction(kept, fractionOf(value));
@@ -242,11 +248,6 @@ function maskedScores(lowering: Lowering, node: TensorNode, mask: Mask): Scores 
 /** Bits of the coarse maximum's digit. */
 function digitWidth(bound: number): number {
   return Math.max(2, rangeExponentFor(bound, BUCKET_EXPONENT) - BUCKET_EXPONENT);
-}
-
-/** rows = numerators · reciprocal, where somebody needs them normalised. */
-export function normalised(lowering: Lowering, { numerators, reciprocal }: Unnormalised): ShareNode {
-  return lowering.emit("multiply", [numerators, reciprocal], { drop: 0 });
 }
 
 /**

@@ -19,6 +19,7 @@ import { evaluatePlaced, expectClose, expectValid, randomValues, storeOf } from 
 const FOLDER = join(dirname(fileURLToPath(import.meta.url)), "golden");
 /** Idioms are matched to the digits that float32 constants have. */
 const TOLERANCE = 1e-6;
+const OPTIONS = { isPublic: (input: string) => input.endsWith("mask"), measured: true };
 
 interface Golden {
   readonly head: string;
@@ -44,7 +45,7 @@ function run(graph: Graph<TensorType>, passes: readonly string[]): Result {
     if (name === "place") {
       return { graph: current, placed: place(current, { isPublic: (input) => openInputs(current).has(input) }) };
     }
-    current = TENSOR_PASSES.find((pass) => pass.name === name)!.run(current, {});
+    current = TENSOR_PASSES.find((pass) => pass.name === name)!.run(current, OPTIONS);
     expectValid(current, name);
   }
   return { graph: current };

@@ -1,0 +1,199 @@
+/**
+ * Attention: which form each softmax takes (a maximum, or none where samples showed how far its scores rise above their
+ * combination), and what is done with its rows. The rows stay unnormalised: whoever multiplies them with V scales the
+ * product's rows, which are shorter.
+ */
+import type { Graph } from "../../ir/graph.js";
+import { usersOf } from "../../ir/graph.js";
+import { ceilLog2, exp2 } from "../../ir/real.js";
+import { sizeOf, type TensorType } from "../../ir/tensor/value.js";
+import type { HeadRange } from "../../passes/rows.js";
+import { type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
+import { headsOf, joined } from "./heads.js";
+import type { UnnormalisedRows } from "./rows.js";
+import { type HeadGroup, planShifted, shiftedPart, shiftedScores } from "./shifted.js";
+import { idleRowsOf, type Mask, maskOf, maximumForm, maximumRows, withIdleRows, withShares } from "./softmax.js";
+import { type Packing, partsOf, unpack } from "./structure.js";
+
+/** A softmax that needs no maximum. */
+interface Shifted {
+  readonly heads: readonly HeadRange[];
+  readonly groups: readonly HeadGroup[];
+  /** Heads that spread too far for it. */
+  readonly rest: readonly number[];
+}
+
+/** Rows of some heads: all, or those of a group. */
+interface Part extends UnnormalisedRows {
+  readonly heads: readonly number[];
+}
+
+/** The softmaxes without a maximum, by their scores, which are lowered with them. */
+export class Attention {
+  private readonly shifted = new Map<TensorNode, Shifted>();
+  private readonly rows = new Map<TensorNode, readonly Part[]>();
+
+  constructor(
+    private readonly lowering: Lowering,
+    graph: Graph<TensorType>,
+    private readonly packed: ReadonlyMap<TensorNode, Packing>,
+    heads: ReadonlyMap<TensorNode, readonly HeadRange[]>,
+  ) {
+    const users = usersOf(graph);
+    const outputs = new Set(graph.outputs.map(({ node }) => node));
+    for (const [softmax, ranges] of heads) {
+      const [scores, keep] = softmax.args;
+      const own = scores.op === "matmul" && users.get(scores)!.length === 1 && !outputs.has(scores);
+      const open = (keep === undefined || this.isOpen(keep)) && hasCommonRows(softmax);
+      const shifted = own && open ? this.planOf(softmax, ranges, users.get(softmax)!) : undefined;
+      if (shifted !== undefined) {
+        this.shifted.set(scores, shifted);
+      }
+    }
+  }
+
+  /** Whether a product is lowered together with the softmax of it. */
+  takes(scores: TensorNode): boolean {
+    return this.shifted.has(scores);
+  }
+
+  lower(node: TensorNode): void {
+    const { lowering } = this;
+    const shifted = this.shifted.get(node.args[0]);
+    const parts = shifted === undefined ? [this.maximumPart(node)] : this.shiftedParts(node, shifted);
+    this.rows.set(node, parts);
+    lowering.defer(node, () =>
+      joined(
+        lowering,
+        parts.map(({ heads, numerators, reciprocal }) => ({
+          heads,
+          value: lowering.emit("multiply", [numerators, reciprocal], { drop: 0 }),
+        })),
+        axisOf(node),
+      ),
+    );
+  }
+
+  /** Whether a value is the rows of a softmax. */
+  has(node: TensorNode): boolean {
+    return this.rows.has(node);
+  }
+
+  /** softmax(s)·V: the unnormalised rows times V, then every row of the product by 1/Σ. */
+  weighted(node: TensorNode): ShareNode {
+    const { lowering } = this;
+    const [softmax, valuesNode] = node.args;
+    const values = lowering.masked(valuesNode);
+    const axis = axisOf(softmax);
+    const isOfHeads = shapeOf(values).length === softmax.type.shape.length;
+    const parts = this.rows.get(softmax)!.map(({ heads, numerators, bound, reciprocal }) => {
+      const own = isOfHeads && shapeOf(values)[axis] !== 1 ? headsOf(lowering, values, axis, heads) : values;
+      const product = lowering.emit("matmul", [numerators, own], { drop: 0, keep: [] });
+      const most = bound * lowering.boundOf(valuesNode);
+      const fraction = lowering.precision.activation + SCALED_BITS;
+      const opened = lowering.atFraction(lowering.bounded(product, most), fraction);
+      const value = lowering.emit("multiply", [lowering.bounded(opened, most), reciprocal], { drop: 0 });
+      return { heads, value: lowering.bounded(value, lowering.boundOf(node)) };
+    });
+    const fraction = Math.max(...parts.map(({ value }) => (value.type as { fraction: number }).fraction));
+    const alike = parts.map(({ heads, value }) => ({ heads, value: lowering.additive(value, fraction) }));
+    return joined(lowering, alike, axis);
+  }
+
+  private isOpen(keep: TensorNode): boolean {
+    const { input } = partsOf(keep);
+    return input === undefined || this.lowering.isPublic(input);
+  }
+
+  /** The groups of heads of a softmax without a maximum, where that is faster than with one. */
+  private planOf(softmax: TensorNode, heads: readonly HeadRange[], users: readonly TensorNode[]): Shifted | undefined {
+    const { lowering } = this;
+    const [scores] = softmax.args;
+    const { shape } = scores.type;
+    const packing = this.packed.get(scores);
+    const batch = sizeOf(shape.slice(0, -2)) / heads.length;
+    const rows = batch * (shape.at(-2) ?? 1);
+    const values = users.find(({ op, args }) => op === "matmul" && args[0] === softmax)?.args[1];
+    const bound = values === undefined ? 1 : lowering.boundOf(values);
+    // A row that keeps nothing is shared evenly: its sum is what it has columns.
+    const least = idleRowsOf(softmax).evenNode === undefined ? 0 : ceilLog2(shape.at(-1)!);
+    const { groups, rest, bytes } = planShifted(heads, {
+      least,
+      scores: packing === undefined ? rows * shape.at(-1)! : batch * packing.kept.length,
+      rows,
+      valueBits: Math.max(0, ceilLog2(bound)),
+    });
+    const other = maximumForm(lowering, { shape, bound: lowering.boundOf(scores), packing }).seconds;
+    const ofRest = { shape: shape.with(axisOf(scores), rest.length), bound: boundOfHeads(heads, rest), packing };
+    const mixed = rest.length === 0 ? lowering.seconds(1, 0) : maximumForm(lowering, ofRest).seconds;
+    return groups.length > 0 && mixed + lowering.seconds(0, bytes) < other ? { heads, groups, rest } : undefined;
+  }
+
+  /** All heads, with a maximum. */
+  private maximumPart(node: TensorNode): Part {
+    const { lowering } = this;
+    const [scores, keep] = node.args;
+    const { shape } = scores.type;
+    const packing = this.packed.get(scores);
+    const mask = keep === undefined ? undefined : maskOf(lowering, keep, shape, packing);
+    const heads = Array.from({ length: shape.at(-3) ?? 1 }, (_, i) => i);
+    const [value, bound, idle] = [lowering.masked(scores), lowering.boundOf(scores), idleRowsOf(node)];
+    return { heads, ...maximumRows(lowering, { value, bound, shape, packing, mask, idle, origin: node.origin }) };
+  }
+
+  private shiftedParts(node: TensorNode, { heads, groups, rest }: Shifted): readonly Part[] {
+    const { lowering } = this;
+    const [scores, keep] = node.args;
+    const { shape } = scores.type;
+    const axis = axisOf(node);
+    const packing = this.packed.get(scores);
+    const whole = keep === undefined ? undefined : maskOf(lowering, keep, shape, packing);
+    const { idleNode, evenNode } = idleRowsOf(node);
+    const product = shiftedScores(lowering, scores, heads, groups, packing);
+    const maskOfHeads = (own: readonly number[]): Mask | undefined => {
+      const at = whole === undefined ? -1 : shapeOf(whole.value).length - shapeOf(product).length + axis;
+      const isOfHeads = at >= 0 && shapeOf(whole!.value)[at] > 1;
+      return isOfHeads ? { ...whole!, value: headsOf(lowering, whole!.value, at, own) } : whole;
+    };
+    const parts = groups.map((group) => {
+      const kept = maskOfHeads(group.heads)?.value;
+      const finish = (powers: ShareNode) => {
+        const own = kept === undefined ? powers : lowering.emit("timesPublic", [powers, kept]);
+        const opened = lowering.remasked(lowering.bounded(own, exp2(group.up)));
+        const rows = packing === undefined ? opened : unpack(lowering, opened, packing);
+        return evenNode === undefined ? rows : withShares(lowering, rows, evenNode);
+      };
+      const hasSums = idleNode === undefined || evenNode !== undefined;
+      const total = (sums: ShareNode) => (hasSums ? sums : withIdleRows(lowering, sums, idleNode));
+      return { heads: group.heads, ...shiftedPart(lowering, product, axis, group, { powers: finish, total }) };
+    });
+    if (rest.length === 0) {
+      return parts;
+    }
+    const bound = boundOfHeads(heads, rest);
+    const own = lowering.bounded(headsOf(lowering, product, axis, rest), bound);
+    const value = lowering.atFraction(own, lowering.precision.activation);
+    const mask = maskOfHeads(rest);
+    const others = { value, bound, shape: shape.with(axis, rest.length), packing, mask, idle: idleRowsOf(node) };
+    return [...parts, { heads: rest, ...maximumRows(lowering, { ...others, origin: node.origin }) }];
+  }
+}
+
+/** Whether the rows that keep nothing, if there are such, are the same for all heads. */
+function hasCommonRows(softmax: TensorNode): boolean {
+  const { idleNode, evenNode } = idleRowsOf(softmax);
+  return [idleNode, evenNode].every((node) => (node?.type.shape.at(-3) ?? 1) === 1);
+}
+
+/** The largest score of some heads. */
+function boundOfHeads(ranges: readonly HeadRange[], heads: readonly number[]): number {
+  return Math.max(0, ...heads.flatMap((head) => [ranges[head].up, ranges[head].down]));
+}
+
+/** More fractional bits of what 1/Σ multiplies: with a maximum Σ may be as small as 2^-4. */
+const SCALED_BITS = 3;
+
+/** The axis of the heads; negative where there are none. */
+function axisOf({ type }: TensorNode): number {
+  return type.shape.length - 3;
+}
