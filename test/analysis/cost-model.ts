@@ -8,6 +8,7 @@ import { type CostedStep, costedSteps } from "../../analysis/cost.js";
 import { nameInLayer } from "../../analysis/origins.js";
 import { Builder, type Node } from "../../ir/graph.js";
 import type { Plan, Step } from "../../ir/plan/types.js";
+import { decayWords } from "../../ir/share/decays.js";
 import { SHARE, type ShareOpName, type ShareType } from "../../ir/share/index.js";
 
 type ShareNode = Node<ShareType>;
@@ -48,6 +49,12 @@ const DROPPED = 5;
 const SERIES = {
   ...{ angle: 14, frequencies: [1, 2, 3], cosines: [1, 1, 1], sines: [0, 0, 0], drops: DROPS, constant: 0 },
   ...{ coefficientFraction: 24, ...FRACTIONS },
+};
+
+/** Two terms, of digits of 4 and of 2 bits. */
+const DECAYS = {
+  ...{ bits: 12, buckets: [8, 10], rates: [2 ** 20, 2 ** 18], coefficients: [1, 1] },
+  ...{ publicFraction: 12, secretFraction: 12, drop: 6, ring: WIDE },
 };
 
 const ROWS: Readonly<Partial<Record<ShareOpName, Row>>> = {
@@ -98,6 +105,12 @@ const ROWS: Readonly<Partial<Record<ShareOpName, Row>>> = {
     about: "element, selected by J masked bits",
     make: (emit) => emit("exponential", [x(emit), bitsOf(emit, "y"), bitsOf(emit, "z")], { cut: 9, ...FRACTIONS }),
     offline: { text: "(1 + J)·k", bits: 3 * K },
+    online: NOTHING,
+  },
+  decays: {
+    about: "element, W dealt words of k + d bits",
+    make: (emit) => emit("decays", [x(emit)], DECAYS),
+    offline: { text: "W(k + d)", bits: (2 ** 4 + 2 ** 2) * (WIDE + 6) },
     online: NOTHING,
   },
   coarseCount: {
@@ -264,6 +277,8 @@ function lettersOf({ op, args, attributes, type }: Step, plan: Plan): Letters {
     D: Array.isArray(attributes.drops) ? attributes.drops.reduce((sum: number, each) => sum + Number(each), 0) : 0,
     J: args.length - 1,
     n: args.length,
+    W: op === "decays" ? decayWords(attributes) : 0,
+    d: op === "decays" ? Number(attributes.drop) : 0,
     w: Number(attributes.width ?? 0),
     c: Number(attributes.ring ?? 0),
   };
@@ -271,7 +286,10 @@ function lettersOf({ op, args, attributes, type }: Step, plan: Plan): Letters {
 
 /** A formula with its letters replaced, and with every product written out. */
 function withNumbers(text: string, letters: Letters): string {
-  return text.replace(/(\d)(?=[A-Za-z(])/g, "$1·").replace(/[A-Za-z]/g, (letter) => String(letters[letter]));
+  return text
+    .replace(/(\d)(?=[A-Za-z(])/g, "$1·")
+    .replace("W(", "W·(")
+    .replace(/[A-Za-z]/g, (letter) => String(letters[letter]));
 }
 
 /** What an expression of the page is: numbers, sums, differences, products, powers and parentheses. */

@@ -81,7 +81,7 @@ describe("run", () => {
     expect(good.status).toBe(0);
     check(good.stdout, sentences[0]);
     const again = await pumac(...args, "--expect", `logits=@${written}`, "--tolerance", "1e-6");
-    expect(again.stderr).toMatch(/^logits is as expected: the largest difference is \S+\n$/);
+    expect(again.stderr).toMatch(/^logits is as expected: the largest difference is \S+\n$/m);
     expect(again.status).toBe(0);
     writeFileSync(expected, JSON.stringify([[logits[0] + 1, logits[1]]]));
     const bad = await pumac(...args, "--expect", `logits=@${expected}`);
