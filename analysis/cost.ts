@@ -26,6 +26,16 @@ export interface CostLine extends Bytes {
   readonly macs: number;
 }
 
+/** The overflow guard of a plan: what it looks at, what it adds, and how likely a value outside goes unnoticed. */
+export interface GuardLine {
+  /** Values that are guarded, over all elements. */
+  readonly values: number;
+  readonly rounds: number;
+  readonly bytes: number;
+  /** log2 of the probability that a run with a value outside says nothing. */
+  readonly missLog2: number;
+}
+
 export interface CostReport {
   readonly schema: "pumac.inspect/1";
   readonly plan: {
@@ -37,6 +47,8 @@ export interface CostReport {
     /** What of the model's file everybody who has the plan can read, and why it is no weight. */
     readonly published: Plan["published"];
     readonly disclosed: Plan["disclosed"];
+    /** The overflow guard; null where the plan has none. */
+    readonly guard: GuardLine | null;
   };
   readonly cost: {
     readonly rounds: number;
@@ -121,6 +133,7 @@ export function costReport(
       reveals: plan.reveals.map(({ name, to }) => ({ value: name, to })),
       published: plan.published,
       disclosed: plan.disclosed,
+      guard: guardOf(plan, steps),
     },
     cost: sumOf(plan, steps, network),
     nodes: by(GROUPS.node),
@@ -131,6 +144,21 @@ export function costReport(
     rings: by(GROUPS.ring),
     formulas: plan.formulas,
     papers: papersOf(plan.steps),
+  };
+}
+
+function guardOf({ steps }: Plan, costed: readonly CostedStep[]): GuardLine | null {
+  const verdict = steps.find(({ op }) => op === "verdict");
+  if (verdict === undefined) {
+    return null;
+  }
+  const line = groupBy(costed, GROUPS.op).find(({ name }) => name === "guard");
+  const combined = verdict.args.map((i) => steps[i]).map(({ args }) => sizeOf(steps[args[0]].type.shape));
+  return {
+    values: combined.reduce((sum, count) => sum + count, 0),
+    rounds: line?.rounds ?? 0,
+    bytes: line?.total ?? 0,
+    missLog2: -sizeOf(verdict.type.shape),
   };
 }
 

@@ -21,6 +21,7 @@ interface CompileFlags {
   readonly public: readonly string[];
   readonly reveal: readonly string[];
   readonly dump?: string;
+  readonly guard: boolean;
   readonly network?: string;
   readonly weightsArgs: readonly string[];
   readonly weights?: string;
@@ -71,6 +72,7 @@ export function addCompile(program: Command): void {
     )
     .option("--tokenizer <file>", "the model's tokenizer.json, for --calibrate with text")
     .option("--fraction <bits>", `fractional bits of values and weights, 8 to 20 (${DEFAULT_FRACTIONS})`, parseFraction)
+    .option("--no-guard", "leave the overflow guard out: a value outside its range is a wrong answer without a word")
     .option("--dump <folder>", "write the graph after each pass that changed it")
     .option("--json", "print one JSON document (pumac.compile/1)")
     .action(compile);
@@ -174,6 +176,7 @@ function compileOptions(flags: CompileFlags): CompileOptions {
     ...(flags.network === undefined ? {} : { network: flags.network }),
     ...(flags.weights === undefined ? {} : { weightsFile: flags.weights }),
     ...(flags.fraction === undefined ? {} : { precision: { activation: flags.fraction, weight: flags.fraction } }),
+    guard: flags.guard,
     weightArguments: flags.weightsArgs.flatMap((names) => names.split(",")),
     secret: flags.secret.flatMap((names) => names.split(",")),
     public: flags.public.flatMap((names) => names.split(",")),

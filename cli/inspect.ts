@@ -4,7 +4,7 @@ import { Chalk } from "chalk";
 import Table from "cli-table3";
 import type { Command } from "commander";
 import { checkBudget } from "../analysis/budget.js";
-import { type CostReport, costReport, GROUPS, type ReportedLine } from "../analysis/cost.js";
+import { type CostReport, costReport, GROUPS, type GuardLine, type ReportedLine } from "../analysis/cost.js";
 import { renderPage } from "../analysis/pages/page.js";
 import { formatBytes, formatSeconds } from "../analysis/units.js";
 import { knowledgeOf } from "../client/knowledge.js";
@@ -105,6 +105,7 @@ export function describePlan(plan: Plan, { cost, plan: about, formulas, papers }
       `${formatSeconds(seconds.estimate)} on ${seconds.network} = ${formatSeconds(delay)} delay + ` +
         `${formatSeconds(transfer)} transfer + ${formatSeconds(compute)} compute`,
     ],
+    ["guard", describeGuard(about.guard)],
     ...knowledgeOf(plan).map(({ who, learns }): [string, string] => [who, `learns ${learns}`]),
     ...formulas.map((each): [string, string] => ["formula", describeFormula(each)]),
     ...papers.map(({ cite, title, where }): [string, string] => [
@@ -113,6 +114,13 @@ export function describePlan(plan: Plan, { cost, plan: about, formulas, papers }
     ]),
   ];
   return lines.map(([label, text]) => `${paint.bold(label.padEnd(12))}${text}`).join("\n");
+}
+
+function describeGuard(guard: GuardLine | null): string {
+  return guard === null
+    ? "none: a value outside its range is a wrong answer without a word"
+    : `${guard.values} values may not leave their range unseen: ${guard.rounds} rounds, ${formatBytes(guard.bytes)}; ` +
+        `misses with probability 2^${guard.missLog2} a run`;
 }
 
 /** In one line of a terminal; --json and --html say of what form it is, and what happens outside. */

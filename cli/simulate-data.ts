@@ -47,6 +47,14 @@ export async function simulateData(planPath: string, flags: DataFlags): Promise<
       progress.update(done, count);
     },
   }).finally(progress.stop);
+  if (scored.every(({ alarm }) => alarm)) {
+    throw fail({
+      code: "E0503",
+      what: "the overflow guard withholds every answer",
+      where: flags.data,
+      fix: "compile again with --calibrate on inputs like these",
+    });
+  }
   present(
     { digest, path: flags.data, output, seconds: (performance.now() - started) / 1000 },
     summarise(scored),
@@ -77,7 +85,7 @@ interface DataRun {
 }
 
 function present(run: DataRun, summary: Summary, { json }: DataFlags): void {
-  const { count, agreement, accuracy, largestError, meanError, different } = summary;
+  const { count, alarms, agreement, accuracy, largestError, meanError, different } = summary;
   if (json === true) {
     printJson({
       schema: "pumac.data/1",
@@ -85,6 +93,7 @@ function present(run: DataRun, summary: Summary, { json }: DataFlags): void {
       data: run.path,
       output: run.output,
       count,
+      withheld: alarms.map((place) => place + 1),
       agreement,
       accuracy: accuracy === undefined ? null : { private: accuracy.privately, plain: accuracy.plainly },
       error: { largest: largestError, mean: meanError },
@@ -106,6 +115,10 @@ function present(run: DataRun, summary: Summary, { json }: DataFlags): void {
   printResult(
     `${`largest error of '${run.output}'`.padEnd(32)}${largestError.toFixed(5)}, mean ${meanError.toFixed(5)}`,
   );
+  if (alarms.length > 0) {
+    const which = alarms.slice(0, MOST_SHOWN).map((place) => place + 1).join(", "); // biome-ignore format: one line
+    printResult(`${"withheld by the overflow guard".padEnd(32)}${alarms.length}: example ${which}`);
+  }
   printNote(`${count} examples in ${formatSeconds(run.seconds)}, ${formatSeconds(run.seconds / count)} each`);
   for (const each of different.slice(0, MOST_SHOWN)) {
     const [mine, plain] = [each.privately, each.plainly].map((scores) => scores.map((x) => x.toFixed(4)).join(" "));

@@ -50,6 +50,15 @@ async function simulateOrEvaluate(planPath: string, flags: SimulateFlags): Promi
   const reported = await reportRun(options).finally(progress.stop);
   writeReport(report, reported);
   printReport(reported.report, report);
+  if (reported.result.alarm) {
+    throw fail({
+      code: "E0503",
+      what: "the answer is withheld: some value left the range that the plan was made for",
+      where: report,
+      why: "the report says at which node a value is outside, and how far",
+      fix: "compile again with --calibrate on inputs like this one",
+    });
+  }
   presentRun(prepared, reported.result, flags);
 }
 

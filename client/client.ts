@@ -15,9 +15,9 @@ import { PARTIES, type PartyName, type Transport } from "../runtime/transport.js
 import type { InputLayout, Owner, Source } from "../runtime/weight-store.js";
 import { drawSeeds, type Seeds, type Sharer } from "./sharing.js";
 
-/** A revealed value as the plan declares it. */
+/** A revealed value as the plan declares it; the overflow guard's verdict has no name, and bits for a ring. */
 export interface RevealLayout {
-  readonly name: string;
+  readonly name: string | undefined;
   readonly ring: number;
   readonly fraction: number;
   readonly shape: readonly number[];
@@ -78,24 +78,42 @@ async function sendShares(transport: Transport, options: ClientOptions, seeds: S
   }
 }
 
+/** Of a revealed value's ring a quarter on either side is its range: what is beyond, by a half, has perhaps wrapped. */
+const LARGEST_PART = 3 / 8;
+
+/** What the data owner receives. */
+export interface Answer {
+  readonly outputs: ReadonlyMap<string, TensorValue>;
+  /** Set by the overflow guard: some value left the range that the plan was made for, and the outputs mean nothing. */
+  readonly alarm: boolean;
+}
+
 /** The data owner's outputs: for each reveal of the plan, in order, one share from each evaluator. */
 export async function receiveOutputs(
   transport: Transport,
   reveals: readonly RevealLayout[],
   sharer: Sharer,
-): Promise<ReadonlyMap<string, TensorValue>> {
+): Promise<Answer> {
   const outputs = new Map<string, TensorValue>();
+  const isGuarded = reveals.some(({ name }) => name === undefined);
+  let alarm = false;
   for (const { name, ring, fraction, shape, elements } of reveals) {
     const shares = [await transport.receive("P1"), await transport.receive("P2")];
     for (const [i, share] of shares.entries()) {
       if (share.length !== packedBytes(elements, ring)) {
-        throw fail({ code: "E0901", what: `a share of '${name}' has the wrong length`, where: `P${i + 1}` });
+        const what = `a share of '${name ?? "the verdict"}' has the wrong length`;
+        throw fail({ code: "E0901", what, where: `P${i + 1}` });
       }
     }
+    if (name === undefined) {
+      alarm ||= !Buffer.from(shares[0]).equals(shares[1]);
+      continue;
+    }
     const data = await sharer.open(shares[0], shares[1], { ring, fraction }, elements);
+    alarm ||= isGuarded && data.some((value) => Math.abs(value) > LARGEST_PART * 2 ** (ring - fraction));
     outputs.set(name, { dtype: "f32", shape, data });
   }
-  return outputs;
+  return { outputs, alarm };
 }
 
 const REPORT = object({

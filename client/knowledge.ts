@@ -23,7 +23,7 @@ export function knowledgeOf(plan: Plan): readonly Knowledge[] {
     { who: "P0", learns: "nothing that depends on an input: it deals masks and receives nothing but seeds" },
     { who: "P1, P2", learns: parties },
     { who: "model owner", learns: "nothing of the data or the answer" },
-    { who: "data owner", learns: `the answer only: ${reveals}` },
+    { who: "data owner", learns: `the answer only: ${reveals}${isGuarded(plan) ? GUARDED : ""}` },
     { who: "whoever reads the plan", learns: `the model's shape${publishedText(plan)}; no weight` },
   ];
 }
@@ -43,4 +43,11 @@ function publishedText({ published }: Plan): string {
       return `; ${why}: ${names.slice(0, MOST_NAMES).join(", ")}${more}`;
     })
     .join("");
+}
+
+const GUARDED = "; and whether some value left its range";
+
+/** Whether the plan has an overflow guard. */
+function isGuarded({ steps }: Plan): boolean {
+  return steps.some(({ op }) => op === "verdict");
 }

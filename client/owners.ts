@@ -4,6 +4,7 @@
  */
 
 import type { LoadedPlan } from "../formats/plan-file.js";
+import { type Diagnostic, fail } from "../ir/diagnostics.js";
 import type { Plan } from "../ir/plan/types.js";
 import type { WordType } from "../ir/share/types.js";
 import { evaluateGraph, type WeightStore } from "../ir/tensor/index.js";
@@ -64,10 +65,14 @@ export function runDataOwner(
 /** What the plan reveals, in the order in which the evaluators send it. */
 function revealLayouts({ steps }: Plan): readonly RevealLayout[] {
   return steps
-    .filter(({ op }) => op === "reveal")
-    .map(({ attributes, type }) => {
+    .filter(({ op }) => op === "reveal" || op === "verdict")
+    .map(({ op, attributes, type }) => {
+      const elements = sizeOf(type.shape);
+      if (op === "verdict") {
+        return { name: undefined, ring: 1, fraction: 0, shape: type.shape, elements };
+      }
       const { ring, fraction, shape } = type as WordType;
-      return { name: attributes.name as string, ring, fraction, shape, elements: sizeOf(shape) };
+      return { name: attributes.name as string, ring, fraction, shape, elements };
     });
 }
 
@@ -77,7 +82,17 @@ export interface LocalOwnersOptions extends LoadedPlan {
   readonly onProgress?: (done: number, all: number) => void;
   /** A sharing of the weights that many sessions use. */
   readonly kept?: KeptSharing;
+  /** Whether outputs are given although the overflow guard says that they mean nothing: for reports. */
+  readonly showAlarmed?: boolean | undefined;
 }
+
+/** What the data owner is told instead of an answer. */
+const WITHHELD: Diagnostic = {
+  code: "E0503",
+  what: "the answer is withheld: some value left the range that the plan was made for",
+  why: "the overflow guard cannot say which; what came back would have been noise that looks like an answer",
+  fix: "compile again with --calibrate on inputs like this one; pumac simulate --report names the node",
+};
 
 /**
  * One sharing of a model for many sessions, as models are shared in earnest: once. The first session makes it, later
@@ -115,6 +130,8 @@ export class KeptSharing {
 }
 
 export interface SessionResult {
+  /** Set by the overflow guard, where outputs are given nevertheless. */
+  readonly alarm: boolean;
   readonly outputs: ReadonlyMap<string, TensorValue>;
   readonly measured: Measured;
 }
@@ -145,9 +162,13 @@ export async function runOwnerClients(
       shareInputs(new MeteredTransport(transports.model), clientOf("model")),
       shareInputs(data, clientOf("data")),
     ]);
-    const outputs = await receiveOutputs(data, revealLayouts(plan), sharers.data);
+    const { outputs, alarm } = await receiveOutputs(data, revealLayouts(plan), sharers.data);
+    // The parties end as after any other answer: only the data owner learns of an alarm.
     const reports = await receiveReports(data);
-    return { outputs, measured: combineReports(reports, owners, (performance.now() - started) / 1000) };
+    if (alarm && options.showAlarmed !== true) {
+      throw fail(WITHHELD);
+    }
+    return { alarm, outputs, measured: combineReports(reports, owners, (performance.now() - started) / 1000) };
   } finally {
     sharers.model.close();
     sharers.data.close();

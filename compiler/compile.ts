@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import type { Diagnostic } from "../ir/diagnostics.js";
-import type { Graph } from "../ir/graph.js";
+import type { Graph, Node } from "../ir/graph.js";
 import { publicInputs } from "../ir/plan/disclosed.js";
 import type { Binding, Formula, Plan, Published } from "../ir/plan/types.js";
 import { SHARE, type ShareType } from "../ir/share/index.js";
@@ -14,6 +14,7 @@ import { isFloat, type TensorType, type TensorValue } from "../ir/tensor/value.j
 import { print } from "../ir/text.js";
 import { verify } from "../ir/verify.js";
 import { dropEarly } from "../passes/early.js";
+import { guardRanges } from "../passes/guard.js";
 import { depthFirst } from "../passes/order.js";
 import type { Placed } from "../passes/place.js";
 import { planRings } from "../passes/plan-rings.js";
@@ -53,6 +54,8 @@ export interface CompileOptions {
   readonly precision?: Precision;
   /** The network that the plan is for: it decides where bytes are bought with rounds. */
   readonly network?: Network;
+  /** False: no overflow guard; a value outside its range is then a wrong answer without a word. */
+  readonly guard?: boolean;
   /** False for cost questions: weights are never read. */
   readonly weights?: boolean;
   /** Called with the text of every graph on the way. */
@@ -145,6 +148,7 @@ function lowerPlaced(
     profile: options.profile ?? "fourier",
     precision: options.precision ?? DEFAULT_PRECISION,
     ranges: calibration.report.ranges,
+    ...(options.guard === false ? {} : { certain: calibration.report.certain }),
     variances: calibration.report.variances,
     reaches: calibration.report.reaches,
     heads: calibration.report.heads,
@@ -154,11 +158,19 @@ function lowerPlaced(
   options.dump?.("50-lower", print(lowered.graph, SHARE));
   const early = dropEarly(lowered);
   options.dump?.("51-early", print(early.graph, SHARE));
-  const share = planRings(early.graph, early.bounds, link);
-  options.dump?.("52-rings", print(share, SHARE));
+  const accepted = new Map<Node<ShareType>, number>();
+  const ringed = planRings(early.graph, early.bounds, link, (node, planned) => {
+    const largest = early.accepted.get(node);
+    if (largest !== undefined) {
+      accepted.set(planned, largest);
+    }
+  });
+  options.dump?.("52-rings", print(ringed, SHARE));
+  const share = options.guard === false ? ringed : guardRanges(ringed, accepted);
+  options.dump?.("53-guard", print(share, SHARE));
   const violations = verify(share, SHARE);
   if (violations.length > 0) {
-    throw new Error(`after pass 'planRings':\n${violations.map(String).join("\n")}`);
+    throw new Error(`after pass 'guard':\n${violations.map(String).join("\n")}`);
   }
   const formulas = lowered.formulas.map(({ pieces: _, ...formula }) => formula);
   return { share, bindings: bindingsOf(share, placed), formulas };

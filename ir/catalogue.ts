@@ -67,6 +67,13 @@ export const CATALOGUE = {
   ),
   E0501: entry(5, "budget exceeded", "The plan costs more than --budget allows."),
   E0502: entry(5, "output outside the tolerance", "An output differs from --expect by more than --tolerance."),
+  E0503: entry(
+    5,
+    "a value left its range",
+    "The overflow guard says that some value left the range that the plan was made for: the answer would be noise, and",
+    "is withheld. Compile again with --calibrate on inputs like this one; pumac simulate --report names the node.",
+    "Without a guard (--no-guard) nobody would have noticed.",
+  ),
   E0601: entry(
     6,
     "peer unreachable",

@@ -19,6 +19,8 @@ type ShareNode = Node<ShareType>;
 export interface BoundedProgram {
   readonly graph: Graph<ShareType>;
   readonly bounds: ReadonlyMap<ShareNode, number>;
+  /** How large values may become without alarm, in reals, of those whose bound is not certain (`guard.ts`). */
+  readonly accepted: ReadonlyMap<ShareNode, number>;
 }
 
 const PRODUCTS: ReadonlySet<string> = new Set(["multiply", "matmul", "dot"]);
@@ -56,16 +58,16 @@ class Early {
   }
 
   run(): BoundedProgram {
-    const { graph, bounds } = this.program;
+    const { graph, bounds, accepted } = this.program;
     for (const node of graph.nodes) {
       this.made.set(node, this.visit(node));
     }
     const outputs = graph.outputs.map(({ name, node }) => ({ name, node: this.of(node) }));
-    const kept = [...bounds].filter(([node]) => this.made.has(node));
-    return {
-      graph: this.builder.finish(outputs),
-      bounds: new Map(kept.map(([node, bound]) => [this.of(node), bound])),
+    const moved = (numbers: ReadonlyMap<ShareNode, number>) => {
+      const kept = [...numbers].filter(([node]) => this.made.has(node));
+      return new Map(kept.map(([node, number]) => [this.of(node), number]));
     };
+    return { graph: this.builder.finish(outputs), bounds: moved(bounds), accepted: moved(accepted) };
   }
 
   private of(node: ShareNode): ShareNode {

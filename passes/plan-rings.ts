@@ -23,13 +23,15 @@ export interface LinkCost {
 }
 
 /**
- * The program with all rings planned for a network. `bounds` are the largest absolute values of nodes, in reals. E0404
- * where a value's range leaves no place to widen it.
+ * The program with all rings planned for a network. `bounds` are the largest absolute values of nodes, in reals;
+ * `onPlanned` hears what became of each node, before it is widened. E0404 where a value's range leaves no place to
+ * widen it.
  */
 export function planRings(
   graph: Graph<ShareType>,
   bounds: ReadonlyMap<ShareNode, number>,
   link: LinkCost,
+  onPlanned: (node: ShareNode, planned: ShareNode) => void = () => undefined,
 ): Graph<ShareType> {
   const rings = new Rings(graph, boundsOf(graph, bounds));
   const plans = STARTS.map((start) => {
@@ -40,7 +42,7 @@ export function planRings(
   });
   const best = plans.reduce((least, plan) => (plan.seconds < least.seconds ? plan : least));
   rings.limit(best.limits);
-  return rebuild(graph, rings);
+  return rebuild(graph, rings, onPlanned);
 }
 
 /**
@@ -251,7 +253,11 @@ function numbered(texts: readonly string[]): readonly number[] {
 }
 
 /** The program with the planned rings: every argument cut to what its user needs, `widen` where a wide copy is read. */
-function rebuild(graph: Graph<ShareType>, rings: Rings): Graph<ShareType> {
+function rebuild(
+  graph: Graph<ShareType>,
+  rings: Rings,
+  onPlanned: (node: ShareNode, planned: ShareNode) => void,
+): Graph<ShareType> {
   const builder = new Builder<ShareType>(SHARE);
   const planned: ShareNode[] = [];
   const widened = new Map<number, ShareNode>();
@@ -274,6 +280,7 @@ function rebuild(graph: Graph<ShareType>, rings: Rings): Graph<ShareType> {
     });
     const made = builder.emit(node.op, args, attributesFor(node, rings.ringOf(i)), node.origin);
     planned.push(made);
+    onPlanned(node, made);
     const ring = rings.wideRingOf(i);
     if (ring > 0) {
       const isWider = ring > (made.type as WordType).ring;

@@ -16,6 +16,8 @@ export interface RangeReport {
   readonly ranges: ReadonlyMap<TensorNode, Interval>;
   /** What interval arithmetic says of a node whose arguments are in their ranges. */
   readonly derived: ReadonlyMap<TensorNode, Interval>;
+  /** What interval arithmetic says from the inputs alone: nothing can leave it. */
+  readonly certain: ReadonlyMap<TensorNode, Interval>;
   /** Row variances (mean squares) of norm nodes, with epsilon. */
   readonly variances: ReadonlyMap<TensorNode, VarianceRange>;
   /** How far |x| may go in every channel (last axis) of an activation's argument, where samples showed it. */
@@ -107,19 +109,26 @@ function propagate(
   graph: Graph<TensorType>,
   facts: Facts,
   known: (node: TensorNode, args: readonly Interval[]) => Interval | undefined,
-): Pick<RangeReport, "ranges" | "derived"> {
+): Pick<RangeReport, "ranges" | "derived" | "certain"> {
   const ranges = new Map<TensorNode, Interval>();
   const derived = new Map<TensorNode, Interval>();
+  const certain = new Map<TensorNode, Interval>();
   for (const node of graph.nodes) {
-    const args = node.args.map((argument) => ranges.get(argument)!);
     const { precision, image } = traitsOf(node);
-    const interval = intervalFrom(node, args, facts);
-    const certain = precision === "exact" ? interval : loose(interval);
+    const from = (args: readonly Interval[]) => {
+      const interval = intervalFrom(node, args, facts);
+      return precision === "exact" ? interval : loose(interval);
+    };
+    const args = node.args.map((argument) => ranges.get(argument)!);
+    const own = from(args);
     const other = image === "numbers" ? known(node, args) : undefined;
-    derived.set(node, certain);
-    ranges.set(node, other === undefined ? certain : intersection(other, certain));
+    derived.set(node, own);
+    ranges.set(node, other === undefined ? own : intersection(other, own));
+    // Of an input its owner checks the range before sharing.
+    const sure = () => from(node.args.map((argument) => certain.get(argument)!));
+    certain.set(node, node.op === "input" ? ranges.get(node)! : sure());
   }
-  return { ranges, derived };
+  return { ranges, derived, certain };
 }
 
 /** A result that is not as exact as its arguments may leave its interval by an error. */

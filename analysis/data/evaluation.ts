@@ -25,7 +25,8 @@ export type Roles = (inputs: Values, seed: number | undefined) => Promise<Sessio
 export function rolesOf(loaded: LoadedPlan, weights: WeightStore): Roles {
   const model = runModelOwner(loaded.plan, weights);
   const kept = new KeptSharing();
-  return (inputs, seed) => simulate(loaded, runDataOwner(loaded.plan, inputs, model), seed, { kept });
+  return (inputs, seed) =>
+    simulate(loaded, runDataOwner(loaded.plan, inputs, model), seed, { kept, showAlarmed: true });
 }
 
 /** The plain model, with the outputs that the plan reveals. */
@@ -73,9 +74,13 @@ export async function evaluateExamples(options: EvaluationOptions): Promise<read
     const [privately, plainly] = [result.outputs, plain(inputs)].map((outputs) =>
       rowsOf(outputs.get(output)!, examples.batch),
     );
-    const scored = places
-      .slice(0, count - from)
-      .map((place, i) => ({ place, label: examples.labels[place], privately: privately[i], plainly: plainly[i] }));
+    const scored = places.slice(0, count - from).map((place, i) => ({
+      place,
+      label: examples.labels[place],
+      privately: privately[i],
+      plainly: plainly[i],
+      alarm: result.alarm,
+    }));
     all.push(...scored);
     options.onScored?.(scored, result);
   }

@@ -30,10 +30,15 @@ export interface Scored {
   readonly label: number | undefined;
   readonly privately: readonly number[];
   readonly plainly: readonly number[];
+  /** Whether the overflow guard withheld the answer. */
+  readonly alarm: boolean;
 }
 
 export interface Summary {
+  /** Examples that were answered. */
   readonly count: number;
+  /** Examples of which the overflow guard withheld the answer, by place. */
+  readonly alarms: readonly number[];
   /** Examples of which both find the same class. */
   readonly agreement: Share;
   /** Examples with the set's class; undefined where no example has one. */
@@ -50,20 +55,23 @@ function classOf(scores: readonly number[]): number {
   return scores.length === 1 ? Number(scores[0] > 0) : scores.indexOf(Math.max(...scores));
 }
 
-/** Sums up; there must be an example. */
+/** Sums up; there must be an example that was answered. */
 export function summarise(scored: readonly Scored[]): Summary {
-  const found = scored.map((each) => ({
-    ...each,
-    error: each.privately.reduce((most, x, i) => Math.max(most, Math.abs(x - each.plainly[i])), 0),
-    privateClass: classOf(each.privately),
-    plainClass: classOf(each.plainly),
-  }));
+  const found = scored
+    .filter(({ alarm }) => !alarm)
+    .map((each) => ({
+      ...each,
+      error: each.privately.reduce((most, x, i) => Math.max(most, Math.abs(x - each.plainly[i])), 0),
+      privateClass: classOf(each.privately),
+      plainClass: classOf(each.plainly),
+    }));
   const labelled = found.filter(({ label }) => label !== undefined);
   const right = (pick: (each: (typeof found)[number]) => number): Share =>
     shareOf(labelled.filter((each) => pick(each) === each.label).length, labelled.length);
   const different = found.filter(({ privateClass, plainClass }) => privateClass !== plainClass);
   return {
     count: found.length,
+    alarms: scored.filter(({ alarm }) => alarm).map(({ place }) => place),
     agreement: shareOf(found.length - different.length, found.length),
     accuracy:
       labelled.length === 0
@@ -71,6 +79,12 @@ export function summarise(scored: readonly Scored[]): Summary {
         : { privately: right(({ privateClass }) => privateClass), plainly: right(({ plainClass }) => plainClass) },
     largestError: found.reduce((most, { error }) => Math.max(most, error), 0),
     meanError: found.reduce((sum, { error }) => sum + error, 0) / found.length,
-    different: different.map(({ place, label, privately, plainly }) => ({ place, label, privately, plainly })),
+    different: different.map(({ place, label, privately, plainly, alarm }) => ({
+      place,
+      label,
+      privately,
+      plainly,
+      alarm,
+    })),
   };
 }

@@ -90,6 +90,6 @@ export async function roleValues(
     (step) => wanted.has(step),
     (step, value) => reals.set(step, realsOf(value)),
   );
-  const result = await simulate(loaded, values, seed, { onRound, observe: trace.observe });
+  const result = await simulate(loaded, values, seed, { onRound, observe: trace.observe, showAlarmed: true });
   return { reals, result };
 }

@@ -22,6 +22,8 @@ export interface SimulationOptions {
   readonly observe?: Observe;
   /** A sharing of the weights that many sessions use. */
   readonly kept?: KeptSharing;
+  /** Gives outputs although the overflow guard has found them to be noise. */
+  readonly showAlarmed?: boolean | undefined;
   /** Ends the simulation, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -31,7 +33,7 @@ export async function simulate(
   loaded: LoadedPlan,
   values: OwnerValues,
   seed: number | undefined,
-  { onRound = () => undefined, observe = () => undefined, kept, signal }: SimulationOptions = {},
+  { onRound = () => undefined, observe = () => undefined, kept, showAlarmed, signal }: SimulationOptions = {},
 ): Promise<SessionResult> {
   signal?.throwIfAborted();
   const network = new LocalNetwork(seed === undefined ? {} : { seed });
@@ -44,7 +46,13 @@ export async function simulate(
     }),
   );
   const transports = { model: network.transport("model"), data: network.transport("data") };
-  const owners = runOwnerClients(transports, { ...loaded, values, random: randomOf("owners"), ...(kept && { kept }) });
+  const owners = runOwnerClients(transports, {
+    ...loaded,
+    values,
+    random: randomOf("owners"),
+    showAlarmed,
+    ...(kept && { kept }),
+  });
   const abort = (): void => PARTIES.forEach((party) => void network.close(party));
   signal?.addEventListener("abort", abort);
   try {

@@ -41,6 +41,9 @@ const SMALLEST_BOUND = 0.5;
 /** Bits of a product with its fraction, before sign and headroom. */
 const PRODUCT_BITS = 58;
 
+/** The part of a measured range, margin included, that a value may take without alarm: twice what was seen. */
+const ACCEPTED = 0.5;
+
 /** Interval of each tensor value, from calibration or from structure, in reals. */
 export type Ranges = ReadonlyMap<TensorNode, readonly [number, number]>;
 
@@ -48,6 +51,8 @@ export interface Lowered {
   readonly graph: Graph<ShareType>;
   /** The largest absolute real value of a share node, where it is known. */
   readonly bounds: ReadonlyMap<ShareNode, number>;
+  /** How large values may become without alarm, of those whose bound is not certain. */
+  readonly accepted: ReadonlyMap<ShareNode, number>;
   /** The approximations used, each once. */
   readonly formulas: readonly NotedFormula[];
 }
@@ -56,6 +61,10 @@ export class Lowering {
   readonly builder = new Builder(SHARE);
   readonly formulas = new FormulaNotes();
   readonly bounds = new Map<ShareNode, number>();
+  /** How large values may become without alarm: half of what their rings are planned for. */
+  readonly accepted = new Map<ShareNode, number>();
+  /** Random combinations of bits that are set where a guarded value is outside its interval (`guard.ts`). */
+  readonly alarms: ShareNode[] = [];
   /** The masked bits of values that are 0 or 1, where they are at hand: a selection by them costs no product. */
   readonly truths = new Map<ShareNode, ShareNode>();
   private readonly values = new Map<TensorNode, ShareNode>();
@@ -73,7 +82,20 @@ export class Lowering {
     private readonly link: LinkCost,
     /** How far |x| may go in every channel of an activation's argument, where samples showed it. */
     readonly reaches: ReadonlyMap<TensorNode, Float64Array> = new Map(),
+    /** Intervals that nothing can leave; none where the run has no overflow guard. */
+    private readonly certain?: Ranges,
   ) {}
+
+  /** What |x| of a tensor node can certainly not exceed; infinite where that is not known. */
+  certainBoundOf(node: TensorNode): number {
+    const [low, high] = this.certain?.get(node) ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+    return Math.max(Math.abs(low), Math.abs(high));
+  }
+
+  /** Whether the run has an overflow guard. */
+  get isGuarded(): boolean {
+    return this.certain !== undefined;
+  }
 
   /** Whether so many bytes less, over the network that the plan is for, are worth so many rounds more. */
   pays(rounds: number, savedBytes: number): boolean {
@@ -88,6 +110,14 @@ export class Lowering {
   /** Says which tensor node the following share nodes compute. */
   at(node: TensorNode): void {
     this.origin = `${node.origin} (${node.op})`;
+  }
+
+  /** Emits under another origin: for what no node of the model computes. */
+  apart(origin: string, action: () => void): void {
+    const before = this.origin;
+    this.origin = origin;
+    action();
+    this.origin = before;
   }
 
   emit(op: string, args: readonly ShareNode[], attributes: Node<ShareType>["attributes"] = {}): ShareNode {
@@ -154,6 +184,9 @@ export class Lowering {
   define(node: TensorNode, value: ShareNode): void {
     this.values.set(node, value);
     this.bounds.set(value, this.boundOf(node));
+    if (this.isGuarded && this.certainBoundOf(node) > this.boundOf(node)) {
+      this.accepted.set(value, this.boundOf(node) * ACCEPTED);
+    }
   }
 
   /** The lowered form of a tensor value, masked or additive, at whatever fraction it has. */
@@ -245,6 +278,10 @@ export class Lowering {
     const bound = this.bounds.get(value);
     if (bound !== undefined) {
       this.bounds.set(done, bound);
+    }
+    const accepted = this.accepted.get(value);
+    if (accepted !== undefined) {
+      this.accepted.set(done, accepted);
     }
     return done;
   }

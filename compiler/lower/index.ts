@@ -87,6 +87,8 @@ export interface LoweringOptions {
   readonly profile?: Profile;
   readonly precision: Precision;
   readonly ranges: Ranges;
+  /** Intervals that no value can leave. Given, values that may leave their ranges are guarded (`passes/guard.ts`). */
+  readonly certain?: Ranges;
   /** The range of the row variances of every norm node. */
   readonly variances: ReadonlyMap<TensorNode, VarianceRange>;
   /** How far |x| may go in every channel of an activation's argument, where samples showed it. */
@@ -204,7 +206,8 @@ export function hasSecretMeaning(op: string): boolean {
 /** Lowers the secret program; every output is revealed to the data owner. */
 export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lowered {
   refuseInfinite(graph);
-  const lowering = new Lowering(options.precision, options.ranges, options.inputs, options.link, options.reaches);
+  const { precision, ranges, inputs, link, reaches, certain } = options;
+  const lowering = new Lowering(precision, ranges, inputs, link, reaches, certain);
   const rules = options.profile === "puma" ? { ...RULES, ...PUMA_RULES } : RULES;
   const packed = packedScores(graph);
   const attention = new Attention(lowering, graph, packed, options.heads ?? new Map());
@@ -232,7 +235,10 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
     lowering.at(node);
     return { name, node: lowering.emit("reveal", [lowering.value(node)], { name }) };
   });
-  return { graph: lowering.builder.finish(outputs), bounds: lowering.bounds, formulas: lowering.formulas.finish() };
+  const { bounds, accepted, alarms } = lowering;
+  const verdicts = alarms.length === 0 ? [] : [{ name: "verdict", node: lowering.builder.emit("verdict", alarms) }];
+  const program = lowering.builder.finish([...outputs, ...verdicts]);
+  return { graph: program, bounds, accepted, formulas: lowering.formulas.finish() };
 }
 
 function refuseInfinite({ nodes }: Graph<TensorType>): void {

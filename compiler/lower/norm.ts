@@ -10,6 +10,7 @@ import { ceilLog2, log2 } from "../../ir/real.js";
 import { stridesOf } from "../../ir/shape.js";
 import type { VarianceRange } from "../../passes/observed.js";
 import { fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
+import { guard } from "./guard.js";
 import { addReal } from "./linear.js";
 import { broadcastTo, reshapeTo } from "./movement.js";
 import { power } from "./power.js";
@@ -59,11 +60,22 @@ function normalise(lowering: Lowering, node: TensorNode, y: ShareNode, range: Va
   const opened = lowering.bounded(lowering.remasked(variance), high);
   const fraction = SCALE_BITS + ceilLog2(Math.sqrt(range.high));
   const scale = Math.sqrt(square) / kappa;
-  const inverse = inverseRoots(lowering, opened, range, square, Math.max(6, fraction), scale);
+  const least = (node.attributes.epsilon as number) * square;
+  const inverse = inverseRoots(lowering, opened, { ...range, least }, square, Math.max(6, fraction), scale);
   const column = reshapeTo(lowering, inverse, [...shapeOf(inverse), 1]);
   const extra = Math.max(0, Math.ceil(-log2(Math.sqrt(range.low))));
   const numerator = lowering.atFraction(y, Math.min(fractionOf(y), lowering.precision.activation + extra));
   return lowering.emit("multiply", [numerator, column], { drop: 0 });
+}
+
+/** A variance is guarded to within this part of the smallest one that the formula holds for. */
+const BLUR = 1 / 8;
+
+/** Guards rows whose variance was measured: at least `least`, ε's part, it is always. */
+function guardVariance(lowering: Lowering, v: ShareNode, { low, high }: VarianceRange, least: number): void {
+  const blur = low * BLUR;
+  const isCertain = low <= least * (1 + BLUR);
+  guard(lowering, v, high, { low: isCertain ? Number.NEGATIVE_INFINITY : low + blur, high: high - blur, blur });
 }
 
 /** Rows that differ so much more together than apart are planned apart. */
@@ -76,13 +88,16 @@ const APART = 1.5;
 function inverseRoots(
   lowering: Lowering,
   v: ShareNode,
-  { low, high, classes }: VarianceRange,
+  { low, high, classes, least }: VarianceRange & { readonly least: number },
   square: number,
   fraction: number,
   scale: number,
 ): ShareNode {
-  const root = (part: ShareNode, range: VarianceRange) =>
-    power(lowering, part, -0.5, { low: range.low * square, high: range.high * square }, fraction, scale);
+  const root = (part: ShareNode, range: VarianceRange) => {
+    const scaled = { low: range.low * square, high: range.high * square };
+    guardVariance(lowering, part, scaled, least);
+    return power(lowering, part, -0.5, scaled, fraction, scale);
+  };
   const shape = shapeOf(v);
   const positions = shape.at(-1) ?? 1;
   const isApart = classes !== undefined && positions > 1 && (classes.rest.high / classes.rest.low) * APART < high / low;

@@ -8,6 +8,7 @@ import { sizeOf } from "../../ir/tensor/value.js";
 import { fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
 import { type Curve, describeWaves, wavesOn, windowsOf } from "./curves.js";
 import type { WaveFit } from "./fourier.js";
+import { guard } from "./guard.js";
 import { addReal } from "./linear.js";
 import { dealtBits, waveAt, wavesOf } from "./waves.js";
 
@@ -57,16 +58,22 @@ export function windowed(
   }
   const parts = classes.map(({ window, channels }) => {
     const part = channelsOf(lowering, x, channels);
-    return window === undefined
-      ? pieces(part)
-      : bySeries(
-          lowering,
-          part,
-          f,
-          lowering.waves(f.curve.name, window, () => wavesOn(f.curve, window)),
-        );
+    if (window === undefined) {
+      return pieces(part);
+    }
+    guardWindow(lowering, node.args[0], part, window);
+    const waves = lowering.waves(f.curve.name, window, () => wavesOn(f.curve, window));
+    return bySeries(lowering, part, f, waves);
   });
   return inOrder(lowering, parts, classes);
+}
+
+/** Guards a window that arguments were seen to stay in, and that none can be proved not to leave. */
+function guardWindow(lowering: Lowering, argument: TensorNode, x: ShareNode, window: number): void {
+  if (lowering.certainBoundOf(argument) > window) {
+    const interval = { low: BLUR - window, high: window - BLUR, blur: BLUR };
+    guard(lowering, x, Math.max(lowering.boundOf(argument), window), interval);
+  }
 }
 
 /** The cheapest split: windows up to some class, pieces for the channels beyond. */

@@ -32,7 +32,9 @@ function insist(condition: boolean, message: string): void {
 
 export function checkPlan(plan: Plan): void {
   const nodes = nodesOf(plan);
-  const outputs = nodes.filter(({ op }) => op === "reveal").map((node) => ({ name: revealName(node), node }));
+  const outputs = nodes
+    .filter(({ op }) => op === "reveal" || op === "verdict")
+    .map((node) => ({ name: node.op === "reveal" ? revealName(node) : "verdict", node }));
   const violations = verify({ nodes, outputs }, SHARE);
   insist(violations.length === 0, `its program is not sound: ${violations.slice(0, 3).map(String).join("; ")}`);
   checkRounds(plan);
@@ -185,6 +187,7 @@ function checkReveals(plan: Plan): void {
   const text = (name: string, shape: readonly number[]) => `${JSON.stringify(name)} [${shape.join(",")}]`;
   const listed = plan.reveals.map(({ name, shape }) => text(name, shape)).join(", ");
   const found = plan.steps.filter(({ op }) => op === "reveal").map((step) => text(revealName(step), step.type.shape));
+  insist(plan.steps.filter(({ op }) => op === "verdict").length <= 1, "it has more than one verdict");
   insist(found.join(", ") === listed, `it reveals ${found.join(", ")} but lists ${listed}`);
 }
 

@@ -90,7 +90,7 @@ const bytesOf = (graph: Graph<ShareType>) =>
 
 describe.each(Object.entries(PROGRAMS))("%s", (_, graph) => {
   const bounds = new Map(graph.nodes.map((node, i): [ShareNode, number] => [node, i + 1]));
-  const early = dropEarly({ graph, bounds });
+  const early = dropEarly({ graph, bounds, accepted: bounds });
 
   test("is valid, sends less and takes no round more", () => {
     expect(verify(early.graph, SHARE)).toEqual([]);
@@ -104,6 +104,7 @@ describe.each(Object.entries(PROGRAMS))("%s", (_, graph) => {
   test("keeps every bound with its value", () => {
     graph.outputs.forEach(({ node }, i) => {
       expect(early.bounds.get(early.graph.outputs[i].node)).toBe(bounds.get(node));
+      expect(early.accepted.get(early.graph.outputs[i].node)).toBe(bounds.get(node));
     });
   });
 
@@ -126,5 +127,5 @@ test("an opened value that somebody reads whole is opened whole", () => {
     { name: "y", node: builder.emit("rescale", [opened], { bits: 8 }) },
     { name: "z", node: opened },
   ]);
-  expect(bytesOf(dropEarly({ graph, bounds: new Map() }).graph)).toBe(bytesOf(graph));
+  expect(bytesOf(dropEarly({ graph, bounds: new Map(), accepted: new Map() }).graph)).toBe(bytesOf(graph));
 });

@@ -1,0 +1,120 @@
+/**
+ * The overflow guard (PROTOCOL.md, "verdict" and "guard"): one secret bit of the whole run, shown to the data owner
+ * alone, that says whether some value left the range that its ring was planned for. Wherever a program reads a value's
+ * range and not only its residue (`widen`, comparisons) and the range is measured, not certain, P0 deals one short
+ * digit of the value's mask, and a look-up at P1 and P2 says whether the value lies within what was accepted: local, no
+ * round, nothing opened.
+ *
+ * With buckets of W = 2^(k−w), the digit difference q of m and the mask, without the borrow, says
+ * (q − 1)W < x < (q + 1)W. |q| ≤ n is accepted: every |x| < nW is, and none with |x| ≥ (n + 1)W. n is as large as the
+ * reader's limit allows, so that whatever is quiet was read rightly, and w the smallest for which every |x| ≤ A is
+ * accepted.
+ */
+import { Builder, type Graph, type Node } from "../ir/graph.js";
+import { SHARE, type ShareType, type WordType } from "../ir/share/index.js";
+import { sizeOf } from "../ir/tensor/value.js";
+
+type ShareNode = Node<ShareType>;
+
+/** Bits of the random combination: a value outside is missed with probability 2^-40 in a whole run. */
+export const GUARD_BITS = 40;
+/** Where the guard's steps come from, in reports. */
+export const GUARD_ORIGIN = "overflow guard (guard)";
+
+/** A guard's ring is at most so much larger than the reader's: what wraps in it is far outside. */
+const SPARE = 2;
+const NARROWEST = 3;
+const WIDEST = 8;
+
+/** A value whose range is read: the smallest limit of its readers, in units, and the largest of their rings. */
+interface Reading {
+  readonly limit: number;
+  readonly ring: number;
+}
+
+/** From which size on a reader of a ring is wrong, in units; undefined for ops that read residues. */
+function limitOf(op: string, ring: number): number | undefined {
+  switch (op) {
+    case "widen":
+    case "widenAdditive":
+      return 2 ** (ring - 2);
+    case "topBit":
+    case "digits":
+    case "coarseCount":
+      return 2 ** (ring - 1);
+    default:
+      return undefined;
+  }
+}
+
+/** The value that a reader reads, before it was cut to the reader's ring. */
+function sourceOf(node: ShareNode): ShareNode {
+  let source = node.args[0];
+  while (source.op === "reduce") {
+    source = source.args[0];
+  }
+  return source;
+}
+
+/**
+ * The planned program with a guard on every value of which a range is read; `accepted` says how large values may
+ * become without alarm, in reals, of those whose range is not certain. A `verdict` that is there already takes part.
+ */
+export function guardRanges(graph: Graph<ShareType>, accepted: ReadonlyMap<ShareNode, number>): Graph<ShareType> {
+  const readings = new Map<ShareNode, Reading>();
+  for (const node of graph.nodes) {
+    const ring = node.args.length > 0 && "ring" in node.args[0].type ? node.args[0].type.ring : 0;
+    const limit = limitOf(node.op, ring);
+    const source = limit === undefined ? undefined : sourceOf(node);
+    if (limit !== undefined && source !== undefined && accepted.has(source)) {
+      const known = readings.get(source) ?? { limit, ring };
+      readings.set(source, { limit: Math.min(limit, known.limit), ring: Math.max(ring, known.ring) });
+    }
+  }
+  const builder = new Builder(SHARE);
+  const combined: ShareNode[] = [];
+  for (const node of graph.nodes) {
+    if (node.op !== "verdict") {
+      builder.append(node);
+    }
+    const reading = readings.get(node);
+    if (reading !== undefined) {
+      combined.push(combination(builder, outside(builder, node, reading, accepted.get(node)!)));
+    }
+  }
+  const others = graph.outputs.filter(({ node }) => node.op !== "verdict");
+  const verdicts = graph.outputs.filter(({ node }) => node.op === "verdict").flatMap(({ node }) => node.args);
+  const all = [...verdicts, ...combined];
+  if (all.length === 0) {
+    return graph;
+  }
+  const verdict = builder.emit("verdict", all, {}, GUARD_ORIGIN);
+  return builder.finish([...others, { name: "verdict", node: verdict }]);
+}
+
+/** Bits that are set where a value is not accepted. */
+function outside(builder: Builder<ShareType>, source: ShareNode, { limit, ring }: Reading, bound: number): ShareNode {
+  const { ring: held, fraction } = source.type as WordType;
+  const size = Math.min(held, ring + SPARE);
+  // Half of the ring is negative: where no spare bit tells far values apart, a quarter of it must refuse.
+  const most = Math.min(limit, 2 ** (size - 1) * 0.75);
+  const value = size < held ? builder.emit("reduce", [source], { ring: size }, GUARD_ORIGIN) : source;
+  let width = Math.min(NARROWEST, size);
+  const largest = (w: number) => Math.floor((bound * 2 ** fraction) / 2 ** (size - w)) + 1;
+  while (width < Math.min(WIDEST, size) && (largest(width) + 1) * 2 ** (size - width) > most) {
+    width++;
+  }
+  const buckets = Math.max(1, Math.floor(most / 2 ** (size - width)) - 1);
+  const at = size - width;
+  const hot = builder.emit("digits", [value], { at, width }, GUARD_ORIGIN);
+  const from = 2 ** width - buckets;
+  const count = Math.min(2 ** width, 2 * buckets + 1);
+  const inside = builder.emit("within", [hot, value], { at, offset: 0, from, count }, GUARD_ORIGIN);
+  return builder.emit("complement", [inside], {}, GUARD_ORIGIN);
+}
+
+/** The random combination of all bits of a value. */
+function combination(builder: Builder<ShareType>, bits: ShareNode): ShareNode {
+  const flat = builder.emit("reshape", [bits], { shape: [sizeOf(bits.type.shape)] }, GUARD_ORIGIN);
+  return builder.emit("randomCombination", [flat], { bits: GUARD_BITS }, GUARD_ORIGIN);
+}
