@@ -30,7 +30,7 @@ const LEAST_TAIL = 0.2;
 const LEAST_TAIL_OF_ONE = 2;
 /** The same of variances, in octaves. */
 const LEAST_OCTAVES = 0.6;
-const LEAST_OCTAVES_OF_ONE = 2;
+const LEAST_OCTAVES_OF_ONE = 6;
 
 interface Halves<T> {
   readonly halves: readonly [T, T];
