@@ -99,7 +99,7 @@ export function describePlan(plan: Plan, { cost, plan: about, formulas, papers }
       `${formatBytes(bytes.input)} of inputs and weights before it, ${formatBytes(bytes.output)} of the answer`,
     ],
     ["compute", `${gigamacs} G multiply-adds over all parties`],
-    ["memory", `${formatBytes(memory.P0)} of values at P0, ${formatBytes(memory.P1)} at each of P1 and P2`],
+    ["memory", `about ${formatBytes(memory.P0)} at P0, ${formatBytes(memory.P1)} at each of P1 and P2`],
     [
       "time",
       `${formatSeconds(seconds.estimate)} on ${seconds.network} = ${formatSeconds(delay)} delay + ` +

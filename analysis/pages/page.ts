@@ -64,7 +64,7 @@ function figures({ cost }: CostReport): string {
     ["of which online", formatBytes(bytes.online)],
     ["of which offline", formatBytes(bytes.offline)],
     ["inputs and weights, before", formatBytes(bytes.input)],
-    ["values in memory, each party", formatBytes(Math.max(...Object.values(memory)))],
+    ["memory, each party's process, about", formatBytes(Math.max(...Object.values(memory)))],
     ["multiply-adds, all parties", `${(all / 1e9).toFixed(2)} G`],
     [`estimated on ${seconds.network}`, formatSeconds(seconds.estimate)],
   ];
