@@ -286,10 +286,8 @@ function lettersOf({ op, args, attributes, type }: Step, plan: Plan): Letters {
 
 /** A formula with its letters replaced, and with every product written out. */
 function withNumbers(text: string, letters: Letters): string {
-  return text
-    .replace(/(\d)(?=[A-Za-z(])/g, "$1·")
-    .replace("W(", "W·(")
-    .replace(/[A-Za-z]/g, (letter) => String(letters[letter]));
+  const products = text.replace(/\d(?=[A-Za-z(])|[A-Za-z](?=\()/g, "$&·");
+  return products.replace(/[A-Za-z]/g, (letter) => String(letters[letter]));
 }
 
 /** What an expression of the page is: numbers, sums, differences, products, powers and parentheses. */
