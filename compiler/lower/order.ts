@@ -47,19 +47,14 @@ function placesOf(lowering: Lowering, x: ShareNode, bound: number, rows: number,
   const pairs = Array.from({ length: n }, (_, i) => Array.from({ length: n - 1 - i }, (_, k) => [i, i + 1 + k])).flat();
   const side = (which: number) =>
     lowering.emit("take", [x], {
-      indices: inEveryRow(
-        rows,
-        n,
-        pairs.map((pair) => pair[which]),
-      ),
+      indices: pairs.map((pair) => pair[which]),
       shape: [rows, pairs.length],
     });
   const difference = lowering.bounded(lowering.emit("subtract", [side(0), side(1)]), 2 * bound);
   const [less] = below(lowering, difference, 2 * bound, [0], fractionOf(x));
   // [x_i < x_j] for i < j: then j comes before i, and otherwise i before j.
   const later = truth(lowering, less);
-  const taken = (of: readonly number[]) =>
-    lowering.emit("take", [later], { indices: inEveryRow(rows, pairs.length, of), shape: [rows, n, n - 1] });
+  const taken = (of: readonly number[]) => lowering.emit("take", [later], { indices: of, shape: [rows, n, n - 1] });
   const first: number[] = [];
   const second: number[] = [];
   const at = new Map(pairs.map(([i, j], k) => [i * n + j, k] as const));
@@ -76,11 +71,6 @@ function placesOf(lowering: Lowering, x: ShareNode, bound: number, rows: number,
   const before = Array.from({ length: n }, (_, i) => i);
   const value = { dtype: "i64", shape: [n], data: Float64Array.from(before) } as const;
   return lowering.remasked(lowering.bounded(lowering.emit("addConstant", [sum], { value }), n));
-}
-
-/** Places in one row as places in the same row of many; -1 stays. */
-function inEveryRow(rows: number, length: number, places: readonly number[]): number[] {
-  return Array.from({ length: rows }, (_, row) => places.map((at) => (at < 0 ? -1 : row * length + at))).flat();
 }
 
 /** Masked bits [rows, count, n]: whether an element has place j. */

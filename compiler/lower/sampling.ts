@@ -86,9 +86,7 @@ function padded(lowering: Lowering, field: Field, group: number, bound: number):
     return field;
   }
   const { rows } = field;
-  const indices = Array.from({ length: rows * lanes }, (_, i) =>
-    i % lanes < field.lanes ? Math.floor(i / lanes) * field.lanes + (i % lanes) : -1,
-  );
+  const indices = Array.from({ length: lanes }, (_, i) => (i < field.lanes ? i : -1));
   const shape = [rows, lanes];
   const low = -Math.round(2 * bound * 2 ** fractionOf(field.values));
   const floor = integers(

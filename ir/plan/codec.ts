@@ -32,7 +32,7 @@ interface AttributeMessage {
   readonly numbers: readonly number[];
   readonly texts: readonly string[];
   readonly truth: boolean;
-  readonly tensor?: TensorMessage | null;
+  readonly tensor: number;
   readonly runs: readonly number[];
 }
 interface StepMessage {
@@ -61,6 +61,7 @@ interface PlanMessage {
   readonly shapes: readonly ShapeMessage[];
   readonly rounds: number;
   readonly words: readonly string[];
+  readonly tensors: readonly TensorMessage[];
   readonly steps: readonly StepMessage[];
   readonly origins: readonly string[];
   readonly modelProgram: string;
@@ -162,16 +163,43 @@ class Words {
   }
 }
 
+/** Numbers tensors in the order in which they come, equal ones alike: every layer uses the same tables. */
+class Tensors {
+  readonly list: TensorMessage[] = [];
+  private readonly known = new Map<string, number>();
+  private readonly met = new Map<TensorValue, number>();
+
+  number(tensor: TensorValue): number {
+    const number = this.met.get(tensor) ?? this.find(tensorMessage(tensor));
+    this.met.set(tensor, number);
+    return number;
+  }
+
+  private find(message: TensorMessage): number {
+    const key = `${message.dtype} ${message.shape.join()} ${Buffer.from(message.data).toString("latin1")}`;
+    const known = this.known.get(key) ?? this.list.push(message) - 1;
+    this.known.set(key, known);
+    return known;
+  }
+}
+
+/** What the steps refer to by number. */
+interface Shared {
+  readonly words: Words;
+  readonly tensors: Tensors;
+}
+
 function toMessage(plan: Plan): PlanMessage {
-  const words = new Words();
+  const shared: Shared = { words: new Words(), tensors: new Tensors() };
   return {
     version: plan.version,
     profile: plan.profile,
     modelDigest: plan.modelDigest,
     shapes: Object.entries(plan.shapes).map(([name, shape]) => ({ name, shape })),
     rounds: plan.rounds,
-    steps: plan.steps.map((step) => stepMessage(step, words)),
-    words: words.list,
+    steps: plan.steps.map((step) => stepMessage(step, shared)),
+    words: shared.words.list,
+    tensors: shared.tensors.list,
     origins: plan.origins,
     modelProgram: print(plan.owners.model, TENSOR),
     dataProgram: print(plan.owners.data, TENSOR),
@@ -187,14 +215,14 @@ function toMessage(plan: Plan): PlanMessage {
   };
 }
 
-function stepMessage(step: Step, words: Words): StepMessage {
+function stepMessage(step: Step, { words, tensors }: Shared): StepMessage {
   const signature = SHARE.ops[step.op].attributes;
   return {
     op: words.number(step.op),
     args: step.args,
     attributes: Object.keys(signature).map((name) => ({
       name: words.number(name),
-      ...attributeMessage(step.attributes[name], signature[name]),
+      ...attributeMessage(step.attributes[name], signature[name], tensors),
     })),
     type: words.number(printShareType(step.type)),
     origin: step.origin,
@@ -205,8 +233,12 @@ function stepMessage(step: Step, words: Words): StepMessage {
   };
 }
 
-function attributeMessage(value: AttributeValue, kind: AttributeKind): Omit<AttributeMessage, "name"> {
-  const empty = { numbers: [], texts: [], truth: false, runs: [] };
+function attributeMessage(
+  value: AttributeValue,
+  kind: AttributeKind,
+  tensors: Tensors,
+): Omit<AttributeMessage, "name"> {
+  const empty = { numbers: [], texts: [], truth: false, tensor: 0, runs: [] };
   switch (kind) {
     case "integer":
     case "number":
@@ -225,7 +257,7 @@ function attributeMessage(value: AttributeValue, kind: AttributeKind): Omit<Attr
     case "boolean":
       return { ...empty, truth: value as boolean };
     case "tensor":
-      return { ...empty, tensor: tensorMessage(value as TensorValue) };
+      return { ...empty, tensor: tensors.number(value as TensorValue) };
   }
 }
 
@@ -257,7 +289,7 @@ function fromMessage(message: PlanMessage, name: string): Plan {
   if (message.profile !== "fourier" && message.profile !== "puma") {
     throw new Error(`there is no profile '${message.profile}'`);
   }
-  const lists = new Lists();
+  const known = { words: message.words, lists: new Lists(), tensors: message.tensors.map(tensorOf) };
   return {
     version: message.version,
     name,
@@ -265,7 +297,7 @@ function fromMessage(message: PlanMessage, name: string): Plan {
     modelDigest: message.modelDigest,
     shapes: Object.fromEntries(message.shapes.map(({ name, shape }) => [name, shape])),
     rounds: message.rounds,
-    steps: message.steps.map((step) => stepOf(step, message.words, lists)),
+    steps: message.steps.map((step) => stepOf(step, known)),
     origins: message.origins,
     owners: { model: parse(message.modelProgram, TENSOR), data: parse(message.dataProgram, TENSOR) },
     bindings: message.bindings.map(({ input, owner, output }) => ({ input, owner, output })),
@@ -278,7 +310,15 @@ function fromMessage(message: PlanMessage, name: string): Plan {
   };
 }
 
-function stepOf(step: StepMessage, words: readonly string[], lists: Lists): Step {
+/** What steps refer to by number, as read from a file. */
+interface Known {
+  readonly words: readonly string[];
+  readonly tensors: readonly TensorValue[];
+  readonly lists: Lists;
+}
+
+function stepOf(step: StepMessage, known: Known): Step {
+  const { words } = known;
   const word = (i: number) => {
     if (i >= words.length) {
       throw new Error(`word ${i} of ${words.length}`);
@@ -296,7 +336,7 @@ function stepOf(step: StepMessage, words: readonly string[], lists: Lists): Step
     if (!Object.hasOwn(signature, name)) {
       throw new Error(`'${op}' has no attribute '${name}'`);
     }
-    attributes[name] = attributeOf(each, signature[name], lists);
+    attributes[name] = attributeOf(each, signature[name], known);
   }
   return {
     op,
@@ -310,7 +350,7 @@ function stepOf(step: StepMessage, words: readonly string[], lists: Lists): Step
   };
 }
 
-function attributeOf(message: AttributeMessage, kind: AttributeKind, lists: Lists): AttributeValue {
+function attributeOf(message: AttributeMessage, kind: AttributeKind, { lists, tensors }: Known): AttributeValue {
   switch (kind) {
     case "integer":
     case "number":
@@ -326,14 +366,14 @@ function attributeOf(message: AttributeMessage, kind: AttributeKind, lists: List
     case "boolean":
       return message.truth;
     case "tensor":
-      return tensorOf(message.tensor);
+      if (message.tensor >= tensors.length) {
+        throw new Error(`tensor ${message.tensor} of ${tensors.length}`);
+      }
+      return tensors[message.tensor];
   }
 }
 
-function tensorOf(message: TensorMessage | null | undefined): TensorValue {
-  if (message === null || message === undefined) {
-    throw new Error("a tensor attribute is missing");
-  }
+function tensorOf(message: TensorMessage): TensorValue {
   const bytes = Buffer.from(message.data);
   const data = Float64Array.from({ length: bytes.length / 8 }, (_, i) => bytes.readDoubleLE(i * 8));
   return { dtype: message.dtype as DType, shape: message.shape, data };

@@ -11,7 +11,7 @@ message Attribute {
   repeated double numbers = 2;
   repeated string texts = 3;
   bool truth = 4;
-  Tensor tensor = 5;
+  uint32 tensor = 5;
   repeated sint64 runs = 6;
 }
 message Draw { uint32 pair = 1; uint64 block = 2; }
@@ -61,5 +61,6 @@ message Plan {
   uint64 arena12 = 17;
   repeated Published published = 18;
   repeated Published disclosed = 19;
+  repeated Tensor tensors = 20;
 }
 `;

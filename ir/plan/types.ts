@@ -7,7 +7,7 @@ import type { Attributes, Graph } from "../graph.js";
 import type { Pair, ShareType } from "../share/types.js";
 import type { TensorType } from "../tensor/value.js";
 
-export const PLAN_VERSION = 3;
+export const PLAN_VERSION = 4;
 
 /** The start of a draw: a 16-byte block of a pair's stream. An owner's input uses the owner's own streams. */
 export interface DrawPosition {

@@ -7,7 +7,8 @@ import { Builder } from "../../ir/graph.js";
 import { checkPlan } from "../../ir/plan/check.js";
 import { decodePlan, digestIn, encodePlan, planDigest } from "../../ir/plan/codec.js";
 import type { Plan, Step } from "../../ir/plan/types.js";
-import { SHARE } from "../../ir/share/index.js";
+import { SHARE, type ShareType } from "../../ir/share/index.js";
+import type { TensorValue } from "../../ir/tensor/value.js";
 import { planFor, randomProgram } from "./support.js";
 
 const HEADER = 44;
@@ -110,7 +111,7 @@ describe("a plan file", () => {
     const bytes = encodePlan(planWithTables());
     bytes[8] = 9;
     const result = read(bytes);
-    expect((result as PumacError).message).toMatch(/it has version 9, this pumac reads version 3/);
+    expect((result as PumacError).message).toMatch(/it has version 9, this pumac reads version 4/);
     expectRefused(bytes);
   });
 
@@ -246,5 +247,25 @@ describe("the static check", () => {
       table[5]--;
     }
     checkPlan(plan);
+  });
+});
+
+describe("a plan's tensors", () => {
+  test("stand in the file once, however many steps use them", () => {
+    const value = { dtype: "i64" as const, shape: [512], data: Float64Array.from({ length: 512 }, (_, i) => i) };
+    const sizeWith = (count: number, made: (i: number) => TensorValue) => {
+      const builder = new Builder<ShareType>(SHARE);
+      const attributes = { owner: "data", name: "x", ring: 30, fraction: 0, shape: [512] };
+      let x = builder.emit("input", [], attributes);
+      for (let i = 0; i < count; i++) {
+        x = builder.emit("addConstant", [x], { value: made(i) });
+      }
+      return encodePlan(planFor(builder.finish([{ name: "y", node: builder.emit("reveal", [x], { name: "y" }) }])))
+        .length;
+    };
+    const copies = (_: number) => ({ ...value, data: Float64Array.from(value.data) });
+    const others = (i: number) => ({ ...value, data: value.data.map((each) => each + i) });
+    expect(sizeWith(40, copies) - sizeWith(1, copies)).toBeLessThan(4096);
+    expect(sizeWith(40, others) - sizeWith(1, others)).toBeGreaterThan(39 * 4096);
   });
 });
