@@ -31,6 +31,7 @@ Features detect() {
   found.avx2 = bit(b, 5) && bit(b, 8);
   found.vaes = found.avx2 && bit(c, 9);
   found.avx512 = found.avx2 && (saved & 0xe6) == 0xe6 && bit(b, 16) && bit(b, 17) && bit(b, 30) && bit(b, 31);
+  found.ifma = found.avx512 && bit(b, 21);
   return found;
 }
 #else

@@ -17,6 +17,7 @@ enum class StreamTier : int { bitsliced = 0, aesni = 1, vaes256 = 2, vaes512 = 3
 struct Features {
   bool avx2;    // AVX2 and BMI2
   bool avx512;  // AVX-512 F, DQ, BW and VL
+  bool ifma;    // with AVX-512: products of 52 bits
   bool aesni;
   bool vaes;
 };

@@ -194,7 +194,8 @@ void multiply_matrices(Tier tier, const ProductShape& shape, const Product* prod
     } else if (shape.ring <= 32) {
       multiply_block(narrow_tile_of(tier), shape, product, row, std::min(ROW_BLOCK, shape.rows - row), begin, end);
     } else {
-      multiply_block(wide_tile_of(tier), shape, product, row, std::min(ROW_BLOCK, shape.rows - row), begin, end);
+      const Tile<uint64_t>& tile = wide_tile_of(tier, shape.ring);
+      multiply_block(tile, shape, product, row, std::min(ROW_BLOCK, shape.rows - row), begin, end);
     }
   };
   const size_t tasks = count * row_blocks * shares;

@@ -47,8 +47,8 @@ struct Tile {
   void (*run)(size_t depth, const T* a, const T* b, T* out);
 };
 
-// The micro-kernels of a tier; the tier must be supported by the processor.
-const Tile<uint64_t>& wide_tile_of(Tier tier);
+// The micro-kernels of a tier; the tier must be supported by the processor. Only the low `ring` bits matter.
+const Tile<uint64_t>& wide_tile_of(Tier tier, int ring);
 const Tile<uint32_t>& narrow_tile_of(Tier tier);
 
 // Computes `count` products on the thread pool.

@@ -138,6 +138,40 @@ __attribute__((target("avx512f,avx512dq"), noinline)) void tile_avx512(size_t de
 
 constexpr Tile<uint64_t> AVX512{8, 16, tile_avx512};
 
+#if defined(__GNUC__) && !defined(__clang__) && !defined(PUMAC_PLAIN_INTRINSICS)
+#define ADD_PRODUCT52(sum, x, y) asm("vpmadd52luq %2, %1, %0" : "+v"(sum) : "v"(x), "v"(y))
+#else
+#define ADD_PRODUCT52(sum, x, y) (sum) = _mm512_madd52lo_epu64((sum), (x), (y))
+#endif
+
+#define AVX512_ROW52(i)                                \
+  x = _mm512_set1_epi64(static_cast<long long>(a[i])); \
+  ADD_PRODUCT52(left##i, x, y0);                       \
+  ADD_PRODUCT52(right##i, x, y1);
+
+// 8 × 16 for rings of at most 52 bits: `vpmadd52luq` multiplies the low 52 bits and adds those of the product.
+__attribute__((target("avx512f,avx512dq,avx512ifma"), noinline)) void tile_avx512_ring52(size_t depth,
+                                                                                         const uint64_t* a,
+                                                                                         const uint64_t* b,
+                                                                                         uint64_t* out) {
+  const __m512i zero = _mm512_setzero_si512();
+  __m512i left0 = zero, left1 = zero, left2 = zero, left3 = zero;
+  __m512i left4 = zero, left5 = zero, left6 = zero, left7 = zero;
+  __m512i right0 = zero, right1 = zero, right2 = zero, right3 = zero;
+  __m512i right4 = zero, right5 = zero, right6 = zero, right7 = zero;
+  __m512i x;
+  for (size_t p = 0; p < depth; p++, a += 8, b += 16) {
+    const __m512i y0 = _mm512_loadu_si512(b);
+    const __m512i y1 = _mm512_loadu_si512(b + 8);
+    AVX512_ROW52(0) AVX512_ROW52(1) AVX512_ROW52(2) AVX512_ROW52(3)
+    AVX512_ROW52(4) AVX512_ROW52(5) AVX512_ROW52(6) AVX512_ROW52(7)
+  }
+  AVX512_STORE(0) AVX512_STORE(1) AVX512_STORE(2) AVX512_STORE(3)
+  AVX512_STORE(4) AVX512_STORE(5) AVX512_STORE(6) AVX512_STORE(7)
+}
+
+constexpr Tile<uint64_t> AVX512_RING52{8, 16, tile_avx512_ring52};
+
 #define AVX512_NARROW_ROW(i)                           \
   x = _mm512_set1_epi32(static_cast<int>(a[i]));       \
   term = _mm512_mullo_epi32(x, y);                     \
@@ -204,7 +238,8 @@ __attribute__((target("avx512f,avx512dq,avx512vl"))) void row_stream_avx512(cons
 }  // namespace
 
 #if defined(__x86_64__)
-const Tile<uint64_t>& wide_tile_of(Tier tier) {
+const Tile<uint64_t>& wide_tile_of(Tier tier, int ring) {
+  if (tier == Tier::avx512 && ring <= 52 && features().ifma) return AVX512_RING52;
   return tier == Tier::avx512 ? AVX512 : tier == Tier::avx2 ? AVX2 : PORTABLE;
 }
 
@@ -216,7 +251,7 @@ RowStream row_stream_of(Tier tier) {
   return tier == Tier::avx512 ? row_stream_avx512 : tier == Tier::avx2 ? row_stream_avx2 : row_stream_portable;
 }
 #else
-const Tile<uint64_t>& wide_tile_of(Tier) { return PORTABLE; }
+const Tile<uint64_t>& wide_tile_of(Tier, int) { return PORTABLE; }
 const Tile<uint32_t>& narrow_tile_of(Tier) { return PORTABLE_NARROW; }
 RowStream row_stream_of(Tier) { return row_stream_portable; }
 #endif
