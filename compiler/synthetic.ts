@@ -15,6 +15,8 @@ export type ModelInputs = ReadonlyMap<string, TensorValue>;
 
 /** Ids of so few kinds are token types: BERT has two. */
 const MOST_TOKEN_TYPES = 2;
+/** Samples at most that go through a vocabulary. */
+const MOST_ROUNDS = 12;
 /** Inputs of more elements are no lengths. */
 const MOST_COUNTS = 64;
 
@@ -30,8 +32,12 @@ export function syntheticSamples(placed: Placed): readonly ModelInputs[] {
   const counts = countsOf(placed, inputs);
   const extents = masks.size + counts.size > 0 ? [...WHOLE, ...PARTS] : WHOLE;
   const depths = idDepths(placed);
-  return extents.map((extent, i) => {
+  // Small vocabularies are gone through.
+  const turns = inputs.map((node) => Math.ceil((depths.get(node) ?? 0) / sizeOf(node.type.shape)));
+  const rounds = Math.max(0, ...turns.filter((each) => each <= MOST_ROUNDS));
+  return [...extents, ...new Array<Extent>(rounds).fill("whole")].map((extent, i) => {
     const numbers = uniform(i + 1);
+    const round = i - extents.length;
     return new Map(
       inputs.map((node) => {
         const data = new Float64Array(sizeOf(node.type.shape));
@@ -42,7 +48,9 @@ export function syntheticSamples(placed: Placed): readonly ModelInputs[] {
               ? countFor(count[at], extent)
               : masks.has(node)
                 ? kept(at, node.type.shape, extent)
-                : syntheticNumber(node, at, depths.get(node), numbers);
+                : round >= 0 && depths.has(node)
+                  ? (round * data.length + at) % depths.get(node)!
+                  : syntheticNumber(node, at, depths.get(node), numbers);
         });
         return [node.attributes.name as string, { ...node.type, data }];
       }),

@@ -12,6 +12,7 @@ import { LINEAR } from "./ops/linear.js";
 import { MOVEMENT } from "./ops/movement.js";
 import { NORM } from "./ops/norm.js";
 import { POOL } from "./ops/pool.js";
+import { CONTRIB_QUANTISED, QUANTISED } from "./ops/quantised.js";
 import { REDUCE } from "./ops/reduce.js";
 
 const REGISTRY: Readonly<Record<string, OperatorFamily>> = {
@@ -26,8 +27,9 @@ const REGISTRY: Readonly<Record<string, OperatorFamily>> = {
     ...POOL,
     ...ATTENTION,
     ...CONTROL,
+    ...QUANTISED,
   },
-  "com.microsoft": CONTRIB,
+  "com.microsoft": { ...CONTRIB, ...CONTRIB_QUANTISED },
 };
 
 export function findRule(domain: string, opType: string): OperatorRule | undefined {
@@ -40,9 +42,9 @@ interface Advice {
   readonly fix: string;
 }
 
-const QUANTISED: Advice = {
-  why: "quantised types are not supported: the protocol has its own fixed point",
-  fix: "export the model in float32, float16 or bfloat16, before quantisation",
+const LOW_PRECISION: Advice = {
+  why: "activations in few bits are not supported: the protocol has its own fixed point; weights in few bits are",
+  fix: "quantise weights only (DequantizeLinear, MatMulNBits), or export in float32, float16 or bfloat16",
 };
 const RANDOM: Advice = {
   why: "it draws random numbers, and a plan is deterministic",
@@ -63,7 +65,7 @@ const LAYOUT: Advice = {
 
 const ADVICE: readonly { readonly match: RegExp; readonly advice: Advice }[] = [
   { match: /nchwc/, advice: LAYOUT },
-  { match: /[Qq]uant|Integer|NBits|QLinear|^QAttention$|^QGemm$|BlockQuantized|Bnb4/, advice: QUANTISED },
+  { match: /[Qq]uant|Integer|NBits|QLinear|^QAttention$|^QGemm$|BlockQuantized|Bnb4/, advice: LOW_PRECISION },
   { match: /^(Random|Multinomial|Bernoulli)/, advice: RANDOM },
   { match: /Sequence|Optional|^String|Regex|Tfidf|ZipMap|Tokenizer|LabelEncoder|DictVectorizer/, advice: COLLECTION },
   { match: /^(LSTM|GRU|RNN|Scan)$/, advice: RECURRENT },
