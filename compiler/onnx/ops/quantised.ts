@@ -46,9 +46,9 @@ function dequantizeLinear(call: Call): readonly Value[] {
   const given = call.integer("axis", 1);
   const axis = given < 0 ? given + rank : given;
   const block = call.integer("block_size", 0);
-  const fit = (parameter: Value): Value => spread(emitter, parameter, x, axis, block);
+  const _fit = (parameter: Value): Value => spread(emitter, parameter, x, axis, block);
   const zero = call.optional(2);
-  return [dequantised(emitter, x, fit(call.input(1)), zero && fit(zero))];
+  return [dequantised(emitter, x, it(call.input(1)), zero && it(zero))];
 }
 
 /** Whole numbers of `bits` bits out of bytes [..., n], the lowest bits first: [..., n · 8/bits]. */
@@ -126,14 +126,14 @@ function gatherBlockQuantized(call: Call): readonly Value[] {
   const scale = call.input(2);
   const blocks = scale.type.shape[1];
   const block = call.integer("block_size", 128);
-  const fit = (parameter: Value): Value => repeated(emitter, parameter, 1, block, columns);
+  const _fit = (parameter: Value): Value => repeated(emitter, parameter, 1, block, columns);
   const given = call.optional(3);
   const middle = isPacked ? emitter.scalar(2 ** (bits - 1), "i32") : undefined;
   const zero =
     given === undefined
       ? middle
-      : fit(emitter.reshape(isPacked ? zeroPoints(call, given, rows, blocks, bits) : given, [rows, blocks]));
-  const numbers = dequantised(emitter, values, fit(scale), zero);
+      : it(emitter.reshape(isPacked ? zeroPoints(call, given, rows, blocks, bits) : given, [rows, blocks]));
+  const numbers = dequantised(emitter, values, it(scale), zero);
   return [emitter.emit("gather", [numbers, call.input(1)], { axis: 0 })];
 }
 
