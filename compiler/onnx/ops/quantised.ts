@@ -48,7 +48,7 @@ function dequantizeLinear(call: Call): readonly Value[] {
   const block = call.integer("block_size", 0);
   const _fit = (parameter: Value): Value => spread(emitter, parameter, x, axis, block);
   const zero = call.optional(2);
-  return [dequantised(emitter, x, it(call.input(1)), zero && it(zero))];
+  return [dequantised(emitter, x, matched(call.input(1)), zero && matched(zero))];
 }
 
 /** Whole numbers of `bits` bits out of bytes [..., n], the lowest bits first: [..., n · 8/bits]. */
@@ -132,8 +132,8 @@ function gatherBlockQuantized(call: Call): readonly Value[] {
   const zero =
     given === undefined
       ? middle
-      : it(emitter.reshape(isPacked ? zeroPoints(call, given, rows, blocks, bits) : given, [rows, blocks]));
-  const numbers = dequantised(emitter, values, it(scale), zero);
+      : matched(emitter.reshape(isPacked ? zeroPoints(call, given, rows, blocks, bits) : given, [rows, blocks]));
+  const numbers = dequantised(emitter, values, matched(scale), zero);
   return [emitter.emit("gather", [numbers, call.input(1)], { axis: 0 })];
 }
 
