@@ -46,7 +46,7 @@ function dequantizeLinear(call: Call): readonly Value[] {
   const given = call.integer("axis", 1);
   const axis = given < 0 ? given + rank : given;
   const block = call.integer("block_size", 0);
-  const _fit = (parameter: Value): Value => spread(emitter, parameter, x, axis, block);
+  const matched = (parameter: Value): Value => spread(emitter, parameter, x, axis, block);
   const zero = call.optional(2);
   return [dequantised(emitter, x, matched(call.input(1)), zero && matched(zero))];
 }
@@ -126,7 +126,7 @@ function gatherBlockQuantized(call: Call): readonly Value[] {
   const scale = call.input(2);
   const blocks = scale.type.shape[1];
   const block = call.integer("block_size", 128);
-  const _fit = (parameter: Value): Value => repeated(emitter, parameter, 1, block, columns);
+  const matched = (parameter: Value): Value => repeated(emitter, parameter, 1, block, columns);
   const given = call.optional(3);
   const middle = isPacked ? emitter.scalar(2 ** (bits - 1), "i32") : undefined;
   const zero =
