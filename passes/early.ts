@@ -128,6 +128,9 @@ class Early {
     if (!this.isUsedOnce(node)) {
       return false;
     }
+    if (op === "shiftLeft") {
+      return this.mayDrop(args[0], bits - (attributes.bits as number));
+    }
     const drops = PRODUCTS.has(op) && (attributes.drop as number) + bits < 64;
     return drops || (TRANSPARENT.has(op) && args.every((argument) => this.mayDrop(argument, bits)));
   }
@@ -136,6 +139,9 @@ class Early {
     const { op, args, attributes } = node;
     if (isMultiple(node, bits)) {
       return this.dropZeros(node, bits);
+    }
+    if (op === "shiftLeft") {
+      return this.drop(args[0], bits - (attributes.bits as number));
     }
     if (PRODUCTS.has(op)) {
       const drop = (attributes.drop as number) + bits;

@@ -35,6 +35,15 @@ export interface WaveFit {
   readonly error: number;
 }
 
+/** A sum of exponentials c·e^(−a·t) (`inverses.ts`). */
+export interface Decays {
+  /** Rates of e^(−a·t), t = x / low. */
+  readonly rates: readonly number[];
+  readonly coefficients: readonly number[];
+  /** The largest relative error. */
+  readonly error: number;
+}
+
 const SAMPLES = 1601;
 
 /**

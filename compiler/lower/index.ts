@@ -4,7 +4,7 @@
  * no secret meaning; all such nodes are reported at once, with their names.
  */
 import { type Diagnostic, fail } from "../../ir/diagnostics.js";
-import type { Graph } from "../../ir/graph.js";
+import { type Graph, usersOf } from "../../ir/graph.js";
 import type { TensorType } from "../../ir/tensor/value.js";
 import type { VarianceRange } from "../../passes/observed.js";
 import type { LinkCost } from "../../passes/plan-rings.js";
@@ -68,13 +68,14 @@ import {
   lowerSlice,
   lowerTranspose,
 } from "./movement.js";
-import { lowerLayerNorm, lowerRmsNorm } from "./norm.js";
+import { layerNormRows, rmsNormRows } from "./norm.js";
 import { lowerOneHot, lowerTop } from "./order.js";
 import { PUMA_GELU, PUMA_SILU } from "./puma/activation.js";
 import { lowerPumaActivation } from "./puma/polynomial.js";
 import { lowerPumaSoftmax } from "./puma/softmax.js";
 import { lowerCast, lowerFloor, lowerModulo, lowerRound } from "./rounding.js";
 import { lowerArgmax } from "./sampling.js";
+import { productOfRows, type ScaledRows, scaledRows, scalesAfter, slicedRows, slicesRows } from "./scaled.js";
 import { packedScores } from "./structure.js";
 
 export type { Lowered, Precision, Ranges, SecretInput } from "./context.js";
@@ -139,8 +140,6 @@ const RULES: Readonly<Record<string, Rule>> = {
   sigmoid: lowerActivation,
   relu: lowerRelu,
   absolute: lowerAbsolute,
-  layerNorm: (lowering, node, { variances }) => lowerLayerNorm(lowering, node, varianceOf(node, variances)),
-  rmsNorm: (lowering, node, { variances }) => lowerRmsNorm(lowering, node, varianceOf(node, variances)),
   softplus: lowerSoftplus,
   exponential: lowerExponential,
   exponential2: lowerExponential,
@@ -180,6 +179,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   cumulativeSum: lowerCumulativeSum,
 };
 
+const NORMS = { layerNorm: layerNormRows, rmsNorm: rmsNormRows } as const;
+
 /** What profile `puma` computes otherwise; its norms are ours, one 1/√v a row. */
 const PUMA_RULES: Readonly<Record<string, Rule>> = {
   gelu: (lowering, node) =>
@@ -200,7 +201,7 @@ function varianceOf(node: TensorNode, variances: LoweringOptions["variances"]): 
 
 /** Ops that a secret value may meet. */
 export function hasSecretMeaning(op: string): boolean {
-  return op in RULES || op === "softmax" || op === "softmaxBase2";
+  return op in RULES || op in NORMS || op === "softmax" || op === "softmaxBase2";
 }
 
 /** Lowers the secret program; every output is revealed to the data owner. */
@@ -212,13 +213,28 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
   const packed = packedScores(graph);
   const attention = new Attention(lowering, graph, packed, options.heads ?? new Map());
   const masks = new Set(graph.nodes.flatMap(({ op, args }) => (op === "softmaxBase2" ? args.slice(1) : [])));
+  const users = usersOf(graph);
+  const revealed = new Set(graph.outputs.map(({ node }) => node));
+  const unscaled = new Map<TensorNode, ScaledRows>();
   const lowerNode = (node: TensorNode): void => {
-    if (node.op === "softmaxBase2") {
+    if (node.op in NORMS) {
+      const rows = NORMS[node.op as keyof typeof NORMS](lowering, node, varianceOf(node, options.variances));
+      lowering.defer(node, () => scaledRows(lowering, rows));
+      if (!revealed.has(node) && scalesAfter(lowering, node, users)) {
+        unscaled.set(node, rows);
+      }
+    } else if (slicesRows(node) && unscaled.has(node.args[0])) {
+      const rows = slicedRows(lowering, node, unscaled.get(node.args[0])!);
+      unscaled.set(node, rows);
+      lowering.defer(node, () => scaledRows(lowering, rows));
+    } else if (node.op === "softmaxBase2") {
       attention.lower(node);
     } else if (attention.takes(node)) {
       // Its softmax lowers it.
     } else if (node.op === "matmul" && attention.has(node.args[0])) {
       lowering.define(node, attention.weighted(node));
+    } else if (node.op === "matmul" && unscaled.has(node.args[0])) {
+      lowering.define(node, productOfRows(lowering, node, unscaled.get(node.args[0])!));
     } else if (packed.has(node)) {
       lowering.define(node, lowerMatmul(lowering, node, packed.get(node)!.kept));
     } else if (masks.has(node) && node.op === "and") {

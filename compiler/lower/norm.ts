@@ -11,9 +11,11 @@ import { stridesOf } from "../../ir/shape.js";
 import type { VarianceRange } from "../../passes/observed.js";
 import { fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
 import { guard } from "./guard.js";
+import { powerByDecays } from "./inverses.js";
 import { addReal } from "./linear.js";
 import { broadcastTo, reshapeTo } from "./movement.js";
-import { power } from "./power.js";
+import { power, WIDEST_SERIES } from "./power.js";
+import type { ScaledRows } from "./scaled.js";
 
 /** Fractional bits of the value whose squares are summed, above what its smallest standard deviation needs. */
 const SQUARE_BITS = 7;
@@ -22,8 +24,8 @@ const MANY = 512;
 /** Fractional bits of 1/√v, above what its smallest value needs. */
 const SCALE_BITS = 13;
 
-/** (x − μ)/√(var + ε) over the last axis, additive. `range` bounds the row variance (plus ε). */
-export function lowerLayerNorm(lowering: Lowering, node: TensorNode, range: VarianceRange): ShareNode {
+/** (x − μ)/√(var + ε) over the last axis: x − μ and its scale. `range` bounds the row variance (plus ε). */
+export function layerNormRows(lowering: Lowering, node: TensorNode, range: VarianceRange): ScaledRows {
   const x = lowering.masked(node.args[0]);
   const n = shapeOf(x).at(-1)!;
   const bits = ceilLog2(n);
@@ -38,13 +40,19 @@ export function lowerLayerNorm(lowering: Lowering, node: TensorNode, range: Vari
   return normalise(lowering, node, centred, range, kappa);
 }
 
-/** x/√(mean(x²) + ε) over the last axis, additive. `range` bounds mean(x²) + ε. */
-export function lowerRmsNorm(lowering: Lowering, node: TensorNode, range: VarianceRange): ShareNode {
+/** x/√(mean(x²) + ε) over the last axis: x and its scale. `range` bounds mean(x²) + ε. */
+export function rmsNormRows(lowering: Lowering, node: TensorNode, range: VarianceRange): ScaledRows {
   return normalise(lowering, node, lowering.masked(node.args[0]), range, 1);
 }
 
 /** y / √(mean(y²)·…) for y = κ·(x − μ) (κ = 1 for RMSNorm): see the file comment. */
-function normalise(lowering: Lowering, node: TensorNode, y: ShareNode, range: VarianceRange, kappa: number): ShareNode {
+function normalise(
+  lowering: Lowering,
+  node: TensorNode,
+  y: ShareNode,
+  range: VarianceRange,
+  kappa: number,
+): ScaledRows {
   const n = shapeOf(y).at(-1)!;
   const bits = ceilLog2(n);
   const meanFactor = n / 2 ** bits;
@@ -63,9 +71,7 @@ function normalise(lowering: Lowering, node: TensorNode, y: ShareNode, range: Va
   const least = (node.attributes.epsilon as number) * square;
   const inverse = inverseRoots(lowering, opened, { ...range, least }, square, Math.max(6, fraction), scale);
   const column = reshapeTo(lowering, inverse, [...shapeOf(inverse), 1]);
-  const extra = Math.max(0, Math.ceil(-log2(Math.sqrt(range.low))));
-  const numerator = lowering.atFraction(y, Math.min(fractionOf(y), lowering.precision.activation + extra));
-  return lowering.emit("multiply", [numerator, column], { drop: 0 });
+  return { rows: y, scale: column, least: scale / Math.sqrt(high), most: scale / Math.sqrt(low) };
 }
 
 /** A variance is guarded to within this part of the smallest one that the formula holds for. */
@@ -94,9 +100,13 @@ function inverseRoots(
   scale: number,
 ): ShareNode {
   const root = (part: ShareNode, range: VarianceRange) => {
-    const scaled = { low: range.low * square, high: range.high * square };
-    guardVariance(lowering, part, scaled, least);
-    return power(lowering, part, -0.5, scaled, fraction, scale);
+    const interval = { low: range.low * square, high: range.high * square };
+    guardVariance(lowering, part, interval, least);
+    const rounds = interval.high / interval.low > WIDEST_SERIES ? 2 : 1;
+    return (
+      powerByDecays(lowering, part, -0.5, interval, fraction, scale, rounds) ??
+      power(lowering, part, -0.5, interval, fraction, scale)
+    );
   };
   const shape = shapeOf(v);
   const positions = shape.at(-1) ?? 1;

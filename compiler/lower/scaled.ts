@@ -1,0 +1,98 @@
+/**
+ * A norm's scale after the matrix: (r·x)W = r·(xW). x·W does not wait for r, so that it is opened beside the variance
+ * or 1/√v, and the rows themselves are never opened: one round less from x to what follows, two where they would have
+ * been widened. It costs a second opening of every column of W, so it pays where rows are few or rounds dear.
+ */
+import { ceilLog2 } from "../../ir/real.js";
+import { stridesOf } from "../../ir/shape.js";
+import { sizeOf } from "../../ir/tensor/value.js";
+import { fractionOf, isSource, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
+
+/** The rows of a norm before they are scaled. */
+export interface ScaledRows {
+  /** Masked, as they came in. */
+  readonly rows: ShareNode;
+  /** Masked, with a last axis of one. */
+  readonly scale: ShareNode;
+  /** The least and the largest scale. */
+  readonly least: number;
+  readonly most: number;
+}
+
+/** Bits of an element of x·W beyond what it takes unscaled, opened and dealt, and those that an opened row takes. */
+const BITS_OF_COLUMN = 80;
+const BITS_OF_ROW = 110;
+/** Rounds that are saved: the rows' own opening, and most often their widening. */
+const ROUNDS = 2;
+
+/** Whether every user of a norm is a product with an owner's matrix, and scaling after all of them pays. */
+export function scalesAfter(
+  lowering: Lowering,
+  node: TensorNode,
+  users: ReadonlyMap<TensorNode, readonly TensorNode[]>,
+): boolean {
+  const columns = columnsOf(node, users);
+  const width = node.type.shape.at(-1)!;
+  const rows = sizeOf(node.type.shape) / width;
+  if (columns === undefined) {
+    return false;
+  }
+  const bytes = (columns * BITS_OF_COLUMN - rows * width * BITS_OF_ROW) / 8;
+  return lowering.seconds(ROUNDS, 0) > lowering.seconds(0, bytes);
+}
+
+/** Elements of all products with a value, or undefined where it is used in another way. */
+function columnsOf(node: TensorNode, users: ReadonlyMap<TensorNode, readonly TensorNode[]>): number | undefined {
+  let total = 0;
+  for (const user of users.get(node) ?? []) {
+    const isProduct =
+      user.op === "matmul" && user.args[0] === node && isSource(user.args[1]) && user.args[1].type.shape.length === 2;
+    const columns = isProduct ? sizeOf(user.type.shape) : slicesRows(user) ? columnsOf(user, users) : undefined;
+    if (columns === undefined) {
+      return undefined;
+    }
+    total += columns;
+  }
+  return total === 0 ? undefined : total;
+}
+
+/** Whether a node is a slice of whole rows. */
+export function slicesRows(node: TensorNode): boolean {
+  return node.op === "slice" && node.type.shape.at(-1) === node.args[0].type.shape.at(-1);
+}
+
+/** The same rows of unscaled values. */
+export function slicedRows(lowering: Lowering, node: TensorNode, { rows, scale, ...range }: ScaledRows): ScaledRows {
+  const { starts, steps } = node.attributes as { starts: readonly number[]; steps: readonly number[] };
+  const cut = (x: ShareNode, shape: readonly number[]) => {
+    const own = stridesOf(shapeOf(x));
+    const offset = starts.reduce((sum, start, axis) => sum + start * own[axis], 0);
+    return lowering.emit("view", [x], { shape, strides: own.map((stride, axis) => stride * steps[axis]), offset });
+  };
+  const shape = node.type.shape;
+  return { rows: cut(rows, shape), scale: cut(scale, [...shape.slice(0, -1), 1]), ...range };
+}
+
+/** The rows as the norm gives them, additive. */
+export function scaledRows(lowering: Lowering, { rows, scale, most }: ScaledRows): ShareNode {
+  const finer = Math.max(0, ceilLog2(most));
+  const numerator = lowering.atFraction(rows, Math.min(fractionOf(rows), lowering.precision.activation + finer));
+  return lowering.emit("multiply", [numerator, scale], { drop: 0 });
+}
+
+/** r·(xW), additive. */
+export function productOfRows(
+  lowering: Lowering,
+  node: TensorNode,
+  { rows, scale, least, most }: ScaledRows,
+): ShareNode {
+  const { weight, activation } = lowering.precision;
+  const bound = lowering.boundOf(node);
+  const matrix = lowering.masked(node.args[1], weight);
+  const finer = Math.max(0, ceilLog2(most));
+  const x = lowering.atFraction(rows, Math.min(fractionOf(rows), activation + finer));
+  const product = lowering.bounded(lowering.emit("matmul", [x, matrix], { drop: 0, keep: [] }), bound / least);
+  const opened = lowering.atFraction(product, Math.min(fractionOf(product), activation + finer));
+  const drop = Math.max(0, fractionOf(opened) + fractionOf(scale) - activation - weight);
+  return lowering.emit("multiply", [opened, scale], { drop });
+}
