@@ -50,6 +50,7 @@ export class Attention {
         this.shifted.set(scores, shifted);
       }
     }
+    noteForms(lowering, [...this.shifted.values()]);
   }
 
   /** Whether a product is lowered together with the softmax of it. */
@@ -90,7 +91,7 @@ export class Attention {
       const own = isOfHeads && shapeOf(values)[axis] !== 1 ? headsOf(lowering, values, axis, heads) : values;
       const product = lowering.emit("matmul", [numerators, own], { drop: 0, keep: [] });
       const most = bound * lowering.boundOf(valuesNode);
-      const fraction = lowering.precision.activation + SCALED_BITS;
+      const fraction = lowering.precision.activation + (this.shifted.has(softmax.args[0]) ? 0 : SCALED_BITS);
       const opened = lowering.atFraction(lowering.bounded(product, most), fraction);
       const value = lowering.emit("multiply", [lowering.bounded(opened, most), reciprocal], { drop: 0 });
       return { heads, value: lowering.bounded(value, lowering.boundOf(node)) };
@@ -192,6 +193,32 @@ function boundOfHeads(ranges: readonly HeadRange[], heads: readonly number[]): n
 
 /** More fractional bits of what 1/Σ multiplies: with a maximum Σ may be as small as 2^-4. */
 const SCALED_BITS = 3;
+
+/** How many heads need no maximum, and why the others have one: for the plan's report. */
+function noteForms(lowering: Lowering, all: readonly Shifted[]): void {
+  const groups = all.flatMap((each) => each.groups);
+  const heads = groups.reduce((sum, group) => sum + group.heads.length, 0);
+  const others = all.reduce((sum, { rest }) => sum + rest.length, 0);
+  const [up, down] = [groups.map((each) => each.up), groups.map((each) => each.down)].map((ends) =>
+    Math.max(0, ...ends),
+  );
+  const words = [...new Set(groups.map((each) => each.words))].sort((a, b) => a - b);
+  if (heads === 0) {
+    return;
+  }
+  lowering.formulas.add("softmax power", "", () => ({
+    function: "2^s of a softmax",
+    profile: "fourier",
+    form:
+      `no maximum in ${heads} heads: counted from their row's mean and first key, spread as measured, ` +
+      `${words.join(" or ")} words${others === 0 ? "" : `; ${others} that spread too far keep their maximum`}`,
+    distance: "relative",
+    outside: "noise: scores were measured, with a margin",
+    section: "Profile `fourier`",
+    coefficients: [heads, others, ...words],
+    pieces: [{ from: -down, to: up, value: exp2, exact: exp2 }],
+  }));
+}
 
 /** The axis of the heads; negative where there are none. */
 function axisOf({ type }: TensorNode): number {
