@@ -27,10 +27,10 @@ const NORMS: ReadonlySet<string> = new Set(["layerNorm", "rmsNorm"]);
 
 /** Even where both halves agree, others may go beyond by this part of the mean reach; fewer samples, more. */
 const LEAST_TAIL = 0.2;
-const LEAST_TAIL_OF_ONE = 2;
+const LEAST_TAIL_OF_ONE = 4;
 /** The same of variances, in octaves. */
 const LEAST_OCTAVES = 0.6;
-const LEAST_OCTAVES_OF_ONE = 6;
+const LEAST_OCTAVES_OF_ONE = 8;
 
 interface Halves<T> {
   readonly halves: readonly [T, T];
