@@ -27,7 +27,7 @@ const NORMS: ReadonlySet<string> = new Set(["layerNorm", "rmsNorm"]);
 
 /** Even where both halves agree, others may go beyond by this part of the mean reach; fewer samples, more. */
 const LEAST_TAIL = 0.2;
-const LEAST_TAIL_OF_ONE = 4;
+const LEAST_TAIL_OF_ONE = 8;
 /** The same of variances, in octaves. */
 const LEAST_OCTAVES = 0.6;
 const LEAST_OCTAVES_OF_ONE = 8;
