@@ -35,6 +35,7 @@ export function importOnnx(path: string, options: ImportOptions = {}): ImportedM
   const warnings: Diagnostic[] = [];
   checkOpsets(model, warnings);
   checkOperators(model);
+  checkDefinitions(model);
   const signature = model.graph.input.filter((input) => !model.initializers.has(input.name));
   const dtypes = new Map(signature.map((input) => [input.name, inputType(input)]));
   const given = givenValues(options.values ?? {}, dtypes);
@@ -63,6 +64,27 @@ export function importOnnx(path: string, options: ImportOptions = {}): ImportedM
     name: basename(path).replace(/\.onnx$/, ""),
     inputs,
   };
+}
+
+/** E0302 for a name that an input and a node, or two nodes, define; E0402 for sparse initialisers. */
+function checkDefinitions({ graph, path }: OnnxModel): void {
+  if (graph.sparseInitializer.length > 0) {
+    throw fail({
+      code: "E0402",
+      what: `${graph.sparseInitializer.length} sparse initialisers`,
+      where: path,
+      why: "weights are read as dense tensors",
+      fix: "store them as dense initialisers; what is pruned stays zero",
+    });
+  }
+  const defined = new Set(graph.input.map(({ name }) => name));
+  for (const name of graph.node.flatMap(({ output }) => output).filter((each) => each !== "")) {
+    if (defined.has(name)) {
+      const why = "a value of the graph has one definition";
+      throw fail({ code: "E0302", what: `'${name}' is defined twice`, where: path, why, fix: "export the model anew" });
+    }
+    defined.add(name);
+  }
 }
 
 /** Weights by parameter name, read from disk when asked, each time anew. */

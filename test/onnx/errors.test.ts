@@ -42,6 +42,18 @@ function model(nodes: readonly NodeSource[], change: Partial<ModelSource["graph"
 
 const RELU: NodeSource = { op: "Relu", inputs: ["x"], outputs: ["y"], name: "act" };
 
+describe("definitions", () => {
+  const again: NodeSource = { op: "Identity", inputs: ["x"], outputs: ["y"] };
+  it.each([
+    ["by two nodes", model([RELU, again])],
+    ["by an input and a node", model([{ ...again, inputs: ["x"], outputs: ["x"] }, RELU])],
+  ])("of one name %s are refused", (_, twice) => {
+    const found = diagnosticsOf(() => importOnnx(write(twice), { dims: { batch: 1, sequence: 2 } }));
+    expect(found.map(({ code }) => code)).toEqual(["E0302"]);
+    expect(found[0].what).toMatch(/is defined twice/);
+  });
+});
+
 describe("dimensions", () => {
   it("lists every dimension that is not bound", () => {
     const found = diagnosticsOf(() => importOnnx(write(model([RELU]))));
