@@ -89,14 +89,14 @@ describe("operators", () => {
   it("lists all unsupported operators at once, with their nodes", () => {
     const nodes: NodeSource[] = [
       { op: "LSTM", inputs: ["x"], outputs: ["a"], name: "first" },
-      { op: "MatMulNBits", domain: "com.microsoft", inputs: ["a"], outputs: ["b"], name: "second" },
+      { op: "QAttention", domain: "com.microsoft", inputs: ["a"], outputs: ["b"], name: "second" },
       { op: "LSTM", inputs: ["b"], outputs: ["y"], name: "third" },
     ];
     const found = diagnosticsOf(() => importOnnx(write(model(nodes)), { dims: { batch: 1, sequence: 2 } }));
     expect(found.map((each) => each.code)).toEqual(["E0401", "E0401"]);
     expect(found[0].where).toBe("first, third");
     expect(found[0].what).toContain("opset 17");
-    expect(found[1].what).toContain("com.microsoft::MatMulNBits");
+    expect(found[1].what).toContain("com.microsoft::QAttention");
     expect(found[1].fix).toContain("float32");
   });
 
