@@ -1,11 +1,14 @@
 /**
  * The inputs of a run as the command line writes them: `--input name=@file`, `--input name=2x3xi64=…`,
- * `--input text:"…"`, `--inputs DIR`.
+ * `--input text:…`, `--input text:@file`, `--inputs DIR`.
  */
+import { readFileSync } from "node:fs";
 import { type GivenInputs, type GivenTensor, inputValues } from "../client/inputs.js";
+import { readBytes } from "../formats/files.js";
 import { parseInline, readTensor } from "../formats/tensor-files.js";
 import { fail } from "../ir/diagnostics.js";
 import type { TensorType, TensorValue } from "../ir/tensor/value.js";
+import { printNote } from "./terminal.js";
 
 export interface InputOptions {
   /** Each `--input`. */
@@ -13,6 +16,8 @@ export interface InputOptions {
   /** The folder of `--inputs`. */
   readonly inputs?: string | undefined;
   readonly tokenizer?: string | undefined;
+  /** Cut texts that are longer than the plan, and say so. */
+  readonly truncate?: boolean | undefined;
 }
 
 /** The values of the plan's inputs, each of exactly the plan's shape and type. `expected`: what the plan declares. */
@@ -24,18 +29,30 @@ export function readInputs(
 }
 
 /** What the options give. E0201 where one is no input, E0301 where a file cannot be read. */
-export function givenBy({ input, inputs, tokenizer }: InputOptions): GivenInputs {
+export function givenBy({ input, inputs, tokenizer, truncate }: InputOptions): GivenInputs {
   const isText = (specification: string): boolean => specification.startsWith("text:");
   return {
-    texts: input.filter(isText).map((text) => unquoted(text.slice("text:".length))),
+    texts: input.filter(isText).map((text) => textOf(text.slice("text:".length))),
     tensors: Object.fromEntries(input.filter((each) => !isText(each)).map(parseInput)),
     tokenizer,
     folder: inputs,
+    ...(truncate === true && {
+      onCut: ({ text, tokens, length }) => printNote(`text ${text} is cut: ${tokens} tokens, the plan takes ${length}`),
+    }),
   };
 }
 
-function unquoted(text: string): string {
-  return /^"(.*)"$/s.exec(text)?.[1] ?? text;
+/** `@file` and `-` (standard input) keep a private text out of the list of processes; a last line end is no text. */
+function textOf(given: string): string {
+  if (given !== "-" && !given.startsWith("@")) {
+    return given;
+  }
+  const bytes = given === "-" ? readFileSync(0) : readBytes(given.slice(1));
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes).replace(/\r?\n$/, "");
+  } catch {
+    throw fail({ code: "E0301", what: "the text is not UTF-8", where: given });
+  }
 }
 
 function parseInput(specification: string): readonly [string, GivenTensor] {

@@ -6,6 +6,7 @@ import { statSync } from "node:fs";
 import { type ReadTensor, readTensor, writeTensor } from "../formats/tensor-files.js";
 import { readTestData } from "../formats/test-data.js";
 import { type Diagnostic, fail } from "../ir/diagnostics.js";
+import { indexAt } from "../ir/shape.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 
 export interface OutputOptions {
@@ -89,21 +90,10 @@ function compare(name: string, output: TensorValue, expected: ReadTensor, tolera
     {
       code: "E0502",
       what: `${bad.length} of ${output.data.length} elements are outside the tolerance ${tolerance}`,
-      where: `${name}[${indexOf(first, output.shape)}]`,
+      where: `${name}[${indexAt(first, output.shape)}]`,
       why: `it is ${output.data[first]}, expected is ${expected.data[first]}; the largest difference is ${worst}`,
     },
   ];
-}
-
-/** The index along each axis of a flat position. */
-function indexOf(flat: number, shape: readonly number[]): string {
-  const index: number[] = [];
-  let rest = flat;
-  for (const size of [...shape].reverse()) {
-    index.unshift(rest % size);
-    rest = Math.floor(rest / size);
-  }
-  return index.join(", ");
 }
 
 function parseSpecification(specification: string): { readonly name: string; readonly path: string } {

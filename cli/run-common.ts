@@ -19,6 +19,7 @@ export interface RunFlags {
   readonly input: readonly string[];
   readonly inputs?: string;
   readonly tokenizer?: string;
+  readonly truncate?: boolean;
   readonly output: readonly string[];
   readonly expect: readonly string[];
   readonly tolerance: number;
@@ -31,9 +32,15 @@ export interface RunFlags {
 export function runOptions(command: Command): Command {
   return command
     .argument("<plan>", "the plan file that compile wrote")
-    .option("--input <name=value>", 'name=@file.npy, name=@file.json, name=2x3xi64=1,2,…, or text:"…"', collect, [])
+    .option(
+      "--input <name=value>",
+      'name=@file.npy, name=@file.json, name=2x3xi64=1,2,…, text:"…", text:@file or text:-',
+      collect,
+      [],
+    )
     .option("--inputs <folder>", "an ONNX test data folder: input_0.pb, input_1.pb, …")
     .option("--tokenizer <file>", "the model's tokenizer.json, for text inputs")
+    .option("--truncate", "cut texts that are longer than the plan, and say so")
     .option(
       "--weights <file>",
       "the model, or JAX's .safetensors, or each (default: those the plan was compiled from)",

@@ -56,7 +56,7 @@ export async function simulateData(planPath: string, flags: DataFlags): Promise<
     });
   }
   present(
-    { digest, path: flags.data, output, seconds: (performance.now() - started) / 1000 },
+    { digest, path: flags.data, output, seconds: (performance.now() - started) / 1000, cut: examples.cut?.size ?? 0 },
     summarise(scored),
     flags,
   );
@@ -82,6 +82,8 @@ interface DataRun {
   readonly path: string;
   readonly output: string;
   readonly seconds: number;
+  /** Texts that were longer than the plan. */
+  readonly cut: number;
 }
 
 function present(run: DataRun, summary: Summary, { json }: DataFlags): void {
@@ -96,6 +98,7 @@ function present(run: DataRun, summary: Summary, { json }: DataFlags): void {
       withheld: alarms.map((place) => place + 1),
       agreement,
       accuracy: accuracy === undefined ? null : { private: accuracy.privately, plain: accuracy.plainly },
+      cut: run.cut,
       error: { largest: largestError, mean: meanError },
       different: different.map(documentOf),
       seconds: run.seconds,
@@ -119,7 +122,9 @@ function present(run: DataRun, summary: Summary, { json }: DataFlags): void {
     const which = alarms.slice(0, MOST_SHOWN).map((place) => place + 1).join(", "); // biome-ignore format: one line
     printResult(`${"withheld by the overflow guard".padEnd(32)}${alarms.length}: example ${which}`);
   }
-  printNote(`${count} examples in ${formatSeconds(run.seconds)}, ${formatSeconds(run.seconds / count)} each`);
+  printNote(
+    `${cutText(run)}${count} examples in ${formatSeconds(run.seconds)}, ${formatSeconds(run.seconds / count)} each`,
+  );
   for (const each of different.slice(0, MOST_SHOWN)) {
     const [mine, plain] = [each.privately, each.plainly].map((scores) => scores.map((x) => x.toFixed(4)).join(" "));
     printNote(`example ${each.place + 1}: private ${mine}, plain ${plain}${labelText(each)}`);
@@ -127,6 +132,10 @@ function present(run: DataRun, summary: Summary, { json }: DataFlags): void {
 }
 
 const MOST_SHOWN = 10;
+
+function cutText({ cut }: DataRun): string {
+  return cut === 0 ? "" : `${cut} texts were longer than the plan and have been cut\n`;
+}
 
 function labelText({ label }: Scored): string {
   return label === undefined ? "" : `, label ${label}`;

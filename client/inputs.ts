@@ -5,7 +5,7 @@
 import { fitted } from "../formats/fitted.js";
 import { type ReadTensor, tensorOfArrays } from "../formats/tensor-files.js";
 import { readTestData } from "../formats/test-data.js";
-import { encodeTexts, loadEncoder } from "../formats/text.js";
+import { encodeTexts, loadEncoder, type OnCut } from "../formats/text.js";
 import { type Diagnostic, fail, PumacError } from "../ir/diagnostics.js";
 import { type DType, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 
@@ -26,6 +26,8 @@ export interface GivenInputs {
   readonly texts?: readonly string[];
   /** The model's tokenizer.json, for texts. */
   readonly tokenizer?: string | undefined;
+  /** Cuts texts that are longer than the plan; it is told of each. Without it such a text is an error. */
+  readonly onCut?: OnCut | undefined;
   /** An ONNX test data folder: input_0.pb, input_1.pb, … */
   readonly folder?: string | undefined;
 }
@@ -38,7 +40,7 @@ export function inputValues(
   given: GivenInputs,
   expected: ReadonlyMap<string, TensorType>,
 ): ReadonlyMap<string, TensorValue> {
-  const { texts = [], tokenizer, folder, tensors = {} } = given;
+  const { texts = [], folder, tensors = {} } = given;
   // A folder is recorded for the model: what the plan does not read of it (a cache of length 0, a mask) is left out.
   const recorded = folder === undefined ? [] : readTestData(folder, "input", [...expected.keys()]);
   const read = new Map([...recorded].filter(([name]) => expected.has(name)));
@@ -57,7 +59,7 @@ export function inputValues(
       read.set(name, value);
     }
   }
-  const values = new Map(texts.length > 0 ? fromTexts(tokenizer, texts, expected) : []);
+  const values = new Map(texts.length > 0 ? fromTexts(given, texts, expected) : []);
   for (const [name, value] of read) {
     const type = expected.get(name);
     const fitting = collect(() => {
@@ -103,14 +105,14 @@ function diagnosticsOf(error: unknown): readonly Diagnostic[] {
 }
 
 function fromTexts(
-  tokenizer: string | undefined,
+  { tokenizer, onCut }: GivenInputs,
   texts: readonly string[],
   expected: ReadonlyMap<string, TensorType>,
 ): ReadonlyMap<string, TensorValue> {
   if (tokenizer === undefined) {
     throw fail({ code: "E0201", what: "text needs a tokenizer", fix: "add --tokenizer path/to/tokenizer.json" });
   }
-  return encodeTexts(loadEncoder(tokenizer), texts, expected);
+  return encodeTexts(loadEncoder(tokenizer), texts, expected, onCut);
 }
 
 function unknownInput(name: string, expected: ReadonlyMap<string, TensorType>): Diagnostic {

@@ -15,6 +15,7 @@ import type { RandomSource } from "../runtime/keys.js";
 import { combineReports, type Measured, MeteredTransport } from "../runtime/measurement.js";
 import type { Transport } from "../runtime/transport.js";
 import { inputLayouts, type Source } from "../runtime/weight-store.js";
+import { checkedData } from "./checks.js";
 import { type ClientOptions, type RevealLayout, receiveOutputs, receiveReports, shareInputs } from "./client.js";
 import { Sharer } from "./sharing.js";
 
@@ -43,13 +44,13 @@ export function runModelOwner(plan: Plan, weights: WeightStore): ReadonlyMap<str
   return evaluateGraph(plan.owners.model, new Map(), weights, { multiply });
 }
 
-/** Runs the data owner's program, beside what the model owner's has given. */
+/** Runs the data owner's program, beside what the model owner's has given. E0202 for inputs that do not fit the plan. */
 export function runDataOwner(
   plan: Plan,
   inputs: ReadonlyMap<string, TensorValue>,
   model: ReadonlyMap<string, TensorValue>,
 ): OwnerValues {
-  const data = evaluateGraph(plan.owners.data, inputs);
+  const data = checkedData(plan, inputs);
   return {
     value: (source, name) => {
       const binding = plan.bindings.find(({ input, owner }) => input === name && owner === source);

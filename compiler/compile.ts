@@ -173,18 +173,27 @@ function lowerPlaced(
     throw new Error(`after pass 'guard':\n${violations.map(String).join("\n")}`);
   }
   const formulas = lowered.formulas.map(({ pieces: _, ...formula }) => formula);
-  return { share, bindings: bindingsOf(share, placed), formulas };
+  return { share, bindings: bindingsOf(share, placed, calibration, inputOf), formulas };
 }
 
 /** The share program's inputs; one that is read at several fractions has an input for each. */
-function bindingsOf(share: Graph<ShareType>, placed: Placed): Binding[] {
+function bindingsOf(share: Graph<ShareType>, placed: Placed, calibration: Calibration, inputOf: InputsOf): Binding[] {
+  const ranges = new Map(
+    [...calibration.report.ranges].flatMap(([{ op, attributes }, range]) =>
+      op === "input" ? [[String(attributes.name), range] as const] : [],
+    ),
+  );
+  const rangeOf = ({ owner, input }: Binding) => {
+    const range = owner === "model" || inputOf(input).integral ? undefined : ranges.get(input);
+    return range === undefined ? {} : { range };
+  };
   return share.nodes
     .filter(({ op }) => op === "input")
     .map(({ attributes }) => {
       const input = attributes.name as string;
       const bound = placed.bindings.find((binding) => binding.input === input.replace(/@\d+$/, ""));
       const exact = placed.bindings.find((binding) => binding.input === input) ?? bound!;
-      return { ...exact, input };
+      return { ...exact, input, ...rangeOf(exact) };
     });
 }
 

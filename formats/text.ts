@@ -11,9 +11,9 @@ import { readBytes } from "./files.js";
 export interface Encoder {
   /**
    * Token ids with special tokens, at most `length`: of a longer text the first ones and the closing special
-   * tokens.
+   * tokens. `onCut` hears how many tokens such a text has.
    */
-  readonly encode: (text: string, length: number) => readonly number[];
+  readonly encode: (text: string, length: number, onCut?: (tokens: number) => void) => readonly number[];
   readonly decode: (ids: readonly number[]) => string;
   readonly paddingId: number;
 }
@@ -33,7 +33,7 @@ export function loadEncoder(path: string): Encoder {
     const tokenizer = new Tokenizer(file, {});
     const padding = file.added_tokens?.find(({ content }) => PADDING_TOKENS.includes(content))?.id;
     return {
-      encode: (text, length) => cut(tokenizer, text, length),
+      encode: (text, length, onCut) => cut(tokenizer, text, length, onCut),
       decode: (ids) => tokenizer.decode([...ids]),
       paddingId: file.padding?.pad_id ?? padding ?? 0,
     };
@@ -43,15 +43,39 @@ export function loadEncoder(path: string): Encoder {
   }
 }
 
-function cut(tokenizer: Tokenizer, text: string, length: number): readonly number[] {
+function cut(
+  tokenizer: Tokenizer,
+  text: string,
+  length: number,
+  onCut: (tokens: number) => void = () => undefined,
+): readonly number[] {
   const whole = tokenizer.encode(text).ids;
   if (whole.length <= length) {
     return whole;
   }
+  onCut(whole.length);
   const opening = tokenizer.encode("").ids;
   const bare = tokenizer.encode(text, { add_special_tokens: false }).ids;
   const closing = Math.max(0, opening.length - whole.indexOf(bare[0]));
   return [...whole.slice(0, length - closing), ...whole.slice(whole.length - closing)];
+}
+
+/** A text that is longer than the plan: which (from 1), its tokens, and the plan's. */
+export interface Cut {
+  readonly text: number;
+  readonly tokens: number;
+  readonly length: number;
+}
+
+export type OnCut = (cut: Cut) => void;
+
+function refuseToCut({ text, tokens, length }: Cut): never {
+  throw fail({
+    code: "E0202",
+    what: `the text has ${tokens} tokens, the plan takes ${length}`,
+    where: `text ${text}`,
+    fix: "add --truncate to cut it, or compile for longer texts (--dim or --shape)",
+  });
 }
 
 /** What a text can fill, by the names that exports give their inputs. */
@@ -67,13 +91,16 @@ const ROLES: readonly {
 
 /**
  * The model inputs that texts determine: for each input of the plan whose name says that it holds ids, a mask, types or
- * positions. The plan's ids have shape [sequence] or [texts, sequence]; E0202 where the number of texts differs.
+ * positions. The plan's ids have shape [sequence] or [texts, sequence]; E0202 where the number of texts differs, and for
+ * a text that is longer than the plan, unless there is an `onCut`: then it is cut, and that is said.
  */
 export function encodeTexts(
   encoder: Encoder,
   texts: readonly string[],
   inputs: ReadonlyMap<string, TensorType>,
+  onCut: OnCut = refuseToCut,
 ): ReadonlyMap<string, TensorValue> {
+  const said = new Set<number>();
   const values = new Map<string, TensorValue>();
   for (const [name, { dtype, shape }] of inputs) {
     const role = ROLES.find(({ pattern }) => pattern.test(name));
@@ -88,7 +115,12 @@ export function encodeTexts(
     }
     const data = new Float64Array(sizeOf(shape));
     for (const [row, text] of texts.entries()) {
-      const ids = encoder.encode(text, length);
+      const ids = encoder.encode(text, length, (tokens) => {
+        if (!said.has(row)) {
+          said.add(row);
+          onCut({ text: row + 1, tokens, length });
+        }
+      });
       for (let at = 0; at < length; at++) {
         const isToken = at < ids.length;
         data[row * length + at] = role.value(isToken ? ids[at] : encoder.paddingId, isToken, at);

@@ -35,3 +35,14 @@ export function broadcastStrides(from: readonly number[], to: readonly number[])
   const missing = to.length - from.length;
   return to.map((_, i) => (i < missing || from[i - missing] === 1 ? 0 : own[i - missing]));
 }
+
+/** The index along each axis of a flat position, for people: `1, 0, 3`. */
+export function indexAt(flat: number, shape: readonly number[]): string {
+  const index: number[] = [];
+  let rest = flat;
+  for (const size of [...shape].reverse()) {
+    index.unshift(rest % size);
+    rest = Math.floor(rest / size);
+  }
+  return index.join(", ");
+}

@@ -34,7 +34,9 @@ function inputsOf(samples: Samples, types: ReadonlyMap<string, TensorType>): rea
   if (texts !== undefined && texts.length > 0) {
     const [first] = types.values();
     const rows = first === undefined || first.shape.length < 2 ? 1 : first.shape[0];
-    return batchesOf(texts, rows).map((batch) => inputValues({ ...samples, texts: batch }, types));
+    return batchesOf(texts, rows).map((batch) =>
+      inputValues({ ...samples, texts: batch, onCut: () => undefined }, types),
+    );
   }
   return [inputValues(samples, types)];
 }

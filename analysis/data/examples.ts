@@ -22,6 +22,8 @@ export interface Examples {
   readonly batch: number;
   /** The plan's inputs for `batch` examples, by their places in the set. */
   inputs(places: readonly number[]): ReadonlyMap<string, TensorValue>;
+  /** Places of texts that were longer than the plan and have been cut, of those that were asked for. */
+  readonly cut?: ReadonlySet<number>;
 }
 
 const LABELS: readonly string[] = ["label", "labels", "class", "target"];
@@ -120,11 +122,13 @@ function fromTexts(
   const encoder = loadEncoder(tokenizer);
   const [type] = expected.values();
   const batch = type === undefined || type.shape.length < 2 ? 1 : type.shape[0];
+  const cut = new Set<number>();
   const encode = (places: readonly number[]) =>
     encodeTexts(
       encoder,
       places.map((place) => texts[place]),
       expected,
+      ({ text }) => cut.add(places[text - 1]),
     );
   const first = encode(Array.from({ length: batch }, () => 0));
   const missing = [...expected.keys()].filter((name) => !first.has(name));
@@ -132,7 +136,7 @@ function fromTexts(
     const what = `text does not say what the input '${missing[0]}' is`;
     throw fail({ code: "E0202", what, where: path, fix: "give the model's inputs by name, as .npz or .json" });
   }
-  return { count: texts.length, labels: labelsOf(path, labels, texts.length), batch, inputs: encode };
+  return { count: texts.length, labels: labelsOf(path, labels, texts.length), batch, inputs: encode, cut };
 }
 
 function fromTensors(

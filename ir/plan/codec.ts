@@ -66,7 +66,7 @@ interface PlanMessage {
   readonly origins: readonly string[];
   readonly modelProgram: string;
   readonly dataProgram: string;
-  readonly bindings: readonly Binding[];
+  readonly bindings: readonly (Omit<Binding, "range"> & { readonly range: readonly number[] })[];
   readonly reveals: readonly ShapeMessage[];
   readonly formulas: readonly Formula[];
   readonly published: readonly Published[];
@@ -203,7 +203,7 @@ function toMessage(plan: Plan): PlanMessage {
     origins: plan.origins,
     modelProgram: print(plan.owners.model, TENSOR),
     dataProgram: print(plan.owners.data, TENSOR),
-    bindings: plan.bindings,
+    bindings: plan.bindings.map((binding) => ({ ...binding, range: binding.range ?? [] })),
     reveals: plan.reveals.map(({ name, shape }) => ({ name, shape })),
     formulas: plan.formulas,
     published: plan.published,
@@ -300,7 +300,10 @@ function fromMessage(message: PlanMessage, name: string): Plan {
     steps: message.steps.map((step) => stepOf(step, known)),
     origins: message.origins,
     owners: { model: parse(message.modelProgram, TENSOR), data: parse(message.dataProgram, TENSOR) },
-    bindings: message.bindings.map(({ input, owner, output }) => ({ input, owner, output })),
+    bindings: message.bindings.map(({ input, owner, output, range: [low, high] }) => ({
+      ...{ input, owner, output },
+      ...(low === undefined || high === undefined ? {} : { range: [low, high] as const }),
+    })),
     reveals: message.reveals.map(({ name, shape }) => ({ name, shape, to: "data owner" })),
     formulas: message.formulas.map((formula) => ({ ...formula })),
     published: message.published.map((each) => ({ ...each })),

@@ -26,7 +26,7 @@ message Step {
   sint64 place0 = 8;
   sint64 place12 = 9;
 }
-message Binding { string input = 1; string owner = 2; string output = 3; }
+message Binding { string input = 1; string owner = 2; string output = 3; repeated double range = 4; }
 message Shape { string name = 1; repeated uint64 shape = 2; }
 message Formula {
   string function = 1;

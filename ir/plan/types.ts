@@ -44,6 +44,8 @@ export interface Binding {
   readonly input: string;
   readonly owner: "model" | "data" | "public";
   readonly output: string;
+  /** Of real numbers that the data's owner gives: the smallest and the largest that the plan was made for. */
+  readonly range?: readonly [number, number];
 }
 
 export interface Reveal {

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { encodeTexts, loadEncoder } from "../../formats/text.js";
+import { type Cut, encodeTexts, loadEncoder } from "../../formats/text.js";
 import type { TensorType } from "../../ir/tensor/value.js";
 
 const MODEL = join(import.meta.dirname, "..", "..", "models", "bert-sst2");
@@ -23,8 +23,15 @@ describe("text", () => {
     expect([...values.get("token_type_ids")!.data]).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
   });
 
-  it("is cut with its closing special token kept", () => {
-    const values = encodeTexts(encoder, ["A movie. A movie."], inputs(4));
+  it("is no longer than the plan, unless somebody wants it cut: with its closing special token kept", () => {
+    const whole = encoder.encode("A movie. A movie.", 64).length;
+    expect(() => encodeTexts(encoder, ["A movie. A movie."], inputs(whole))).not.toThrow();
+    expect(() => encodeTexts(encoder, ["A movie. A movie."], inputs(whole - 1))).toThrow(
+      /has 8 tokens, the plan takes 7/,
+    );
+    const cuts: Cut[] = [];
+    const values = encodeTexts(encoder, ["A movie. A movie."], inputs(4), (cut) => cuts.push(cut));
+    expect(cuts).toEqual([{ text: 1, tokens: whole, length: 4 }]);
     expect([...values.get("input_ids")!.data]).toEqual([2, 33, 188, 3]);
     expect([...values.get("attention_mask")!.data]).toEqual([1, 1, 1, 1]);
   });
