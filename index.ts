@@ -73,12 +73,9 @@ export interface CompiledPlan extends OpenPlan {
  */
 export async function compile(model: string, options: CompileOptions = {}): Promise<CompiledPlan> {
   const { calibrate = [], onCalibration, network, signal, onProgress, ...rest } = options;
-  const [{ compileImported }, { importModel }] = await Promise.all([
-    import("./compiler/compile.js"),
-    import("./compiler/import.js"),
-  ]);
+  const { compileImported, importNamed } = await import("./compiler/compile.js");
   const planned = network === undefined ? {} : { network: parseNetwork(network) };
-  const imported = await importModel(model, { ...rest, dims: rest.dims ?? {}, shapes: rest.shapes ?? {} });
+  const imported = await importNamed(model, rest);
   signal?.throwIfAborted();
   const types = new Map(imported.inputs.map(({ name, dtype, shape }) => [name, { dtype, shape }] as const));
   const samples = calibrationInputs(calibrate, types);

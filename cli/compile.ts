@@ -1,12 +1,12 @@
 /** `pumac compile`: a model file becomes a plan file. */
-import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, statSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
 import { costOf } from "../analysis/cost.js";
 import { formatBytes } from "../analysis/units.js";
 import { disclosureOf } from "../client/knowledge.js";
 import { DEFAULT_PRECISION } from "../compiler/compile.js";
-import { writing } from "../formats/files.js";
+import { writeWhole, writing } from "../formats/files.js";
 import { type CompileOptions, compile as compilePlan, type Samples } from "../index.js";
 import { fail } from "../ir/diagnostics.js";
 import { givenBy } from "./inputs.js";
@@ -189,7 +189,7 @@ function compileOptions(flags: CompileFlags): CompileOptions {
 function writerIn(folder: string): (name: string, text: string) => void {
   return (name, text) => {
     const path = join(folder, `${name}.txt`);
-    writing(path, "the dump", () => writeFileSync(path, text));
+    writeWhole(path, "the dump", text);
   };
 }
 

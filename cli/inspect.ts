@@ -1,5 +1,4 @@
 /** `pumac inspect`: what a plan costs and what everybody learns, before anything runs. */
-import { writeFileSync } from "node:fs";
 import { Chalk } from "chalk";
 import Table from "cli-table3";
 import type { Command } from "commander";
@@ -9,7 +8,7 @@ import { renderPage } from "../analysis/pages/page.js";
 import { formatBytes, formatSeconds } from "../analysis/units.js";
 import { knowledgeOf } from "../client/knowledge.js";
 import { DEFAULT_NETWORK, parseNetwork } from "../compiler/network.js";
-import { writing } from "../formats/files.js";
+import { FOR_ALL, writeWhole } from "../formats/files.js";
 import { loadPlan } from "../formats/plan-file.js";
 import { fail } from "../ir/diagnostics.js";
 import type { Formula, Plan } from "../ir/plan/types.js";
@@ -75,7 +74,7 @@ function inspect(path: string, flags: InspectFlags): void {
 }
 
 function writePage(path: string, page: string): void {
-  writing(path, "the page", () => writeFileSync(path, page));
+  writeWhole(path, "the page", page, FOR_ALL);
   printNote(`${path}: written`);
 }
 

@@ -6,6 +6,7 @@ import { statSync } from "node:fs";
 import { type ReadTensor, readTensor, writeTensor } from "../formats/tensor-files.js";
 import { readTestData } from "../formats/test-data.js";
 import { type Diagnostic, fail } from "../ir/diagnostics.js";
+import { unknownNames } from "../ir/names.js";
 import { indexAt } from "../ir/shape.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 
@@ -19,11 +20,22 @@ export interface OutputOptions {
 
 /** Checks that every `name=@file` names an output of the plan; to be called before anything is run. */
 export function checkOutputOptions(options: OutputOptions, names: readonly string[]): void {
-  for (const { name } of [...options.output.map(parseSpecification), ...expectations(options, names)]) {
-    if (!names.includes(name)) {
-      const fix = `its outputs are ${names.join(", ")}`;
-      throw fail({ code: "E0202", what: `the plan has no output '${name}'`, fix });
-    }
+  const problems = [
+    ...unknownNames(
+      "--output",
+      "output",
+      options.output.map((each) => parseSpecification(each).name),
+      names,
+    ),
+    ...unknownNames(
+      "--expect",
+      "output",
+      expectations(options, names).map(({ name }) => name),
+      names,
+    ),
+  ];
+  if (problems.length > 0) {
+    throw fail(...problems);
   }
 }
 

@@ -1,10 +1,9 @@
 /** `pumac simulate`: a plan with all three roles in this process, for trying things out and for accuracy questions. */
-import { writeFileSync } from "node:fs";
 import type { Command } from "commander";
 import { renderReport } from "../analysis/pages/report/page.js";
 import { type Reported, reportRun } from "../analysis/report/analysis.js";
 import { simulate } from "../client/local/simulation.js";
-import { writing } from "../formats/files.js";
+import { writeWhole } from "../formats/files.js";
 import { fail } from "../ir/diagnostics.js";
 import { printReport } from "./present-report.js";
 import { prepareRun, presentRun, type RunFlags, runOptions } from "./run-common.js";
@@ -64,5 +63,5 @@ async function simulateOrEvaluate(planPath: string, flags: SimulateFlags): Promi
 
 function writeReport(path: string, { report }: Reported): void {
   const text = path.endsWith(".html") ? renderReport(report) : `${JSON.stringify(report)}\n`;
-  writing(path, "the report", () => writeFileSync(path, text));
+  writeWhole(path, "the report", text);
 }

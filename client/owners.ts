@@ -44,7 +44,7 @@ export function runModelOwner(plan: Plan, weights: WeightStore): ReadonlyMap<str
   return evaluateGraph(plan.owners.model, new Map(), weights, { multiply });
 }
 
-/** Runs the data owner's program, beside what the model owner's has given. E0202 for inputs that do not fit the plan. */
+/** Runs the data owner's program, beside what the model owner's has given. E0202: bad inputs. */
 export function runDataOwner(
   plan: Plan,
   inputs: ReadonlyMap<string, TensorValue>,

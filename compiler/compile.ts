@@ -24,8 +24,9 @@ import { checkRanges } from "./bounds-check.js";
 import { type Calibration, calibrate, type ModelInputs } from "./calibrate.js";
 import { emit } from "./emit.js";
 import { importModel } from "./import.js";
-import type { ImportedModel } from "./imported.js";
+import type { DeclaredNames, ImportedModel } from "./imported.js";
 import { lower, type Precision } from "./lower/index.js";
+import { checkNames } from "./names.js";
 import { DEFAULT_NETWORK, linkCost, type Network } from "./network.js";
 import { withOutputs } from "./outputs.js";
 import { compileTensors } from "./pipeline.js";
@@ -73,8 +74,13 @@ export const DEFAULT_PRECISION: Precision = { activation: 14, weight: 13 };
 
 /** Compiles a model file. Throws diagnostics for what the model or the options lack. */
 export async function compileModel(path: string, options: CompileOptions = {}): Promise<Compiled> {
-  const model = await importModel(path, { ...options, dims: options.dims ?? {}, shapes: options.shapes ?? {} });
-  return compileImported(model, options);
+  return compileImported(await importNamed(path, options), options);
+}
+
+/** Reads a model file; E0201 for every name of the options that it does not have. */
+export function importNamed(path: string, options: CompileOptions): Promise<ImportedModel> {
+  const check = (declared: DeclaredNames) => checkNames(options, declared);
+  return importModel(path, { ...options, dims: options.dims ?? {}, shapes: options.shapes ?? {}, check });
 }
 
 /** The same of a model that a front end has read. */

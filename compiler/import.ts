@@ -3,7 +3,7 @@
 import { SafetensorsFile } from "../formats/safetensors.js";
 import { fail } from "../ir/diagnostics.js";
 import type { TensorValue } from "../ir/tensor/value.js";
-import type { ImportedModel } from "./imported.js";
+import type { DeclaredNames, ImportedModel } from "./imported.js";
 
 export interface ModelSources {
   /** Values of symbolic dimensions, and whole shapes of inputs (ONNX). */
@@ -14,23 +14,32 @@ export interface ModelSources {
   /** JAX: arguments that are weights, and a file with their values. */
   readonly weightArguments?: readonly string[];
   readonly weightsFile?: string;
+  /** Hears what the file declares, before anything is bound where the format allows; throws for what does not fit. */
+  readonly check?: (declared: DeclaredNames) => void;
 }
 
 const JAX_ENDINGS = [".mlir", ".pb", ".stablehlo", ".mlirbc", ".bin", ".hlo"];
 
 /** Imports a model by its ending; E0301 for an unknown one. */
 export async function importModel(path: string, sources: ModelSources): Promise<ImportedModel> {
-  const { dims, shapes, values, weightArguments, weightsFile } = sources;
+  const { dims, shapes, values, weightArguments, weightsFile, check } = sources;
   if (path.endsWith(".onnx")) {
     const { importOnnx } = await import("./onnx/index.js");
-    return importOnnx(path, { dims, shapes, ...(values === undefined ? {} : { values }) });
+    return importOnnx(path, { dims, shapes, ...(values === undefined ? {} : { values }), ...(check && { check }) });
   }
   if (JAX_ENDINGS.some((ending) => path.endsWith(ending))) {
     const { importJax } = await import("./jax/index.js");
-    return importJax(path, {
+    const model = importJax(path, {
       ...(weightArguments === undefined || weightArguments.length === 0 ? {} : { weightArguments }),
       ...(weightsFile === undefined ? {} : { weights: SafetensorsFile.open(weightsFile) }),
     });
+    check?.({
+      inputs: model.inputs.map(({ name }) => name),
+      outputs: model.graph.outputs.map(({ name }) => name),
+      dims: [],
+      ...(model.arguments && { arguments: model.arguments }),
+    });
+    return model;
   }
   throw fail({
     code: "E0301",

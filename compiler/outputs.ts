@@ -1,6 +1,7 @@
 /** What of a model's answers a plan computes: outputs by name, or the next token. */
 import { fail } from "../ir/diagnostics.js";
 import { Builder, type Graph, prune } from "../ir/graph.js";
+import { unknownNames } from "../ir/names.js";
 import { TENSOR } from "../ir/tensor/index.js";
 import type { TensorType } from "../ir/tensor/value.js";
 
@@ -12,11 +13,10 @@ export function withOutputs(graph: Graph<TensorType>, reveal: readonly string[] 
   if (reveal === undefined) {
     return graph;
   }
-  const names = graph.outputs.map(({ name }) => name);
-  const unknown = reveal.filter((name) => name !== "token" && !names.includes(name));
-  if (unknown.length > 0) {
-    const fix = `reveal token, or one of ${names.join(", ")}`;
-    throw fail({ code: "E0201", what: `the model has no output '${unknown.join("', '")}'`, fix });
+  const names = [...graph.outputs.map(({ name }) => name), "token"];
+  const problems = unknownNames("--reveal", "output", reveal, names);
+  if (problems.length > 0) {
+    throw fail(...problems);
   }
   const kept = graph.outputs.filter(({ name }) => reveal.includes(name));
   return prune(reveal.includes("token") ? withToken(graph, kept) : { ...graph, outputs: kept });

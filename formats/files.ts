@@ -1,5 +1,16 @@
 /** Files read and written whole; what the system refuses is a diagnostic with the file's name. */
-import { readFileSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { fail } from "../ir/diagnostics.js";
 
 /** The bytes of a file; E0301 where it cannot be read. */
@@ -24,4 +35,39 @@ export function writing<T>(path: string, what: string, write: () => T): T {
     const resource = code === "ENOSPC" ? "E1001" : "E0301";
     throw fail({ code: resource, what: `${what} cannot be written`, where: path, why: message });
   }
+}
+
+/** Only who runs this may read it: answers, reports and notes hold values. */
+const OWN = 0o600;
+/** What holds no value, such as a plan, which all parties read. */
+export const FOR_ALL = 0o644;
+
+/**
+ * Writes a file whole or not at all: a file that was there stays as it was until the new one is complete on the disk.
+ * It is the user's own (mode 0600) unless `mode` says otherwise. E0301 where it cannot be written, E1001 where the disk
+ * is full; `what` names it.
+ */
+export function writeWhole(path: string, what: string, content: Uint8Array | string, mode = OWN): void {
+  writing(path, what, () => {
+    const existing = statSync(path, { throwIfNoEntry: false });
+    if (existing !== undefined && !existing.isFile()) {
+      writeFileSync(path, content); // a pipe or a device, /dev/stdout: nothing to keep
+      return;
+    }
+    const target = existing === undefined ? path : realpathSync(path);
+    const temporary = join(dirname(target), `.${basename(target)}.${process.pid}`);
+    try {
+      const descriptor = openSync(temporary, "wx", mode);
+      try {
+        writeFileSync(descriptor, content);
+        fsyncSync(descriptor);
+      } finally {
+        closeSync(descriptor);
+      }
+      renameSync(temporary, target);
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    }
+  });
 }

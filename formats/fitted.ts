@@ -37,6 +37,6 @@ const INTEGER_RANGES: Readonly<Record<string, readonly [number, number]>> = {
 function holds({ dtype }: TensorType, number: number): boolean {
   const range = INTEGER_RANGES[dtype];
   return range === undefined
-    ? number < Number.POSITIVE_INFINITY // minus infinity is what masks hold; the data owner's checks know which those are
+    ? number < Number.POSITIVE_INFINITY // minus infinity: masks hold it, and the owner checks which those are
     : Number.isInteger(number) && number >= range[0] && number <= range[1];
 }

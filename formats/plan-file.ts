@@ -3,12 +3,12 @@
  * anywhere), so `compile` leaves a note beside it, PLAN.source, which `run` and `simulate` read unless --weights says
  * otherwise.
  */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { fail } from "../ir/diagnostics.js";
 import { decodePlan, digestIn, encodePlan } from "../ir/plan/codec.js";
 import type { Plan } from "../ir/plan/types.js";
-import { readBytes, writing } from "./files.js";
+import { FOR_ALL, readBytes, writeWhole } from "./files.js";
 
 export interface LoadedPlan {
   readonly plan: Plan;
@@ -39,10 +39,8 @@ export function savePlan(path: string, plan: Plan, files: ModelFiles): LoadedPla
   const file = encodePlan(plan);
   const digest = digestIn(file);
   const note: SourceNote = { ...mapFiles(files, (file) => relative(dirname(resolve(path)), resolve(file))), digest };
-  writing(path, "the plan", () => {
-    writeFileSync(path, file);
-    writeFileSync(noteOf(path), `${JSON.stringify(note)}\n`);
-  });
+  writeWhole(path, "the plan", file, FOR_ALL);
+  writeWhole(noteOf(path), "the plan's note", `${JSON.stringify(note)}\n`);
   return { plan, digest };
 }
 

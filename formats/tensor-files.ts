@@ -2,12 +2,11 @@
  * Tensors as users write them: NumPy files (npyjs), JSON, ONNX TensorProto files, and numbers on the command line.
  * Every reader says which file and why when it cannot read it (E0301), and never guesses a shape.
  */
-import { writeFileSync } from "node:fs";
 import { extname } from "node:path";
 import { dump, parse } from "npyjs";
 import { fail } from "../ir/diagnostics.js";
 import { DTYPES, type DType, sizeOf, type TensorValue } from "../ir/tensor/value.js";
-import { readBytes, writing } from "./files.js";
+import { readBytes, writeWhole } from "./files.js";
 import { readTensorFile } from "./onnx/tensor-proto.js";
 
 /** A tensor whose type the file may leave open: JSON has numbers only. */
@@ -146,7 +145,7 @@ export function parseInline(text: string): ReadTensor | undefined {
 /** Writes a `.npy` file of float32 (float64 where the type says so) or a `.json` file of `{shape, data}`. */
 export function writeTensor(path: string, value: TensorValue): void {
   const content = contentOf(path, value);
-  writing(path, "the output", () => writeFileSync(path, content));
+  writeWhole(path, "the output", content);
 }
 
 function contentOf(path: string, value: TensorValue): Uint8Array | string {

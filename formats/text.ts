@@ -91,8 +91,8 @@ const ROLES: readonly {
 
 /**
  * The model inputs that texts determine: for each input of the plan whose name says that it holds ids, a mask, types or
- * positions. The plan's ids have shape [sequence] or [texts, sequence]; E0202 where the number of texts differs, and for
- * a text that is longer than the plan, unless there is an `onCut`: then it is cut, and that is said.
+ * positions. The plan's ids have shape [sequence] or [texts, sequence]; E0202 where the number of texts differs, and
+ * for a text that is longer than the plan, unless there is an `onCut`: then it is cut, and that is said.
  */
 export function encodeTexts(
   encoder: Encoder,

@@ -4,6 +4,7 @@
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { FOR_ALL, writeWhole } from "../../formats/files.js";
 import { modelTable, type Result } from "./result.js";
 import type { Item, Task } from "./task.js";
 
@@ -66,8 +67,8 @@ export function recordResult(result: Result): void {
   const order = ({ set, profile }: Result): string => `${["sst2", "sort", "stories"].indexOf(set)} ${profile}`;
   const results = [...others, result].sort((a, b) => order(a).localeCompare(order(b)));
   const file: ResultsFile = { schema: "pumac.accuracy/1", results };
-  writeFileSync(RESULTS, `${JSON.stringify(file, undefined, 2)}\n`);
-  writeFileSync(PAGE, withTable(readFileSync(PAGE, "utf8"), results));
+  writeWhole(RESULTS, "the results", `${JSON.stringify(file, undefined, 2)}\n`, FOR_ALL);
+  writeWhole(PAGE, "the page", withTable(readFileSync(PAGE, "utf8"), results), FOR_ALL);
 }
 
 /** The page with the table of these results between its markers; at its end if it has none. */

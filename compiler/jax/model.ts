@@ -7,7 +7,7 @@ import type { Graph } from "../../ir/graph.js";
 import { sameShape } from "../../ir/shape.js";
 import type { WeightStore } from "../../ir/tensor/index.js";
 import { type DType, isFloat, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
-import type { ImportedModel } from "../imported.js";
+import type { DeclaredNames, ImportedModel } from "../imported.js";
 import { type Module, nameOfLocation, type Operation } from "./ast.js";
 import { hloToModule } from "./hlo.js";
 import { type Argument, Importer, type Ownership } from "./importer.js";
@@ -75,7 +75,14 @@ export function importModule(module: Module, options: SourceOptions = {}): Impor
   const { graph, owners, importer } = positions.size === 0 ? first : runImport(module, options, positions);
   const warnings = [...importer.warnings, ...owners.warnings(graph)];
   const final = options.exact === true ? graph : recogniseFunctions(graph);
-  return { graph: final, weights: owners.store(), warnings, name: options.name ?? "module", inputs: owners.inputs };
+  return {
+    graph: final,
+    weights: owners.store(),
+    warnings,
+    name: options.name ?? "module",
+    inputs: owners.inputs,
+    arguments: owners.arguments,
+  };
 }
 
 function runImport(module: Module, options: SourceOptions, publicNames: ReadonlySet<string>) {
@@ -93,6 +100,7 @@ class Owners implements Ownership {
   /** Parameter name → key in the weights file. */
   private readonly filed = new Map<string, string>();
   private readonly missing: string[] = [];
+  private readonly names: string[] = [];
   private nameless = 0;
   /** Tree path → key, where the weights file says so in its metadata. */
   private readonly keyOfPath: ReadonlyMap<string, string>;
@@ -106,8 +114,13 @@ class Owners implements Ownership {
     this.keyOfPath = new Map(Object.entries(options.weights?.metadata ?? {}).map(([key, path]) => [path, key]));
   }
 
+  get arguments(): DeclaredNames["arguments"] {
+    return { names: this.names, filed: this.filed.size };
+  }
+
   argument(emitter: Emitter, { index, path, type }: Argument): Value {
     const name = this.options.argumentNames?.[index] ?? path;
+    this.names[index] = name;
     const given = Object.hasOwn(this.options.values ?? {}, name) ? this.options.values?.[name] : undefined;
     if (given !== undefined) {
       return { node: emitter.constant(this.checkedValue(name, given, type)), shape: type.shape };

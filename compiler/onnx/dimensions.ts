@@ -61,6 +61,13 @@ export function bindShapes(
   return { shapes, symbols };
 }
 
+/** The names in the dimensions of inputs, and in their expressions. */
+export function namesOfDimensions(inputs: readonly ValueInfo[]): readonly string[] {
+  const texts = inputs.flatMap((input) => (dimensionsOf(input) ?? []).map(({ dimParam }) => dimParam ?? ""));
+  const names = texts.flatMap((text) => [text, ...(text.match(/[A-Za-z_][\w.]*/g) ?? [])]);
+  return [...new Set(names)].filter((name) => name !== "");
+}
+
 function ownShape(bindings: Bindings, name: string): readonly number[] | undefined {
   const shapes = bindings.shapes ?? {};
   return Object.hasOwn(shapes, name) ? shapes[name] : undefined;

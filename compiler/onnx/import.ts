@@ -9,8 +9,8 @@ import type { Diagnostic } from "../../ir/diagnostics.js";
 import { fail } from "../../ir/diagnostics.js";
 import type { WeightStore } from "../../ir/tensor/index.js";
 import type { DType, TensorValue } from "../../ir/tensor/value.js";
-import type { ImportedModel } from "../imported.js";
-import { type Bindings, bindShapes, dimensionValue, type Symbols } from "./dimensions.js";
+import type { DeclaredNames, ImportedModel } from "../imported.js";
+import { type Bindings, bindShapes, dimensionValue, namesOfDimensions, type Symbols } from "./dimensions.js";
 import type { Value } from "./emitter.js";
 import { functionKey, normalDomain, type OnnxModel, readModel } from "./model.js";
 import { findRule } from "./registry.js";
@@ -20,6 +20,8 @@ import { Translation, unsupported } from "./translate.js";
 export interface ImportOptions extends Bindings {
   /** Inputs whose value is known and public: they become constants, and everything that follows from them folds. */
   readonly values?: Readonly<Record<string, TensorValue>>;
+  /** Hears what the file declares, before anything is bound. */
+  readonly check?: (declared: DeclaredNames) => void;
 }
 
 /** The newest operator set that this version was written against. */
@@ -37,6 +39,11 @@ export function importOnnx(path: string, options: ImportOptions = {}): ImportedM
   checkOperators(model);
   checkDefinitions(model);
   const signature = model.graph.input.filter((input) => !model.initializers.has(input.name));
+  options.check?.({
+    inputs: signature.map(({ name }) => name),
+    outputs: model.graph.output.map(({ name }) => name),
+    dims: namesOfDimensions(signature),
+  });
   const dtypes = new Map(signature.map((input) => [input.name, inputType(input)]));
   const given = givenValues(options.values ?? {}, dtypes);
   const shapes = { ...options.shapes, ...Object.fromEntries([...given].map(([name, value]) => [name, value.shape])) };

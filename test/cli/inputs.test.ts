@@ -180,6 +180,6 @@ describe("the outputs of a run", () => {
 
   it("that the plan does not have are refused before anything runs", () => {
     const options = { output: ["z=@z.npy"], expect: [], tolerance: 1 };
-    expect(problems(() => checkOutputOptions(options, ["y"]))).toEqual(["E0202 the plan has no output 'z'"]);
+    expect(problems(() => checkOutputOptions(options, ["y"]))).toEqual(["E0201 --output: there is no output 'z'"]);
   });
 });
