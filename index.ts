@@ -11,14 +11,16 @@ import { calibrationInputs, type Samples } from "./analysis/data/calibration.js"
 import { type GivenInputs, inputValues } from "./client/inputs.js";
 import { simulate as simulateRoles } from "./client/local/simulation.js";
 import { dataInputs, type OwnerValues, runOwners, type SessionResult } from "./client/owners.js";
+import { remember, standingOf } from "./client/verified.js";
 import type { Compiled, CompileOptions as CompilerOptions } from "./compiler/compile.js";
 import type { ImportedModel } from "./compiler/imported.js";
 import { DEFAULT_NETWORK, parseNetwork } from "./compiler/network.js";
 import { openModel } from "./compiler/weights.js";
 import { findModel, type LoadedPlan, loadPlan, type ModelFiles, savePlan } from "./formats/plan-file.js";
-import { type Diagnostic, PumacError } from "./ir/diagnostics.js";
+import { type Diagnostic, fail, PumacError } from "./ir/diagnostics.js";
 import { planDigest } from "./ir/plan/codec.js";
 import type { Plan } from "./ir/plan/types.js";
+import type { WeightStore } from "./ir/tensor/index.js";
 import type { TensorValue } from "./ir/tensor/value.js";
 import { loadKernels } from "./runtime/kernels/load.js";
 
@@ -81,7 +83,7 @@ export async function compile(model: string, options: CompileOptions = {}): Prom
   const samples = calibrationInputs(calibrate, types);
   onCalibration?.(samples.length);
   signal?.throwIfAborted();
-  const { plan, warnings, calibration } = compileImported(imported, {
+  const { plan, warnings, calibration, weights } = compileImported(imported, {
     ...rest,
     ...planned,
     ...(calibrate.length === 0 ? {} : { calibration: samples }),
@@ -94,7 +96,12 @@ export async function compile(model: string, options: CompileOptions = {}): Prom
     files: () => files,
     warnings,
     ranges: calibration,
-    save: (path) => void savePlan(path, plan, files),
+    save: (path) => {
+      const { digest } = savePlan(path, plan, files);
+      if (calibration !== "structure") {
+        remember(digest, plan, files, weights);
+      }
+    },
   };
 }
 
@@ -127,11 +134,50 @@ export interface PreparedRun {
   readonly values: OwnerValues;
 }
 
+/**
+ * Sees that a plan is of this model before its weights are shared: the model is compiled again with what the plan says
+ * of its making, and must give the same plan. What was seen once is remembered in the owner's state folder. E0801.
+ */
+export async function verify(plan: string | OpenPlan): Promise<void> {
+  const loaded = opened(plan);
+  const files = loaded.files();
+  const { weights } = await openModel(files, loaded.plan);
+  await verified(loaded, files, weights);
+}
+
+async function verified({ plan, digest }: LoadedPlan, files: ModelFiles, weights: WeightStore): Promise<void> {
+  const { verifyPlan } = await import("./compiler/verify.js");
+  await verifyPlan(plan, files, loadKernels().multiplyReals);
+  remember(digest, plan, files, weights);
+}
+
+/** Throws E0801 where the weights are not those of the plan, or are not known to be and the model gives another plan. */
+async function assureModel(loaded: LoadedPlan, files: ModelFiles, weights: WeightStore): Promise<void> {
+  const standing = standingOf(loaded.digest, loaded.plan, files, () => weights);
+  if (standing === "others") {
+    const what = "the plan was compiled from other weights";
+    const why = "its ranges were measured on those; with these the answer could be wrong without a word";
+    const fix = "give the model that the plan was compiled from, or compile a plan from this one";
+    throw fail({ code: "E0801", what, where: files.model, why, fix });
+  }
+  if (standing === "unknown") {
+    await verified(loaded, files, weights);
+  }
+}
+
 /** Checks inputs against a plan, opens its model and runs both owners' programs in the clear. */
-export async function prepare(plan: string | OpenPlan, given: GivenInputs): Promise<PreparedRun> {
+export async function prepare(
+  plan: string | OpenPlan,
+  given: GivenInputs,
+  { trusted = [] }: { readonly trusted?: readonly string[] } = {},
+): Promise<PreparedRun> {
   const loaded = opened(plan);
   const inputs = inputValues(given, dataInputs(loaded.plan));
-  const model = await openModel(loaded.files(), loaded.plan);
+  const files = loaded.files();
+  const model = await openModel(files, loaded.plan);
+  if (!trusted.includes(loaded.digest)) {
+    await assureModel(loaded, files, model.weights);
+  }
   return { loaded, model, inputs, values: runOwners(loaded.plan, inputs, model.weights) };
 }
 

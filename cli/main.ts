@@ -11,6 +11,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   compile: async () => (await import("./compile.js")).addCompile,
   inspect: async () => (await import("./inspect.js")).addInspect,
   simulate: async () => (await import("./simulate.js")).addSimulate,
+  verify: async () => (await import("./verify.js")).addVerify,
   run: async () => (await import("./run.js")).addRun,
   model: async () => (await import("./model.js")).addModel,
   explain: async () => (await import("./explain.js")).addExplain,

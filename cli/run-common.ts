@@ -25,6 +25,8 @@ export interface RunFlags {
   readonly tolerance: number;
   /** A model, a safetensors file, or both. */
   readonly weights: readonly string[];
+  /** Digests of plans that are not compiled again before weights are shared. */
+  readonly trustPlan: readonly string[];
   readonly json?: boolean;
 }
 
@@ -55,6 +57,7 @@ export function runOptions(command: Command): Command {
       [],
     )
     .option("--tolerance <number>", "largest difference that --expect allows", parseTolerance, 0.02)
+    .option("--trust-plan <digest>", "share weights for this plan without compiling the model again", collect, [])
     .option("--json", "print one JSON document (pumac.run/1)");
 }
 
@@ -66,7 +69,7 @@ export async function prepareRun(planPath: string, flags: RunFlags): Promise<Pre
     opened.plan.reveals.map(({ name }) => name),
   );
   disclosureOf(opened.plan).forEach(printNote);
-  const prepared = await prepare(opened, givenBy(flags));
+  const prepared = await prepare(opened, givenBy(flags), { trusted: flags.trustPlan });
   const { warning } = loadKernels();
   if (warning !== undefined) {
     printNote(`slow: ${warning}`);

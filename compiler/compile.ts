@@ -30,6 +30,7 @@ import { checkNames } from "./names.js";
 import { DEFAULT_NETWORK, linkCost, type Network } from "./network.js";
 import { withOutputs } from "./outputs.js";
 import { compileTensors } from "./pipeline.js";
+import { recordOf } from "./record.js";
 import { withConstants } from "./weights.js";
 
 export interface CompileOptions {
@@ -52,6 +53,8 @@ export interface CompileOptions {
   /** Inputs to calibrate ranges with. */
   readonly calibration?: readonly ModelInputs[];
   readonly calibrationRun?: CalibrationRun;
+  /** Ranges that were measured before: those of a plan's record. */
+  readonly record?: { readonly text: string; readonly calibration: (graph: Graph<TensorType>) => Calibration };
   readonly precision?: Precision;
   /** The network that the plan is for: it decides where bytes are bought with rounds. */
   readonly network?: Network;
@@ -98,11 +101,13 @@ export function compileImported(model: ImportedModel, options: CompileOptions = 
   const inputOf = secretInputs(placed);
   const store = withConstants(model.weights, placed.publication.weights);
   const weights = options.weights === false ? undefined : store;
-  const calibration = calibrate(placed, weights, options.calibration, inputOf, options.calibrationRun);
+  const calibration =
+    options.record?.calibration(placed.secret) ??
+    calibrate(placed, weights, options.calibration, inputOf, options.calibrationRun);
   const warnings = [
     ...model.warnings,
     ...(weights === undefined || calibration.method !== "structure" ? [] : [assumedRanges(model)]),
-    ...checkRanges(placed.secret, calibration),
+    ...(options.record === undefined ? checkRanges(placed.secret, calibration) : []),
   ];
   const { share, bindings, formulas } = lowerPlaced(placed, calibration, inputOf, options);
   const plan = emit(share, {
@@ -115,6 +120,7 @@ export function compileImported(model: ImportedModel, options: CompileOptions = 
     formulas,
     published: listed(placed.publication.published),
     disclosed: disclosedBy(placed, model, placed.uses),
+    record: options.record?.text ?? recordOf(options, calibration, placed.secret),
   });
   return { plan, warnings, weights: store, calibration: calibration.method };
 }

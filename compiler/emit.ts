@@ -24,6 +24,7 @@ export interface PlanHeader {
   readonly formulas: readonly Formula[];
   readonly published: Plan["published"];
   readonly disclosed: Plan["disclosed"];
+  readonly record: string;
 }
 
 const BLOCK = 16;

@@ -70,6 +70,6 @@ export function withConstants(store: WeightStore, constants: ReadonlyMap<string,
 }
 
 /** JAX: which arguments were weights when the plan was made. Those that the plan does not read do not matter. */
-function weightArguments({ owners }: Plan): readonly string[] {
+export function weightArguments({ owners }: Plan): readonly string[] {
   return owners.model.nodes.filter(({ op }) => op === "parameter").map(({ attributes }) => attributes.name as string);
 }

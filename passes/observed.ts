@@ -12,6 +12,7 @@ import type { TensorNode } from "../ir/tensor/index.js";
 import { momentsOf } from "../ir/tensor/ops/fused.js";
 import { doublesOf } from "../ir/tensor/types.js";
 import type { TensorValue } from "../ir/tensor/value.js";
+import { outward } from "./outward.js";
 
 /** Row variances (mean squares) with epsilon. */
 export interface VarianceRange {
@@ -124,7 +125,7 @@ function reachOf([a, b]: readonly [Float64Array, Float64Array], least: number): 
   const isHalved = a.some((x) => x > 0) && b.some((x) => x > 0);
   const excess = isHalved ? seen.reduce((most, x, i) => Math.max(most, x - Math.min(a[i], b[i])), 0) : 0;
   const margin = Math.max(least * mean, excess);
-  return seen.map((x) => x + margin);
+  return seen.map((x) => outward(x + margin, true));
 }
 
 /** The variances of one class of rows from both halves; undefined where there are none. */
@@ -139,8 +140,8 @@ function varianceOf(halves: readonly [Extremes, Extremes], epsilon: number, leas
   const apart = (x: number, y: number) => (Math.max(x, y) + epsilon) / (Math.min(x, y) + epsilon);
   const margin = Math.max(exp2(least), apart(a.low, b.low), apart(a.high, b.high));
   return {
-    low: Math.max(low / margin, epsilon, high * SMALLEST_VARIANCE),
-    high: high * margin + epsilon,
+    low: outward(Math.max(low / margin, epsilon, high * SMALLEST_VARIANCE), false),
+    high: outward(high * margin + epsilon, true),
   };
 }
 

@@ -10,6 +10,7 @@ import { sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js
 import { extremes, type Facts, type Interval, intersection, intervalFrom } from "./intervals.js";
 import { Observed, type VarianceRange } from "./observed.js";
 import { type HeadRange, RowStatistics } from "./rows.js";
+import { outwardInterval } from "./outward.js";
 import { constantOf } from "./rules/common.js";
 
 export interface RangeReport {
@@ -122,11 +123,11 @@ function propagate(
     const args = node.args.map((argument) => ranges.get(argument)!);
     const own = from(args);
     const other = image === "numbers" ? known(node, args) : undefined;
-    derived.set(node, own);
-    ranges.set(node, other === undefined ? own : intersection(other, own));
+    derived.set(node, outwardInterval(own));
+    ranges.set(node, outwardInterval(other === undefined ? own : intersection(other, own)));
     // Of an input its owner checks the range before sharing.
     const sure = () => from(node.args.map((argument) => certain.get(argument)!));
-    certain.set(node, node.op === "input" ? ranges.get(node)! : sure());
+    certain.set(node, node.op === "input" ? ranges.get(node)! : outwardInterval(sure()));
   }
   return { ranges, derived, certain };
 }

@@ -94,10 +94,15 @@ function withMargin(first: number, { up, down, sum }: Seen): HeadRange {
   const below = Math.max(0, down);
   return {
     first,
-    up: Math.max(0, up) + UP,
-    down: below + Math.max(DOWN, DEEP * below),
-    sum: Math.max(0, sum) + SUM,
+    up: eighths(Math.max(0, up) + UP),
+    down: eighths(below + Math.max(DOWN, DEEP * below)),
+    sum: eighths(Math.max(0, sum) + SUM),
   };
+}
+
+/** Bits as a plan carries them: in eighths, no fewer (outward.ts). */
+function eighths(bits: number): number {
+  return Math.ceil(8 * bits) / 8;
 }
 
 /** For every row, whether it keeps an element. */

@@ -108,6 +108,7 @@ function planOf(
     formulas: [],
     published: [],
     disclosed: [],
+    record: "{}",
   });
 }
 

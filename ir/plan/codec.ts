@@ -71,6 +71,7 @@ interface PlanMessage {
   readonly formulas: readonly Formula[];
   readonly published: readonly Published[];
   readonly disclosed: readonly Published[];
+  readonly record: string;
   readonly cosines: readonly TableMessage[];
   readonly exponentials: readonly TableMessage[];
   readonly arena0: number;
@@ -208,6 +209,7 @@ function toMessage(plan: Plan): PlanMessage {
     formulas: plan.formulas,
     published: plan.published,
     disclosed: plan.disclosed,
+    record: plan.record,
     cosines: [...plan.tables.cosines].map(tableMessage),
     exponentials: [...plan.tables.exponentials].map(tableMessage),
     arena0: plan.arena.P0,
@@ -308,6 +310,7 @@ function fromMessage(message: PlanMessage, name: string): Plan {
     formulas: message.formulas.map((formula) => ({ ...formula })),
     published: message.published.map((each) => ({ ...each })),
     disclosed: message.disclosed.map((each) => ({ ...each })),
+    record: message.record,
     tables: { cosines: tablesOf(message.cosines), exponentials: tablesOf(message.exponentials) },
     arena: { P0: message.arena0, P12: message.arena12 },
   };

@@ -62,5 +62,6 @@ message Plan {
   repeated Published published = 18;
   repeated Published disclosed = 19;
   repeated Tensor tensors = 20;
+  string record = 21;
 }
 `;

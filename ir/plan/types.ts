@@ -108,6 +108,8 @@ export interface Plan {
   readonly published: readonly Published[];
   /** The model's inputs that P1 and P2 are given in the clear, and why each may be. */
   readonly disclosed: readonly Published[];
+  /** How it was compiled, as JSON: options and measured ranges, with which the model gives the same plan again. */
+  readonly record: string;
   readonly tables: PlanTables;
   readonly arena: { readonly P0: number; readonly P12: number };
 }

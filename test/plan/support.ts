@@ -97,6 +97,7 @@ function headerFor(graph: Graph<ShareType>): PlanHeader {
     bindings: named
       .map(({ name, owner }) => ({ input: name, owner, output: name }))
       .sort((a, b) => (a.input < b.input ? -1 : 1)),
+    record: "{}",
     published: [{ name: "causal", shape: [4, 4], why: "a mask" }],
     disclosed: named
       .filter(({ owner }) => owner === "public")

@@ -53,6 +53,7 @@ describe("a run", () => {
       formulas: [],
       published: [],
       disclosed: [],
+      record: "{}",
     } as const;
     const empty = { nodes: [], outputs: [] };
     const plan = emit(program(), { ...header, owners: { model: empty, data: empty } });

@@ -92,6 +92,7 @@ export function planOf(graph: Graph<ShareType>): Plan {
     formulas: [],
     published: [],
     disclosed: [],
+    record: "{}",
     tables: tablesOf(order),
     arena,
   };

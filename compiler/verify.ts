@@ -1,0 +1,84 @@
+/**
+ * Whether a plan is this model's: the model is compiled again with the options and measured ranges that the plan
+ * carries, and must give the same plan, byte for byte. A forged plan could reveal weights as an answer.
+ */
+import type { ModelFiles } from "../formats/plan-file.js";
+import { fail } from "../ir/diagnostics.js";
+import type { Graph } from "../ir/graph.js";
+import { planDigest } from "../ir/plan/codec.js";
+import type { Plan } from "../ir/plan/types.js";
+import { evaluateGraph, type MultiplyReals, type WeightStore } from "../ir/tensor/index.js";
+import type { TensorType } from "../ir/tensor/value.js";
+import { extremes, type Interval } from "../passes/intervals.js";
+import { outwardInterval } from "../passes/outward.js";
+import type { Calibration } from "./calibrate.js";
+import { compileModel } from "./compile.js";
+import { firstDifference, readRecord } from "./record.js";
+import { weightArguments } from "./weights.js";
+
+/**
+ * Compiles the model again as the plan says, and compares. Throws E0801 with the first difference. Where ranges were
+ * measured, the weights that are shared must have the extremes that the plan was made for: the ranges say little of
+ * weights, and so a plan tells two sets of weights apart only where their largest numbers differ.
+ */
+export async function verifyPlan(plan: Plan, files: ModelFiles, multiply?: MultiplyReals): Promise<void> {
+  const { options, calibration } = readRecord(plan);
+  const wanted = new Map<string, Interval>();
+  const again = await compileModel(files.model, {
+    ...options,
+    ...(files.weights === undefined ? {} : { weightsFile: files.weights }),
+    weightArguments: options.weightArguments ?? weightArguments(plan),
+    record: {
+      text: plan.record,
+      calibration(graph) {
+        const known = calibration(graph);
+        weightRanges(plan, graph, known, wanted);
+        return known;
+      },
+    },
+  });
+  if (planDigest(again.plan) !== planDigest(plan)) {
+    throw other(files, `compiled again from this model it differs: ${firstDifference(plan, again.plan)}`);
+  }
+  checkExtremes(plan, again.weights, files, wanted, multiply);
+}
+
+/** The measured range of every output of the owner's program, by its name. */
+function weightRanges(plan: Plan, graph: Graph<TensorType>, known: Calibration, into: Map<string, Interval>): void {
+  if (known.method === "structure") {
+    return;
+  }
+  const owned = new Map(plan.bindings.filter(({ owner }) => owner === "model").map((each) => [each.output, each]));
+  for (const node of graph.nodes) {
+    const name = node.attributes.name as string;
+    const range = known.report.ranges.get(node);
+    if (node.op === "input" && owned.has(name) && range !== undefined) {
+      into.set(name, range);
+    }
+  }
+}
+
+function checkExtremes(
+  plan: Plan,
+  weights: WeightStore,
+  files: ModelFiles,
+  wanted: ReadonlyMap<string, Interval>,
+  multiply: MultiplyReals | undefined,
+): void {
+  if (wanted.size === 0) {
+    return;
+  }
+  const values = evaluateGraph(plan.owners.model, new Map(), weights, { multiply });
+  for (const [name, [low, high]] of wanted) {
+    const value = values.get(name);
+    const [least, most] = value === undefined ? [low, high] : outwardInterval(extremes(value));
+    if (least !== low || most !== high) {
+      throw other(files, `'${name}' does not have the range that the plan was made for`);
+    }
+  }
+}
+
+function other({ model }: ModelFiles, why: string): Error {
+  const fix = "give the model that the plan was compiled from, or compile a plan from this one";
+  return fail({ code: "E0801", what: "the plan was not compiled from this model", where: model, why, fix });
+}
