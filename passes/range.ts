@@ -9,8 +9,8 @@ import { type Evaluation, evaluateGraph, type TensorNode, traitsOf } from "../ir
 import { sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 import { extremes, type Facts, type Interval, intersection, intervalFrom } from "./intervals.js";
 import { Observed, type VarianceRange } from "./observed.js";
-import { type HeadRange, RowStatistics } from "./rows.js";
 import { outwardInterval } from "./outward.js";
+import { type HeadRange, RowStatistics } from "./rows.js";
 import { constantOf } from "./rules/common.js";
 
 export interface RangeReport {

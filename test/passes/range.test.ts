@@ -6,6 +6,7 @@ import { DEFAULT_NETWORK, linkCost } from "../../compiler/network.js";
 import { TENSOR } from "../../ir/tensor/index.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 import { parse } from "../../ir/text.js";
+import { outward } from "../../passes/outward.js";
 import { calibratedRanges } from "../../passes/range.js";
 
 const row = (...data: number[]): TensorValue => ({
@@ -35,10 +36,24 @@ output "y" = %3`,
   };
 }
 
+describe("bounds as a plan carries them", () => {
+  it("are the least eighth of a power of two that is not nearer, and stay what they are", () => {
+    for (let i = -400; i < 400; i++) {
+      const x = (i === 0 ? 1 : i) * 1.7 ** (i / 40);
+      const [low, high] = [outward(x, false), outward(x, true)];
+      expect(low).toBeLessThanOrEqual(x);
+      expect(high).toBeGreaterThanOrEqual(x);
+      expect(high - low).toBeLessThan(0.0906 * Math.abs(x) * 1.05);
+      expect([outward(low, false), outward(low, true), outward(high, true)]).toEqual([low, low, high]);
+    }
+    expect([0, 1, -4, Number.POSITIVE_INFINITY].map((x) => outward(x, true))).toEqual([0, 1, -4, Infinity]);
+  });
+});
+
 describe("calibrated ranges", () => {
   it("keep the sign of what was seen, and leave two bits on either side", () => {
     expect(calibrated("negate", row(1, 7), row(3, 3)).ranges).toEqual([
-      [0.25, 28],
+      [0.25, outward(28, true)],
       [0.25, 4],
       [0.5, 32],
       [-32, -0.5],
@@ -66,7 +81,7 @@ output "y" = %1`;
     "give %s of what was only seen positive a domain",
     (op) => {
       expect(calibrated(op, row(0.5, 7)).lower().graph.outputs).toHaveLength(1);
-      expect(calibrated("negate", row(0.5, 7)).ranges[2]).toEqual([0.375, 32]);
+      expect(calibrated("negate", row(0.5, 7)).ranges[2]).toEqual([outward(0.375, false), 32]);
       expect(calibrated(op, row(-1.5, 7)).lower).toThrow("E0404");
     },
   );
