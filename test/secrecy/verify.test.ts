@@ -135,7 +135,7 @@ describe("a plan of a model", () => {
     expect(await codeOf(prepare(openPlan(path, [swapped]), GIVEN))).toBe("E0801");
     // Unknown: refused where the extremes differ.
     forget();
-    const scaled = write("scaled.onnx", (w) => w.forEach((x, i) => w.set([2 * x], i)));
+    const scaled = write("scaled.onnx", (w) => w.set(w.map((x) => 2 * x)));
     expect(await codeOf(prepare(openPlan(path, [scaled]), GIVEN))).toBe("E0801");
     expect(await codeOf(prepare(openPlan(path, [scaled]), GIVEN, { trusted: [openPlan(path).digest] }))).toBe(
       "accepted",
