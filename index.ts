@@ -151,7 +151,7 @@ async function verified({ plan, digest }: LoadedPlan, files: ModelFiles, weights
   remember(digest, plan, files, weights);
 }
 
-/** Throws E0801 where the weights are not those of the plan, or are not known to be and the model gives another plan. */
+/** Throws E0801 where the weights are not those of the plan, or are unknown and the model gives another plan. */
 async function assureModel(loaded: LoadedPlan, files: ModelFiles, weights: WeightStore): Promise<void> {
   const standing = standingOf(loaded.digest, loaded.plan, files, () => weights);
   if (standing === "others") {

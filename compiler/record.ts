@@ -9,7 +9,6 @@ import type { Plan } from "../ir/plan/types.js";
 import type { TensorType } from "../ir/tensor/value.js";
 import type { RangeReport } from "../passes/range.js";
 import type { Calibration } from "./calibrate.js";
-import type { CompileOptions } from "./compile.js";
 
 type TensorNode = Graph<TensorType>["nodes"][number];
 
@@ -19,7 +18,7 @@ const ELSEWHERE: ReadonlySet<string> = new Set([
 ]);
 
 /** The record of a compile, as JSON. */
-export function recordOf(options: CompileOptions, calibration: Calibration, graph: Graph<TensorType>): string {
+export function recordOf(options: object, calibration: Calibration, graph: Graph<TensorType>): string {
   const kept = Object.entries(options).filter(([name, value]) => value !== undefined && !ELSEWHERE.has(name));
   const stated = kept.sort(([a], [b]) => (a < b ? -1 : 1));
   const places = new Map(graph.nodes.map((node, i) => [node, i]));
@@ -52,7 +51,7 @@ function decoded(value: unknown): unknown {
 
 /** A record as it was read: the options, and the ranges once the graph is there. */
 export interface PlanRecord {
-  readonly options: CompileOptions;
+  readonly options: Readonly<Record<string, unknown>>;
   readonly calibration: (graph: Graph<TensorType>) => Calibration;
 }
 
@@ -60,7 +59,7 @@ export interface PlanRecord {
 export function readRecord({ record, shapes, profile, name }: Plan): PlanRecord {
   try {
     const { options, method, measured } = JSON.parse(record, (_, value) => decoded(value)) as {
-      options: CompileOptions;
+      options: Record<string, unknown>;
       method: Calibration["method"];
       measured: Record<keyof RangeReport, [number, never][]>;
     };

@@ -12,7 +12,7 @@ import type { TensorType } from "../ir/tensor/value.js";
 import { extremes, type Interval } from "../passes/intervals.js";
 import { outwardInterval } from "../passes/outward.js";
 import type { Calibration } from "./calibrate.js";
-import { compileModel } from "./compile.js";
+import { type CompileOptions, compileModel } from "./compile.js";
 import { firstDifference, readRecord } from "./record.js";
 import { weightArguments } from "./weights.js";
 
@@ -22,7 +22,8 @@ import { weightArguments } from "./weights.js";
  * weights, and so a plan tells two sets of weights apart only where their largest numbers differ.
  */
 export async function verifyPlan(plan: Plan, files: ModelFiles, multiply?: MultiplyReals): Promise<void> {
-  const { options, calibration } = readRecord(plan);
+  const { options: stated, calibration } = readRecord(plan);
+  const options: CompileOptions = stated;
   const wanted = new Map<string, Interval>();
   const again = await compileModel(files.model, {
     ...options,

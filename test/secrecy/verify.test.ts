@@ -90,7 +90,7 @@ describe("a plan of a model", () => {
     expect(await codeOf(verify(path))).toBe("accepted");
   });
 
-  it("is refused where it was forged: a weight in the reveal's place, another constant, a missing formula", async () => {
+  it("is refused where it was forged: a weight in the reveal's place, another constant, no formula", async () => {
     const { plan, files } = await compile(write("model.onnx"));
     const at = (op: string, owner?: string) =>
       plan.steps.findIndex((step) => step.op === op && (owner === undefined || step.attributes.owner === owner));
