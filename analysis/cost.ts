@@ -47,6 +47,7 @@ export interface CostReport {
     /** What of the model's file everybody who has the plan can read, and why it is no weight. */
     readonly published: Plan["published"];
     readonly disclosed: Plan["disclosed"];
+    readonly ranges: Plan["ranges"];
     /** The overflow guard; null where the plan has none. */
     readonly guard: GuardLine | null;
   };
@@ -133,6 +134,7 @@ export function costReport(
       reveals: plan.reveals.map(({ name, to }) => ({ value: name, to })),
       published: plan.published,
       disclosed: plan.disclosed,
+      ranges: plan.ranges,
       guard: guardOf(plan, steps),
     },
     cost: sumOf(plan, steps, network),

@@ -28,6 +28,7 @@ interface CompileFlags {
   readonly calibrate: readonly string[];
   readonly tokenizer?: string;
   readonly fraction?: number;
+  readonly assumeRanges?: boolean;
   readonly json?: boolean;
 }
 
@@ -71,6 +72,7 @@ export function addCompile(program: Command): void {
       [],
     )
     .option("--tokenizer <file>", "the model's tokenizer.json, for --calibrate with text")
+    .option("--assume-ranges", "take ranges from the structure instead of measuring them (less sure, faster)")
     .option("--fraction <bits>", `fractional bits of values and weights, 8 to 20 (${DEFAULT_FRACTIONS})`, parseFraction)
     .option("--no-guard", "leave the overflow guard out: a value outside its range is a wrong answer without a word")
     .option("--dump <folder>", "write the graph after each pass that changed it")
@@ -173,6 +175,7 @@ function compileOptions(flags: CompileFlags): CompileOptions {
     dims: parseDims(flags.dim),
     profile,
     calibrate: samplesOf(flags.calibrate, flags.tokenizer),
+    ...(flags.assumeRanges === true && { assumeRanges: true }),
     ...(flags.network === undefined ? {} : { network: flags.network }),
     ...(flags.weights === undefined ? {} : { weightsFile: flags.weights }),
     ...(flags.fraction === undefined ? {} : { precision: { activation: flags.fraction, weight: flags.fraction } }),

@@ -4,14 +4,29 @@
  */
 import { CommanderError } from "commander";
 import { PumacError } from "../ir/diagnostics.js";
-import { printNote, printProblem } from "./terminal.js";
+import { printJson, printNote, printProblem, wantsDocument } from "./terminal.js";
 
 const BUG = 1;
 const USAGE = 2;
 const RESOURCES = 10;
 
-/** Prints an error for people and returns the exit status of CLI.md. */
+/** Prints an error for people, with --json as a document too, and returns the exit status of CLI.md. */
 export function reportError(error: unknown): number {
+  const status = printError(error);
+  if (status !== 0 && wantsDocument()) {
+    const errors = error instanceof PumacError ? error.diagnostics : [diagnosticOf(error)];
+    printJson({ schema: "pumac.error/1", exit: status, errors });
+  }
+  return status;
+}
+
+/** What the command line itself refuses, and what the system does. */
+function diagnosticOf(error: unknown): object {
+  const { message } = error as Error;
+  return error instanceof CommanderError ? { code: "E0201", what: message.replace(/^error: /, "") } : { what: message };
+}
+
+function printError(error: unknown): number {
   if (error instanceof PumacError) {
     for (const diagnostic of error.diagnostics) {
       printProblem(diagnostic);

@@ -91,6 +91,7 @@ export function describePlan(plan: Plan, { cost, plan: about, formulas, papers }
   const lines: [string, string][] = [
     ["plan", `${about.model}, profile ${about.profile}, digest ${about.digest.slice(0, 16)}…`],
     ["inputs", shapes.join(", ")],
+    ["ranges", describeRanges(plan)],
     ["rounds", String(cost.rounds)],
     ["bytes", `${formatBytes(bytes.total)} over all parties = ${parts}`],
     [
@@ -120,6 +121,13 @@ function describeGuard(guard: GuardLine | null): string {
     ? "none: a value outside its range is a wrong answer without a word"
     : `${guard.values} values may not leave their range unseen: ${guard.rounds} rounds, ${formatBytes(guard.bytes)}; ` +
         `misses with probability 2^${guard.missLog2} a run`;
+}
+
+function describeRanges({ ranges: { method, inputs, margin } }: Plan): string {
+  const made = method === "given inputs" ? "given" : "made by the compiler";
+  return inputs > 0
+    ? `of secret values measured on ${inputs} inputs ${made}, with a margin of ${margin}`
+    : `of secret values assumed from the structure${method === "structure" ? ": for cost only" : " (--assume-ranges)"}`;
 }
 
 /** In one line of a terminal; --json and --html say of what form it is, and what happens outside. */

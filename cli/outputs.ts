@@ -15,7 +15,32 @@ export interface OutputOptions {
   readonly output: readonly string[];
   /** Each `--expect name=@file`, or a test data folder. */
   readonly expect: readonly string[];
-  readonly tolerance: number;
+  readonly tolerance: Tolerance;
+}
+
+/** How far an output may be off: an absolute number, a part of the largest expected value, or what is usual. */
+export type Tolerance = number | { readonly relative: number } | "usual";
+
+/** Fixed point is right to about nine bits of the largest value, and to this where values are small. */
+const USUAL = { relative: 2 ** -9, least: 0.02 };
+
+/** The largest difference that is allowed where the largest expected value is this. */
+export function allowed(tolerance: Tolerance, largest: number): number {
+  if (tolerance === "usual") {
+    return Math.max(USUAL.least, USUAL.relative * largest);
+  }
+  return typeof tolerance === "number" ? tolerance : tolerance.relative * largest;
+}
+
+/** `1e-3`, an absolute difference, or `0.5%`, of the largest expected value. */
+export function parseTolerance(text: string): Tolerance {
+  const percent = text.trim().endsWith("%");
+  const number = percent ? text.trim().slice(0, -1) : text;
+  const value = number.trim() === "" ? Number.NaN : Number(number);
+  if (!(value >= 0 && Number.isFinite(value))) {
+    throw fail({ code: "E0201", what: `'${text}' is no tolerance`, fix: "write a number such as 1e-3, or 0.5%" });
+  }
+  return percent ? { relative: value / 100 } : value;
 }
 
 /** Checks that every `name=@file` names an output of the plan; to be called before anything is run. */
@@ -84,12 +109,14 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
-function compare(name: string, output: TensorValue, expected: ReadTensor, tolerance: number): readonly Diagnostic[] {
+function compare(name: string, output: TensorValue, expected: ReadTensor, stated: Tolerance): readonly Diagnostic[] {
   if (expected.shape.join() !== output.shape.join()) {
     return [
       { code: "E0502", what: `the output has shape [${output.shape}], expected is [${expected.shape}]`, where: name },
     ];
   }
+  const sizes = expected.data.reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 0);
+  const tolerance = allowed(stated, sizes);
   const isOutside = (at: number): boolean => !(Math.abs(output.data[at] - expected.data[at]) <= tolerance);
   const bad = [...output.data.keys()].filter(isOutside);
   if (bad.length === 0) {

@@ -12,8 +12,8 @@ import type { TensorValue } from "../ir/tensor/value.js";
 import { loadKernels } from "../runtime/kernels/load.js";
 import type { Measured } from "../runtime/measurement.js";
 import { givenBy } from "./inputs.js";
-import { checkOutputOptions, handleOutputs } from "./outputs.js";
-import { collect, parseTolerance, printJson, printNote, printResult } from "./terminal.js";
+import { checkOutputOptions, handleOutputs, parseTolerance, type Tolerance } from "./outputs.js";
+import { collect, printJson, printNote, printResult } from "./terminal.js";
 
 export interface RunFlags {
   readonly input: readonly string[];
@@ -22,7 +22,7 @@ export interface RunFlags {
   readonly truncate?: boolean;
   readonly output: readonly string[];
   readonly expect: readonly string[];
-  readonly tolerance: number;
+  readonly tolerance: Tolerance;
   /** A model, a safetensors file, or both. */
   readonly weights: readonly string[];
   /** Digests of plans that are not compiled again before weights are shared. */
@@ -56,7 +56,12 @@ export function runOptions(command: Command): Command {
       collect,
       [],
     )
-    .option("--tolerance <number>", "largest difference that --expect allows", parseTolerance, 0.02)
+    .option(
+      "--tolerance <number>",
+      "largest difference that --expect allows: 1e-3, or 0.5% of the largest value (default: 0.2%, and 0.02 at least)",
+      parseTolerance,
+      "usual",
+    )
     .option("--trust-plan <digest>", "share weights for this plan without compiling the model again", collect, [])
     .option("--json", "print one JSON document (pumac.run/1)");
 }

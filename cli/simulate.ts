@@ -5,6 +5,7 @@ import { type Reported, reportRun } from "../analysis/report/analysis.js";
 import { simulate } from "../client/local/simulation.js";
 import { writeWhole } from "../formats/files.js";
 import { fail } from "../ir/diagnostics.js";
+import { allowed } from "./outputs.js";
 import { printReport } from "./present-report.js";
 import { prepareRun, presentRun, type RunFlags, runOptions } from "./run-common.js";
 import { simulateData } from "./simulate-data.js";
@@ -44,7 +45,8 @@ async function simulateOrEvaluate(planPath: string, flags: SimulateFlags): Promi
     const result = await simulate(loaded, values, flags.seed, { onRound: progress.update }).finally(progress.stop);
     return presentRun(prepared, result, flags);
   }
-  const { tolerance, seed } = flags;
+  const { seed } = flags;
+  const tolerance = allowed(flags.tolerance, 1);
   const options = { ...prepared, tolerance, seed, onRound: progress.update };
   const reported = await reportRun(options).finally(progress.stop);
   writeReport(report, reported);

@@ -22,8 +22,16 @@ export function printNote(text: string): void {
   writeAll(2, `${text}\n`);
 }
 
+let documents = 0;
+
+/** Whether --json is asked for and its one document has not been printed. */
+export function wantsDocument(): boolean {
+  return documents === 0 && process.argv.includes("--json");
+}
+
 /** Prints the one document of --json. */
 export function printJson(document: object): void {
+  documents++;
   printResult(JSON.stringify(document, undefined, 2));
 }
 
@@ -87,11 +95,6 @@ function parseNumber(text: string, isValid: (value: number) => boolean, what: st
 /** A whole number from 0 on, as an option's value. */
 export function parseCount(text: string): number {
   return parseNumber(text, (value) => Number.isSafeInteger(value) && value >= 0, "a whole number");
-}
-
-/** A number from 0 on. */
-export function parseTolerance(text: string): number {
-  return parseNumber(text, (value) => value >= 0 && Number.isFinite(value), "a number from 0 on");
 }
 
 /** A positive number of seconds, at most a day. */

@@ -18,7 +18,10 @@ const MASK = -1000;
 const MOST_WARNINGS = 8;
 
 /** Throws E0404 for every value without a bound that fits; returns what should be known of the others. */
-export function checkRanges(graph: Graph<TensorType>, { report, method }: Calibration): readonly Diagnostic[] {
+export function checkRanges(
+  graph: Graph<TensorType>,
+  { report, source: { method } }: Calibration,
+): readonly Diagnostic[] {
   const lost = graph.nodes.filter((node) => !fits(node, report) && node.args.every((each) => fits(each, report)));
   if (lost.length > 0) {
     throw fail(...lost.map((node) => withoutBound(node, report, method)));
@@ -26,7 +29,7 @@ export function checkRanges(graph: Graph<TensorType>, { report, method }: Calibr
   const warnings = [
     ...graph.nodes.flatMap((node) => signOnlySeen(node, report)),
     ...graph.nodes.filter((node) => maskOf(node) !== undefined).map(maskAsNumber),
-    ...graph.nodes.filter((node) => method === "structure" && isClipped(node, report)).map(clipped),
+    ...graph.nodes.filter((node) => method.startsWith("structure") && isClipped(node, report)).map(clipped),
   ];
   return summarised(warnings);
 }
@@ -37,7 +40,7 @@ function fits(node: TensorNode, { ranges }: RangeReport): boolean {
   return node.op === "constant" || Math.max(-low, high) <= LARGEST;
 }
 
-function withoutBound(node: TensorNode, { ranges }: RangeReport, method: Calibration["method"]): Diagnostic {
+function withoutBound(node: TensorNode, { ranges }: RangeReport, method: Calibration["source"]["method"]): Diagnostic {
   const [low, high] = ranges.get(node)!;
   const bound = Math.max(-low, high);
   const mask = maskOf(node);

@@ -1,29 +1,28 @@
 /**
  * Calibration (NUMERICS.md, "Ranges"): what the compiler knows of the size of values. Real inputs are best. Where none
- * are given and the model is small, the compiler makes inputs itself (`synthetic.ts`); where the model is large or its
- * weights are not at hand, it takes the structure's word.
+ * are given, the compiler makes inputs itself (`synthetic.ts`). Where the weights are not at hand it takes the structure's
+ * word, and the plan is for cost only.
  */
 
+import type { RangeSource } from "../ir/plan/types.js";
 import { evaluateGraph, Rooms, type WeightStore } from "../ir/tensor/index.js";
-import { sizeOf, type TensorValue } from "../ir/tensor/value.js";
+import type { TensorValue } from "../ir/tensor/value.js";
 import type { Placed } from "../passes/place.js";
 import {
   type CalibrationRun,
   calibratedRanges,
   type InputsOf,
+  MARGIN,
   type RangeReport,
   structuralRanges,
 } from "../passes/range.js";
 import { type ModelInputs, syntheticSamples } from "./synthetic.js";
 
-/** Multiply-adds of a secret program up to which the compiler calibrates by itself. */
-const SMALL_MODEL = 3e8;
-
 export type { ModelInputs } from "./synthetic.js";
 
 export interface Calibration {
   readonly report: RangeReport;
-  readonly method: "given inputs" | "synthetic inputs" | "structure";
+  readonly source: RangeSource;
 }
 
 export function calibrate(
@@ -33,8 +32,8 @@ export function calibrate(
   inputOf: InputsOf,
   run: CalibrationRun = {},
 ): Calibration {
-  if (weights === undefined || (samples === undefined && macsOf(placed) > SMALL_MODEL)) {
-    return { report: structuralRanges(placed.secret, inputOf), method: "structure" };
+  if (weights === undefined) {
+    return assumedRanges(placed, inputOf, "structure");
   }
   const model = evaluateGraph(placed.model, new Map(), weights, run);
   const runs = samples ?? syntheticSamples(placed);
@@ -56,16 +55,17 @@ export function calibrate(
   });
   const report = calibratedRanges(placed.secret, lookups, inputOf, { ...run, rooms });
   // Ids at random attend to nothing: how far scores rise above their mean is learnt from real inputs only.
+  const inputs = runs.length;
   return samples === undefined
-    ? { report: { ...report, heads: new Map() }, method: "synthetic inputs" }
-    : { report, method: "given inputs" };
+    ? { report: { ...report, heads: new Map() }, source: { method: "synthetic inputs", inputs, margin: MARGIN } }
+    : { report, source: { method: "given inputs", inputs, margin: MARGIN } };
 }
 
-/** Multiply-adds of the secret program's products in the clear. */
-function macsOf(placed: Placed): number {
-  let macs = 0;
-  for (const node of placed.secret.nodes) {
-    macs += node.op === "matmul" ? sizeOf(node.type.shape) * node.args[0].type.shape.at(-1)! : 0;
-  }
-  return macs;
+/** Ranges from the structure alone: what trained transformers do, not what this one does. */
+export function assumedRanges(
+  placed: Placed,
+  inputOf: InputsOf,
+  method: "structure" | "structure by choice",
+): Calibration {
+  return { report: structuralRanges(placed.secret, inputOf), source: { method, inputs: 0, margin: 1 } };
 }

@@ -21,7 +21,7 @@ import { planRings } from "../passes/plan-rings.js";
 import type { CalibrationRun, InputsOf } from "../passes/range.js";
 import { copiedFrom } from "../passes/rules/common.js";
 import { checkRanges } from "./bounds-check.js";
-import { type Calibration, calibrate, type ModelInputs } from "./calibrate.js";
+import { assumedRanges, type Calibration, calibrate, type ModelInputs } from "./calibrate.js";
 import { emit } from "./emit.js";
 import { importModel } from "./import.js";
 import type { DeclaredNames, ImportedModel } from "./imported.js";
@@ -54,7 +54,13 @@ export interface CompileOptions {
   readonly calibration?: readonly ModelInputs[];
   readonly calibrationRun?: CalibrationRun;
   /** Ranges that were measured before: those of a plan's record. */
-  readonly record?: { readonly text: string; readonly calibration: (graph: Graph<TensorType>) => Calibration };
+  readonly record?: {
+    readonly text: string;
+    readonly given: boolean;
+    readonly calibration: (graph: Graph<TensorType>) => Calibration;
+  };
+  /** Take the structure's word for ranges although weights are at hand, and allow such a plan to run. */
+  readonly assumeRanges?: boolean;
   readonly precision?: Precision;
   /** The network that the plan is for: it decides where bytes are bought with rounds. */
   readonly network?: Network;
@@ -70,7 +76,7 @@ export interface Compiled {
   readonly plan: Plan;
   readonly warnings: readonly Diagnostic[];
   readonly weights: WeightStore;
-  readonly calibration: Calibration["method"];
+  readonly calibration: Plan["ranges"]["method"];
 }
 
 export const DEFAULT_PRECISION: Precision = { activation: 14, weight: 13 };
@@ -80,9 +86,9 @@ export async function compileModel(path: string, options: CompileOptions = {}): 
   return compileImported(await importNamed(path, options), options);
 }
 
-/** Reads a model file; E0201 for every name of the options that it does not have. */
+/** Reads a model file; E0201 for every name of the options that it does not have (a record's are the plan's own). */
 export function importNamed(path: string, options: CompileOptions): Promise<ImportedModel> {
-  const check = (declared: DeclaredNames) => checkNames(options, declared);
+  const check = (declared: DeclaredNames) => options.record ?? checkNames(options, declared);
   return importModel(path, { ...options, dims: options.dims ?? {}, shapes: options.shapes ?? {}, check });
 }
 
@@ -95,18 +101,22 @@ export function compileImported(model: ImportedModel, options: CompileOptions = 
   const graph = withOutputs(program, options.reveal);
   const dump = options.dump === undefined ? {} : { dump: options.dump };
   const isShared = (input: string) => (options.shared ?? []).includes(input);
-  const measured = options.calibration !== undefined && options.weights !== false;
+  const atHand = options.weights !== false && !model.warnings.some(({ code }) => code === "W0303");
+  const { record, calibration: samples } = options;
+  const measured = record?.given ?? (samples !== undefined && atHand && options.assumeRanges !== true);
   const profile = options.profile ?? "fourier";
   const placed = compileTensors(graph, { isPublic, isShared, profile, measured, ...dump });
   const inputOf = secretInputs(placed);
   const store = withConstants(model.weights, placed.publication.weights);
-  const weights = options.weights === false ? undefined : store;
+  const weights = atHand ? store : undefined;
   const calibration =
     options.record?.calibration(placed.secret) ??
-    calibrate(placed, weights, options.calibration, inputOf, options.calibrationRun);
+    (options.assumeRanges === true
+      ? assumedRanges(placed, inputOf, "structure by choice")
+      : calibrate(placed, weights, options.calibration, inputOf, options.calibrationRun));
   const warnings = [
     ...model.warnings,
-    ...(weights === undefined || calibration.method !== "structure" ? [] : [assumedRanges(model)]),
+    ...(options.weights === false || calibration.source.inputs > 0 ? [] : [unmeasured(model, atHand)]),
     ...(options.record === undefined ? checkRanges(placed.secret, calibration) : []),
   ];
   const { share, bindings, formulas } = lowerPlaced(placed, calibration, inputOf, options);
@@ -121,8 +131,9 @@ export function compileImported(model: ImportedModel, options: CompileOptions = 
     published: listed(placed.publication.published),
     disclosed: disclosedBy(placed, model, placed.uses),
     record: options.record?.text ?? recordOf(options, calibration, placed.secret),
+    ranges: calibration.source,
   });
-  return { plan, warnings, weights: store, calibration: calibration.method };
+  return { plan, warnings, weights: store, calibration: calibration.source.method };
 }
 
 /** The inputs that P1 and P2 are given in the clear, or something that is made of them alone, and why. */
@@ -138,13 +149,13 @@ function listed(published: readonly Published[]): readonly Published[] {
   return [...byText].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each);
 }
 
-function assumedRanges({ name }: ImportedModel): Diagnostic {
+function unmeasured({ name }: ImportedModel, atHand: boolean): Diagnostic {
   return {
     code: "W0403",
     what: "how large values become is assumed from the model's structure, not measured",
     where: name,
-    why: "the model is too large for inputs that the compiler makes itself",
-    fix: "calibrate with real inputs (--calibrate)",
+    why: atHand ? "--assume-ranges says so" : "the weights are not at hand: the plan is for questions of cost only",
+    fix: atHand ? "leave --assume-ranges out" : "compile with the weights at hand to run it",
   };
 }
 

@@ -25,6 +25,7 @@ export interface PlanHeader {
   readonly published: Plan["published"];
   readonly disclosed: Plan["disclosed"];
   readonly record: string;
+  readonly ranges: Plan["ranges"];
 }
 
 const BLOCK = 16;

@@ -25,7 +25,7 @@ export function recordOf(options: object, calibration: Calibration, graph: Graph
   const measured = Object.fromEntries(
     Object.entries(calibration.report).map(([name, map]) => [name, entriesOf(map, places)]),
   );
-  const record = { options: Object.fromEntries(stated), method: calibration.method, measured };
+  const record = { options: Object.fromEntries(stated), source: calibration.source, measured };
   return JSON.stringify(record, (_, value) => encoded(value));
 }
 
@@ -52,15 +52,17 @@ function decoded(value: unknown): unknown {
 /** A record as it was read: the options, and the ranges once the graph is there. */
 export interface PlanRecord {
   readonly options: Readonly<Record<string, unknown>>;
+  /** Whether its ranges were measured on inputs that were given. */
+  readonly given: boolean;
   readonly calibration: (graph: Graph<TensorType>) => Calibration;
 }
 
 /** Reads a plan's record. E0303 where it is none of this pumac. */
 export function readRecord({ record, shapes, profile, name }: Plan): PlanRecord {
   try {
-    const { options, method, measured } = JSON.parse(record, (_, value) => decoded(value)) as {
+    const { options, source, measured } = JSON.parse(record, (_, value) => decoded(value)) as {
       options: Record<string, unknown>;
-      method: Calibration["method"];
+      source: Calibration["source"];
       measured: Record<keyof RangeReport, [number, never][]>;
     };
     const calibration = (graph: Graph<TensorType>): Calibration => {
@@ -68,9 +70,9 @@ export function readRecord({ record, shapes, profile, name }: Plan): PlanRecord 
         key,
         new Map(entries.map(([place, value]) => [graph.nodes[place], value])),
       ]);
-      return { report: Object.fromEntries(maps) as unknown as RangeReport, method };
+      return { report: Object.fromEntries(maps) as unknown as RangeReport, source };
     };
-    return { options: { ...options, shapes, profile, dims: {} }, calibration };
+    return { options: { ...options, shapes, profile, dims: {} }, given: source.method === "given inputs", calibration };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw fail({ code: "E0303", what: "the plan does not say how it was compiled", where: name, why });

@@ -22,7 +22,7 @@ import { weightArguments } from "./weights.js";
  * weights, and so a plan tells two sets of weights apart only where their largest numbers differ.
  */
 export async function verifyPlan(plan: Plan, files: ModelFiles, multiply?: MultiplyReals): Promise<void> {
-  const { options: stated, calibration } = readRecord(plan);
+  const { options: stated, given, calibration } = readRecord(plan);
   const options: CompileOptions = stated;
   const wanted = new Map<string, Interval>();
   const again = await compileModel(files.model, {
@@ -31,6 +31,7 @@ export async function verifyPlan(plan: Plan, files: ModelFiles, multiply?: Multi
     weightArguments: options.weightArguments ?? weightArguments(plan),
     record: {
       text: plan.record,
+      given,
       calibration(graph) {
         const known = calibration(graph);
         weightRanges(plan, graph, known, wanted);
@@ -46,7 +47,7 @@ export async function verifyPlan(plan: Plan, files: ModelFiles, multiply?: Multi
 
 /** The measured range of every output of the owner's program, by its name. */
 function weightRanges(plan: Plan, graph: Graph<TensorType>, known: Calibration, into: Map<string, Interval>): void {
-  if (known.method === "structure") {
+  if (known.source.inputs === 0) {
     return;
   }
   const owned = new Map(plan.bindings.filter(({ owner }) => owner === "model").map((each) => [each.output, each]));

@@ -21,6 +21,15 @@ export async function openWeights(files: ModelFiles, plan: Plan): Promise<Weight
 
 /** The same with the model's graph. */
 export async function openModel({ model: path, weights }: ModelFiles, plan: Plan): Promise<ImportedModel> {
+  if (plan.ranges.method === "structure") {
+    throw fail({
+      code: "E0405",
+      what: "the plan is for cost only: its ranges are assumed, not measured",
+      where: plan.name,
+      why: "it was compiled without weights, and values of real ones may leave the ranges without a sign",
+      fix: "compile it again with the weights at hand, or with --assume-ranges to run it all the same",
+    });
+  }
   const model = await importModel(path, {
     dims: {},
     shapes: plan.shapes,

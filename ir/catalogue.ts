@@ -65,6 +65,12 @@ export const CATALOGUE = {
     "A secret value may exceed what fixed point can hold. Calibrate with real inputs (--calibrate) or change",
     "the model.",
   ),
+  E0405: entry(
+    4,
+    "ranges are assumed",
+    "The plan was compiled without weights: how large values become was not measured. It is for questions of cost.",
+    "Compile it with the weights at hand; --assume-ranges makes a plan that runs on assumed ranges all the same.",
+  ),
   E0501: entry(5, "budget exceeded", "The plan costs more than --budget allows."),
   E0502: entry(5, "output outside the tolerance", "An output differs from --expect by more than --tolerance."),
   E0503: entry(

@@ -39,7 +39,7 @@ export interface InputFacts {
 export type InputsOf = (name: string) => InputFacts;
 
 /** Values may be larger than calibration saw by this factor (two bits). */
-const MARGIN = 4;
+export const MARGIN = 4;
 /** What was zero on every sample may be larger: bounds near zero come from dead inputs. */
 const SMALLEST_BOUND = 0.5;
 

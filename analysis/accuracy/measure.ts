@@ -109,6 +109,7 @@ function planOf(
     published: [],
     disclosed: [],
     record: "{}",
+    ranges: { method: "structure by choice", inputs: 0, margin: 1 },
   });
 }
 

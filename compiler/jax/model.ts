@@ -154,7 +154,7 @@ class Owners implements Ownership {
     const key = byPath ?? byNumber;
     if (weight && key !== undefined) {
       this.filed.set(name, key);
-    } else if (weight && weights !== undefined) {
+    } else if (weight) {
       this.missing.push(name);
     }
     return weight;
@@ -218,7 +218,8 @@ class Owners implements Ownership {
       where: this.file,
     }));
     if (this.missing.length > 0) {
-      const what = `${this.missing.length} weights are not in the weights file, the first is '${this.missing[0]}'`;
+      const where = this.options.weights === undefined ? "have no weights file" : "are not in the weights file";
+      const what = `${this.missing.length} weights ${where}, the first is '${this.missing[0]}'`;
       found.push({ code: "W0303", what, where: this.file });
     }
     if (this.nameless > MANY_FLOATS) {

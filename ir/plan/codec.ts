@@ -15,7 +15,15 @@ import { parse, print } from "../text.js";
 import { checkPlan } from "./check.js";
 import { Lists, runsOf } from "./runs.js";
 import { PLAN_SCHEMA } from "./schema.js";
-import { type Binding, type Formula, PLAN_VERSION, type Plan, type Published, type Step } from "./types.js";
+import {
+  type Binding,
+  type Formula,
+  PLAN_VERSION,
+  type Plan,
+  type Published,
+  type RangeSource,
+  type Step,
+} from "./types.js";
 
 const MAGIC = "PUMACPLN";
 const HEADER_BYTES = MAGIC.length + 4 + 32;
@@ -72,6 +80,7 @@ interface PlanMessage {
   readonly published: readonly Published[];
   readonly disclosed: readonly Published[];
   readonly record: string;
+  readonly ranges: { readonly method: string; readonly inputs: number; readonly margin: number } | null;
   readonly cosines: readonly TableMessage[];
   readonly exponentials: readonly TableMessage[];
   readonly arena0: number;
@@ -210,6 +219,7 @@ function toMessage(plan: Plan): PlanMessage {
     published: plan.published,
     disclosed: plan.disclosed,
     record: plan.record,
+    ranges: plan.ranges,
     cosines: [...plan.tables.cosines].map(tableMessage),
     exponentials: [...plan.tables.exponentials].map(tableMessage),
     arena0: plan.arena.P0,
@@ -311,6 +321,7 @@ function fromMessage(message: PlanMessage, name: string): Plan {
     published: message.published.map((each) => ({ ...each })),
     disclosed: message.disclosed.map((each) => ({ ...each })),
     record: message.record,
+    ranges: rangesOf(message),
     tables: { cosines: tablesOf(message.cosines), exponentials: tablesOf(message.exponentials) },
     arena: { P0: message.arena0, P12: message.arena12 },
   };
@@ -321,6 +332,18 @@ interface Known {
   readonly words: readonly string[];
   readonly tensors: readonly TensorValue[];
   readonly lists: Lists;
+}
+
+const METHODS: readonly RangeSource["method"][] = [
+  ...(["given inputs", "synthetic inputs", "structure", "structure by choice"] as const),
+];
+
+function rangesOf({ ranges }: PlanMessage): RangeSource {
+  const method = METHODS.find((each) => each === ranges?.method);
+  if (method === undefined || ranges === null) {
+    throw new Error("it does not say where its ranges are from");
+  }
+  return { method, inputs: ranges.inputs, margin: ranges.margin };
 }
 
 function stepOf(step: StepMessage, known: Known): Step {

@@ -40,6 +40,7 @@ message Formula {
   string digest = 9;
 }
 message Published { string name = 1; repeated uint64 shape = 2; string why = 3; }
+message Ranges { string method = 1; uint32 inputs = 2; double margin = 3; }
 message Table { uint32 bits = 1; bytes data = 2; }
 message Plan {
   uint32 version = 1;
@@ -61,6 +62,7 @@ message Plan {
   uint64 arena12 = 17;
   repeated Published published = 18;
   repeated Published disclosed = 19;
+  Ranges ranges = 30;
   repeated Tensor tensors = 20;
   string record = 21;
 }

@@ -88,6 +88,19 @@ export interface Published {
   readonly why: string;
 }
 
+/** Where a plan's ranges of secret values are from. */
+export interface RangeSource {
+  /**
+   * Measured on inputs that were given, or that the compiler made; assumed from the structure, for cost only; or
+   * assumed because whoever compiled wanted it so.
+   */
+  readonly method: "given inputs" | "synthetic inputs" | "structure" | "structure by choice";
+  /** How many inputs were measured. */
+  readonly inputs: number;
+  /** Values may be larger than was measured by this factor. */
+  readonly margin: number;
+}
+
 export interface Plan {
   readonly version: number;
   /** What the model's file is called: a label for people, not in the digest. */
@@ -110,6 +123,7 @@ export interface Plan {
   readonly disclosed: readonly Published[];
   /** How it was compiled, as JSON: options and measured ranges, with which the model gives the same plan again. */
   readonly record: string;
+  readonly ranges: RangeSource;
   readonly tables: PlanTables;
   readonly arena: { readonly P0: number; readonly P12: number };
 }

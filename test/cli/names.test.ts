@@ -3,7 +3,7 @@
  * with what was probably meant; a secret that is misspelled must not become public.
  */
 import { describe, expect, it } from "vitest";
-import { checkOutputOptions } from "../../cli/outputs.js";
+import { allowed, checkOutputOptions, parseTolerance } from "../../cli/outputs.js";
 import { checkNames, type GivenNames } from "../../compiler/names.js";
 import type { PumacError } from "../../ir/diagnostics.js";
 
@@ -67,5 +67,26 @@ describe("names", () => {
       "E0201 --output: there is no output 'logit': did you mean logits?",
       "E0201 --output: there is no output 'z': known are logits",
     ]);
+  });
+});
+
+describe("a tolerance", () => {
+  it.each([
+    ["1e-3", 100, 1e-3],
+    ["0", 100, 0],
+    ["0.5%", 100, 0.5],
+    [" 2 % ", 10, 0.2],
+  ])("'%s' allows of values up to %d a difference of %d", (text, largest, most) => {
+    expect(allowed(parseTolerance(text), largest)).toBeCloseTo(most, 12);
+  });
+
+  it("is by default 2⁻⁹ of the largest value, 0.02 at least", () => {
+    expect(allowed("usual", 1)).toBe(0.02);
+    expect(allowed("usual", 10.24)).toBe(0.02);
+    expect(allowed("usual", 5120)).toBe(10);
+  });
+
+  it.each(["", "-1", "x", "%", "1e999", "-1%"])("is not '%s'", (text) => {
+    expect(problems(() => void parseTolerance(text))[0]).toMatch(/^E0201/);
   });
 });

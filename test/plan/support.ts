@@ -99,6 +99,7 @@ function headerFor(graph: Graph<ShareType>): PlanHeader {
       .sort((a, b) => (a.input < b.input ? -1 : 1)),
     record: "{}",
     published: [{ name: "causal", shape: [4, 4], why: "a mask" }],
+    ranges: { method: "synthetic inputs", inputs: 4, margin: 4 },
     disclosed: named
       .filter(({ owner }) => owner === "public")
       .map(({ name, shape }) => ({ name, shape, why: "a mask" })),

@@ -54,6 +54,7 @@ describe("a run", () => {
       published: [],
       disclosed: [],
       record: "{}",
+      ranges: { method: "structure by choice", inputs: 0, margin: 1 },
     } as const;
     const empty = { nodes: [], outputs: [] };
     const plan = emit(program(), { ...header, owners: { model: empty, data: empty } });

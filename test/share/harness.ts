@@ -93,6 +93,7 @@ export function planOf(graph: Graph<ShareType>): Plan {
     published: [],
     disclosed: [],
     record: "{}",
+    ranges: { method: "structure by choice", inputs: 0, margin: 1 },
     tables: tablesOf(order),
     arena,
   };
