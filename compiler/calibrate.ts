@@ -1,7 +1,7 @@
 /**
  * Calibration (NUMERICS.md, "Ranges"): what the compiler knows of the size of values. Real inputs are best. Where none
- * are given, the compiler makes inputs itself (`synthetic.ts`). Where the weights are not at hand it takes the structure's
- * word, and the plan is for cost only.
+ * are given, the compiler makes inputs itself (`synthetic.ts`). Where the weights are not at hand it takes the
+ * structure's word, and the plan is for cost only.
  */
 
 import type { RangeSource } from "../ir/plan/types.js";
