@@ -63,16 +63,13 @@ export class Attention {
     const shifted = this.shifted.get(node.args[0]);
     const parts = shifted === undefined ? [this.maximumPart(node)] : this.shiftedParts(node, shifted);
     this.rows.set(node, parts);
-    lowering.defer(node, () =>
-      joined(
-        lowering,
-        parts.map(({ heads, numerators, reciprocal }) => ({
-          heads,
-          value: lowering.emit("multiply", [numerators, reciprocal], { drop: 0 }),
-        })),
-        axisOf(node),
-      ),
-    );
+    lowering.defer(node, () => {
+      const rows = parts.map(({ heads, numerators, reciprocal }) => ({
+        heads,
+        value: lowering.emit("multiply", [numerators, reciprocal], { drop: 0 }),
+      }));
+      return joined(lowering, rows, axisOf(node));
+    });
   }
 
   /** Whether a value is the rows of a softmax. */
@@ -96,9 +93,7 @@ export class Attention {
       const value = lowering.emit("multiply", [lowering.bounded(opened, most), reciprocal], { drop: 0 });
       return { heads, value: lowering.bounded(value, lowering.boundOf(node)) };
     });
-    const fraction = Math.max(...parts.map(({ value }) => (value.type as { fraction: number }).fraction));
-    const alike = parts.map(({ heads, value }) => ({ heads, value: lowering.additive(value, fraction) }));
-    return joined(lowering, alike, axis);
+    return joined(lowering, parts, axis);
   }
 
   private isOpen(keep: TensorNode): boolean {

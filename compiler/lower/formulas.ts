@@ -106,6 +106,6 @@ function roundedUp(x: number): number {
     return 0;
   }
   const near = Number(x.toPrecision(2));
-  const unit = Number(near.toExponential(0).replace(/^[0-9]+/, "1")) / 10;
+  const unit = Number(near.toExponential(1).replace(/^[0-9.]+/, "0.1"));
   return near >= x ? near : Number((near + unit).toPrecision(2));
 }

@@ -1,6 +1,6 @@
 /** Heads of an attention that are computed apart, as their ranges differ: picked from a value, and joined again. */
 import { stridesOf } from "../../ir/shape.js";
-import { type Lowering, type ShareNode, shapeOf } from "./context.js";
+import { fractionOf, type Lowering, type ShareNode, shapeOf } from "./context.js";
 
 /** Some heads of a value, `axis` being that of the heads; runs of neighbours are one view. */
 export function headsOf(lowering: Lowering, x: ShareNode, axis: number, heads: readonly number[]): ShareNode {
@@ -24,15 +24,17 @@ export function headsOf(lowering: Lowering, x: ShareNode, axis: number, heads: r
   return parts.length === 1 ? parts[0] : lowering.emit("concatenate", parts, { axis });
 }
 
-/** The heads of several parts, in their own order again. */
+/** The heads of several parts, in their own order again and at one fraction. */
 export function joined(
   lowering: Lowering,
-  parts: readonly { readonly heads: readonly number[]; readonly value: ShareNode }[],
+  given: readonly { readonly heads: readonly number[]; readonly value: ShareNode }[],
   axis: number,
 ): ShareNode {
-  if (parts.length === 1) {
-    return parts[0].value;
+  if (given.length === 1) {
+    return given[0].value;
   }
+  const fraction = Math.max(...given.map(({ value }) => fractionOf(value)));
+  const parts = given.map(({ heads, value }) => ({ heads, value: lowering.additive(value, fraction) }));
   const places = new Map(parts.flatMap(({ heads, value }) => heads.map((head, i) => [head, { value, i }] as const)));
   const pieces: ShareNode[] = [];
   for (let head = 0; head < places.size; ) {

@@ -13,7 +13,7 @@ import { parse } from "../../ir/text.js";
 import { calibratedRanges } from "../../passes/range.js";
 import { compileText, floats, normal, type TextModel } from "./support.js";
 
-const FINE = 9973;
+const FINE = 9600;
 const INPUT = { owner: "data", integral: false, oneHot: false } as const;
 
 /** The formulas of one op of a row of numbers from low to high. */

@@ -168,7 +168,9 @@ test("rows that see no key cost no round where the mask is public", () => {
     ...form,
     lines: form.lines.replace("and %7, %5", `broadcast %7 {shape = [${BATCH}, ${SIZE}, ${SIZE}]}`),
   };
-  expect(compileText(model(form)).plan.rounds).toBe(compileText(model(causal)).plan.rounds);
+  // Nothing measured: both softmaxes have a maximum, whatever their masks are.
+  const roundsOf = (each: Form) => compileText(model(each), { weights: false }).plan.rounds;
+  expect(roundsOf(form)).toBe(roundsOf(causal));
 });
 
 describe("numbers of an input that are added to scores", () => {

@@ -206,11 +206,11 @@ const PLACES: Readonly<Record<string, Case>> = Object.fromEntries(
 
 const REVEALS: Readonly<Record<string, Case>> = {
   "is not listed": {
-    says: /reveals "y1" \[100\], "y0" \[100\] but lists $/,
+    says: /reveals "y0" \[100\], "y1" \[100\] but lists $/,
     plan: () => ({ ...example(), reveals: [] }),
   },
   "is listed in another order": {
-    says: /but lists "y0" \[100\], "y1" \[100\]$/,
+    says: /but lists "y1" \[100\], "y0" \[100\]$/,
     plan: () => ({ ...example(), reveals: example().reveals.toReversed() }),
   },
   "is listed in another shape": {
