@@ -32,6 +32,8 @@ const LEAST_TAIL_OF_ONE = 8;
 /** The same of variances, in octaves. */
 const LEAST_OCTAVES = 0.6;
 const LEAST_OCTAVES_OF_ONE = 8;
+/** Fewer samples than this say no less: rings are of 64 bits at most, and a norm's range squares in them. */
+const FEWEST = 2;
 
 interface Halves<T> {
   readonly halves: readonly [T, T];
@@ -114,7 +116,7 @@ export class Observed {
 
   /** A margin that shrinks with the number of samples. */
   private least(least: number, ofOne: number): number {
-    return least + (ofOne - least) / Math.max(1, this.samples);
+    return least + (ofOne - least) / Math.max(FEWEST, this.samples);
   }
 }
 
