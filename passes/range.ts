@@ -85,7 +85,7 @@ export function calibratedRanges(
   const measured = (node: TensorNode): Interval =>
     facts.isOneHot(node) ? [0, 1] : isWeight(node) ? seen.get(node)! : withMargin(seen.get(node)!);
   const [variances, reaches, heads] = [observed.variances(), observed.reaches(), rows.ranges()];
-  return { ...propagate(graph, facts, measured), variances, reaches, heads };
+  return { ...propagate(graph, facts, measured, outwardInterval), variances, reaches, heads };
 }
 
 /** Whether a node has the elements of its argument in another order. */
@@ -105,11 +105,13 @@ function widened(range: Interval | undefined, [low, high]: Interval): Interval {
 /**
  * Interval arithmetic forward, each node's interval intersected with what else is known of it. Of an
  * image that is small by itself nothing else is: a softmax over random scores is flat, one over a text may be near 1.
+ * `carried`: what is measured is rounded outward; what is assumed tells nothing.
  */
 function propagate(
   graph: Graph<TensorType>,
   facts: Facts,
   known: (node: TensorNode, args: readonly Interval[]) => Interval | undefined,
+  carried: (interval: Interval) => Interval,
 ): Pick<RangeReport, "ranges" | "derived" | "certain"> {
   const ranges = new Map<TensorNode, Interval>();
   const derived = new Map<TensorNode, Interval>();
@@ -123,11 +125,11 @@ function propagate(
     const args = node.args.map((argument) => ranges.get(argument)!);
     const own = from(args);
     const other = image === "numbers" ? known(node, args) : undefined;
-    derived.set(node, outwardInterval(own));
-    ranges.set(node, outwardInterval(other === undefined ? own : intersection(other, own)));
+    derived.set(node, carried(own));
+    ranges.set(node, carried(other === undefined ? own : intersection(other, own)));
     // Of an input its owner checks the range before sharing.
     const sure = () => from(node.args.map((argument) => certain.get(argument)!));
-    certain.set(node, node.op === "input" ? ranges.get(node)! : outwardInterval(sure()));
+    certain.set(node, node.op === "input" ? ranges.get(node)! : carried(sure()));
   }
   return { ranges, derived, certain };
 }
@@ -187,7 +189,12 @@ export function structuralRanges(graph: Graph<TensorType>, inputOf: InputsOf): R
     const bound = assumedBound(node, bounds, inputOf);
     return bound === undefined ? undefined : [-Math.min(bound, ASSUMED.largest), Math.min(bound, ASSUMED.largest)];
   };
-  return { ...propagate(graph, facts, assumed), variances, reaches: new Map(), heads: new Map() };
+  return {
+    ...propagate(graph, facts, assumed, (interval) => interval),
+    variances,
+    reaches: new Map(),
+    heads: new Map(),
+  };
 }
 
 /** What is assumed of a node beyond what interval arithmetic says of it. */
