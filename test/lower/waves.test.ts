@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import type { Lowering } from "../../compiler/lower/context.js";
 import type { WaveFit } from "../../compiler/lower/fourier.js";
 import { cheapestWaves, fitWaves, waveAt, waveBound, wavesOf } from "../../compiler/lower/waves.js";
-import { Builder, type Node } from "../../ir/graph.js";
+import { Builder, definitionOf, type Node } from "../../ir/graph.js";
 import { erf, exp, tanh } from "../../ir/real.js";
 import { SHARE, type ShareType, type WordType } from "../../ir/share/index.js";
 import { planOf, runPlan } from "../share/harness.js";
@@ -31,8 +31,8 @@ const FRACTION = 10;
 const COUNT = 4001;
 const BITS = 12;
 
-/** The series' values at real numbers, by the three roles. */
-async function valuesOf(fit: WaveFit, x: readonly number[]): Promise<number[]> {
+/** The series' values at real numbers, by the three roles, and how far from the fit masks may carry them at most. */
+async function valuesOf(fit: WaveFit, x: readonly number[]) {
   const builder = new Builder(SHARE);
   const ring = fit.headroom + FRACTION;
   const emit = (op: string, args: readonly Node<ShareType>[], attributes: object) =>
@@ -45,7 +45,8 @@ async function valuesOf(fit: WaveFit, x: readonly number[]): Promise<number[]> {
   const { fraction } = node.type as WordType;
   const values = Array.from(outcome.valueOf(1).value, (word) => Number(BigInt.asIntN(48, word)) / 2 ** fraction);
   outcome.close();
-  return values;
+  const ulp = definitionOf(SHARE, node.op).ulp([input.type], node.attributes, node.type);
+  return { values, rounding: ulp / 2 ** fraction };
 }
 
 describe.each(CASES)(
@@ -61,10 +62,11 @@ describe.each(CASES)(
     test("is what the roles compute, inside and outside the window", async () => {
       const far = 2 ** (headroom - 1) - 1;
       const x = Array.from({ length: COUNT }, (__, i) => window * (-1 + (2 * i) / (COUNT - 1)));
-      const inside = await valuesOf(fit, x);
+      const { values: inside, rounding } = await valuesOf(fit, x);
       const worst = Math.max(...inside.map((value, i) => Math.abs(value - compute(Math.round(x[i] * 1024) / 1024))));
-      expect(worst).toBeLessThan(fit.error + 1.5 * 2 ** -BITS * Math.sqrt(count));
-      const outside = await valuesOf(fit, [-far, -2 * window, 2 * window, far]);
+      expect(worst).toBeLessThan(fit.error + rounding);
+      expect(rounding).toBeLessThan(2 ** (1 - BITS) * count);
+      const { values: outside } = await valuesOf(fit, [-far, -2 * window, 2 * window, far]);
       [-far, -2 * window, 2 * window, far].forEach((each, i) => {
         expect(Math.abs(outside[i] - waveAt(fit, each))).toBeLessThan(2 ** -9);
         expect(Math.abs(outside[i])).toBeLessThan(waveBound(fit) + 2 ** -9);

@@ -5,31 +5,13 @@
 import { describe, expect, it } from "vitest";
 import type { Attributes, AttributeValue } from "../../ir/graph.js";
 import { parseShareType, printShareType, SHARE_OPS, type ShareOpName } from "../../ir/share/index.js";
-
-/** A use of an op: the types of its arguments as text, and its attributes. */
-type Use = readonly [args: string, attributes?: Attributes];
-
-interface Rule {
-  readonly last: readonly Use[];
-  readonly first: readonly Use[];
-}
+import { type Rule, SPLITS, type Use, X } from "./split-rules.js";
 
 const whole = (data: readonly number[], shape: readonly number[] = [data.length]): AttributeValue => {
   return { dtype: "i64", shape, data: Float64Array.from(data) };
 };
 const input = (change: Attributes = {}) => ({ owner: "data", name: "x", ring: 40, fraction: 6, shape: [4], ...change });
-const SERIES = {
-  ...{ angle: 9, frequencies: [1], cosines: [1], sines: [1], drops: [0], constant: 0, coefficientFraction: 24 },
-  ...{ publicFraction: 12, secretFraction: 12, ring: 40 },
-};
-const series = (change: Attributes) => ({ ...SERIES, ...change });
-/** A series of so many frequencies. */
-const terms = (count: number, coefficient: number) => {
-  const all = (value: number) => new Array<number>(count).fill(value);
-  return series({ frequencies: all(2 ** 24), cosines: all(coefficient), sines: all(-coefficient), drops: all(12) });
-};
 const SAFE = Number.MAX_SAFE_INTEGER;
-const X = "masked<40,6>[4]";
 
 /** The rules of add and subtract. */
 const PAIR: Rule = {
@@ -239,6 +221,16 @@ const PRODUCTS: Partial<Record<ShareOpName, Rule>> = {
     ],
   },
   timesBit: { last: [[`maskedBits[4] ${X}`]], first: [[`bits[4] ${X}`], [`maskedBits[3] ${X}`]] },
+  timesBits: {
+    last: [[`maskedBits[4] maskedBits[4] ${X}`]],
+    first: [
+      [`bits[4] maskedBits[4] ${X}`],
+      [`maskedBits[4] bits[4] ${X}`],
+      [`maskedBits[1] maskedBits[4] ${X}`],
+      [`maskedBits[4] maskedBits[4] masked<40,6>[2,4]`],
+      ["maskedBits[4] maskedBits[4] additive<40,6>[4]"],
+    ],
+  },
   toArithmetic: {
     last: [["maskedBits[4]", { ring: 64, fraction: 0 }]],
     first: [
@@ -264,6 +256,35 @@ const OPENINGS: Partial<Record<ShareOpName, Rule>> = {
       ["masked<1,0>[4]", { ring: 3 }],
       ["additive<40,6>[4]", { ring: 41 }],
     ],
+  },
+  widenAdditive: {
+    last: [
+      [X, { ring: 64 }],
+      [X, { ring: 40 }],
+      ["masked<2,0>[4]", { ring: 3 }],
+    ],
+    first: [
+      [X, { ring: 65 }],
+      [X, { ring: -1 }],
+      ["masked<1,0>[4]", { ring: 3 }],
+      ["additive<40,6>[4]", { ring: 41 }],
+    ],
+  },
+  randomCombination: {
+    last: [
+      ["bits[2,4]", { bits: 1 }],
+      ["bits[4]", { bits: 64 }],
+    ],
+    first: [
+      ["bits[2,4]", { bits: 0 }],
+      ["bits[4]", { bits: 65 }],
+      ["bits[]", { bits: 1 }],
+      ["maskedBits[4]", { bits: 1 }],
+    ],
+  },
+  verdict: {
+    last: [["bits[4]"], ["bits[4] bits[4]"]],
+    first: [["bits[4] bits[1,4]"], ["bits[4] bits[3]"], ["maskedBits[4]"], [X]],
   },
   reveal: {
     last: [[X, { name: "y" }]],
@@ -339,97 +360,6 @@ const COMPARISONS: Partial<Record<ShareOpName, Rule>> = {
     first: [["bits[4] maskedBits[4]"], ["bits[4] bits[1,4]"], [`${X} ${X}`]],
   },
   complement: { last: [["bits[4]"], ["maskedBits[4]"]], first: [[X], ["hot<3>[4]"]] },
-};
-
-const COUNT = { width: 4, ring: 2, segments: [3, 1] };
-const SPLITS: Partial<Record<ShareOpName, Rule>> = {
-  series: {
-    last: [
-      ["masked<9,6>[4]", SERIES],
-      [X, series({ angle: 32 })],
-      [X, series({ angle: 3 })],
-      [X, terms(64, 2 ** 31 - 1)],
-      [X, series({ constant: 2 ** 52, publicFraction: 24, secretFraction: 30, ring: 64 })],
-      [X, series({ publicFraction: 1, secretFraction: 1 })],
-    ],
-    first: [
-      ["masked<8,6>[4]", SERIES],
-      ["masked<64,6>[4]", series({ angle: 33 })],
-      [X, series({ frequencies: [2 ** 24 + 1] })],
-      [X, series({ frequencies: [0] })],
-      [X, series({ frequencies: [1, 2] })],
-      [X, series({ drops: [0, 0] })],
-      [X, series({ drops: [13] })],
-      [X, series({ drops: [12], ring: 12 })],
-      [X, series({ drops: [-1] })],
-      [X, series({ angle: 2 })],
-      [X, terms(0, 1)],
-      [X, series({ cosines: [1, 2] })],
-      [X, terms(65, 1)],
-      [X, series({ cosines: [2 ** 31] })],
-      [X, series({ sines: [-(2 ** 31) - 1] })],
-      [X, series({ constant: 2 ** 52 + 2 })],
-      [X, series({ coefficientFraction: 23 })],
-      [X, series({ publicFraction: 25 })],
-      [X, series({ secretFraction: 31 })],
-      [X, series({ publicFraction: 0 })],
-      [X, series({ secretFraction: 0 })],
-      [X, series({ ring: 65 })],
-      ["additive<40,6>[4]", SERIES],
-    ],
-  },
-  seriesTimes: {
-    last: [[`${X} masked<40,2>[4]`, SERIES]],
-    first: [
-      [`${X} masked<39,2>[4]`, SERIES],
-      [`${X} masked<40,2>[1]`, SERIES],
-      [`masked<8,6>[4] ${X}`, SERIES],
-    ],
-  },
-  exponential: {
-    last: [
-      [X, { cut: 11, publicFraction: 1, secretFraction: 30, ring: 64 }],
-      [X, { cut: 6, publicFraction: 30, secretFraction: 1, ring: 40 }],
-      ["masked<9,6>[4]", { cut: 9, publicFraction: 12, secretFraction: 12, ring: 40 }],
-      [`${X} maskedBits[4] maskedBits[4]`, { cut: 9, publicFraction: 8, secretFraction: 12, ring: 40 }],
-      ["masked<40,24>[4]", { cut: 24, publicFraction: 12, secretFraction: 12, ring: 40 }],
-    ],
-    first: [
-      [X, { cut: 12, publicFraction: 12, secretFraction: 12, ring: 40 }],
-      [X, { cut: 5, publicFraction: 12, secretFraction: 12, ring: 40 }],
-      [X, { cut: 9, publicFraction: 31, secretFraction: 12, ring: 40 }],
-      [X, { cut: 9, publicFraction: 12, secretFraction: 0, ring: 40 }],
-      ["masked<8,6>[4]", { cut: 9, publicFraction: 12, secretFraction: 12, ring: 40 }],
-      [`${X} maskedBits[4] maskedBits[4]`, { cut: 9, publicFraction: 7, secretFraction: 12, ring: 40 }],
-      [`${X} maskedBits[3]`, { cut: 9, publicFraction: 12, secretFraction: 12, ring: 40 }],
-      [`${X} bits[4]`, { cut: 9, publicFraction: 12, secretFraction: 12, ring: 40 }],
-      ["masked<40,25>[4]", { cut: 25, publicFraction: 12, secretFraction: 12, ring: 40 }],
-      ["masked<40,0>[4]", { cut: 1, publicFraction: 12, secretFraction: 12, ring: 40 }],
-    ],
-  },
-  coarseCount: {
-    last: [
-      [X, COUNT],
-      ["masked<4,0>[4]", COUNT],
-      ["masked<40,6>[2,65535]", { ...COUNT, ring: 16, segments: [65535] }],
-      [`${X} masked<40,0>[1]`, { ...COUNT, width: 3 }],
-    ],
-    first: [
-      [X, { ...COUNT, segments: [4] }],
-      [X, { ...COUNT, segments: [3] }],
-      [X, { ...COUNT, segments: [3, 1, 1] }],
-      [X, { ...COUNT, segments: [3, 1, 0] }],
-      ["masked<3,0>[4]", COUNT],
-      ["masked<40,6>[65536]", { ...COUNT, ring: 16, segments: [65536] }],
-      [X, { ...COUNT, ring: 17 }],
-      [X, { ...COUNT, ring: 0 }],
-      [X, { ...COUNT, width: 14 }],
-      ["masked<40,6>[]", COUNT],
-      [`${X} masked<40,0>[1]`, { ...COUNT, width: 2 }],
-      [`${X} masked<40,0>[2,4]`, COUNT],
-      [`${X} additive<40,0>[4]`, COUNT],
-    ],
-  },
 };
 
 const RULES = { ...LOCAL, ...PRODUCTS, ...OPENINGS, ...COMPARISONS, ...SPLITS };
