@@ -24,7 +24,7 @@ export function knowledgeOf(plan: Plan): readonly Knowledge[] {
     { who: "P1, P2", learns: parties },
     { who: "model owner", learns: "nothing of the data or the answer" },
     { who: "data owner", learns: `the answer only: ${reveals}${isGuarded(plan) ? GUARDED : ""}` },
-    { who: "whoever reads the plan", learns: `the model's shape${publishedText(plan)}; no weight` },
+    { who: "plan reader", learns: `the model's shape${publishedText(plan)}; no weight` },
   ];
 }
 

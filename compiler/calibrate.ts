@@ -53,7 +53,7 @@ export function calibrate(
     const binding = placed.bindings.find(({ input }) => input === name)!;
     return (binding.owner === "model" ? model : dataOf(inputs)).get(binding.output)!;
   });
-  const report = calibratedRanges(placed.secret, lookups, inputOf, { ...run, rooms });
+  const report = calibratedRanges(placed.secret, lookups, inputOf, { ...run, rooms, isMade: samples === undefined });
   // Ids at random attend to nothing: how far scores rise above their mean is learnt from real inputs only.
   const inputs = runs.length;
   return samples === undefined

@@ -225,7 +225,8 @@ function secretInputs(placed: Placed): InputsOf {
     placed.bindings.map(({ input, owner, output }) => {
       const program = owner === "model" ? placed.model : placed.data;
       const node = program.outputs.find(({ name }) => name === output)!.node;
-      return [input, { owner, integral: isIntegral(node), oneHot: isOneHot(node) }] as const;
+      const known = { owner, integral: isIntegral(node), oneHot: isOneHot(node) };
+      return [input, isWave(node) ? { ...known, interval: [-1, 1] as const } : known] as const;
     }),
   );
   return (name) => known.get(name)!;
@@ -235,6 +236,12 @@ function secretInputs(placed: Placed): InputsOf {
 function isIntegral(node: Placed["data"]["nodes"][number]): boolean {
   const sources = copiedFrom(node);
   return !isFloat(node.type.dtype) || node.op === "oneHot" || (sources.length > 0 && sources.every(isIntegral));
+}
+
+/** Whether every element is a sine or a cosine, rotary tables for instance, in whatever order. */
+function isWave(node: Placed["data"]["nodes"][number]): boolean {
+  const sources = node.op === "negate" ? node.args : copiedFrom(node);
+  return node.op === "sine" || node.op === "cosine" || (sources.length > 0 && sources.every(isWave));
 }
 
 function isOneHot(node: Placed["data"]["nodes"][number]): boolean {

@@ -33,7 +33,7 @@ const LEAST_TAIL_OF_ONE = 8;
 const LEAST_OCTAVES = 0.6;
 const LEAST_OCTAVES_OF_ONE = 8;
 /** Fewer samples than this say no less: rings are of 64 bits at most, and a norm's range squares in them. */
-const FEWEST = 2;
+const FEWEST = 4;
 
 interface Halves<T> {
   readonly halves: readonly [T, T];

@@ -34,6 +34,8 @@ export interface InputFacts {
   readonly integral: boolean;
   /** The last axis has a single 1, or none. */
   readonly oneHot: boolean;
+  /** What its values cannot leave, whatever its owner gives: sines and cosines. */
+  readonly interval?: Interval;
 }
 
 export type InputsOf = (name: string) => InputFacts;
@@ -53,7 +55,7 @@ export function calibratedRanges(
   graph: Graph<TensorType>,
   samples: readonly ((input: string) => TensorValue)[],
   inputOf: InputsOf,
-  { multiply, rooms, onProgress }: CalibrationRun = {},
+  { multiply, rooms, onProgress, isMade = false }: CalibrationRun & { readonly isMade?: boolean } = {},
 ): RangeReport {
   const sourceOf = (node: TensorNode) => (node.op === "input" ? inputOf(node.attributes.name as string) : undefined);
   const isWeight = (node: TensorNode) => sourceOf(node)?.owner === "model";
@@ -82,8 +84,12 @@ export function calibratedRanges(
     valueOf: (node) => (isWeight(node) ? samples[0]?.(node.attributes.name as string) : constantOf(node)),
     isOneHot,
   };
+  const marginOf = (node: TensorNode, range: Interval) =>
+    isMade && node.op === "input" ? ofBothSigns(withMargin(range)) : withMargin(range);
   const measured = (node: TensorNode): Interval =>
-    facts.isOneHot(node) ? [0, 1] : isWeight(node) ? seen.get(node)! : withMargin(seen.get(node)!);
+    facts.isOneHot(node)
+      ? [0, 1]
+      : (sourceOf(node)?.interval ?? (isWeight(node) ? seen.get(node)! : marginOf(node, seen.get(node)!)));
   const [variances, reaches, heads] = [observed.variances(), observed.reaches(), rows.ranges()];
   return { ...propagate(graph, facts, measured, outwardInterval), variances, reaches, heads };
 }
@@ -125,11 +131,12 @@ function propagate(
     const args = node.args.map((argument) => ranges.get(argument)!);
     const own = from(args);
     const other = image === "numbers" ? known(node, args) : undefined;
-    derived.set(node, carried(own));
-    ranges.set(node, carried(other === undefined ? own : intersection(other, own)));
+    const held = image === "discrete" ? (interval: Interval) => interval : carried;
+    derived.set(node, held(own));
+    ranges.set(node, held(other === undefined ? own : intersection(other, own)));
     // Of an input its owner checks the range before sharing.
     const sure = () => from(node.args.map((argument) => certain.get(argument)!));
-    certain.set(node, node.op === "input" ? ranges.get(node)! : carried(sure()));
+    certain.set(node, node.op === "input" ? ranges.get(node)! : held(sure()));
   }
   return { ranges, derived, certain };
 }
@@ -140,6 +147,12 @@ const LOOSENESS = 2 ** -6;
 /** A little wider; an interval on one side of zero stays there. */
 function loose([low, high]: Interval): Interval {
   return [low - Math.abs(low) * LOOSENESS, high + Math.abs(high) * LOOSENESS];
+}
+
+/** What an owner gives may have either sign, whatever samples showed. */
+function ofBothSigns([low, high]: Interval): Interval {
+  const bound = Math.max(1, Math.abs(low), Math.abs(high));
+  return [-bound, bound];
 }
 
 /**

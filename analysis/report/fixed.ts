@@ -64,9 +64,21 @@ function inputOf({ attributes, type }: Step, values: OwnerValues): ShareValue {
 function stepValue({ op, attributes, type }: Step, args: readonly ShareValue[]) {
   const result =
     op === "matmul" && (attributes.keep as readonly number[]).length === 0
-      ? product(args[0], args[1], type as WordType)
+      ? sumOfProducts(args, attributes.drop as number, type as WordType)
       : SHARE.ops[op].evaluate(args, attributes, type, (count) => new BigUint64Array(count));
   return { result, args };
+}
+
+/** The sum of the pairs' products without its lowest bits, rounded, as `evaluate` has it. */
+export function sumOfProducts(args: readonly ShareValue[], drop: number, type: WordType): ShareValue {
+  const wide = { ...type, ring: type.ring + drop };
+  const products = args.flatMap((x, i) => (i % 2 === 0 ? [product(x, args[i + 1], wide).value as BigUint64Array] : []));
+  const half = drop === 0 ? 0n : 1n << BigInt(drop - 1);
+  const value = products[0].map((_, i) => {
+    const sum = products.reduce((total, each) => total + each[i], half);
+    return BigInt.asUintN(type.ring, BigInt.asUintN(wide.ring, sum) >> BigInt(drop));
+  });
+  return { type, value };
 }
 
 /** Doubles hold integers of so many bits. */
@@ -76,7 +88,7 @@ const DOUBLE = 53;
  * The matrix product modulo 2^ring, exactly as `evaluate` has it, in doubles instead of big integers: numbers are cut
  * into parts whose products and sums doubles hold exactly. Held to `evaluate` by a test.
  */
-export function product(x: ShareValue, y: ShareValue, type: WordType): ShareValue {
+function product(x: ShareValue, y: ShareValue, type: WordType): ShareValue {
   const { batch, rows, inner, columns } = matrixShape(x.type.shape, y.type.shape);
   const value = new BigUint64Array(sizeOf(type.shape));
   const bits = Math.floor((DOUBLE - Math.ceil(Math.log2(inner + 1))) / 2);
