@@ -8,6 +8,7 @@ type AddCommand = (program: Command) => void;
 
 /** Where each command is, in the order of --help: only the one that is asked for is loaded. */
 const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
+  demo: async () => (await import("./demo.js")).addDemo,
   compile: async () => (await import("./compile.js")).addCompile,
   inspect: async () => (await import("./inspect.js")).addInspect,
   simulate: async () => (await import("./simulate.js")).addSimulate,

@@ -5,41 +5,59 @@
 import type { Command } from "commander";
 import { withLocalParties } from "../client/local/parties.js";
 import { runOwnerClients } from "../client/owners.js";
+import type { PreparedRun, SessionResult } from "../index.js";
 import { systemRandom } from "../runtime/keys.js";
 import { interrupted } from "./exit.js";
 import { prepareRun, presentRun, type RunFlags, runOptions } from "./run-common.js";
 import { parseSeconds, printNote, startProgress } from "./terminal.js";
 
-interface RealRunFlags extends RunFlags {
+export interface RealRunFlags extends RunFlags {
   readonly tls?: boolean;
   readonly timeout: number;
 }
 
+/** What was run, and what came of it. */
+export interface LocalRun {
+  readonly prepared: PreparedRun;
+  readonly result: SessionResult;
+}
+
 export function addRun(program: Command): void {
-  runOptions(program.command("run").description("run a plan with three party processes on this machine"))
+  withRunFlags(program.command("run")).action(async (planPath: string, flags: RealRunFlags) => {
+    await runLocally(planPath, flags);
+  });
+}
+
+/** The arguments and options of `run`. */
+export function withRunFlags(command: Command): Command {
+  return runOptions(command.description("run a plan with three party processes on this machine"))
     .option("--tls", "connect over TLS 1.3 on the loopback interface instead of Unix sockets")
-    .option("--timeout <seconds>", "how long any side waits for another", parseSeconds, 120)
-    .action(async (planPath: string, flags: RealRunFlags) => {
-      const prepared = await prepareRun(planPath, flags);
-      printNote("All three parties run on this machine: this shows how it works, and gives no privacy.");
-      const progress = startProgress("sharing weights");
-      const options = {
-        planPath,
-        tls: flags.tls === true,
-        timeout: flags.timeout * 1000,
-        signal: interrupted,
-        onStarted: (processes: object) => printNote(`parties: ${describe(processes)}`),
-      };
-      const session = withLocalParties(options, (transports) =>
-        runOwnerClients(transports, {
-          ...prepared.loaded,
-          values: prepared.values,
-          random: systemRandom,
-          onProgress: progress.update,
-        }),
-      );
-      presentRun(prepared, await session.finally(progress.stop), flags);
-    });
+    .option("--timeout <seconds>", "how long any side waits for another", parseSeconds, 120);
+}
+
+/** Runs a plan and shows what came of it. */
+export async function runLocally(planPath: string, flags: RealRunFlags): Promise<LocalRun> {
+  const prepared = await prepareRun(planPath, flags);
+  printNote("All three parties run on this machine: this shows how it works, and gives no privacy.");
+  const progress = startProgress("sharing weights");
+  const options = {
+    planPath,
+    tls: flags.tls === true,
+    timeout: flags.timeout * 1000,
+    signal: interrupted,
+    onStarted: (processes: object) => printNote(`parties: ${describe(processes)}`),
+  };
+  const session = withLocalParties(options, (transports) =>
+    runOwnerClients(transports, {
+      ...prepared.loaded,
+      values: prepared.values,
+      random: systemRandom,
+      onProgress: progress.update,
+    }),
+  );
+  const result = await session.finally(progress.stop);
+  presentRun(prepared, result, flags);
+  return { prepared, result };
 }
 
 function describe(processes: object): string {

@@ -1,6 +1,7 @@
 /**
- * `npm run build:native`: compiles native/*.cpp to native/build/pumac.node with the system's C++ compiler, directly:
- * the addon needs only Node's C interface, whose headers come from the package node-api-headers, so nothing is downloaded.
+ * `npm run build:native`: compiles native/*.cpp with the system's C++ compiler, directly, to an addon that lies where
+ * node-gyp-build looks for prebuilt ones, prebuilds/linux-x64/pumac.glibc.node: packed as it is, it is what users get.
+ * It needs only Node's C interface, whose headers come from the package node-api-headers, so nothing is downloaded.
  *
  * An object is compiled again only when its source, a header, the compiler or the flags changed (by digest). Without a
  * compiler this says so, removes a stale addon and ends with status 0: the TypeScript twins of the kernels run instead.
@@ -16,7 +17,10 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const sourceFolder = join(root, "native");
 const buildFolder = join(sourceFolder, "build");
 const headerFolder = join(root, "node_modules", "node-api-headers", "include");
-const addon = join(buildFolder, "pumac.node");
+const prebuilds = join(root, "prebuilds", `${process.platform}-${process.arch}`);
+/** An addon is of one C library; what node-gyp-build takes a system to have decides which file it opens. */
+const library = process.platform !== "linux" ? "" : existsSync("/etc/alpine-release") ? ".musl" : ".glibc";
+const addon = join(prebuilds, `pumac${library}.node`);
 const stamp = join(buildFolder, "digest");
 
 const COMPILE = [
@@ -28,7 +32,7 @@ const WARNINGS = ["-Wall", "-Wextra"];
 const LINK =
   process.platform === "darwin"
     ? ["-shared", "-undefined", "dynamic_lookup"]
-    : ["-shared", "-pthread", "-Wl,-z,nodelete", "-Wl,-z,relro", "-Wl,-z,now"];
+    : ["-shared", "-pthread", "-Wl,-z,nodelete", "-Wl,-z,relro", "-Wl,-z,now", "-s"];
 
 /** The compiler's command and first line of version, or undefined where there is none. CXX chooses one. */
 function findCompiler() {
@@ -113,6 +117,7 @@ function sweep(objects) {
 
 async function main() {
   mkdirSync(buildFolder, { recursive: true });
+  mkdirSync(prebuilds, { recursive: true });
   const compiler = findCompiler();
   if (compiler === undefined) {
     rmSync(addon, { force: true });

@@ -80,29 +80,26 @@ type Run = (name: KernelName, nanoseconds: number, ...args: Argument[]) => Work;
 /** From here on a kernel works on another thread: well above the cost of a promise. */
 const LONG = 1_000_000;
 
-/** Where the addon is, seen from this module or from its translation in dist/. */
-function findAddon(): string | undefined {
-  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
-    const path = join(folder, "native", "build", "pumac.node");
-    if (existsSync(path)) {
-      return path;
-    }
-    if (folder === dirname(folder)) {
-      return undefined;
-    }
+/** The package's root, seen from this module or from its translation in dist/: node-gyp-build looks below it. */
+function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, "package.json")) && folder !== dirname(folder)) {
+    folder = dirname(folder);
   }
+  return folder;
 }
+
+/** Opens what is built for this system below a folder's prebuilds/; throws where there is nothing. */
+const require = createRequire(import.meta.url);
+const openPrebuilt = require("node-gyp-build") as (folder: string) => Addon;
 
 /** The native kernels of this installation, or the reason why there are none. */
 export function openNative(): NativeModule | string {
-  const path = findAddon();
-  if (path === undefined) {
-    return "the native addon is not built (npm run build:native)";
-  }
   try {
-    return moduleOf(createRequire(import.meta.url)(path) as Addon);
+    return moduleOf(openPrebuilt(packageRoot()));
   } catch (error) {
-    return `the native addon does not load: ${error instanceof Error ? error.message : String(error)}`;
+    const [reason] = (error instanceof Error ? error.message : String(error)).split("\n");
+    return `the TypeScript kernels run, many times slower than the native ones would: ${reason.trim()}`;
   }
 }
 

@@ -2,11 +2,22 @@
  * The package as users get it: packed, unpacked in an empty folder beside the dependencies, imported there by its name,
  * type-checked there, and started there. Nothing of the checkout is in reach but what package.json names.
  */
-import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const MODEL = join(ROOT, "models", "fixtures", "bert_cls.t5.legacy.eager.op11.dyn");
@@ -49,8 +60,15 @@ function run(name: string, text: string) {
 it("holds what users need and nothing else", () => {
   const others = packed.files
     .map(({ path }) => path)
-    .filter((path) => !/^(dist\/.*(\.js|\.d\.ts)|dist\/\.built|docs\/[\w-]+\.md)$/.test(path));
-  expect(others.toSorted()).toEqual(["ARCHITECTURE.md", "README.md", "package.json", "pumac"]);
+    .filter((path) => !/^(dist\/.*(\.js|\.d\.ts)|docs\/[\w-]+\.(md|svg))$/.test(path))
+    .filter((path) => !/^prebuilds\/[\w-]+\/pumac[\w.]*\.node$/.test(path));
+  expect(others.toSorted()).toEqual([
+    ...["ARCHITECTURE.md", "CHANGELOG.md", "README.md"],
+    ...["bert_sst2.legacy.op14.onnx", "config.json", "sentences.json", "tokenizer.json"].map(
+      (name) => `models/bert-sst2/${name}`,
+    ),
+    ...["package.json", "pumac"],
+  ]);
   const rooms = new Set(packed.files.map(({ path }) => path.split("/")[1]).filter((room) => !/\./.test(room ?? ".")));
   expect([...rooms]).not.toContain("test");
   expect(readdirSync(join(modules, "pumac"))).not.toContain("index.ts");
@@ -139,9 +157,44 @@ void simulate("plan", { tensors: { x: "text" } });
   expect(checked).not.toThrow();
 });
 
-it("starts as a command, and builds nothing", () => {
-  const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
-  const pumac = join(modules, "pumac", "pumac");
-  expect(execFileSync(pumac, ["--version"], { cwd: folder, encoding: "utf8" })).toBe(`${version}\n`);
-  expect(execFileSync(pumac, ["inspect", "bert.pumac"], { cwd: folder, encoding: "utf8" })).toMatch(/rounds/);
+describe("as a command", () => {
+  const pumac = (words: readonly string[], environment: Readonly<Record<string, string>> = {}) => {
+    const options = { cwd: folder, encoding: "utf8", env: { ...process.env, ...environment } } as const;
+    const { status, stdout, stderr } = spawnSync(join(modules, "pumac", "pumac"), words, options);
+    return { status, stdout, stderr };
+  };
+
+  it("starts, and builds nothing", () => {
+    const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+    expect(pumac(["--version"])).toEqual({ status: 0, stdout: `${version}\n`, stderr: "" });
+    expect(pumac(["inspect", "bert.pumac"]).stdout).toMatch(/rounds/);
+  });
+
+  it("has the native kernels with it, where there are any for the system", () => {
+    const { checks } = JSON.parse(pumac(["doctor", "--json"]).stdout);
+    const { state, detail } = checks.find(({ name }: { readonly name: string }) => name === "kernels");
+    expect(`${state} ${detail}`).toMatch(existsSync(join(ROOT, "prebuilds")) ? /^ok native/ : /^slow/);
+  });
+
+  it("shows the demo, with the answer in the clear that it carries", () => {
+    const { status, stdout } = pumac(["demo"]);
+    expect(stdout).toMatch(/^in the clear, onnxruntime .* positive$/m);
+    expect(stdout).toMatch(/^rounds and bytes are those predicted, exactly$/m);
+    expect(status).toBe(0);
+    const own = pumac(["demo", "A dull film, badly acted.", "-o", "own.pumac"]);
+    expect(own.stdout).toMatch(/^in the clear, here .* negative$/m);
+  });
+
+  it("runs on the TypeScript kernels where there are no native ones, and says so once", () => {
+    const data = join(MODEL, "test_data_set_0");
+    const words = ["run", "bert.pumac", "--inputs", data, "--weights", join(MODEL, "model.onnx"), "--expect", data];
+    renameSync(join(modules, "pumac", "prebuilds"), join(folder, "away"));
+    const { status, stderr } = pumac(words);
+    renameSync(join(folder, "away"), join(modules, "pumac", "prebuilds"));
+    expect(stderr.match(/^slow: .*$/gm)).toHaveLength(1);
+    expect(stderr).toMatch(
+      /^slow: the TypeScript kernels run, many times slower than the native ones would: No native/m,
+    );
+    expect(status).toBe(0);
+  });
 });

@@ -32,7 +32,7 @@ function shapesOf(folder: string): readonly string[] {
   return inputs.flatMap(({ name, value }) => ["--shape", `${name}=${value.shape.join("x")}`]);
 }
 
-describe("a plan's digest", () => {
+describe("every version of Node", () => {
   const nodes = VERSIONS.map((version) => ({ version, program: nodeOf(version) })).filter(({ program }) => program);
   const scratch = mkdtempSync(join(tmpdir(), "pumac-nodes-"));
   afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -43,7 +43,7 @@ describe("a plan's digest", () => {
   ];
   const cases = models.flatMap((model) => ["fourier", "puma"].map((profile) => ({ ...model, profile })));
 
-  it.skipIf(nodes.length < 2).each(cases)("of $model, profile $profile, is one on all versions of Node", (each) => {
+  it.skipIf(nodes.length < 2).each(cases)("gives one digest for $model, profile $profile", (each) => {
     const digests = nodes.map(({ version, program }) => {
       const plan = join(scratch, `${version}.pumac`);
       const args = ["compile", each.model, "-o", plan, "--profile", each.profile, "--json"];
@@ -51,5 +51,11 @@ describe("a plan's digest", () => {
       return JSON.parse(text.toString()).plan.digest as string;
     });
     expect(new Set(digests).size).toBe(1);
+  });
+
+  it.skipIf(nodes.length < 2).each(nodes)("the demo runs on Node $version", ({ version, program }) => {
+    const words = [MAIN, "demo", "-o", join(scratch, `demo-${version}.pumac`)];
+    const printed = execFileSync(program!, words, { stdio: ["ignore", "pipe", "ignore"], encoding: "utf8" });
+    expect(printed).toMatch(/^rounds and bytes are those predicted, exactly$/m);
   });
 });
