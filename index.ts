@@ -80,7 +80,7 @@ export async function compile(model: string, options: CompileOptions = {}): Prom
   const imported = await importNamed(model, rest);
   signal?.throwIfAborted();
   const types = new Map(imported.inputs.map(({ name, dtype, shape }) => [name, { dtype, shape }] as const));
-  const samples = calibrationInputs(calibrate, types);
+  const samples = await calibrationInputs(calibrate, types);
   onCalibration?.(samples.length);
   signal?.throwIfAborted();
   const { plan, warnings, calibration, weights } = compileImported(imported, {
@@ -172,7 +172,7 @@ export async function prepare(
   { trusted = [] }: { readonly trusted?: readonly string[] } = {},
 ): Promise<PreparedRun> {
   const loaded = opened(plan);
-  const inputs = inputValues(given, dataInputs(loaded.plan));
+  const inputs = await inputValues(given, dataInputs(loaded.plan));
   const files = loaded.files();
   const model = await openModel(files, loaded.plan);
   if (!trusted.includes(loaded.digest)) {

@@ -24,7 +24,7 @@ export interface InputOptions {
 export function readInputs(
   options: InputOptions,
   expected: ReadonlyMap<string, TensorType>,
-): ReadonlyMap<string, TensorValue> {
+): Promise<ReadonlyMap<string, TensorValue>> {
   return inputValues(givenBy(options), expected);
 }
 

@@ -25,7 +25,7 @@ export async function simulateData(planPath: string, flags: DataFlags): Promise<
   refuseOthers(flags);
   const loaded = openPlan(planPath, flags.weights);
   const { plan, digest } = loaded;
-  const examples = readExamples(flags.data, flags.tokenizer, dataInputs(plan));
+  const examples = await readExamples(flags.data, flags.tokenizer, dataInputs(plan));
   const output = scoresOf(plan, examples.batch);
   const count = Math.min(examples.count, flags.count ?? examples.count);
   if (count === 0) {

@@ -5,7 +5,7 @@
 import { fitted } from "../formats/fitted.js";
 import { type ReadTensor, tensorOfArrays } from "../formats/tensor-files.js";
 import { readTestData } from "../formats/test-data.js";
-import { encodeTexts, loadEncoder, type OnCut } from "../formats/text.js";
+import { loadEncoder, type OnCut, textInputs } from "../formats/text.js";
 import { type Diagnostic, fail, PumacError } from "../ir/diagnostics.js";
 import { type DType, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 
@@ -36,10 +36,10 @@ export interface GivenInputs {
  * The values of the plan's inputs, each of exactly the plan's shape and type. `expected`: what the plan declares. E0201
  * for texts without a tokenizer, E0202 for every input that is missing, unknown or of another form, E0301 for files.
  */
-export function inputValues(
+export async function inputValues(
   given: GivenInputs,
   expected: ReadonlyMap<string, TensorType>,
-): ReadonlyMap<string, TensorValue> {
+): Promise<ReadonlyMap<string, TensorValue>> {
   const { texts = [], folder, tensors = {} } = given;
   // A folder is recorded for the model: what the plan does not read of it (a cache of length 0, a mask) is left out.
   const recorded = folder === undefined ? [] : readTestData(folder, "input", [...expected.keys()]);
@@ -59,7 +59,7 @@ export function inputValues(
       read.set(name, value);
     }
   }
-  const values = new Map(texts.length > 0 ? fromTexts(given, texts, expected) : []);
+  const values = new Map(texts.length > 0 ? await fromTexts(given, texts, expected) : []);
   for (const [name, value] of read) {
     const type = expected.get(name);
     const fitting = collect(() => {
@@ -104,15 +104,16 @@ function diagnosticsOf(error: unknown): readonly Diagnostic[] {
   throw error;
 }
 
-function fromTexts(
+async function fromTexts(
   { tokenizer, onCut }: GivenInputs,
   texts: readonly string[],
   expected: ReadonlyMap<string, TensorType>,
-): ReadonlyMap<string, TensorValue> {
+): Promise<ReadonlyMap<string, TensorValue>> {
   if (tokenizer === undefined) {
     throw fail({ code: "E0201", what: "text needs a tokenizer", fix: "add --tokenizer path/to/tokenizer.json" });
   }
-  return encodeTexts(loadEncoder(tokenizer), texts, expected, onCut);
+  const encoder = loadEncoder(tokenizer);
+  return textInputs(encoder.paddingId, await encoder.encode(texts), expected, onCut);
 }
 
 function unknownInput(name: string, expected: ReadonlyMap<string, TensorType>): Diagnostic {

@@ -1,20 +1,24 @@
 /**
  * Text as a model's inputs: token ids, attention mask and token types, padded or cut to the plan's fixed length.
- * Tokenisation is @huggingface/tokenizers', from the model's own tokenizer.json; padding and truncation follow the
- * Hugging Face defaults (padding on the right, special tokens kept when a text is cut).
+ * Tokenisation is Hugging Face's own (their library in Rust, which the Python tokenizer is too), from the model's
+ * tokenizer.json; padding and truncation follow the Hugging Face defaults (padding on the right, special tokens kept
+ * when a text is cut).
  */
-import { Tokenizer } from "@huggingface/tokenizers";
+import { Tokenizer } from "@anush008/tokenizers";
 import { fail } from "../ir/diagnostics.js";
 import { sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 import { readBytes } from "./files.js";
 
+/** A text's token ids with special tokens. */
+export interface Tokens {
+  readonly ids: readonly number[];
+  /** How many special tokens close it. */
+  readonly closing: number;
+}
+
 export interface Encoder {
-  /**
-   * Token ids with special tokens, at most `length`: of a longer text the first ones and the closing special
-   * tokens. `onCut` hears how many tokens such a text has.
-   */
-  readonly encode: (text: string, length: number, onCut?: (tokens: number) => void) => readonly number[];
-  readonly decode: (ids: readonly number[]) => string;
+  readonly encode: (texts: readonly string[]) => Promise<readonly Tokens[]>;
+  readonly decode: (ids: readonly number[]) => Promise<string>;
   readonly paddingId: number;
 }
 
@@ -29,12 +33,22 @@ const PADDING_TOKENS = ["[PAD]", "<pad>", "<|pad|>"];
 export function loadEncoder(path: string): Encoder {
   const bytes = readBytes(path);
   try {
-    const file = JSON.parse(new TextDecoder().decode(bytes)) as TokenizerFile;
-    const tokenizer = new Tokenizer(file, {});
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    const file = JSON.parse(text) as TokenizerFile;
+    const tokenizer = Tokenizer.fromString(text);
+    // What the file was saved with is how somebody trained; the plan says how long a text may be.
+    tokenizer.disableTruncation();
+    tokenizer.disablePadding();
     const padding = file.added_tokens?.find(({ content }) => PADDING_TOKENS.includes(content))?.id;
     return {
-      encode: (text, length, onCut) => cut(tokenizer, text, length, onCut),
-      decode: (ids) => tokenizer.decode([...ids]),
+      encode: async (texts) => {
+        const encodings = await tokenizer.encodeBatch([...texts]);
+        return encodings.map((encoding) => {
+          const special = encoding.getSpecialTokensMask();
+          return { ids: encoding.getIds(), closing: special.length - 1 - special.lastIndexOf(0) };
+        });
+      },
+      decode: (ids) => tokenizer.decode([...ids], false),
       paddingId: file.padding?.pad_id ?? padding ?? 0,
     };
   } catch (error) {
@@ -43,21 +57,10 @@ export function loadEncoder(path: string): Encoder {
   }
 }
 
-function cut(
-  tokenizer: Tokenizer,
-  text: string,
-  length: number,
-  onCut: (tokens: number) => void = () => undefined,
-): readonly number[] {
-  const whole = tokenizer.encode(text).ids;
-  if (whole.length <= length) {
-    return whole;
-  }
-  onCut(whole.length);
-  const opening = tokenizer.encode("").ids;
-  const bare = tokenizer.encode(text, { add_special_tokens: false }).ids;
-  const closing = Math.max(0, opening.length - whole.indexOf(bare[0]));
-  return [...whole.slice(0, length - closing), ...whole.slice(whole.length - closing)];
+/** At most `length` ids: of a longer text the first ones and the closing special tokens. */
+function cut({ ids, closing }: Tokens, length: number): readonly number[] {
+  const kept = Math.max(0, length - closing);
+  return ids.length <= length ? ids : [...ids.slice(0, kept), ...ids.slice(ids.length - (length - kept))];
 }
 
 /** A text that is longer than the plan: which (from 1), its tokens, and the plan's. */
@@ -94,9 +97,9 @@ const ROLES: readonly {
  * positions. The plan's ids have shape [sequence] or [texts, sequence]; E0202 where the number of texts differs, and
  * for a text that is longer than the plan, unless there is an `onCut`: then it is cut, and that is said.
  */
-export function encodeTexts(
-  encoder: Encoder,
-  texts: readonly string[],
+export function textInputs(
+  paddingId: number,
+  texts: readonly Tokens[],
   inputs: ReadonlyMap<string, TensorType>,
   onCut: OnCut = refuseToCut,
 ): ReadonlyMap<string, TensorValue> {
@@ -115,15 +118,14 @@ export function encodeTexts(
     }
     const data = new Float64Array(sizeOf(shape));
     for (const [row, text] of texts.entries()) {
-      const ids = encoder.encode(text, length, (tokens) => {
-        if (!said.has(row)) {
-          said.add(row);
-          onCut({ text: row + 1, tokens, length });
-        }
-      });
+      if (text.ids.length > length && !said.has(row)) {
+        said.add(row);
+        onCut({ text: row + 1, tokens: text.ids.length, length });
+      }
+      const ids = cut(text, length);
       for (let at = 0; at < length; at++) {
         const isToken = at < ids.length;
-        data[row * length + at] = role.value(isToken ? ids[at] : encoder.paddingId, isToken, at);
+        data[row * length + at] = role.value(isToken ? ids[at] : paddingId, isToken, at);
       }
     }
     values.set(name, { dtype, shape, data });

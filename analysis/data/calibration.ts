@@ -17,28 +17,30 @@ export interface Samples extends GivenInputs {
 const MOST_EXAMPLES = 64;
 
 /** The values of the model's inputs for every run that calibrates. E0201, E0202 and E0301 as for a run's inputs. */
-export function calibrationInputs(
+export async function calibrationInputs(
   samples: readonly Samples[],
   types: ReadonlyMap<string, TensorType>,
-): readonly ModelInputs[] {
-  return samples.flatMap((each) => inputsOf(each, types));
+): Promise<readonly ModelInputs[]> {
+  const read = await Promise.all(samples.map((each) => inputsOf(each, types)));
+  return read.flat();
 }
 
-function inputsOf(samples: Samples, types: ReadonlyMap<string, TensorType>): readonly ModelInputs[] {
+async function inputsOf(samples: Samples, types: ReadonlyMap<string, TensorType>): Promise<readonly ModelInputs[]> {
   const { data, texts } = samples;
   if (data !== undefined) {
-    const examples = readExamples(data, samples.tokenizer, types);
+    const examples = await readExamples(data, samples.tokenizer, types);
     const places = Array.from({ length: Math.min(examples.count, MOST_EXAMPLES) }, (_, i) => i);
     return batchesOf(places, examples.batch).map((batch) => examples.inputs(batch));
   }
   if (texts !== undefined && texts.length > 0) {
     const [first] = types.values();
     const rows = first === undefined || first.shape.length < 2 ? 1 : first.shape[0];
-    return batchesOf(texts, rows).map((batch) =>
-      inputValues({ ...samples, texts: batch, onCut: () => undefined }, types),
+    const batches = batchesOf(texts, rows);
+    return Promise.all(
+      batches.map((batch) => inputValues({ ...samples, texts: batch, onCut: () => undefined }, types)),
     );
   }
-  return [inputValues(samples, types)];
+  return [await inputValues(samples, types)];
 }
 
 function batchesOf<T>(items: readonly T[], size: number): readonly (readonly T[])[] {

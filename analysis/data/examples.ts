@@ -10,7 +10,7 @@ import { fitted } from "../../formats/fitted.js";
 import { readNpz } from "../../formats/npz.js";
 import { parseCsv, parseJsonLines, parseJsonTable, parseTsv, type Table } from "../../formats/table.js";
 import { type ReadTensor, readNumpy, tensorOfArrays } from "../../formats/tensor-files.js";
-import { encodeTexts, loadEncoder } from "../../formats/text.js";
+import { loadEncoder, textInputs } from "../../formats/text.js";
 import { fail } from "../../ir/diagnostics.js";
 import { sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
 
@@ -32,7 +32,7 @@ const TEXTS: readonly string[] = ["text", "sentence", "content", "review", "docu
 type Inputs = ReadonlyMap<string, TensorType>;
 
 /** Reads a set for a plan with these inputs. E0301 for what is no such file, E0202 for what does not fit the plan. */
-export function readExamples(path: string, tokenizer: string | undefined, expected: Inputs): Examples {
+export async function readExamples(path: string, tokenizer: string | undefined, expected: Inputs): Promise<Examples> {
   const extension = extname(path).toLowerCase();
   const bytes = readBytes(path);
   if (extension === ".npz") {
@@ -109,24 +109,25 @@ function labelsOf(path: string, column: readonly unknown[] | undefined, count: n
   });
 }
 
-function fromTexts(
+async function fromTexts(
   path: string,
   texts: readonly string[],
   labels: readonly unknown[] | undefined,
   tokenizer: string | undefined,
   expected: Inputs,
-): Examples {
+): Promise<Examples> {
   if (tokenizer === undefined) {
     throw fail({ code: "E0201", what: "text needs a tokenizer", fix: "add --tokenizer path/to/tokenizer.json" });
   }
   const encoder = loadEncoder(tokenizer);
+  const tokens = await encoder.encode(texts);
   const [type] = expected.values();
   const batch = type === undefined || type.shape.length < 2 ? 1 : type.shape[0];
   const cut = new Set<number>();
   const encode = (places: readonly number[]) =>
-    encodeTexts(
-      encoder,
-      places.map((place) => texts[place]),
+    textInputs(
+      encoder.paddingId,
+      places.map((place) => tokens[place]),
       expected,
       ({ text }) => cut.add(places[text - 1]),
     );

@@ -32,7 +32,7 @@ export async function sst2Task(profile: Profile, model: string, data: string): P
   const path = join(data, "sst2", "dev.tsv");
   const types = dataInputs(prepared.plan);
   const examples = existsSync(path)
-    ? readExamples(path, join(model, "tokenizer.json"), types)
+    ? await readExamples(path, join(model, "tokenizer.json"), types)
     : bundled(reference.first_ids, types);
   const { digest, rounds, bytes } = prepared;
   const run = sentenceRunner(prepared, examples, reference.logits);

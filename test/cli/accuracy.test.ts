@@ -40,7 +40,7 @@ beforeAll(async () => {
 
 /** The largest difference of a logit, whether the label agrees, and whether the costs are the predicted ones. */
 async function classify({ plan, model }: (typeof compiled)[number], { text, logits }: Sentence, seed: number) {
-  const inputs = readInputs({ input: [`text:${text}`], tokenizer: TOKENIZER, truncate: true }, dataInputs(plan));
+  const inputs = await readInputs({ input: [`text:${text}`], tokenizer: TOKENIZER, truncate: true }, dataInputs(plan));
   const values = runDataOwner(plan, inputs, model);
   const { outputs, measured } = await simulate({ plan, digest: planDigest(plan) }, values, seed);
   const data = [...outputs.get("logits")!.data];

@@ -25,16 +25,16 @@ const TEXT_INPUTS = new Map<string, TensorType>([
 ]);
 const NUMBER_INPUTS = new Map<string, TensorType>([["x", { dtype: "f32", shape: [1, 3] }]]);
 
-function read(name: string, content: string | Uint8Array, inputs = TEXT_INPUTS, tokenizer = true): Examples {
+function read(name: string, content: string | Uint8Array, inputs = TEXT_INPUTS, tokenizer = true): Promise<Examples> {
   const path = join(folder, name);
   writeFileSync(path, content);
   return readExamples(path, tokenizer ? TOKENIZER : undefined, inputs);
 }
 
 /** The code and text of what a call throws. */
-function problem(call: () => unknown): string {
+async function problem(call: () => unknown): Promise<string> {
   try {
-    call();
+    await call();
   } catch (error) {
     if (error instanceof PumacError) {
       return error.diagnostics.map(({ code, what, why }) => `${code} ${what}${why === undefined ? "" : `: ${why}`}`)[0];
@@ -51,32 +51,34 @@ describe("a set of texts", () => {
     "a.jsonl": '{"content":"good .","label":1}\n{"content":"bad, \\"very\\" .","label":0}\n',
     "a.json": '[{"review":"good .","label":1},{"review":"bad, \\"very\\" .","label":0}]',
   };
-  it.each(Object.entries(forms))("is read from %s", (name, content) => {
-    const examples = read(name, content);
+  it.each(Object.entries(forms))("is read from %s", async (name, content) => {
+    const examples = await read(name, content);
     expect(examples).toMatchObject({ count: 2, batch: 2, labels: [1, 0] });
-    const [ids, reference] = [read("b.tsv", forms["a.tsv"]), examples].map((each) =>
+    const [ids, reference] = [await read("b.tsv", forms["a.tsv"]), examples].map((each) =>
       each.inputs([1, 0]).get("input_ids"),
     );
     expect(ids).toEqual(reference);
     expect([...examples.inputs([0, 1]).get("attention_mask")!.data.subarray(0, 8)]).toEqual([1, 1, 1, 1, 0, 0, 0, 0]);
   });
 
-  it("may lack labels, or know some only", () => {
-    expect(read("c.tsv", "text\ngood\n").labels).toEqual([undefined]);
-    expect(read("d.tsv", "text\tlabel\ngood\t-1\nbad\t0\n").labels).toEqual([undefined, 0]);
+  it("may lack labels, or know some only", async () => {
+    expect((await read("c.tsv", "text\ngood\n")).labels).toEqual([undefined]);
+    expect((await read("d.tsv", "text\tlabel\ngood\t-1\nbad\t0\n")).labels).toEqual([undefined, 0]);
   });
 
-  it("is refused with words that help", () => {
-    expect(problem(() => read("e.tsv", "a\tb\nx\t1\n"))).toBe(
+  it("is refused with words that help", async () => {
+    expect(await problem(() => read("e.tsv", "a\tb\nx\t1\n"))).toBe(
       "E0202 the data set has no column of text: its columns are 'a', 'b'",
     );
-    expect(problem(() => read("f.tsv", "text\tlabel\nx\n"))).toMatch(/^E0301 .*row 1 has 1 cells/);
-    expect(problem(() => read("g.tsv", "text\tlabel\nx\tgood\n"))).toBe('E0202 the label of example 1 is "good"');
-    expect(problem(() => read("h.tsv", "text\tlabel\n"))).toMatch(/^E0202/);
-    expect(problem(() => read("i.xml", "<a/>"))).toMatch(/^E0301 .*'.xml'/);
-    expect(problem(() => read("j.tsv", "text\nx\n", TEXT_INPUTS, false))).toBe("E0201 text needs a tokenizer");
-    expect(problem(() => read("k.csv", 'text,label\na"b,1\n'))).toMatch(/^E0301 .*line 2/);
-    expect(problem(() => read("l.jsonl", '{"text":"a"}\n{"label":1}\n'))).toMatch(/^E0301 .*example 2 has no 'text'/);
+    expect(await problem(() => read("f.tsv", "text\tlabel\nx\n"))).toMatch(/^E0301 .*row 1 has 1 cells/);
+    expect(await problem(() => read("g.tsv", "text\tlabel\nx\tgood\n"))).toBe('E0202 the label of example 1 is "good"');
+    expect(await problem(() => read("h.tsv", "text\tlabel\n"))).toMatch(/^E0202/);
+    expect(await problem(() => read("i.xml", "<a/>"))).toMatch(/^E0301 .*'.xml'/);
+    expect(await problem(() => read("j.tsv", "text\nx\n", TEXT_INPUTS, false))).toBe("E0201 text needs a tokenizer");
+    expect(await problem(() => read("k.csv", 'text,label\na"b,1\n'))).toMatch(/^E0301 .*line 2/);
+    expect(await problem(() => read("l.jsonl", '{"text":"a"}\n{"label":1}\n'))).toMatch(
+      /^E0301 .*example 2 has no 'text'/,
+    );
   });
 });
 
@@ -98,55 +100,57 @@ describe("a set of tensors", () => {
     "label.npy": [new Uint8Array(dump(labels, [2])), { level: 0 }],
   });
 
-  it("is read from .npz and from JSON, an example at a time", () => {
+  it("is read from .npz and from JSON, an example at a time", async () => {
     for (const [name, content] of [
       ["a.npz", archive],
       ["numpy.npz", Buffer.from(SAVEZ_COMPRESSED, "base64")],
       ["x.json", '{"x":[[1,2,3],[4,5,6]],"label":[1,0]}'],
     ] as const) {
-      const examples = read(name, content, NUMBER_INPUTS);
+      const examples = await read(name, content, NUMBER_INPUTS);
       expect(examples).toMatchObject({ count: 2, batch: 1, labels: [1, 0] });
       expect(examples.inputs([1]).get("x")).toMatchObject({ shape: [1, 3], data: Float64Array.of(4, 5, 6) });
     }
   });
 
-  it("fills batches, in any order", () => {
+  it("fills batches, in any order", async () => {
     const inputs = new Map<string, TensorType>([["x", { dtype: "f32", shape: [2, 3] }]]);
-    const examples = read("b.npz", archive, inputs);
+    const examples = await read("b.npz", archive, inputs);
     expect(examples.batch).toBe(2);
     expect([...examples.inputs([1, 0]).get("x")!.data]).toEqual([4, 5, 6, 1, 2, 3]);
   });
 
-  it("is refused with words that help", () => {
-    expect(problem(() => read("c.npz", archive.subarray(0, 40), NUMBER_INPUTS))).toMatch(/^E0301/);
+  it("is refused with words that help", async () => {
+    expect(await problem(() => read("c.npz", archive.subarray(0, 40), NUMBER_INPUTS))).toMatch(/^E0301/);
     const other = new Map<string, TensorType>([["y", { dtype: "f32", shape: [1, 3] }]]);
-    expect(problem(() => read("d.npz", archive, other))).toBe("E0202 the data set has no input 'y'");
+    expect(await problem(() => read("d.npz", archive, other))).toBe("E0202 the data set has no input 'y'");
     const wide = new Map<string, TensorType>([["x", { dtype: "f32", shape: [1, 4] }]]);
-    expect(problem(() => read("e.npz", archive, wide))).toMatch(/^E0202 'x' has shape \[2,3\], needed is \[2,4\]/);
+    expect(await problem(() => read("e.npz", archive, wide))).toMatch(
+      /^E0202 'x' has shape \[2,3\], needed is \[2,4\]/,
+    );
     const wrong = '{"x":[[1,2,3]],"label":[1,0]}';
-    expect(problem(() => read("f.json", wrong, NUMBER_INPUTS))).toMatch(/^E0301 .*different lengths/);
+    expect(await problem(() => read("f.json", wrong, NUMBER_INPUTS))).toMatch(/^E0301 .*different lengths/);
   });
 });
 
 describe("what a plan is calibrated on", () => {
-  const idsOf = (inputs: ReturnType<typeof calibrationInputs>) =>
+  const idsOf = (inputs: Awaited<ReturnType<typeof calibrationInputs>>) =>
     inputs.map((each) => [...each.get("input_ids")!.data].filter((_, i) => i % 8 === 1));
 
   const ofTexts = (...texts: readonly string[]) => calibrationInputs([{ texts, tokenizer: TOKENIZER }], TEXT_INPUTS);
 
-  it("is texts, as many at a time as the model takes, the last again where one is missing", () => {
-    const one = idsOf(ofTexts("good", "bad"));
-    const three = idsOf(ofTexts("good", "bad", "bad"));
+  it("is texts, as many at a time as the model takes, the last again where one is missing", async () => {
+    const one = idsOf(await ofTexts("good", "bad"));
+    const three = idsOf(await ofTexts("good", "bad", "bad"));
     expect(one).toHaveLength(1);
     expect(one[0][0]).not.toBe(one[0][1]);
     expect(three).toEqual([one[0], [one[0][1], one[0][1]]]);
   });
 
-  it("is a data set's first examples", () => {
+  it("is a data set's first examples", async () => {
     const path = join(folder, "many.tsv");
     writeFileSync(path, `text\n${"good\n".repeat(70)}`);
-    expect(calibrationInputs([{ data: path, tokenizer: TOKENIZER }], TEXT_INPUTS)).toHaveLength(32);
-    expect(problem(() => calibrationInputs([{ folder: join(folder, "none") }], TEXT_INPUTS))).toMatch(/^E0301/);
+    expect(await calibrationInputs([{ data: path, tokenizer: TOKENIZER }], TEXT_INPUTS)).toHaveLength(32);
+    expect(await problem(() => calibrationInputs([{ folder: join(folder, "none") }], TEXT_INPUTS))).toMatch(/^E0301/);
   });
 });
 
@@ -173,7 +177,7 @@ describe("the parts", () => {
     expect(() => readNpz(archive)).toThrow("'x.npy' has 100 bytes");
   });
 
-  it("the output with a row of scores for each example", () => {
+  it("the output with a row of scores for each example", async () => {
     const plan = (reveals: readonly (readonly [string, readonly number[]])[]) =>
       ({ reveals: reveals.map(([name, shape]) => ({ name, shape, to: "data owner" })) }) as unknown as Plan;
     expect(
@@ -186,7 +190,9 @@ describe("the parts", () => {
         2,
       ),
     ).toBe("logits");
-    expect(problem(() => scoresOf(plan([["hidden", [2, 8, 4]]]), 2))).toMatch(/^E0202 no output.*hidden \[2,8,4\]/);
+    expect(await problem(() => scoresOf(plan([["hidden", [2, 8, 4]]]), 2))).toMatch(
+      /^E0202 no output.*hidden \[2,8,4\]/,
+    );
   });
 
   it("sums up agreement, accuracy and errors", () => {

@@ -20,9 +20,9 @@ function file(name: string, content: string | Uint8Array): string {
 }
 
 /** The codes and texts of the diagnostics that a call throws. */
-function problems(call: () => unknown): readonly string[] {
+async function problems(call: () => unknown): Promise<readonly string[]> {
   try {
-    call();
+    await call();
   } catch (error) {
     if (error instanceof PumacError) {
       return error.diagnostics.map(({ code, what }) => `${code} ${what}`);
@@ -69,13 +69,13 @@ describe("tensor files", () => {
     ["noise.npy", "not an array at all"],
     ["empty.npy", ""],
     ["tensor.txt", "1"],
-  ])("refuse %s with E0301", (name, content) => {
-    expect(problems(() => readTensor(file(name, content)))).toEqual([expect.stringContaining("E0301")]);
+  ])("refuse %s with E0301", async (name, content) => {
+    expect(await problems(() => readTensor(file(name, content)))).toEqual([expect.stringContaining("E0301")]);
   });
 
-  it("refuse a truncated NumPy file", () => {
+  it("refuse a truncated NumPy file", async () => {
     const bytes = new Uint8Array(dump(new Float64Array(8), [8]));
-    expect(problems(() => readTensor(file("t.npy", bytes.subarray(0, bytes.length - 8))))).toHaveLength(1);
+    expect(await problems(() => readTensor(file("t.npy", bytes.subarray(0, bytes.length - 8))))).toHaveLength(1);
   });
 
   it("write what they read", () => {
@@ -86,12 +86,12 @@ describe("tensor files", () => {
     }
   });
 
-  it("take numbers on the command line", () => {
+  it("take numbers on the command line", async () => {
     expect(parseInline("2x3xi64=1,2,3,4,5,6")).toMatchObject({ shape: [2, 3], dtype: "i64" });
     expect(parseInline("f32=-0.5")).toMatchObject({ shape: [], dtype: "f32" });
     expect(parseInline("2xq7=1,2")).toBeUndefined();
-    expect(problems(() => parseInline("2xi64=1"))).toEqual([expect.stringContaining("E0202")]);
-    expect(problems(() => parseInline("2xi64=1,"))).toEqual([expect.stringContaining("E0202")]);
+    expect(await problems(() => parseInline("2xi64=1"))).toEqual([expect.stringContaining("E0202")]);
+    expect(await problems(() => parseInline("2xi64=1,"))).toEqual([expect.stringContaining("E0202")]);
   });
 });
 
@@ -101,40 +101,40 @@ describe("the inputs of a run", () => {
     ["x", { dtype: "f32", shape: [2] }],
   ]);
 
-  it("are taken in every form", () => {
+  it("are taken in every form", async () => {
     const path = file("x.json", "[0.5, 1]");
-    const values = readInputs({ input: ["ids=1x2xi64=7,8", `x=@${path}`] }, plan);
+    const values = await readInputs({ input: ["ids=1x2xi64=7,8", `x=@${path}`] }, plan);
     expect([...values.get("ids")!.data]).toEqual([7, 8]);
     expect(values.get("x")).toMatchObject({ dtype: "f32", shape: [2] });
   });
 
-  it("are checked all at once", () => {
-    expect(problems(() => readInputs({ input: ["ids=2xi64=7,8", "y=f32=1"] }, plan))).toEqual([
+  it("are checked all at once", async () => {
+    expect(await problems(() => readInputs({ input: ["ids=2xi64=7,8", "y=f32=1"] }, plan))).toEqual([
       "E0202 the input has shape [2], the plan needs [1,2]",
       "E0202 the plan has no input 'y'",
       "E0202 the plan's input 'x' was not given",
     ]);
-    expect(problems(() => readInputs({ input: ["ids=1x2xf32=7,8", "x=2xf32=1,Infinity"] }, plan))).toEqual([
+    expect(await problems(() => readInputs({ input: ["ids=1x2xf32=7,8", "x=2xf32=1,Infinity"] }, plan))).toEqual([
       "E0202 the input is f32, the plan needs i64",
       "E0202 element 1 is not a f32",
     ]);
   });
 
-  it("must be inputs", () => {
-    expect(problems(() => readInputs({ input: ["nonsense"] }, plan))).toEqual([expect.stringContaining("E0201")]);
-    expect(problems(() => readInputs({ input: ["text:hello"] }, plan))).toEqual(["E0201 text needs a tokenizer"]);
-    expect(problems(() => readInputs({ input: [], inputs: join(folder, "absent") }, plan))).toHaveLength(1);
+  it("must be inputs", async () => {
+    expect(await problems(() => readInputs({ input: ["nonsense"] }, plan))).toEqual([expect.stringContaining("E0201")]);
+    expect(await problems(() => readInputs({ input: ["text:hello"] }, plan))).toEqual(["E0201 text needs a tokenizer"]);
+    expect(await problems(() => readInputs({ input: [], inputs: join(folder, "absent") }, plan))).toHaveLength(1);
   });
 });
 
 describe("the outputs of a run", () => {
   const outputs = new Map([["y", { dtype: "f32", shape: [2, 2], data: Float32Array.of(1, 2, 3, 4) } as const]]);
 
-  it("are compared, and the first bad index is named", () => {
+  it("are compared, and the first bad index is named", async () => {
     const path = file("y.json", "[[1.01,2],[3.5,5]]");
     const gate = (tolerance: number) => handleOutputs({ output: [], expect: [`y=@${path}`], tolerance }, outputs);
-    expect(problems(() => gate(1))).toEqual([]);
-    expect(problems(() => gate(0.02))).toEqual(["E0502 2 of 4 elements are outside the tolerance 0.02"]);
+    expect(await problems(() => gate(1))).toEqual([]);
+    expect(await problems(() => gate(0.02))).toEqual(["E0502 2 of 4 elements are outside the tolerance 0.02"]);
     try {
       gate(0.02);
     } catch (error) {
@@ -143,14 +143,14 @@ describe("the outputs of a run", () => {
     }
   });
 
-  it("of another shape, or with NaN expected, fail the comparison", () => {
+  it("of another shape, or with NaN expected, fail the comparison", async () => {
     const options = (path: string) => ({ output: [], expect: [`y=@${path}`], tolerance: 10 });
-    expect(problems(() => handleOutputs(options(file("z.json", "[1,2,3,4]")), outputs))).toHaveLength(1);
+    expect(await problems(() => handleOutputs(options(file("z.json", "[1,2,3,4]")), outputs))).toHaveLength(1);
     const nan = file("nan.npy", new Uint8Array(dump(new Float32Array([1, Number.NaN, 3, 4]), [2, 2])));
-    expect(problems(() => handleOutputs(options(nan), outputs))).toHaveLength(1);
+    expect(await problems(() => handleOutputs(options(nan), outputs))).toHaveLength(1);
   });
 
-  it("are compared with those of a test data folder that the plan reveals", () => {
+  it("are compared with those of a test data folder that the plan reveals", async () => {
     const data = join(
       import.meta.dirname,
       "..",
@@ -172,14 +172,16 @@ describe("the outputs of a run", () => {
         ]),
       );
     expect(handleOutputs(options, given(0))).toEqual(["logits is as expected: the largest difference is 0.0"]);
-    expect(problems(() => handleOutputs(options, given(0.1)))).toHaveLength(1);
-    expect(problems(() => checkOutputOptions({ ...options, expect: [folder] }, names))).toEqual([
+    expect(await problems(() => handleOutputs(options, given(0.1)))).toHaveLength(1);
+    expect(await problems(() => checkOutputOptions({ ...options, expect: [folder] }, names))).toEqual([
       "E0301 the folder holds no output_0.pb",
     ]);
   });
 
-  it("that the plan does not have are refused before anything runs", () => {
+  it("that the plan does not have are refused before anything runs", async () => {
     const options = { output: ["z=@z.npy"], expect: [], tolerance: 1 };
-    expect(problems(() => checkOutputOptions(options, ["y"]))).toEqual(["E0201 --output: there is no output 'z'"]);
+    expect(await problems(() => checkOutputOptions(options, ["y"]))).toEqual([
+      "E0201 --output: there is no output 'z'",
+    ]);
   });
 });
