@@ -76,10 +76,13 @@ export interface CompiledPlan extends OpenPlan {
 export async function compile(model: string, options: CompileOptions = {}): Promise<CompiledPlan> {
   const { calibrate = [], onCalibration, network, signal, onProgress, ...rest } = options;
   const { compileImported, importNamed } = await import("./compiler/compile.js");
+  const { inputsOf } = await import("./compiler/outputs.js");
   const planned = network === undefined ? {} : { network: parseNetwork(network) };
   const imported = await importNamed(model, rest);
   signal?.throwIfAborted();
-  const types = new Map(imported.inputs.map(({ name, dtype, shape }) => [name, { dtype, shape }] as const));
+  const types = new Map(
+    inputsOf(imported, rest.reveal).map(({ name, dtype, shape }) => [name, { dtype, shape }] as const),
+  );
   const samples = await calibrationInputs(calibrate, types);
   onCalibration?.(samples.length);
   signal?.throwIfAborted();

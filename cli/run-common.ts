@@ -7,6 +7,7 @@ import { costOf } from "../analysis/cost.js";
 import { formatBytes, formatSeconds } from "../analysis/units.js";
 import { disclosureOf } from "../client/knowledge.js";
 import type { LoadedPlan } from "../formats/plan-file.js";
+import { loadEncoder } from "../formats/text.js";
 import { openPlan, type PreparedRun, prepare, type SessionResult } from "../index.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import { loadKernels } from "../runtime/kernels/load.js";
@@ -83,21 +84,42 @@ export async function prepareRun(planPath: string, flags: RunFlags): Promise<Pre
 }
 
 /** Prints the outputs and the measured cost beside the predicted one, then writes and compares the outputs. */
-export function presentRun({ loaded }: PreparedRun, { outputs, measured }: SessionResult, flags: RunFlags): void {
+export async function presentRun(
+  { loaded }: PreparedRun,
+  { outputs, measured }: SessionResult,
+  flags: RunFlags,
+): Promise<void> {
+  const text = await tokenText(outputs, flags);
   if (flags.json === true) {
     printJson({
       schema: "pumac.run/1",
       plan: { digest: loaded.digest },
       outputs: Object.fromEntries([...outputs].map(([name, { shape, data }]) => [name, { shape, data: [...data] }])),
+      ...(text !== undefined && { text }),
       measured,
     });
   } else {
     for (const [name, value] of outputs) {
-      printResult(`${name} [${value.shape}]: ${describeValue(value)}`);
+      const said =
+        name === "token" && text !== undefined ? ` ${text.map((each) => JSON.stringify(each)).join(" ")}` : "";
+      printResult(`${name} [${value.shape}]: ${describeValue(value)}${said}`);
     }
     printCosts(loaded, measured);
   }
   handleOutputs(flags, outputs).forEach(printNote);
+}
+
+/** The next tokens as text, where the plan reveals them and there is a tokenizer. */
+async function tokenText(
+  outputs: ReadonlyMap<string, TensorValue>,
+  { tokenizer }: RunFlags,
+): Promise<readonly string[] | undefined> {
+  const token = outputs.get("token");
+  if (token === undefined || tokenizer === undefined) {
+    return undefined;
+  }
+  const { decode } = loadEncoder(tokenizer);
+  return Promise.all([...token.data].map((id) => decode([id])));
 }
 
 const MOST_SHOWN = 16;

@@ -56,7 +56,7 @@ export async function runLocally(planPath: string, flags: RealRunFlags): Promise
     }),
   );
   const result = await session.finally(progress.stop);
-  presentRun(prepared, result, flags);
+  await presentRun(prepared, result, flags);
   return { prepared, result };
 }
 

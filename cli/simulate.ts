@@ -60,7 +60,7 @@ async function simulateOrEvaluate(planPath: string, flags: SimulateFlags): Promi
       fix: "compile again with --calibrate on inputs like this one",
     });
   }
-  presentRun(prepared, reported.result, flags);
+  await presentRun(prepared, reported.result, flags);
 }
 
 function writeReport(path: string, { report }: Reported): void {

@@ -5,7 +5,7 @@
 import { fitted } from "../formats/fitted.js";
 import { type ReadTensor, tensorOfArrays } from "../formats/tensor-files.js";
 import { readTestData } from "../formats/test-data.js";
-import { loadEncoder, type OnCut, textInputs } from "../formats/text.js";
+import { loadEncoder, type OnCut, PADDED, textInputs } from "../formats/text.js";
 import { type Diagnostic, fail, PumacError } from "../ir/diagnostics.js";
 import { type DType, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 
@@ -71,6 +71,10 @@ export async function inputValues(
     if (fitting !== undefined) {
       values.set(name, fitting);
     }
+  }
+  const padded = expected.get(PADDED);
+  if (padded !== undefined && !values.has(PADDED)) {
+    values.set(PADDED, { ...padded, data: new Float64Array(sizeOf(padded.shape)) });
   }
   const missing = [...expected.keys()].filter((name) => !values.has(name) && !read.has(name) && !(name in tensors));
   problems.push(...missing.map((name) => missingInput(name, expected.get(name)!)));

@@ -28,7 +28,7 @@ import type { DeclaredNames, ImportedModel } from "./imported.js";
 import { lower, type Precision } from "./lower/index.js";
 import { checkNames } from "./names.js";
 import { DEFAULT_NETWORK, linkCost, type Network } from "./network.js";
-import { withOutputs } from "./outputs.js";
+import { inputsOf, withOutputs } from "./outputs.js";
 import { compileTensors } from "./pipeline.js";
 import { recordOf } from "./record.js";
 import { withConstants } from "./weights.js";
@@ -129,7 +129,7 @@ export function compileImported(model: ImportedModel, options: CompileOptions = 
     bindings,
     formulas,
     published: listed(placed.publication.published),
-    disclosed: disclosedBy(placed, model, placed.uses),
+    disclosed: disclosedBy(placed, inputsOf(model, options.reveal), placed.uses),
     record: options.record?.text ?? recordOf(options, calibration, placed.secret),
     ranges: calibration.source,
   });
@@ -137,9 +137,13 @@ export function compileImported(model: ImportedModel, options: CompileOptions = 
 }
 
 /** The inputs that P1 and P2 are given in the clear, or something that is made of them alone, and why. */
-function disclosedBy(placed: Placed, model: ImportedModel, uses: ReadonlyMap<string, string>): readonly Published[] {
+function disclosedBy(
+  placed: Placed,
+  all: ImportedModel["inputs"],
+  uses: ReadonlyMap<string, string>,
+): readonly Published[] {
   const given = publicInputs(placed.data, placed.bindings);
-  const inputs = model.inputs.filter(({ name }) => given.includes(name));
+  const inputs = all.filter(({ name }) => given.includes(name));
   return inputs.map(({ name, shape }) => ({ name, shape, why: uses.get(name) ?? "the --public of compile" }));
 }
 

@@ -1,13 +1,19 @@
 /** What of a model's answers a plan computes: outputs by name, or the next token. */
+import { PADDED } from "../formats/text.js";
 import { fail } from "../ir/diagnostics.js";
-import { Builder, type Graph, prune } from "../ir/graph.js";
+import { type Attributes, Builder, type Graph, prune } from "../ir/graph.js";
 import { unknownNames } from "../ir/names.js";
 import { TENSOR } from "../ir/tensor/index.js";
-import type { TensorType } from "../ir/tensor/value.js";
+import { isFloat, type TensorType } from "../ir/tensor/value.js";
+import type { ImportedModel } from "./imported.js";
+
+type TensorNode = Graph<TensorType>["nodes"][number];
+type Emit = (op: string, args: readonly TensorNode[], attributes?: Attributes) => TensorNode;
 
 /**
  * The graph with only the outputs to reveal. `token` is not an output of the model: it is the argmax of its logits at
- * the last position, so that nobody learns the logits.
+ * the last token, so that nobody learns the logits. Which that is the model's mask says, wherever the padding is; a
+ * model without one gets an input for it.
  */
 export function withOutputs(graph: Graph<TensorType>, reveal: readonly string[] | undefined): Graph<TensorType> {
   if (reveal === undefined) {
@@ -22,24 +28,60 @@ export function withOutputs(graph: Graph<TensorType>, reveal: readonly string[] 
   return prune(reveal.includes("token") ? withToken(graph, kept) : { ...graph, outputs: kept });
 }
 
+/** The inputs of a model whose plan reveals these: its own, and the one that says where a prompt ends. */
+export function inputsOf(model: ImportedModel, reveal: readonly string[] | undefined): ImportedModel["inputs"] {
+  const { nodes } = withOutputs(model.graph, reveal);
+  const own = nodes.filter(({ op, attributes }) => op === "input" && attributes.name === PADDED);
+  const added = own.map(({ type: { dtype, shape } }) => ({ name: PADDED, dtype, shape }));
+  return [...model.inputs.filter(({ name }) => name !== PADDED), ...added];
+}
+
 function withToken(graph: Graph<TensorType>, kept: Graph<TensorType>["outputs"]): Graph<TensorType> {
   const logits = graph.outputs.find(({ name }) => name === "logits") ?? graph.outputs[0];
   const { shape } = logits.node.type;
-  if (shape.length < 2) {
-    throw fail({ code: "E0201", what: "the model has no logits to choose a token from", where: logits.name });
+  if (shape.length < 2 || shape.length > 3) {
+    const why = `'${logits.name}' has shape [${shape}], not [batch, tokens, words]`;
+    throw fail({ code: "E0201", what: "the model has no logits to choose a token from", where: logits.name, why });
   }
   const builder = new Builder<TensorType>(TENSOR);
   for (const node of graph.nodes) {
     builder.append(node);
   }
-  const position = shape.length - 2;
-  const attributes = {
-    starts: shape.map((n, axis) => (axis === position ? n - 1 : 0)),
-    ends: [...shape],
-    steps: shape.map(() => 1),
-  };
-  const row = builder.emit("slice", [logits.node], attributes, "token");
-  const axis = shape.length - 1;
-  const node = builder.emit("argmax", [row], { axis, keep: false, last: false }, "token");
+  const emit: Emit = (op, args, attributes = {}) => builder.emit(op, args, attributes, "token");
+  const row = rowOf(logits.node, lastToken(graph, logits.node, emit), emit);
+  const node = emit("argmax", [row], { axis: shape.length - 1, keep: false, last: false });
   return { nodes: builder.nodes, outputs: [...kept, { name: "token", node }] };
+}
+
+/** The place of each row's last token: [rows]. */
+function lastToken({ nodes }: Graph<TensorType>, logits: TensorNode, emit: Emit): TensorNode {
+  const [tokens] = logits.type.shape.slice(-2);
+  const rows = logits.type.shape.length === 3 ? logits.type.shape[0] : 1;
+  const mask = nodes.find((node) => isTokenMask(node, rows, tokens));
+  if (mask === undefined) {
+    const padded = emit("input", [], { name: PADDED, dtype: "i64", shape: [rows] });
+    const last = { dtype: "i64", shape: [], data: Float64Array.of(tokens - 1) } as const;
+    return emit("subtract", [emit("constant", [], { value: last }), padded]);
+  }
+  // A mask over a cache and the new tokens: the new ones are the last.
+  const [length] = mask.type.shape.slice(-1);
+  const bounds = { starts: [0, length - tokens], ends: [rows, length], steps: [1, 1] };
+  const own = length === tokens ? mask : emit("slice", [mask], bounds);
+  return emit("argmax", [emit("cast", [own], { dtype: "f32" })], { axis: 1, keep: false, last: true });
+}
+
+function isTokenMask({ op, type, attributes }: TensorNode, rows: number, tokens: number): boolean {
+  const fits = type.shape.length === 2 && type.shape[0] === rows && type.shape[1] >= tokens;
+  return op === "input" && /mask/i.test(String(attributes.name)) && !isFloat(type.dtype) && fits;
+}
+
+/** The row of each batch at its place, as [rows, 1, words]. */
+function rowOf(logits: TensorNode, place: TensorNode, emit: Emit): TensorNode {
+  const axis = logits.type.shape.length - 2;
+  const [tokens] = logits.type.shape.slice(-2);
+  if (place.type.shape[0] === 1) {
+    return emit("gather", [logits, place], { axis });
+  }
+  const chosen = emit("cast", [emit("oneHot", [place], { depth: tokens })], { dtype: logits.type.dtype });
+  return emit("matmul", [emit("reshape", [chosen], { shape: [place.type.shape[0], 1, tokens] }), logits]);
 }

@@ -81,6 +81,9 @@ function refuseToCut({ text, tokens, length }: Cut): never {
   });
 }
 
+/** Of a plan that reveals the next token without a mask: how many positions follow each row's last token. */
+export const PADDED = "padded_after";
+
 /** What a text can fill, by the names that exports give their inputs. */
 const ROLES: readonly {
   readonly pattern: RegExp;
@@ -129,6 +132,12 @@ export function textInputs(
       }
     }
     values.set(name, { dtype, shape, data });
+  }
+  const padded = inputs.get(PADDED);
+  const [ids] = [...values].flatMap(([name, { shape }]) => (ROLES.at(-1)!.pattern.test(name) ? [shape.at(-1)!] : []));
+  if (padded !== undefined && ids !== undefined) {
+    const data = Float64Array.from(texts, (text) => ids - Math.min(text.ids.length, ids));
+    values.set(PADDED, { ...padded, data });
   }
   if (values.size === 0) {
     const what = "no input of the plan takes text";

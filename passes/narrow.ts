@@ -2,6 +2,7 @@
  * The pass `narrow`: nothing is computed that no output needs. A classifier that reads the first token needs one row of
  * the last layer, and what only that row needs. For every value the hull of what its users need is found, backwards,
  * as one range per axis; then every op is built on its range. Ops that this pass does not know keep their full range.
+ * A row that an index chooses which is only known later (the last token that is no padding) is such a range too.
  */
 import { type Attributes, Builder } from "../ir/graph.js";
 import { TENSOR, traitsOf } from "../ir/tensor/index.js";
@@ -10,8 +11,8 @@ import type { TensorGraph, TensorNode } from "./rewriter.js";
 import { integersOf } from "./rules/common.js";
 import { reshapeGroups, type Shape } from "./shapes.js";
 
-/** Half-open, one per axis. */
-type Range = readonly [number, number];
+/** Half-open, one per axis; or the one place that an index says: a node of the graph with one element. */
+type Range = readonly [number, number, TensorNode?];
 type Box = readonly Range[];
 
 interface Plan {
@@ -21,9 +22,12 @@ interface Plan {
   readonly needs: readonly Box[];
   /** Its attributes when it computes the box. */
   readonly attributes: Attributes;
+  /** What it is then, if not the same op: of its first argument. */
+  readonly op?: string;
 }
 
-export function narrow(graph: TensorGraph): TensorGraph {
+export function narrow(given: TensorGraph): TensorGraph {
+  const graph = indicesFirst(given);
   const asked = new Map<TensorNode, Box>();
   const plans = new Map<TensorNode, Plan>();
   for (const { node } of graph.outputs) {
@@ -36,35 +40,83 @@ export function narrow(graph: TensorGraph): TensorGraph {
     plans.set(node, plan);
     node.args.forEach((argument, place) => {
       const before = asked.get(argument);
-      asked.set(argument, before === undefined ? plan.needs[place] : hull(before, plan.needs[place]));
+      asked.set(
+        argument,
+        before === undefined ? plan.needs[place] : hull(before, plan.needs[place], argument.type.shape),
+      );
     });
   }
   const narrowed = graph.nodes.some((node) => !isFull(plans.get(node)!.box, node.type.shape));
   return narrowed ? rebuild(graph, plans) : graph;
 }
 
+/** The graph with what indices are made of before all else, one after the other: a row can then be taken anywhere. */
+function indicesFirst(graph: TensorGraph): TensorGraph {
+  const early = new Set<TensorNode>();
+  for (const { args } of graph.nodes.filter(choosesRow)) {
+    const needed = new Set([args[1]]);
+    for (let i = graph.nodes.length - 1; i >= 0; i--) {
+      if (needed.has(graph.nodes[i])) {
+        graph.nodes[i].args.forEach((argument) => {
+          needed.add(argument);
+        });
+      }
+    }
+    graph.nodes
+      .filter((node) => needed.has(node))
+      .forEach((node) => {
+        early.add(node);
+      });
+  }
+  const rest = graph.nodes.filter((node) => !early.has(node));
+  return early.size === 0 ? graph : { ...graph, nodes: [...early, ...rest] };
+}
+
+/** One row of a value at an index that is not known when the plan is made, and that is not made of the value. */
+function choosesRow({ op, args }: TensorNode): boolean {
+  return op === "gather" && args[1].op !== "constant" && args[1].type.shape.every((size) => size === 1);
+}
+
 function rebuild(graph: TensorGraph, plans: ReadonlyMap<TensorNode, Plan>): TensorGraph {
   const builder = new Builder<TensorType>(TENSOR);
   const made = new Map<TensorNode, TensorNode>();
   for (const node of graph.nodes) {
-    const { needs, attributes } = plans.get(node)!;
-    const args = node.args.map((argument, place) =>
-      cut(builder, made.get(argument)!, plans.get(argument)!.box, needs[place]),
+    const { needs, attributes, op = node.op } = plans.get(node)!;
+    const used = op === node.op ? node.args : node.args.slice(0, 1);
+    const args = used.map((argument, place) =>
+      cut(builder, made.get(argument)!, plans.get(argument)!.box, needs[place], made),
     );
     const kept = attributes === node.attributes && args.every((argument, place) => argument === node.args[place]);
-    made.set(node, kept ? builder.append(node) : builder.emit(node.op, args, attributes, node.origin));
+    made.set(node, kept ? builder.append(node) : builder.emit(op, args, attributes, node.origin));
   }
   return builder.finish(graph.outputs.map(({ name, node }) => ({ name, node: made.get(node)! })));
 }
 
 /** The part `wanted` of a value that was computed on `box`. */
-function cut(builder: Builder<TensorType>, value: TensorNode, box: Box, wanted: Box): TensorNode {
-  if (box.every(([start, end], axis) => start === wanted[axis][0] && end === wanted[axis][1])) {
-    return value;
+function cut(
+  builder: Builder<TensorType>,
+  value: TensorNode,
+  box: Box,
+  wanted: Box,
+  made: ReadonlyMap<TensorNode, TensorNode>,
+): TensorNode {
+  let taken = value;
+  const rest = box.map((range, axis): Range => {
+    const [, , index] = wanted[axis];
+    if (index === undefined || range[2] === index) {
+      return range;
+    }
+    const place = made.get(index)!;
+    const shaped = builder.emit("reshape", [place], { shape: [1] }, place.origin);
+    taken = builder.emit("gather", [taken, place.type.shape.length === 1 ? place : shaped], { axis }, value.origin);
+    return wanted[axis];
+  });
+  if (rest.every(([start, end], axis) => start === wanted[axis][0] && end === wanted[axis][1])) {
+    return taken;
   }
-  const starts = wanted.map(([start], axis) => start - box[axis][0]);
-  const ends = wanted.map(([, end], axis) => end - box[axis][0]);
-  return builder.emit("slice", [value], { starts, ends, steps: starts.map(() => 1) }, value.origin);
+  const starts = wanted.map(([start], axis) => start - rest[axis][0]);
+  const ends = wanted.map(([, end], axis) => end - rest[axis][0]);
+  return builder.emit("slice", [taken], { starts, ends, steps: starts.map(() => 1) }, value.origin);
 }
 
 function full(shape: Shape): Box {
@@ -72,11 +124,17 @@ function full(shape: Shape): Box {
 }
 
 function isFull(box: Box, shape: Shape): boolean {
-  return box.every(([start, end], axis) => start === 0 && end === shape[axis]);
+  return box.every(([start, end, index], axis) => start === 0 && end === shape[axis] && index === undefined);
 }
 
-function hull(a: Box, b: Box): Box {
-  return a.map(([start, end], axis) => [Math.min(start, b[axis][0]), Math.max(end, b[axis][1])]);
+function hull(a: Box, b: Box, shape: Shape): Box {
+  return a.map((range, axis) => {
+    const [start, end, index] = range;
+    if (index !== undefined || b[axis][2] !== undefined) {
+      return index === b[axis][2] ? range : [0, shape[axis]];
+    }
+    return [Math.min(start, b[axis][0]), Math.max(end, b[axis][1])];
+  });
 }
 
 /** The box with these axes whole. */
@@ -95,6 +153,9 @@ function planOf(node: TensorNode, box: Box): Plan {
     needs: node.args.map((argument) => full(argument.type.shape)),
     attributes,
   };
+  if (choosesRow(node)) {
+    return planChoice(node, box);
+  }
   if (isFull(box, node.type.shape) && node.op !== "slice") {
     return whole;
   }
@@ -111,6 +172,15 @@ function planOf(node: TensorNode, box: Box): Plan {
     return { box, needs: [widen(box, node.args[0].type.shape, integersOf(node, "axes"))], attributes };
   }
   return planMovement(node, box) ?? whole;
+}
+
+/** The row that an index chooses: all that its argument is asked for along that axis. */
+function planChoice(node: TensorNode, box: Box): Plan {
+  const [, index] = node.args;
+  const axis = node.attributes.axis as number;
+  const rank = index.type.shape.length;
+  const need = [...box.slice(0, axis), [0, 1, index] as const, ...box.slice(axis + rank)];
+  return { box, needs: [need, full(index.type.shape)], attributes: { shape: sizes(box) }, op: "reshape" };
 }
 
 function planMovement(node: TensorNode, box: Box): Plan | undefined {
@@ -173,11 +243,16 @@ function planProduct(node: TensorNode, box: Box): Plan | undefined {
 
 function planSlice(node: TensorNode, box: Box): Plan | undefined {
   const [starts, steps] = [integersOf(node, "starts"), integersOf(node, "steps")];
-  if (steps.some((step) => step < 1) || box.some(([start, end]) => start >= end)) {
+  const isWhole = (axis: number) => node.type.shape[axis] === node.args[0].type.shape[axis] && steps[axis] === 1;
+  const moved = box.some(([start, end, index], axis) => start >= end || (index !== undefined && !isWhole(axis)));
+  if (steps.some((step) => step < 1) || moved) {
     return undefined;
   }
   const need = box.map(
-    ([start, end], axis): Range => [starts[axis] + start * steps[axis], starts[axis] + (end - 1) * steps[axis] + 1],
+    ([start, end, index], axis): Range =>
+      index === undefined
+        ? [starts[axis] + start * steps[axis], starts[axis] + (end - 1) * steps[axis] + 1]
+        : [start, end, index],
   );
   const attributes = { starts: need.map(() => 0), ends: need.map(([start, end]) => end - start), steps };
   return { box, needs: [need], attributes };
