@@ -9,7 +9,7 @@ import type { Plan, Step } from "../ir/plan/types.js";
 import { SHARE, type ShareCost, type WordType } from "../ir/share/index.js";
 import { isOpening } from "../ir/share/rounds.js";
 import { sizeOf } from "../ir/tensor/value.js";
-import { layerOf, originOf } from "./origins.js";
+import { layerOf } from "./origins.js";
 import { type Paper, papersOf } from "./papers.js";
 
 export interface Bytes {
@@ -196,7 +196,7 @@ export function costedSteps(plan: Plan): readonly CostedStep[] {
   const critical = criticalOpenings(plan);
   return plan.steps.map((step, i) => {
     const types = step.args.map((argument) => plan.steps[argument].type);
-    const { name, op } = originOf(plan.origins[step.origin]);
+    const { node: name, op } = plan.origins[step.origin];
     return {
       step,
       cost: SHARE.ops[step.op].cost(types, step.attributes, step.type),

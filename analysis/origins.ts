@@ -1,14 +1,8 @@
 /**
- * What a step's origin tells a reader: the model's node, the tensor op that was lowered there, and the layer. Exporters
- * name nodes by their modules (`/bert/encoder/layer.0/output/dense/MatMul`, `model.layers.3.mlp/node_silu`), so the
- * layer is found by a number after the name of a list.
+ * What a node's name tells a reader: the layer. Exporters name nodes by their modules
+ * (`/bert/encoder/layer.0/output/dense/MatMul`, `model.layers.3.mlp/node_silu`), so the layer is found by a number after
+ * the name of a list.
  */
-
-/** An origin is the model's node name with the tensor op that was lowered: `name (op)`. */
-export function originOf(origin: string): { readonly name: string; readonly op: string } {
-  const match = /^(.*) \((\w+)\)$/.exec(origin);
-  return match === null ? { name: origin, op: "" } : { name: match[1], op: match[2] };
-}
 
 const LISTS: ReadonlySet<string> = new Set(["layer", "layers", "h", "block", "blocks", "encoder", "decoder"]);
 const PARTS = /^(embed\w*|wte|wpe|pooler|classifier|\w*head|norm|layernorm|ln_f|\w*projection|predictions)$/i;

@@ -13,23 +13,16 @@ import type { Plan } from "../ir/plan/types.js";
 import type { TensorType } from "../ir/tensor/value.js";
 import { depthFirst } from "../passes/order.js";
 import type { Placed } from "../passes/place.js";
-import { originName } from "./report/mapping.js";
 
 /** The programs that a plan was made of; E0801 where the model gives others. */
 export function programsOf({ graph }: Pick<ImportedModel, "graph">, plan: Plan): Placed {
   const names = plan.reveals.map(({ name }) => name);
   const known = publicInputs(plan);
-  const [plain, measured] = [false, true].map((measured) =>
-    compileTensors(withOutputs(depthFirst(graph), names), {
-      profile: plan.profile,
-      isPublic: (input) => known.has(input),
-      measured,
-    }),
-  );
-  // A plan does not say whether its ranges were measured, but it has steps for the nodes of its own program.
-  const origins = new Set(plan.origins);
-  const own = ({ secret }: Placed) => secret.nodes.filter((node) => origins.has(originName(node))).length;
-  const placed = own(measured) > own(plain) ? measured : plain;
+  const placed = compileTensors(withOutputs(depthFirst(graph), names), {
+    profile: plan.profile,
+    isPublic: (input) => known.has(input),
+    measured: plan.ranges.method === "given inputs",
+  });
   for (const { input } of placed.bindings) {
     if (!plan.bindings.some(({ output }) => output === input)) {
       const what = "the plan was not compiled from this model by this pumac";

@@ -14,7 +14,7 @@ import { isFloat, type TensorType, type TensorValue } from "../ir/tensor/value.j
 import { print } from "../ir/text.js";
 import { verify } from "../ir/verify.js";
 import { dropEarly } from "../passes/early.js";
-import { guardRanges } from "../passes/guard.js";
+import { GUARD, GUARD_ORIGIN, guardRanges } from "../passes/guard.js";
 import { depthFirst } from "../passes/order.js";
 import type { Placed } from "../passes/place.js";
 import { planRings } from "../passes/plan-rings.js";
@@ -22,10 +22,11 @@ import type { CalibrationRun, InputsOf } from "../passes/range.js";
 import { copiedFrom } from "../passes/rules/common.js";
 import { checkRanges } from "./bounds-check.js";
 import { assumedRanges, type Calibration, calibrate, type ModelInputs } from "./calibrate.js";
-import { emit } from "./emit.js";
+import { emit, type Meaning } from "./emit.js";
 import { importModel } from "./import.js";
 import type { DeclaredNames, ImportedModel } from "./imported.js";
-import { lower, type Precision } from "./lower/index.js";
+import { movedRows } from "./lower/held.js";
+import { type Lowered, lower, type Precision } from "./lower/index.js";
 import { checkNames } from "./names.js";
 import { DEFAULT_NETWORK, linkCost, type Network } from "./network.js";
 import { inputsOf, withOutputs } from "./outputs.js";
@@ -119,8 +120,8 @@ export function compileImported(model: ImportedModel, options: CompileOptions = 
     ...(options.weights === false || calibration.source.inputs > 0 ? [] : [unmeasured(model, atHand)]),
     ...(options.record === undefined ? checkRanges(placed.secret, calibration) : []),
   ];
-  const { share, bindings, formulas } = lowerPlaced(placed, calibration, inputOf, options);
-  const plan = emit(share, {
+  const { share, bindings, formulas, meaning } = lowerPlaced(placed, calibration, inputOf, options);
+  const plan = emit(share, meaning, {
     name: model.name,
     profile,
     modelDigest: digestOf(program),
@@ -168,7 +169,7 @@ function lowerPlaced(
   calibration: Calibration,
   inputOf: InputsOf,
   options: CompileOptions,
-): { share: Graph<ShareType>; bindings: Binding[]; formulas: readonly Formula[] } {
+): { share: Graph<ShareType>; bindings: Binding[]; formulas: readonly Formula[]; meaning: Meaning } {
   const names = placed.bindings.map(({ input }) => input);
   const link = linkCost(options.network ?? DEFAULT_NETWORK);
   const lowered = lower(placed.secret, {
@@ -186,7 +187,9 @@ function lowerPlaced(
   const early = dropEarly(lowered);
   options.dump?.("51-early", print(early.graph, SHARE));
   const accepted = new Map<Node<ShareType>, number>();
+  const moved = new Map<Node<ShareType>, Node<ShareType>>();
   const ringed = planRings(early.graph, early.bounds, link, (node, planned) => {
+    moved.set(node, planned);
     const largest = early.accepted.get(node);
     if (largest !== undefined) {
       accepted.set(planned, largest);
@@ -200,11 +203,39 @@ function lowerPlaced(
     throw new Error(`after pass 'guard':\n${violations.map(String).join("\n")}`);
   }
   const formulas = lowered.formulas.map(({ pieces: _, ...formula }) => formula);
-  return { share, bindings: bindingsOf(share, placed, calibration, inputOf), formulas };
+  const bindings = bindingsOf(share, lowered.given, placed, calibration, inputOf);
+  const held = heldIn(placed.secret, lowered, (node) => moved.get(early.moved.get(node)!));
+  return {
+    share,
+    bindings,
+    formulas,
+    meaning: { origins: new Map([...lowered.origins, [GUARD_ORIGIN, GUARD]]), held },
+  };
+}
+
+/** Where the finished program has the values of the secret program's nodes, by their number. */
+function heldIn(
+  { nodes }: Graph<TensorType>,
+  { held }: Lowered,
+  moved: (node: Node<ShareType>) => Node<ShareType> | undefined,
+): Meaning["held"] {
+  return new Map(
+    nodes.flatMap((node, i) => {
+      const rows = held.get(node) ?? [];
+      const kept = rows.flatMap((each) => movedRows(each, moved) ?? []);
+      return rows.length > 0 && kept.length === rows.length ? [[i, kept] as const] : [];
+    }),
+  );
 }
 
 /** The share program's inputs; one that is read at several fractions has an input for each. */
-function bindingsOf(share: Graph<ShareType>, placed: Placed, calibration: Calibration, inputOf: InputsOf): Binding[] {
+function bindingsOf(
+  share: Graph<ShareType>,
+  given: ReadonlyMap<string, string>,
+  placed: Placed,
+  calibration: Calibration,
+  inputOf: InputsOf,
+): Binding[] {
   const ranges = new Map(
     [...calibration.report.ranges].flatMap(([{ op, attributes }, range]) =>
       op === "input" ? [[String(attributes.name), range] as const] : [],
@@ -218,9 +249,8 @@ function bindingsOf(share: Graph<ShareType>, placed: Placed, calibration: Calibr
     .filter(({ op }) => op === "input")
     .map(({ attributes }) => {
       const input = attributes.name as string;
-      const bound = placed.bindings.find((binding) => binding.input === input.replace(/@\d+$/, ""));
-      const exact = placed.bindings.find((binding) => binding.input === input) ?? bound!;
-      return { ...exact, input, ...rangeOf(exact) };
+      const bound = placed.bindings.find((binding) => binding.input === given.get(input))!;
+      return { ...bound, input, ...rangeOf(bound) };
     });
 }
 

@@ -5,13 +5,35 @@
  */
 import type { Graph, Node } from "../ir/graph.js";
 import { tablesRead } from "../ir/plan/check.js";
-import type { Binding, DrawPosition, Formula, Plan, PlanTables, Step } from "../ir/plan/types.js";
+import type {
+  Binding,
+  DrawPosition,
+  Formula,
+  HeldPart,
+  HeldValue,
+  Origin,
+  Plan,
+  PlanTables,
+  Step,
+} from "../ir/plan/types.js";
 import { PLAN_VERSION } from "../ir/plan/types.js";
 import { type Pair, SHARE, type ShareType } from "../ir/share/index.js";
 import { cosineQuarter, negativePowers } from "../ir/share/tables.js";
 import type { TensorType } from "../ir/tensor/value.js";
+import type { HeldRows } from "./lower/held.js";
 import { planMemory } from "./memory.js";
 import { schedule, walkFromOutputs } from "./schedule.js";
+
+/** What the share program computes of which node. */
+export interface Meaning {
+  /** By what the share program's nodes say that they are from. */
+  readonly origins: ReadonlyMap<string, Origin>;
+  /** By index into the secret program's nodes. */
+  readonly held: ReadonlyMap<number, readonly HeldRows[]>;
+}
+
+/** Of a program that no model was lowered to. */
+export const NO_MEANING: Meaning = { origins: new Map(), held: new Map() };
 
 /** Everything of a plan that the share program does not say. */
 export interface PlanHeader {
@@ -30,7 +52,7 @@ export interface PlanHeader {
 
 const BLOCK = 16;
 
-export function emit(graph: Graph<ShareType>, header: PlanHeader): Plan {
+export function emit(graph: Graph<ShareType>, meaning: Meaning, header: PlanHeader): Plan {
   const { steps: scheduled, rounds } = schedule(graph);
   const index = new Map(scheduled.map(({ node }, i) => [node, i]));
   const args = scheduled.map(({ node }) => node.args.map((argument) => index.get(argument)!));
@@ -63,11 +85,28 @@ export function emit(graph: Graph<ShareType>, header: PlanHeader): Plan {
     owners: { model: inOneOrder(header.owners.model), data: inOneOrder(header.owners.data) },
     rounds,
     steps,
-    origins: origins.names,
+    origins: origins.names.map((name) => meaning.origins.get(name) ?? { node: name, op: "" }),
+    values: [...meaning.held].flatMap(([node, parts]) => heldValue(node, parts, index)),
     reveals,
     tables: tablesFor(steps),
     arena,
   };
+}
+
+/** Where a node's value is, unless the program as it is scheduled does not compute it. */
+function heldValue(
+  node: number,
+  rows: readonly HeldRows[],
+  index: ReadonlyMap<Node<ShareType>, number>,
+): readonly HeldValue[] {
+  const parts = rows.flatMap(({ value, scale, heads }): HeldPart[] => {
+    const [step, scaled] = [index.get(value), scale && index.get(scale)];
+    const known = step !== undefined && (scale === undefined || scaled !== undefined);
+    return known
+      ? [{ step, ...(scaled === undefined ? {} : { scale: scaled }), ...(rows.length > 1 && heads ? { heads } : {}) }]
+      : [];
+  });
+  return parts.length === rows.length ? [{ node, parts }] : [];
 }
 
 /**

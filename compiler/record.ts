@@ -91,7 +91,7 @@ export function firstDifference(plan: Plan, again: Plan): string | undefined {
     return `its ${differs.join(", ")}`;
   }
   const [has, should] = [plan.steps[step], again.steps[step]].map((each) => each?.op ?? "none");
-  return `step ${step} ('${plan.origins[plan.steps[step].origin] ?? ""}'): ${has}, where the model gives ${should}`;
+  return `step ${step} ('${plan.origins[plan.steps[step].origin].node}'): ${has}, where the model gives ${should}`;
 }
 
 function text(value: unknown): string {

@@ -39,14 +39,21 @@ const TRANSPARENT: ReadonlySet<string> = new Set([
 /** Factors of one sum of products. */
 const MOST_FACTORS = 16;
 
+export interface EarlyProgram extends BoundedProgram {
+  /** Where a value of the given program is in this one, at another fraction perhaps; of merged products it is nowhere. */
+  readonly moved: ReadonlyMap<ShareNode, ShareNode>;
+}
+
 /** The program with every rescale as early as it may be. */
-export function dropEarly(program: BoundedProgram): BoundedProgram {
+export function dropEarly(program: BoundedProgram): EarlyProgram {
   return new Early(program).run();
 }
 
 class Early {
   private readonly builder = new Builder(SHARE);
   private readonly made = new Map<ShareNode, ShareNode>();
+  /** Values that are made without their lowest bits. */
+  private readonly smaller = new Map<ShareNode, ShareNode>();
   private readonly users: ReadonlyMap<ShareNode, readonly ShareNode[]>;
   private readonly outputs: ReadonlySet<ShareNode>;
   /** Bits that are dropped of an opened value before it is opened. */
@@ -57,7 +64,7 @@ class Early {
     this.outputs = new Set(program.graph.outputs.map(({ node }) => node));
   }
 
-  run(): BoundedProgram {
+  run(): EarlyProgram {
     const { graph, bounds, accepted } = this.program;
     for (const node of graph.nodes) {
       this.made.set(node, this.visit(node));
@@ -67,7 +74,8 @@ class Early {
       const kept = [...numbers].filter(([node]) => this.made.has(node));
       return new Map(kept.map(([node, number]) => [this.of(node), number]));
     };
-    return { graph: this.builder.finish(outputs), bounds: moved(bounds), accepted: moved(accepted) };
+    const graphs = { graph: this.builder.finish(outputs), moved: new Map([...this.made, ...this.smaller]) };
+    return { ...graphs, bounds: moved(bounds), accepted: moved(accepted) };
   }
 
   private of(node: ShareNode): ShareNode {
@@ -136,6 +144,12 @@ class Early {
   }
 
   private drop(node: ShareNode, bits: number): ShareNode {
+    const made = this.dropOf(node, bits);
+    this.smaller.set(node, made);
+    return made;
+  }
+
+  private dropOf(node: ShareNode, bits: number): ShareNode {
     const { op, args, attributes } = node;
     if (isMultiple(node, bits)) {
       return this.dropZeros(node, bits);

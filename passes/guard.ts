@@ -11,6 +11,7 @@
  * accepted.
  */
 import { Builder, type Graph, type Node } from "../ir/graph.js";
+import type { Origin } from "../ir/plan/types.js";
 import { SHARE, type ShareType, type WordType } from "../ir/share/index.js";
 import { sizeOf } from "../ir/tensor/value.js";
 
@@ -19,7 +20,9 @@ type ShareNode = Node<ShareType>;
 /** Bits of the random combination: a value outside is missed with probability 2^-40 in a whole run. */
 export const GUARD_BITS = 40;
 /** Where the guard's steps come from, in reports. */
-export const GUARD_ORIGIN = "overflow guard (guard)";
+export const GUARD: Origin = { node: "overflow guard", op: "guard" };
+/** The same, as a share program has it. */
+export const GUARD_ORIGIN = `${GUARD.node} (${GUARD.op})`;
 
 /** A guard's ring is at most so much larger than the reader's: what wraps in it is far outside. */
 const SPARE = 2;

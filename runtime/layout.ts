@@ -17,7 +17,6 @@ import type { PartyName } from "./transport.js";
 export interface PartyStep extends RoleStep {
   readonly roles: Roles;
   readonly round: number;
-  readonly origin: string;
 }
 
 /** Bytes that a plan's steps ask for at one party. */
@@ -49,7 +48,7 @@ function aligned(bytes: number): number {
 /** The plan's steps with this party's places. */
 export function stepsOf(plan: Plan, party: PartyName): readonly PartyStep[] {
   const steps: PartyStep[] = [];
-  for (const { op, args, attributes, type, origin, round, draws, places } of plan.steps) {
+  for (const { op, args, attributes, type, round, draws, places } of plan.steps) {
     definitionOf(SHARE, op);
     steps.push({
       roles: ROLES[op as keyof typeof ROLES],
@@ -60,7 +59,6 @@ export function stepsOf(plan: Plan, party: PartyName): readonly PartyStep[] {
       place: Math.max(0, party === "P0" ? places.P0 : places.P12),
       blocks: draws.map((draw) => draw.block),
       round,
-      origin: plan.origins[origin],
     });
   }
   return steps;

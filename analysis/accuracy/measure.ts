@@ -6,7 +6,7 @@
 
 import { simulate } from "../../client/local/simulation.js";
 import { DEFAULT_PRECISION } from "../../compiler/compile.js";
-import { emit } from "../../compiler/emit.js";
+import { emit, NO_MEANING } from "../../compiler/emit.js";
 import { lower, type Profile } from "../../compiler/lower/index.js";
 import { DEFAULT_NETWORK, linkCost, type Network } from "../../compiler/network.js";
 import { Builder, definitionOf, type Graph } from "../../ir/graph.js";
@@ -98,7 +98,7 @@ function planOf(
     link,
   });
   const early = dropEarly(lowered);
-  return emit(planRings(early.graph, early.bounds, link), {
+  return emit(planRings(early.graph, early.bounds, link), NO_MEANING, {
     name: given.name,
     profile,
     modelDigest: "",

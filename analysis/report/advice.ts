@@ -28,7 +28,13 @@ export function isSaturated(
   return window > 0 || (range > 0 && isOff);
 }
 
-type Readings = ReadonlyMap<string, readonly RangeReading[]>;
+/** What steps that read ranges found, by the node and op that they are of. */
+export type Readings = ReadonlyMap<string, readonly RangeReading[]>;
+
+export function readingKey(node: string, op: string): string {
+  return `${node} (${op})`;
+}
+
 type Advice = Pick<Finding, "what" | "why" | "fix">;
 
 /** The first node that adds an error of its own, else the first that is off; null where all are good. */
@@ -68,7 +74,7 @@ function explainSource(
   const off = `the roles are off by ${number(error.roles.maximum)} there`;
   const isFormula = isPumaFormula(op, profile) && holds(error.drift.maximum, tolerance, largest);
   if (saturations.range > 0 && !isFormula && isSaturated(error, saturations, largest, tolerance)) {
-    const read = [...readings.get(`${name} (${op})`)!].sort((a, b) => a.headroom - b.headroom)[0];
+    const read = [...readings.get(readingKey(name, op))!].sort((a, b) => a.headroom - b.headroom)[0];
     const what = `${saturations.range} values of '${op}' are outside the range that the plan holds`;
     const why = `they reach ${number(read.largest)}, the plan holds ${number(read.limit)}; ${off}`;
     return { what, why, fix: CALIBRATE };

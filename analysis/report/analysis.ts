@@ -7,15 +7,15 @@ import type { OwnerValues, SessionResult } from "../../client/owners.js";
 import type { ImportedModel } from "../../compiler/imported.js";
 import type { LoadedPlan } from "../../formats/plan-file.js";
 import type { Graph } from "../../ir/graph.js";
-import type { Plan } from "../../ir/plan/types.js";
-import { broadcastStrides } from "../../ir/shape.js";
+import type { HeldPart, Plan } from "../../ir/plan/types.js";
 import type { WordType } from "../../ir/share/index.js";
 import { TENSOR, type TensorNode, traitsOf } from "../../ir/tensor/index.js";
 import type { TensorType, TensorValue } from "../../ir/tensor/value.js";
+import { GUARD } from "../../passes/guard.js";
 import { plainModel } from "../data/evaluation.js";
-import { layerOf, originOf } from "../origins.js";
+import { layerOf } from "../origins.js";
 import { programsOf } from "../secret-program.js";
-import { findingOf, holds, isSaturated } from "./advice.js";
+import { findingOf, holds, isSaturated, type Readings, readingKey } from "./advice.js";
 import {
   type FixedValues,
   fixedValues,
@@ -25,7 +25,7 @@ import {
   roleValues,
   wantedSteps,
 } from "./collect.js";
-import { type Mapping, mapNodes, originName } from "./mapping.js";
+import { assembled, type Mapping, mapNodes, scaledRows } from "./mapping.js";
 import type { RangeReading } from "./ranges.js";
 import type { AccuracyReport, Errors, NodeReport, OutputReport } from "./types.js";
 
@@ -52,7 +52,7 @@ export async function reportRun(options: ReportOptions): Promise<Reported> {
   const { loaded, model, inputs, values, seed, tolerance, onRound } = options;
   const { plan, digest } = loaded;
   const { secret } = programsOf(model, plan);
-  const mapping = mapNodes(secret, plan);
+  const mapping = mapNodes(secret.nodes, plan);
   const wanted = wantedSteps(mapping);
   const { reals: roles, result } = await roleValues(loaded, values, wanted, seed, onRound);
   const fixed = fixedValues(plan, values, wanted);
@@ -94,39 +94,28 @@ interface Collected {
 
 function compareNodes(secret: Graph<TensorType>, plan: Plan, mapping: Mapping, values: Collected): Compared[] {
   const { floats, fixed, roles } = values;
-  const taken = new Set<number>();
-  return secret.nodes.flatMap((node): Compared[] => {
-    const places = mapping.places.get(node);
-    const float = picked(floats.get(node)!.data, places);
-    const quotient = mapping.quotients.get(node);
-    if (quotient !== undefined) {
-      const [one, two] = [fixed.reals, roles].map((reals) =>
-        scaledRows(reals.get(quotient.numerators)!, reals.get(quotient.reciprocal)!, node.type.shape),
-      );
-      return [{ node, type: undefined, places, float, fixed: one, roles: two }];
-    }
-    const options = (mapping.candidates.get(node) ?? []).filter((step) => !taken.has(step));
-    const ranked = options
-      .map((step) => ({ step, type: wordType(plan, step) }))
-      .map(({ step, type }) => ({ step, type, reals: unwrapped(fixed.reals.get(step)!, float, type) }))
-      .map((each) => ({ ...each, score: scoreOf(each.reals, float, each.type) }))
-      .sort((a, b) => a.score - b.score);
-    const [best] = ranked;
-    if (best === undefined) {
+  return secret.nodes.flatMap((node, index): Compared[] => {
+    const held = mapping.get(index);
+    if (held === undefined || node.op === "input" || node.op === "constant") {
       return [];
     }
-    taken.add(best.step);
-    return [
-      {
-        node,
-        type: best.type,
-        places,
+    const { parts, places } = held;
+    const float = picked(floats.get(node)!.data, places);
+    const [{ step, scale }] = parts;
+    const type = parts.length > 1 || scale !== undefined ? undefined : wordType(plan, step);
+    const of = (reals: ReadonlyMap<number, Reals>) =>
+      unwrapped(
+        assembled(held, node.type.shape, (part) => partOf(part, reals)),
         float,
-        fixed: best.reals,
-        roles: unwrapped(roles.get(best.step)!, float, best.type),
-      },
-    ];
+        type,
+      );
+    return [{ node, type, places, float, fixed: of(fixed.reals), roles: of(roles) }];
   });
+}
+
+function partOf({ step, scale }: HeldPart, reals: ReadonlyMap<number, Reals>): Reals {
+  const rows = reals.get(step)!;
+  return scale === undefined ? rows : scaledRows(rows, reals.get(scale)!);
 }
 
 function wordType(plan: Plan, step: number): WordType | undefined {
@@ -150,13 +139,6 @@ function replaced(expected: TensorValue["data"], { places, fixed }: Compared): T
   return data;
 }
 
-/** How well a step fits a node: its error; one whose ring cannot hold the node's values comes last. */
-function scoreOf(reals: Reals, float: Compared["float"], type: WordType | undefined): number {
-  const largest = largestOf(float);
-  const isNarrow = type !== undefined && 2 ** (type.ring - 1 - type.fraction) <= largest;
-  return errorsOf(reals, float).mean + (isNarrow ? 1e9 : 0);
-}
-
 /** Where users need residues only, a ring may be smaller than its values: the representative nearest to float. */
 function unwrapped(reals: Reals, float: Compared["float"], type: WordType | undefined): Reals {
   if (type === undefined) {
@@ -164,13 +146,6 @@ function unwrapped(reals: Reals, float: Compared["float"], type: WordType | unde
   }
   const period = 2 ** (type.ring - type.fraction);
   return reals.map((x, i) => x - period * Math.round((x - float[i]) / period));
-}
-
-/** Every row of the numerators times its reciprocal. */
-function scaledRows(numerators: Reals, reciprocals: Reals, shape: readonly number[]): Reals {
-  const [, stride] = broadcastStrides([reciprocals.length, 1], [reciprocals.length, shape.at(-1)!]);
-  const columns = shape.at(-1)!;
-  return numerators.map((x, i) => x * reciprocals[Math.floor(i / columns) + (i % columns) * stride]);
 }
 
 /**
@@ -233,12 +208,14 @@ function largestOf(values: TensorValue["data"]): number {
   return largest;
 }
 
-/** What reading steps found, by the origin of the steps. */
-function readingsByOrigin(plan: Plan, { readings }: FixedValues): ReadonlyMap<string, readonly RangeReading[]> {
+/** What reading steps found, by the node and op that they are of; the guard reads what it watches, whatever it is. */
+function readingsByOrigin(plan: Plan, { readings }: FixedValues): Readings {
   const grouped = new Map<string, RangeReading[]>();
   for (const [step, reading] of readings) {
-    const origin = plan.origins[plan.steps[step].origin];
-    grouped.set(origin, [...(grouped.get(origin) ?? []), reading]);
+    const { node, op } = plan.origins[plan.steps[step].origin];
+    if (op !== GUARD.op) {
+      grouped.set(readingKey(node, op), [...(grouped.get(readingKey(node, op)) ?? []), reading]);
+    }
   }
   return grouped;
 }
@@ -246,11 +223,12 @@ function readingsByOrigin(plan: Plan, { readings }: FixedValues): ReadonlyMap<st
 function nodeReport(
   { node, type, float, fixed, roles }: Compared,
   own: { readonly errors: Errors; readonly window: number },
-  readings: ReadonlyMap<string, readonly RangeReading[]>,
+  readings: Readings,
   tolerance: number,
 ): NodeReport {
   const largest = largestOf(float);
-  const read = readings.get(originName(node)) ?? [];
+  const { origin: name, op } = node;
+  const read = readings.get(readingKey(name, op)) ?? [];
   const range = read.reduce((most, { outside }) => Math.max(most, outside), 0);
   const error = {
     fixed: errorsOf(fixed, float),
@@ -259,7 +237,6 @@ function nodeReport(
     own: own.errors,
   };
   const saturations = { range, window: own.window };
-  const { name, op } = originOf(originName(node));
   return {
     name,
     op,

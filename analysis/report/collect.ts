@@ -24,9 +24,9 @@ function realsOf({ type, value }: ShareValue): Reals {
   return Float64Array.from(value, Number);
 }
 
-export function wantedSteps({ candidates, quotients }: Mapping): ReadonlySet<number> {
-  const pairs = [...quotients.values()].flatMap(({ numerators, reciprocal }) => [numerators, reciprocal]);
-  return new Set([...[...candidates.values()].flat(), ...pairs]);
+export function wantedSteps(mapping: Mapping): ReadonlySet<number> {
+  const parts = [...mapping.values()].flatMap((held) => held.parts);
+  return new Set(parts.flatMap(({ step, scale }) => (scale === undefined ? [step] : [step, scale])));
 }
 
 /** The secret program in double precision on what the owners share. */

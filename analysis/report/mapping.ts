@@ -1,74 +1,32 @@
 /**
- * Which step of a plan holds the value of which node of the secret program. A step's origin names the node (`name
- * (op)`), and what leaves a node's steps is its value; where several nodes have one name, the values decide.
+ * Which elements of a node's value a session has. A plan says which steps hold the value of which node of the secret
+ * program (`Plan.values`): whole, in parts of some heads, or as rows that are yet to be scaled.
  */
 
-import type { Graph } from "../../ir/graph.js";
-import type { Plan, Step } from "../../ir/plan/types.js";
+import type { HeldPart, Plan, Step } from "../../ir/plan/types.js";
 import type { TensorNode } from "../../ir/tensor/index.js";
-import { sizeOf, type TensorType } from "../../ir/tensor/value.js";
+import { sizeOf } from "../../ir/tensor/value.js";
+import type { Reals } from "./collect.js";
 
-/** A softmax whose rows are left unnormalised: its value is numerators · reciprocal. */
-export interface Quotient {
-  readonly numerators: number;
-  readonly reciprocal: number;
+/** Where a node's value is, and which of its elements; all where `places` is undefined. */
+export interface Held {
+  readonly parts: readonly HeldPart[];
+  readonly places: readonly number[] | undefined;
 }
 
-export interface Mapping {
-  /** Steps that may hold a node's value, most often one. */
-  readonly candidates: ReadonlyMap<TensorNode, readonly number[]>;
-  readonly quotients: ReadonlyMap<TensorNode, Quotient>;
-  /** Products of which a public mask leaves some elements: the places of those that the step has. */
-  readonly places: ReadonlyMap<TensorNode, readonly number[]>;
+/** By index into the secret program's nodes. */
+export type Mapping = ReadonlyMap<number, Held>;
+
+export function mapNodes(nodes: readonly TensorNode[], plan: Plan): Mapping {
+  return new Map(
+    plan.values.map(({ node, parts }) => {
+      const cells = keptCells(plan.steps[parts[0].step]);
+      return [node, { parts, places: cells.length === 0 ? undefined : keptPlaces(nodes[node], cells) }] as const;
+    }),
+  );
 }
 
-/** The origin that lowering gives a node's steps. */
-export function originName(node: TensorNode): string {
-  return `${node.origin} (${node.op})`;
-}
-
-const WITHOUT_STEPS: ReadonlySet<string> = new Set(["input", "constant", "parameter"]);
-
-export function mapNodes(secret: Graph<TensorType>, plan: Plan): Mapping {
-  const stepsOf = new Map<string, number[]>();
-  for (const [i, step] of plan.steps.entries()) {
-    const name = plan.origins[step.origin];
-    stepsOf.set(name, [...(stepsOf.get(name) ?? []), i]);
-  }
-  const users = plan.steps.map((): number[] => []);
-  for (const [i, { args }] of plan.steps.entries()) {
-    for (const argument of args) {
-      users[argument].push(i);
-    }
-  }
-  const nodes = new Map<string, TensorNode[]>();
-  for (const node of secret.nodes.filter(({ op }) => !WITHOUT_STEPS.has(op))) {
-    nodes.set(originName(node), [...(nodes.get(originName(node)) ?? []), node]);
-  }
-  const candidates = new Map<TensorNode, readonly number[]>();
-  const quotients = new Map<TensorNode, Quotient>();
-  const places = new Map<TensorNode, readonly number[]>();
-  for (const [name, group] of nodes) {
-    const own = stepsOf.get(name) ?? [];
-    const isLast = (i: number): boolean => users[i].every((user) => isElsewhere(plan.steps[user], plan.steps[i]));
-    for (const node of group) {
-      const fitting = own.filter((i) => isValue(plan.steps[i], node) && (group.length > 1 || isLast(i)));
-      const quotient = node.op === "softmaxBase2" ? quotientOf(plan.steps, own, node) : undefined;
-      const packed = own.find((i) => keptCells(plan.steps[i]).length > 0);
-      if (quotient !== undefined) {
-        quotients.set(node, quotient);
-      } else if (packed !== undefined && node.op === "matmul") {
-        candidates.set(node, [packed]);
-        places.set(node, keptPlaces(node, keptCells(plan.steps[packed])));
-      } else if (fitting.length > 0) {
-        candidates.set(node, fitting);
-      }
-    }
-  }
-  return { candidates, quotients, places };
-}
-
-/** The cells of each matrix that a product computes; none where it computes all. */
+/** The cells of each matrix that a product computes where a public mask leaves some; none where it computes all. */
 function keptCells({ op, attributes }: Step): readonly number[] {
   return op === "matmul" ? (attributes.keep as readonly number[]) : [];
 }
@@ -78,26 +36,27 @@ function keptPlaces({ type }: TensorNode, cells: readonly number[]): readonly nu
   return Array.from({ length: sizeOf(type.shape.slice(0, -2)) }, (_, i) => cells.map((cell) => i * size + cell)).flat();
 }
 
-/** Whether a user of a step is of another node, or what the node's value is for. */
-function isElsewhere(user: Step, step: Step): boolean {
-  return user.origin !== step.origin || user.op === "reveal";
+/** A node's value of those of the steps that hold it: rows scaled, heads in their places. */
+export function assembled({ parts }: Held, shape: readonly number[], realsOf: (part: HeldPart) => Reals): Reals {
+  if (parts.length === 1) {
+    return realsOf(parts[0]);
+  }
+  const heads = shape.at(-3) ?? 1;
+  const size = sizeOf(shape.slice(-2));
+  const whole = new Float64Array(sizeOf(shape));
+  for (const part of parts) {
+    const own = realsOf(part);
+    const of = part.heads ?? [];
+    for (let matrix = 0; matrix * size < own.length; matrix++) {
+      const at = Math.floor(matrix / of.length) * heads + of[matrix % of.length];
+      whole.set(own.subarray(matrix * size, (matrix + 1) * size), at * size);
+    }
+  }
+  return whole;
 }
 
-/** Whether a step's value may be the node's: as many elements, and numbers or bits. */
-function isValue({ op, type }: Step, node: TensorNode): boolean {
-  return op !== "reveal" && op !== "input" && type.kind !== "hot" && sizeOf(type.shape) === sizeOf(node.type.shape);
-}
-
-/** The numerators are what the rows' sum is of; the reciprocal has one element a row. */
-function quotientOf(steps: readonly Step[], own: readonly number[], node: TensorNode): Quotient | undefined {
-  const { shape } = node.type;
-  const sums = own.filter((i) => {
-    const { op, args, attributes } = steps[i];
-    return op === "sum" && attributes.axis === shape.length - 1 && isValue(steps[args[0]], node);
-  });
-  const numerators = sums.length === 1 ? steps[sums[0]].args[0] : undefined;
-  const column = [...shape.slice(0, -1), 1].join();
-  const reciprocal = own.findLast((i) => steps[i].type.shape.join() === column);
-  const isNormalised = own.some((i) => steps[i].op === "multiply" && isValue(steps[i], node));
-  return numerators === undefined || reciprocal === undefined || isNormalised ? undefined : { numerators, reciprocal };
+/** Every row times its scale. */
+export function scaledRows(rows: Reals, scales: Reals): Reals {
+  const columns = rows.length / scales.length;
+  return rows.map((x, i) => x * scales[Math.floor(i / columns)]);
 }

@@ -9,6 +9,7 @@ import type { ShareValue, WordType } from "../../ir/share/index.js";
 function intervalOf(op: string, ring: number): { readonly low: number; readonly high: number } | undefined {
   switch (op) {
     case "widen":
+    case "widenAdditive":
       return { low: ring - 2, high: ring - 2 };
     case "topBit":
     case "coarseCount":

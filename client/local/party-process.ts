@@ -40,7 +40,7 @@ function usage(): { cpu: number; memory: number } {
 /** What a party runs of a plan: the rest, as large again, would be looked through by every garbage collection. */
 function withoutNotes(plan: Plan): Plan {
   const none = { nodes: [], outputs: [] };
-  return { ...plan, origins: [], formulas: [], owners: { model: none, data: none } };
+  return { ...plan, origins: [], values: [], formulas: [], owners: { model: none, data: none } };
 }
 
 async function handle(message: ToParty): Promise<void> {

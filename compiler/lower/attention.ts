@@ -63,6 +63,10 @@ export class Attention {
     const shifted = this.shifted.get(node.args[0]);
     const parts = shifted === undefined ? [this.maximumPart(node)] : this.shiftedParts(node, shifted);
     this.rows.set(node, parts);
+    lowering.hold(
+      node,
+      parts.map(({ heads, numerators, reciprocal }) => ({ value: numerators, scale: reciprocal, heads })),
+    );
     lowering.defer(node, () => {
       const rows = parts.map(({ heads, numerators, reciprocal }) => ({
         heads,

@@ -10,6 +10,7 @@
 
 import { located } from "../../ir/diagnostics.js";
 import { Builder, type Graph, type Node } from "../../ir/graph.js";
+import type { Origin } from "../../ir/plan/types.js";
 import { ceilLog2 } from "../../ir/real.js";
 import { SHARE } from "../../ir/share/index.js";
 import type { ShareType } from "../../ir/share/types.js";
@@ -19,6 +20,7 @@ import type { LinkCost } from "../../passes/plan-rings.js";
 import { copiedFrom } from "../../passes/rules/common.js";
 import { FormulaNotes, type NotedFormula } from "./formulas.js";
 import type { Decays, FourierSeries, WaveFit } from "./fourier.js";
+import type { HeldRows } from "./held.js";
 
 export type { TensorNode };
 
@@ -55,6 +57,12 @@ export interface Lowered {
   readonly accepted: ReadonlyMap<ShareNode, number>;
   /** The approximations used, each once. */
   readonly formulas: readonly NotedFormula[];
+  /** Where the values of the secret program's nodes are. */
+  readonly held: ReadonlyMap<TensorNode, readonly HeldRows[]>;
+  /** What the nodes' origins mean. */
+  readonly origins: ReadonlyMap<string, Origin>;
+  /** The secret program's input that an input of the share program gives. */
+  readonly given: ReadonlyMap<string, string>;
 }
 
 export class Lowering {
@@ -74,6 +82,10 @@ export class Lowering {
   private readonly fittedDecays = new Map<string, Decays>();
   private readonly fittedWaves = new Map<string, WaveFit>();
   private readonly deferred = new Map<TensorNode, () => ShareNode>();
+  private readonly unscaled = new Map<TensorNode, readonly HeldRows[]>();
+  readonly origins = new Map<string, Origin>();
+  /** The secret program's input of every input of the share program. */
+  readonly given = new Map<string, string>();
   private origin = "";
 
   constructor(
@@ -110,13 +122,18 @@ export class Lowering {
 
   /** Says which tensor node the following share nodes compute. */
   at(node: TensorNode): void {
-    this.origin = `${node.origin} (${node.op})`;
+    this.from({ node: node.origin, op: node.op });
+  }
+
+  private from(origin: Origin): void {
+    this.origin = `${origin.node} (${origin.op})`;
+    this.origins.set(this.origin, origin);
   }
 
   /** Emits under another origin: for what no node of the model computes. */
-  apart(origin: string, action: () => void): void {
+  apart(origin: Origin, action: () => void): void {
     const before = this.origin;
-    this.origin = origin;
+    this.from(origin);
     action();
     this.origin = before;
   }
@@ -195,6 +212,20 @@ export class Lowering {
     if (this.isGuarded && this.certainBoundOf(node) > this.boundOf(node)) {
       this.accepted.set(value, this.boundOf(node) * ACCEPTED);
     }
+  }
+
+  /** Says where the rows of a value are that may never be scaled. */
+  hold(node: TensorNode, rows: readonly HeldRows[]): void {
+    this.unscaled.set(node, rows);
+  }
+
+  /** Where the value of every node is that has one. */
+  held(): ReadonlyMap<TensorNode, readonly HeldRows[]> {
+    const held = new Map(this.unscaled);
+    for (const [node, value] of this.values) {
+      held.set(node, [{ value }]);
+    }
+    return held;
   }
 
   /** The lowered form of a tensor value, masked or additive, at whatever fraction it has. */
@@ -310,6 +341,7 @@ export class Lowering {
     const attributes = { owner: source.owner, name: unique, ring: 0, fraction: bits, shape: node.type.shape };
     const made = this.emit("input", [], attributes);
     this.inputs.set(key, made).set(unique, made);
+    this.given.set(unique, name);
     return this.bounded(made, this.boundOf(node));
   }
 

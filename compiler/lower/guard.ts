@@ -6,7 +6,7 @@
  */
 import { floorLog2 } from "../../ir/real.js";
 import { sizeOf } from "../../ir/tensor/value.js";
-import { GUARD_BITS, GUARD_ORIGIN } from "../../passes/guard.js";
+import { GUARD, GUARD_BITS } from "../../passes/guard.js";
 import { type Lowering, type ShareNode, shapeOf } from "./context.js";
 import { spanBit } from "./digits.js";
 
@@ -30,7 +30,7 @@ export function guard(lowering: Lowering, x: ShareNode, bound: number, interval:
   const bucket = 2 ** exponent;
   // A border is right to half a bucket on either side.
   const borders = [Math.floor(low / bucket - 0.5) * bucket, Math.ceil(high / bucket + 0.5) * bucket] as const;
-  lowering.apart(GUARD_ORIGIN, () => {
+  lowering.apart(GUARD, () => {
     const inside = spanBit(lowering, lowering.remasked(x), bound, exponent, borders);
     const bits = lowering.emit("complement", [inside]);
     const flat = lowering.emit("reshape", [bits], { shape: [sizeOf(shapeOf(bits))] });

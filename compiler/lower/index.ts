@@ -220,6 +220,7 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
     if (node.op in NORMS) {
       const rows = NORMS[node.op as keyof typeof NORMS](lowering, node, varianceOf(node, options.variances));
       lowering.defer(node, () => scaledRows(lowering, rows));
+      lowering.hold(node, [{ value: rows.rows, scale: rows.scale }]);
       if (!revealed.has(node) && scalesAfter(lowering, node, users)) {
         unscaled.set(node, rows);
       }
@@ -227,6 +228,7 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
       const rows = slicedRows(lowering, node, unscaled.get(node.args[0])!);
       unscaled.set(node, rows);
       lowering.defer(node, () => scaledRows(lowering, rows));
+      lowering.hold(node, [{ value: rows.rows, scale: rows.scale }]);
     } else if (node.op === "softmaxBase2") {
       attention.lower(node);
     } else if (attention.takes(node)) {
@@ -251,10 +253,11 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
     lowering.at(node);
     return { name, node: lowering.emit("reveal", [lowering.value(node)], { name }) };
   });
-  const { bounds, accepted, alarms } = lowering;
+  const { bounds, accepted, alarms, origins, given } = lowering;
   const verdicts = alarms.length === 0 ? [] : [{ name: "verdict", node: lowering.builder.emit("verdict", alarms) }];
   const program = lowering.builder.finish([...outputs, ...verdicts]);
-  return { graph: program, bounds, accepted, formulas: lowering.formulas.finish() };
+  const formulas = lowering.formulas.finish();
+  return { graph: program, bounds, accepted, formulas, held: lowering.held(), origins, given };
 }
 
 function refuseInfinite({ nodes }: Graph<TensorType>): void {

@@ -16,7 +16,7 @@ import { TENSOR } from "../tensor/index.js";
 import { sizeOf } from "../tensor/value.js";
 import { verify } from "../verify.js";
 import { publicInputs } from "./disclosed.js";
-import type { Plan, Step } from "./types.js";
+import type { HeldPart, Plan, Step } from "./types.js";
 
 const BLOCK = 16;
 /** Streams end here: positions are doubles, and one that is rounded would be another's. */
@@ -45,6 +45,7 @@ export function checkPlan(plan: Plan): void {
   checkReveals(plan);
   checkTables(plan);
   checkBindings(plan);
+  checkHeld(plan);
 }
 
 /** The steps as a graph, so that the language's own verifier can look at them. */
@@ -59,7 +60,7 @@ function nodesOf(plan: Plan): Node<ShareType>[] {
     insist(isIndex(step.origin, plan.origins.length), `step ${i} has no origin`);
     const { op, attributes, type } = step;
     insist(!("ring" in type) || type.ring > 0, `step ${i} has no ring`);
-    nodes.push({ op, attributes, type, args: step.args.map((k) => nodes[k]), origin: plan.origins[step.origin] });
+    nodes.push({ op, attributes, type, args: step.args.map((k) => nodes[k]), origin: plan.origins[step.origin].node });
   });
   return nodes;
 }
@@ -247,4 +248,13 @@ function checkBindings(plan: Plan): void {
   const listed = new Set(plan.disclosed.map(({ name }) => name));
   const unsaid = given.filter((name) => !listed.has(name));
   insist(unsaid.length === 0, `it gives ${unsaid.join(", ")} to P1 and P2 and does not say so`);
+}
+
+/** Values are those of steps. */
+function checkHeld({ values, steps }: Plan): void {
+  const known = ({ step, scale }: HeldPart) => step < steps.length && (scale ?? 0) < steps.length;
+  insist(
+    values.every(({ parts }) => parts.length > 0 && parts.every(known)),
+    "it says that a step holds a value, and has no such step",
+  );
 }

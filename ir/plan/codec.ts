@@ -18,6 +18,9 @@ import { PLAN_SCHEMA } from "./schema.js";
 import {
   type Binding,
   type Formula,
+  type HeldPart,
+  type HeldValue,
+  type Origin,
   PLAN_VERSION,
   type Plan,
   type Published,
@@ -71,7 +74,9 @@ interface PlanMessage {
   readonly words: readonly string[];
   readonly tensors: readonly TensorMessage[];
   readonly steps: readonly StepMessage[];
-  readonly origins: readonly string[];
+  readonly origins: readonly Origin[];
+  /** A scale is its step plus one: 0 where there is none. */
+  readonly values: readonly { readonly node: number; readonly parts: readonly Required<HeldPart>[] }[];
   readonly modelProgram: string;
   readonly dataProgram: string;
   readonly bindings: readonly (Omit<Binding, "range"> & { readonly range: readonly number[] })[];
@@ -211,6 +216,7 @@ function toMessage(plan: Plan): PlanMessage {
     words: shared.words.list,
     tensors: shared.tensors.list,
     origins: plan.origins,
+    values: plan.values.map(heldMessage),
     modelProgram: print(plan.owners.model, TENSOR),
     dataProgram: print(plan.owners.data, TENSOR),
     bindings: plan.bindings.map((binding) => ({ ...binding, range: binding.range ?? [] })),
@@ -224,6 +230,21 @@ function toMessage(plan: Plan): PlanMessage {
     exponentials: [...plan.tables.exponentials].map(tableMessage),
     arena0: plan.arena.P0,
     arena12: plan.arena.P12,
+  };
+}
+
+function heldMessage({ node, parts }: HeldValue): PlanMessage["values"][number] {
+  return { node, parts: parts.map(({ step, scale = -1, heads = [] }) => ({ step, scale: scale + 1, heads })) };
+}
+
+function heldOf({ node, parts }: PlanMessage["values"][number]): HeldValue {
+  return {
+    node,
+    parts: parts.map(({ step, scale, heads }) => ({
+      step,
+      ...(scale === 0 ? {} : { scale: scale - 1 }),
+      ...(heads.length === 0 ? {} : { heads }),
+    })),
   };
 }
 
@@ -310,7 +331,8 @@ function fromMessage(message: PlanMessage, name: string): Plan {
     shapes: Object.fromEntries(message.shapes.map(({ name, shape }) => [name, shape])),
     rounds: message.rounds,
     steps: message.steps.map((step) => stepOf(step, known)),
-    origins: message.origins,
+    origins: message.origins.map((each) => ({ ...each })),
+    values: message.values.map(heldOf),
     owners: { model: parse(message.modelProgram, TENSOR), data: parse(message.dataProgram, TENSOR) },
     bindings: message.bindings.map(({ input, owner, output, range: [low, high] }) => ({
       ...{ input, owner, output },

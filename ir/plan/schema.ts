@@ -26,6 +26,9 @@ message Step {
   sint64 place0 = 8;
   sint64 place12 = 9;
 }
+message Origin { string node = 1; string op = 2; }
+message Part { uint32 step = 1; uint32 scale = 2; repeated uint32 heads = 3; }
+message Held { uint32 node = 1; repeated Part parts = 2; }
 message Binding { string input = 1; string owner = 2; string output = 3; repeated double range = 4; }
 message Shape { string name = 1; repeated uint64 shape = 2; }
 message Formula {
@@ -50,7 +53,7 @@ message Plan {
   uint32 rounds = 5;
   repeated string words = 6;
   repeated Step steps = 7;
-  repeated string origins = 8;
+  repeated Origin origins = 8;
   string model_program = 9;
   string data_program = 10;
   repeated Binding bindings = 11;
@@ -65,5 +68,6 @@ message Plan {
   Ranges ranges = 30;
   repeated Tensor tensors = 20;
   string record = 21;
+  repeated Held values = 22;
 }
 `;

@@ -7,7 +7,7 @@ import type { Attributes, Graph } from "../graph.js";
 import type { Pair, ShareType } from "../share/types.js";
 import type { TensorType } from "../tensor/value.js";
 
-export const PLAN_VERSION = 4;
+export const PLAN_VERSION = 5;
 
 /** The start of a draw: a 16-byte block of a pair's stream. An owner's input uses the owner's own streams. */
 export interface DrawPosition {
@@ -37,6 +37,28 @@ export interface Step {
   /** In the order of the op's `draws`. */
   readonly draws: readonly DrawPosition[];
   readonly places: Places;
+}
+
+/** The model's node that a step computes a part of, and the tensor op that was lowered there. */
+export interface Origin {
+  readonly node: string;
+  readonly op: string;
+}
+
+/** Steps that hold a value, or the rows of one that are yet to be scaled. */
+export interface HeldPart {
+  readonly step: number;
+  /** A step with one element a row, with which every row is yet to be multiplied. */
+  readonly scale?: number;
+  /** The places on the axis third from last (heads) that this part has; all if absent. */
+  readonly heads?: readonly number[];
+}
+
+/** Where a session holds the value of a node of the secret program; nodes that it never computes as such have none. */
+export interface HeldValue {
+  /** Index into the secret program's nodes. */
+  readonly node: number;
+  readonly parts: readonly HeldPart[];
 }
 
 /** Which output of which owner's program an input of the share program is. */
@@ -112,7 +134,9 @@ export interface Plan {
   readonly shapes: Readonly<Record<string, readonly number[]>>;
   readonly rounds: number;
   readonly steps: readonly Step[];
-  readonly origins: readonly string[];
+  readonly origins: readonly Origin[];
+  /** For reports: whoever has the model makes its secret program again, and compares node by node. */
+  readonly values: readonly HeldValue[];
   /** The programs that the owners run in the clear before sharing. */
   readonly owners: { readonly model: Graph<TensorType>; readonly data: Graph<TensorType> };
   readonly bindings: readonly Binding[];

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type CostReport, costReport, type ReportedLine } from "../../analysis/cost.js";
-import { layerOf, nameInLayer, originOf } from "../../analysis/origins.js";
+import { layerOf, nameInLayer } from "../../analysis/origins.js";
 import { papersOf } from "../../analysis/papers.js";
 import { parseNetwork } from "../../compiler/network.js";
 import { PumacError } from "../../ir/diagnostics.js";
@@ -115,10 +115,5 @@ describe("origins", () => {
   ])("%s", (name, layer, rest) => {
     expect(layerOf(name)).toBe(layer);
     expect(nameInLayer(name)).toBe(rest);
-  });
-
-  test("hold the tensor op in parentheses", () => {
-    expect(originOf("/m/Erf (gelu)")).toEqual({ name: "/m/Erf", op: "gelu" });
-    expect(originOf("/m/Erf")).toEqual({ name: "/m/Erf", op: "" });
   });
 });

@@ -35,7 +35,9 @@ async function reportOf(folder: string, options: CompileOptions = {}): Promise<A
   const file = join(folder, "model.onnx");
   const inputs = inputsOf(folder);
   const shapes = Object.fromEntries([...inputs].map(([name, { shape }]) => [name, shape]));
-  const { plan, weights } = await compileModel(file, { shapes, ...options });
+  const { plan: checked, weights } = await compileModel(file, { shapes, ...options });
+  // Whoever gives inputs is told of those beyond the calibrated ones before anything runs: here they are let through.
+  const plan = { ...checked, bindings: checked.bindings.map(({ range: _, ...binding }) => binding) };
   const { report } = await reportRun({
     loaded: { plan, digest: planDigest(plan) },
     model: await importModel(file, { dims: {}, shapes: plan.shapes }),
@@ -54,14 +56,15 @@ describe("a healthy model", () => {
     report = await reportOf(BERT);
   });
 
-  it.skip("has every node compared, none of them bad", () => {
-    expect(report.notCompared).toBe(0);
+  it("has every node compared, none of them bad", () => {
+    // The rows of the word and the type table exist only as their sum, which one op computes.
+    expect(report.notCompared).toBe(2);
     expect(report.nodes.length).toBeGreaterThan(60);
     expect(report.nodes.filter(({ bad }) => bad)).toEqual([]);
     expect(report.first).toBeNull();
   });
 
-  it.skip("has errors that are those of fixed point, and roles that stay beside it", () => {
+  it("has errors that are those of fixed point, and roles that stay beside it", () => {
     const [{ name, error }] = report.outputs;
     expect(name).toBe("logits");
     expect(error.fixed.maximum).toBeGreaterThan(0);
@@ -87,7 +90,7 @@ describe("a healthy model", () => {
   });
 });
 
-it.skip("of a causal model has the scores that the mask leaves", async () => {
+it("of a causal model has the scores that the mask leaves", async () => {
   const report = await reportOf(join(OWN_FIXTURES, "llama_lm.t5.legacy.eager.op14.dyn.ortall"));
   const scores = report.nodes.filter(({ name, op }) => /Softmax$/.test(name) && op === "matmul");
   expect(scores).toHaveLength(2);
@@ -97,7 +100,7 @@ it.skip("of a causal model has the scores that the mask leaves", async () => {
 });
 
 describe("a sick one", () => {
-  it.skip("whose inputs are larger than those it was calibrated on", async () => {
+  it("whose inputs are larger than those it was calibrated on", async () => {
     const small = new Map(
       [...inputsOf(VIT)].map(([name, value]) => [name, { ...value, data: value.data.map((x) => x / 64) }] as const),
     );
@@ -109,7 +112,7 @@ describe("a sick one", () => {
     expect(nodes.slice(0, first!.node).every(({ error }) => error.own.maximum < 0.02)).toBe(true);
   });
 
-  it.skip("whose profile has a coarse formula", async () => {
+  it("whose profile has a coarse formula", async () => {
     const { first, nodes } = await reportOf(BERT, { profile: "puma" });
     expect(nodes[first!.node].op).toBe("softmax");
     expect(first?.what).toMatch(/PUMA's formula/);

@@ -146,7 +146,7 @@ describe("the page", () => {
     const hostile: Plan = {
       ...plan,
       name: "<script>alert(1)</script>",
-      origins: plan.origins.map((origin, i) => `"><script>${i}</script>${origin}`),
+      origins: plan.origins.map(({ node, op }, i) => ({ node: `"><script>${i}</script>${node}`, op })),
       shapes: { "<b onclick='x'>": [1] },
     };
     const page = renderPage(hostile, costReport(hostile));

@@ -111,7 +111,7 @@ describe("a plan file", () => {
     const bytes = encodePlan(planWithTables());
     bytes[8] = 9;
     const result = read(bytes);
-    expect((result as PumacError).message).toMatch(/it has version 9, this pumac reads version 4/);
+    expect((result as PumacError).message).toMatch(/it has version 9, this pumac reads version 5/);
     expectRefused(bytes);
   });
 

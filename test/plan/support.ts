@@ -2,7 +2,7 @@
  * Small share programs for the tests of plans: random ones whose ops are exact (so that two runs agree to the last
  * bit), the same program with its nodes listed in another order, and the rest of a plan.
  */
-import { emit, type PlanHeader } from "../../compiler/emit.js";
+import { emit, NO_MEANING, type PlanHeader } from "../../compiler/emit.js";
 import { Builder, type Graph, type Node } from "../../ir/graph.js";
 import type { Plan } from "../../ir/plan/types.js";
 import { seededNumbers } from "../../ir/seeded.js";
@@ -120,5 +120,5 @@ function headerFor(graph: Graph<ShareType>): PlanHeader {
 }
 
 export function planFor(graph: Graph<ShareType>): Plan {
-  return emit(graph, headerFor(graph));
+  return emit(graph, NO_MEANING, headerFor(graph));
 }

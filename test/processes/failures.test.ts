@@ -97,7 +97,7 @@ describe("a plan", () => {
 });
 
 describe("what simulate writes beside the answer", () => {
-  it.skip("a report and a set's sum, one document on stdout each", async () => {
+  it("a report and a set's sum, one document on stdout each", async () => {
     const path = join(folder, "report.json");
     const reported = await pumac("simulate", plan, "--report", path, "--json", "--seed", "1", ...INPUT);
     expect(reported.status).toBe(0);

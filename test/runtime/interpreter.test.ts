@@ -1,7 +1,7 @@
 /** The interpreter on the local transport: faults end in a stated error, values survive any delivery order. */
 import { describe, expect, test } from "vitest";
 import { LocalNetwork } from "../../client/local/network.js";
-import { emit } from "../../compiler/emit.js";
+import { emit, NO_MEANING } from "../../compiler/emit.js";
 import { PumacError } from "../../ir/diagnostics.js";
 import { Builder } from "../../ir/graph.js";
 import { SHARE } from "../../ir/share/index.js";
@@ -57,7 +57,7 @@ describe("a run", () => {
       ranges: { method: "structure by choice", inputs: 0, margin: 1 },
     } as const;
     const empty = { nodes: [], outputs: [] };
-    const plan = emit(program(), { ...header, owners: { model: empty, data: empty } });
+    const plan = emit(program(), NO_MEANING, { ...header, owners: { model: empty, data: empty } });
     expect(plan.arena.P12).toBeLessThan(chain().arena.P12);
     const { tap, frames } = recorder();
     const outcome = await runPlan(plan, counting, { seed: 5, tap });
