@@ -63,6 +63,8 @@ export interface LinearFit {
 }
 
 const LAWSON_ROUNDS = 60;
+/** Keeps coefficients small where frequencies are alike. */
+const WEIGHTED_RIDGE = 1e-9;
 
 /** The linear fit with nearly the smallest largest error: least squares, weighted anew by the errors (Lawson 1961). */
 export function lawson(rows: Rows, targets: readonly number[], ridge: number): LinearFit {
@@ -87,6 +89,17 @@ export function lawson(rows: Rows, targets: readonly number[], ridge: number): L
     weights = total > 0 ? next.map((each) => each / total) : weights;
   }
   return best;
+}
+
+/** The fit with the smallest weighted sum of squares. */
+export function weighted(rows: Rows, targets: readonly number[], weights: readonly number[]): LinearFit {
+  const roots = weights.map(Math.sqrt);
+  const coefficients = leastSquares(
+    rows.map((row, i) => row.map((each) => each * roots[i])),
+    targets.map((each, i) => each * roots[i]),
+    WEIGHTED_RIDGE,
+  );
+  return { coefficients, error: Math.max(...rows.map((row, i) => Math.abs(dot(row, coefficients) - targets[i]))) };
 }
 
 export function dot(a: readonly number[], b: readonly number[]): number {
