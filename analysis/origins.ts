@@ -1,7 +1,7 @@
 /**
  * What a node's name tells a reader: the layer. Exporters name nodes by their modules
- * (`/bert/encoder/layer.0/output/dense/MatMul`, `model.layers.3.mlp/node_silu`), so the layer is found by a number after
- * the name of a list.
+ * (`/bert/encoder/layer.0/output/dense/MatMul`, `model.layers.3.mlp/node_silu`), so the layer is found by a number
+ * after the name of a list.
  */
 
 const LISTS: ReadonlySet<string> = new Set(["layer", "layers", "h", "block", "blocks", "encoder", "decoder"]);

@@ -40,7 +40,7 @@ const TRANSPARENT: ReadonlySet<string> = new Set([
 const MOST_FACTORS = 16;
 
 export interface EarlyProgram extends BoundedProgram {
-  /** Where a value of the given program is in this one, at another fraction perhaps; of merged products it is nowhere. */
+  /** Where a value of the given program is in this one, perhaps at another fraction; merged products are nowhere. */
   readonly moved: ReadonlyMap<ShareNode, ShareNode>;
 }
 

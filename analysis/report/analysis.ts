@@ -16,16 +16,8 @@ import { plainModel } from "../data/evaluation.js";
 import { layerOf } from "../origins.js";
 import { programsOf } from "../secret-program.js";
 import { findingOf, holds, isSaturated, type Readings, readingKey } from "./advice.js";
-import {
-  type FixedValues,
-  fixedValues,
-  floatValues,
-  inputsOf,
-  type Reals,
-  roleValues,
-  wantedSteps,
-} from "./collect.js";
-import { assembled, type Mapping, mapNodes, scaledRows } from "./mapping.js";
+import { type FixedValues, fixedValues, floatValues, inputsOf, roleValues, wantedSteps } from "./collect.js";
+import { assembled, type Mapping, mapNodes, type Reals, scaledRows } from "./mapping.js";
 import type { RangeReading } from "./ranges.js";
 import type { AccuracyReport, Errors, NodeReport, OutputReport } from "./types.js";
 

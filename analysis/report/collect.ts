@@ -10,10 +10,8 @@ import type { ShareValue } from "../../ir/share/index.js";
 import { evaluateGraph, type TensorNode } from "../../ir/tensor/index.js";
 import type { TensorType, TensorValue } from "../../ir/tensor/value.js";
 import { evaluatePlan } from "./fixed.js";
-import type { Mapping } from "./mapping.js";
+import type { Mapping, Reals } from "./mapping.js";
 import { type RangeReading, readRange, readValue } from "./ranges.js";
-
-export type Reals = Float64Array;
 
 /** The numbers that a share value stands for. */
 function realsOf({ type, value }: ShareValue): Reals {

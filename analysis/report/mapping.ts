@@ -6,7 +6,8 @@
 import type { HeldPart, Plan, Step } from "../../ir/plan/types.js";
 import type { TensorNode } from "../../ir/tensor/index.js";
 import { sizeOf } from "../../ir/tensor/value.js";
-import type { Reals } from "./collect.js";
+
+export type Reals = Float64Array;
 
 /** Where a node's value is, and which of its elements; all where `places` is undefined. */
 export interface Held {
