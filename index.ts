@@ -6,23 +6,28 @@
  * What a user can mend rejects with a `PumacError`: its `diagnostics` are values with a code, the place, why, and what
  * to do. Anything else that is thrown is a mistake in pumac.
  */
+
+import { compileApart, type PlanOptions, verifyApart } from "./analysis/compiling.js";
 import { type CostReport, costReport } from "./analysis/cost.js";
-import { calibrationInputs, type Samples } from "./analysis/data/calibration.js";
+import type { Samples } from "./analysis/data/calibration.js";
 import { type GivenInputs, inputValues } from "./client/inputs.js";
 import { simulate as simulateRoles } from "./client/local/simulation.js";
-import { dataInputs, type OwnerValues, runOwners, type SessionResult } from "./client/owners.js";
-import { remember, standingOf } from "./client/verified.js";
-import type { Compiled, CompileOptions as CompilerOptions } from "./compiler/compile.js";
+import {
+  dataInputs,
+  type OwnerValues,
+  runDataOwner,
+  runModelOwnerInTurns,
+  type SessionResult,
+} from "./client/owners.js";
+import { isRemembered } from "./client/verified.js";
 import type { ImportedModel } from "./compiler/imported.js";
 import { DEFAULT_NETWORK, parseNetwork } from "./compiler/network.js";
 import { openModel } from "./compiler/weights.js";
 import { findModel, type LoadedPlan, loadPlan, type ModelFiles, savePlan } from "./formats/plan-file.js";
-import { type Diagnostic, fail, PumacError } from "./ir/diagnostics.js";
-import { planDigest } from "./ir/plan/codec.js";
+import { type Diagnostic, PumacError } from "./ir/diagnostics.js";
+import { decodePlan, digestIn } from "./ir/plan/codec.js";
 import type { Plan } from "./ir/plan/types.js";
-import type { WeightStore } from "./ir/tensor/index.js";
 import type { TensorValue } from "./ir/tensor/value.js";
-import { loadKernels } from "./runtime/kernels/load.js";
 
 export {
   type CostReport,
@@ -43,28 +48,26 @@ export interface OpenPlan extends LoadedPlan {
 
 /** What is common to everything that takes a while. */
 export interface Waiting {
-  /** Ends it: the promise rejects with the signal's reason. A compile looks between its phases. */
-  readonly signal?: AbortSignal;
+  /** Ends it at once: the promise rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
   /** Hears how much is done, of how much: inputs that a compile is calibrated on, rounds of a simulation. */
   readonly onProgress?: (done: number, all: number) => void;
 }
 
-export interface CompileOptions
-  extends Waiting,
-    Omit<CompilerOptions, "calibration" | "calibrationRun" | "network" | "weights"> {
+export interface CompileOptions extends Waiting, Omit<PlanOptions, "calibrate" | "weights"> {
   /** Inputs like those that the plan will meet: they say how large secrets may become. */
   readonly calibrate?: readonly Samples[];
   /** Hears how many inputs calibrate, before they are run. */
   readonly onCalibration?: (inputs: number) => void;
-  /** The network to plan for: lan, wan, or BANDWIDTH,RTT such as 400mbps,40ms. */
-  readonly network?: string;
+  /** Is given the text of the graph after each pass that changed it. */
+  readonly dump?: (name: string, text: string) => void;
 }
 
 /** A plan that has just been made; `save` writes it, and beside it where its model is. */
 export interface CompiledPlan extends OpenPlan {
   readonly warnings: readonly Diagnostic[];
   /** Where the ranges of secret values are from. */
-  readonly ranges: Compiled["calibration"];
+  readonly ranges: Plan["ranges"]["method"];
   readonly save: (path: string) => void;
 }
 
@@ -74,37 +77,19 @@ export interface CompiledPlan extends OpenPlan {
  * what cannot be computed on secrets.
  */
 export async function compile(model: string, options: CompileOptions = {}): Promise<CompiledPlan> {
-  const { calibrate = [], onCalibration, network, signal, onProgress, ...rest } = options;
-  const { compileImported, importNamed } = await import("./compiler/compile.js");
-  const { inputsOf } = await import("./compiler/outputs.js");
-  const planned = network === undefined ? {} : { network: parseNetwork(network) };
-  const imported = await importNamed(model, rest);
-  signal?.throwIfAborted();
-  const types = new Map(
-    inputsOf(imported, rest.reveal).map(({ name, dtype, shape }) => [name, { dtype, shape }] as const),
-  );
-  const samples = await calibrationInputs(calibrate, types);
-  onCalibration?.(samples.length);
-  signal?.throwIfAborted();
-  const { plan, warnings, calibration, weights } = compileImported(imported, {
-    ...rest,
-    ...planned,
-    ...(calibrate.length === 0 ? {} : { calibration: samples }),
-    calibrationRun: { multiply: loadKernels().multiplyReals, ...(onProgress && { onProgress }) },
-  });
+  const { calibrate = [], onCalibration, onProgress, dump, signal, ...rest } = options;
+  const samples = calibrate.map(({ onCut: _, ...each }) => each);
+  const heard = { onCalibration, onProgress, dump };
+  const { file, warnings, ranges } = await compileApart(model, { ...rest, calibrate: samples }, heard, signal);
+  const plan = decodePlan(file, model);
   const files: ModelFiles = { model, ...(rest.weightsFile === undefined ? {} : { weights: rest.weightsFile }) };
   return {
     plan,
-    digest: planDigest(plan),
+    digest: digestIn(file),
     files: () => files,
     warnings,
-    ranges: calibration,
-    save: (path) => {
-      const { digest } = savePlan(path, plan, files);
-      if (calibration !== "structure") {
-        remember(digest, plan, files, weights);
-      }
-    },
+    ranges,
+    save: (path) => void savePlan(path, plan, files),
   };
 }
 
@@ -141,47 +126,31 @@ export interface PreparedRun {
  * Sees that a plan is of this model before its weights are shared: the model is compiled again with what the plan says
  * of its making, and must give the same plan. What was seen once is remembered in the owner's state folder. E0801.
  */
-export async function verify(plan: string | OpenPlan): Promise<void> {
+export async function verify(plan: string | OpenPlan, { signal }: Pick<Waiting, "signal"> = {}): Promise<void> {
   const loaded = opened(plan);
-  const files = loaded.files();
-  const { weights } = await openModel(files, loaded.plan);
-  await verified(loaded, files, weights);
+  await verifyApart(loaded.plan, loaded.files(), { again: true, signal });
 }
 
-async function verified({ plan, digest }: LoadedPlan, files: ModelFiles, weights: WeightStore): Promise<void> {
-  const { verifyPlan } = await import("./compiler/verify.js");
-  await verifyPlan(plan, files, loadKernels().multiplyReals);
-  remember(digest, plan, files, weights);
-}
-
-/** Throws E0801 where the weights are not those of the plan, or are unknown and the model gives another plan. */
-async function assureModel(loaded: LoadedPlan, files: ModelFiles, weights: WeightStore): Promise<void> {
-  const standing = standingOf(loaded.digest, loaded.plan, files, () => weights);
-  if (standing === "others") {
-    const what = "the plan was compiled from other weights";
-    const why = "its ranges were measured on those; with these the answer could be wrong without a word";
-    const fix = "give the model that the plan was compiled from, or compile a plan from this one";
-    throw fail({ code: "E0801", what, where: files.model, why, fix });
-  }
-  if (standing === "unknown") {
-    await verified(loaded, files, weights);
-  }
+export interface PrepareOptions extends Pick<Waiting, "signal"> {
+  /** Digests of plans that are not compiled again before weights are shared. */
+  readonly trusted?: readonly string[];
 }
 
 /** Checks inputs against a plan, opens its model and runs both owners' programs in the clear. */
 export async function prepare(
   plan: string | OpenPlan,
   given: GivenInputs,
-  { trusted = [] }: { readonly trusted?: readonly string[] } = {},
+  { trusted = [], signal }: PrepareOptions = {},
 ): Promise<PreparedRun> {
   const loaded = opened(plan);
   const inputs = await inputValues(given, dataInputs(loaded.plan));
   const files = loaded.files();
   const model = await openModel(files, loaded.plan);
-  if (!trusted.includes(loaded.digest)) {
-    await assureModel(loaded, files, model.weights);
+  if (!trusted.includes(loaded.digest) && !isRemembered(loaded.digest, files)) {
+    await verifyApart(loaded.plan, files, { again: false, signal });
   }
-  return { loaded, model, inputs, values: runOwners(loaded.plan, inputs, model.weights) };
+  const owned = await runModelOwnerInTurns(loaded.plan, model.weights, signal);
+  return { loaded, model, inputs, values: runDataOwner(loaded.plan, inputs, owned) };
 }
 
 export interface SimulateOptions extends Waiting {
@@ -198,6 +167,6 @@ export async function simulate(
   inputs: GivenInputs,
   { seed, signal, onProgress }: SimulateOptions = {},
 ): Promise<SessionResult> {
-  const { loaded, values } = await prepare(plan, inputs);
+  const { loaded, values } = await prepare(plan, inputs, { signal });
   return simulateRoles(loaded, values, seed, { onRound: onProgress, signal });
 }

@@ -9,6 +9,7 @@ import { DEFAULT_PRECISION } from "../compiler/compile.js";
 import { writeWhole, writing } from "../formats/files.js";
 import { type CompileOptions, compile as compilePlan, type Samples } from "../index.js";
 import { fail } from "../ir/diagnostics.js";
+import { interrupted } from "./exit.js";
 import { givenBy } from "./inputs.js";
 import { collect, type Progress, printJson, printNote, printProblem, startProgress } from "./terminal.js";
 
@@ -82,7 +83,7 @@ export function addCompile(program: Command): void {
 
 async function compile(given: string | undefined, stated: CompileFlags): Promise<void> {
   const { model, flags } = given === undefined ? withoutModel(stated) : { model: given, flags: stated };
-  const compiled = await compilePlan(model, { ...compileOptions(flags), ...progressOf(flags) });
+  const compiled = await compilePlan(model, { ...compileOptions(flags), ...progressOf(flags), signal: interrupted });
   const { plan, digest, warnings, ranges } = compiled;
   for (const warning of warnings) {
     printProblem(warning, "warning");

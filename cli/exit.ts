@@ -41,7 +41,7 @@ function printError(error: unknown): number {
     return error.exitCode === 0 ? 0 : USAGE;
   }
   const { code, message } = error as NodeJS.ErrnoException;
-  if (code === "ENOSPC" || code === "ENOMEM" || code === "EMFILE" || code === "ERR_OUT_OF_MEMORY") {
+  if (code === "ENOSPC" || code === "ENOMEM" || code === "EMFILE" || code?.endsWith("_OUT_OF_MEMORY")) {
     printProblem({ code: "E1001", what: message });
     return RESOURCES;
   }

@@ -12,6 +12,7 @@ import { openPlan, type PreparedRun, prepare, type SessionResult } from "../inde
 import type { TensorValue } from "../ir/tensor/value.js";
 import { loadKernels } from "../runtime/kernels/load.js";
 import type { Measured } from "../runtime/measurement.js";
+import { interrupted } from "./exit.js";
 import { givenBy } from "./inputs.js";
 import { checkOutputOptions, handleOutputs, parseTolerance, type Tolerance } from "./outputs.js";
 import { collect, printJson, printNote, printResult } from "./terminal.js";
@@ -75,7 +76,7 @@ export async function prepareRun(planPath: string, flags: RunFlags): Promise<Pre
     opened.plan.reveals.map(({ name }) => name),
   );
   disclosureOf(opened.plan).forEach(printNote);
-  const prepared = await prepare(opened, givenBy(flags), { trusted: flags.trustPlan });
+  const prepared = await prepare(opened, givenBy(flags), { trusted: flags.trustPlan, signal: interrupted });
   const { warning } = loadKernels();
   if (warning !== undefined) {
     printNote(`slow: ${warning}`);

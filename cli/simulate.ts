@@ -5,6 +5,7 @@ import { type Reported, reportRun } from "../analysis/report/analysis.js";
 import { simulate } from "../client/local/simulation.js";
 import { writeWhole } from "../formats/files.js";
 import { fail } from "../ir/diagnostics.js";
+import { interrupted } from "./exit.js";
 import { allowed } from "./outputs.js";
 import { printReport } from "./present-report.js";
 import { prepareRun, presentRun, type RunFlags, runOptions } from "./run-common.js";
@@ -42,7 +43,8 @@ async function simulateOrEvaluate(planPath: string, flags: SimulateFlags): Promi
   const progress = startProgress("simulating");
   if (report === undefined) {
     const { loaded, values } = prepared;
-    const result = await simulate(loaded, values, flags.seed, { onRound: progress.update }).finally(progress.stop);
+    const watched = { onRound: progress.update, signal: interrupted };
+    const result = await simulate(loaded, values, flags.seed, watched).finally(progress.stop);
     return presentRun(prepared, result, flags);
   }
   const { seed } = flags;

@@ -1,6 +1,7 @@
 /** `pumac verify`: whether a plan is of a model, before anybody shares weights for it. */
 import type { Command } from "commander";
 import { openPlan, verify } from "../index.js";
+import { interrupted } from "./exit.js";
 import { printJson, printResult } from "./terminal.js";
 
 interface VerifyFlags {
@@ -23,7 +24,7 @@ export function addVerify(program: Command): void {
 async function verifyCommand(path: string, { model, weights, json }: VerifyFlags): Promise<void> {
   const given = [model, weights].filter((file) => file !== undefined);
   const plan = openPlan(path, given);
-  await verify(plan);
+  await verify(plan, { signal: interrupted });
   if (json === true) {
     printJson({ schema: "pumac.verify/1", plan: { digest: plan.digest }, verified: true });
   } else {

@@ -7,7 +7,7 @@ import type { LoadedPlan } from "../formats/plan-file.js";
 import { type Diagnostic, fail } from "../ir/diagnostics.js";
 import type { Plan } from "../ir/plan/types.js";
 import type { WordType } from "../ir/share/types.js";
-import { evaluateGraph, type WeightStore } from "../ir/tensor/index.js";
+import { evaluateGraph, evaluateInTurns, type WeightStore } from "../ir/tensor/index.js";
 import type { TensorType, TensorValue } from "../ir/tensor/value.js";
 import { sizeOf } from "../ir/tensor/value.js";
 import { loadKernels } from "../runtime/kernels/load.js";
@@ -42,6 +42,31 @@ export function runOwners(plan: Plan, inputs: ReadonlyMap<string, TensorValue>, 
 export function runModelOwner(plan: Plan, weights: WeightStore): ReadonlyMap<string, TensorValue> {
   const { multiplyReals: multiply } = loadKernels();
   return evaluateGraph(plan.owners.model, new Map(), weights, { multiply });
+}
+
+/** The longest that the program holds up the process's other work, beyond a node's own time, in milliseconds. */
+const TURN = 50;
+
+/** The same for whoever must hear signals meanwhile: a large model's program takes seconds. Rejects with the reason. */
+export function runModelOwnerInTurns(
+  plan: Plan,
+  weights: WeightStore,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<string, TensorValue>> {
+  const { multiplyReals: multiply } = loadKernels();
+  let since = performance.now();
+  const turn = (): Promise<void> | undefined => {
+    if (performance.now() - since < TURN) {
+      return undefined;
+    }
+    return new Promise((resolve, reject) => {
+      setImmediate(() => {
+        since = performance.now();
+        return signal?.aborted === true ? reject(signal.reason) : resolve();
+      });
+    });
+  };
+  return evaluateInTurns(plan.owners.model, new Map(), weights, { multiply }, turn);
 }
 
 /** Runs the data owner's program, beside what the model owner's has given. E0202: bad inputs. */

@@ -21,19 +21,21 @@ interface Verification {
 /** What is known of a plan and the weights: nothing, that they belong together, or that other weights do. */
 export type Standing = "unknown" | "verified" | "others";
 
-export function standingOf(digest: string, plan: Plan, files: ModelFiles, weights: () => WeightStore): Standing {
+export function standingOf(digest: string, plan: Plan, files: ModelFiles, weights: WeightStore): Standing {
   const known = read(digest);
   if (known === undefined) {
     return "unknown";
   }
-  if (known.files === filesDigest(files)) {
-    return "verified";
-  }
-  if (known.weights !== weightsDigest(plan, weights())) {
+  if (known.weights !== weightsDigest(plan, weights)) {
     return "others";
   }
-  remember(digest, plan, files, weights());
+  remember(digest, plan, files, weights);
   return "verified";
+}
+
+/** Whether the plan was seen to be of these very files, which have not changed since: nothing is read. */
+export function isRemembered(digest: string, files: ModelFiles): boolean {
+  return read(digest)?.files === filesDigest(files);
 }
 
 /** Notes that the plan is of these weights. What cannot be written is not remembered. */

@@ -19,9 +19,9 @@ import { weightArguments } from "./weights.js";
 /**
  * Compiles the model again as the plan says, and compares. Throws E0801 with the first difference. Where ranges were
  * measured, the weights that are shared must have the extremes that the plan was made for: the ranges say little of
- * weights, and so a plan tells two sets of weights apart only where their largest numbers differ.
+ * weights, and so a plan tells two sets of weights apart only where their largest numbers differ. Gives the weights.
  */
-export async function verifyPlan(plan: Plan, files: ModelFiles, multiply?: MultiplyReals): Promise<void> {
+export async function verifyPlan(plan: Plan, files: ModelFiles, multiply?: MultiplyReals): Promise<WeightStore> {
   const { options: stated, given, calibration } = readRecord(plan);
   const options: CompileOptions = stated;
   const wanted = new Map<string, Interval>();
@@ -43,6 +43,7 @@ export async function verifyPlan(plan: Plan, files: ModelFiles, multiply?: Multi
     throw other(files, `compiled again from this model it differs: ${firstDifference(plan, again.plan)}`);
   }
   checkExtremes(plan, again.weights, files, wanted, multiply);
+  return again.weights;
 }
 
 /** The measured range of every output of the owner's program, by its name. */

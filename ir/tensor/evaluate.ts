@@ -38,13 +38,47 @@ export function evaluateGraph(
   graph: Graph<TensorType>,
   inputs: InputLookup,
   weights: WeightStore = NO_WEIGHTS,
-  { observe, multiply = PLAIN.multiply, rooms }: Evaluation = {},
+  options: Evaluation = {},
 ): Map<string, TensorValue> {
+  const evaluating = nodeByNode(graph, inputs, weights, options);
+  for (;;) {
+    const { done, value } = evaluating.next();
+    if (done === true) {
+      return value;
+    }
+  }
+}
+
+/** The same in turns: `turn` is awaited after every node, so that a process can do other things in between. */
+export async function evaluateInTurns(
+  graph: Graph<TensorType>,
+  inputs: InputLookup,
+  weights: WeightStore,
+  options: Evaluation,
+  turn: () => Promise<void> | undefined,
+): Promise<Map<string, TensorValue>> {
+  const evaluating = nodeByNode(graph, inputs, weights, options);
+  for (;;) {
+    const { done, value } = evaluating.next();
+    if (done === true) {
+      return value;
+    }
+    await turn();
+  }
+}
+
+/** Evaluates a node each time that it is asked. */
+function* nodeByNode(
+  graph: Graph<TensorType>,
+  inputs: InputLookup,
+  weights: WeightStore,
+  { observe, multiply = PLAIN.multiply, rooms }: Evaluation,
+): Generator<undefined, Map<string, TensorValue>> {
   const arithmetic: Arithmetic = { multiply, room: rooms === undefined ? PLAIN.room : (count) => rooms.take(count) };
   const values = new Held(rooms);
   const outputs = new Set(graph.outputs.map((output) => output.node));
   const lastUse = lastUses(graph);
-  graph.nodes.forEach((node, i) => {
+  for (const [i, node] of graph.nodes.entries()) {
     const args = node.args.map((argument) => values.get(argument)!);
     const source = sourceOf(node, inputs, weights);
     const value = source ?? computed(node, args, arithmetic);
@@ -58,7 +92,8 @@ export function evaluateGraph(
         values.delete(argument);
       }
     }
-  });
+    yield;
+  }
   return new Map(graph.outputs.map(({ name, node }) => [name, values.get(node)!]));
 }
 

@@ -57,7 +57,37 @@ describe("a signal", () => {
     expect(readdirSync(scratch)).toEqual([]);
     await expect.poll(() => ids.map(isAlive)).toEqual([false, false, false]);
   });
+
+  const set = join(folder, "set.tsv");
+  writeFileSync(set, `sentence\n${"A fine film, and a long one, for all who like long films.\n".repeat(400)}`);
+  const output = temporaryFolder();
+  const texts = ["--tokenizer", TOKENIZER];
+  it.each([
+    ["compile", [MODEL, "--dim", "b=1,s=64", "--calibrate", set, "--dump", join(output, "dump"), ...texts], 143],
+    ["simulate", [plan, "--data", set, ...texts], 130],
+    ["run", [plan, ...INPUT, "--output", `logits=@${join(output, "logits.npy")}`], 143],
+  ])("ends a %s within a second, wherever it is, with no file half-written", async (command, words, status) => {
+    for (const wait of [300, 700, 1500]) {
+      const options = command === "compile" ? ["-o", join(output, "plan.pumac")] : [];
+      const { child, finished } = startPumac([command, ...words, ...options], { TMPDIR: scratch });
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      const asked = performance.now();
+      const running = child.exitCode === null;
+      child.kill(status === 143 ? "SIGTERM" : "SIGINT");
+      const ended = await finished;
+      if (running) {
+        // A signal before the program's first line is the system's to answer.
+        expect([status, null, 0]).toContain(ended.status);
+        expect(performance.now() - asked).toBeLessThan(1000 + MACHINE);
+      }
+      expect(readdirSync(scratch)).toEqual([]);
+      expect(readdirSync(output).filter((name) => name.startsWith("."))).toEqual([]);
+    }
+  });
 });
+
+/** What a machine under load may add, in milliseconds. */
+const MACHINE = 1000;
 
 describe("a plan", () => {
   it.each([0, 10, 200, 5000, -1])("with the byte at %i flipped is refused", async (at) => {
