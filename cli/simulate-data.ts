@@ -95,7 +95,7 @@ function present(run: DataRun, summary: Summary, { json }: DataFlags): void {
       data: run.path,
       output: run.output,
       count,
-      withheld: alarms.map((place) => place + 1),
+      withheld: alarms.map((index) => index + 1),
       agreement,
       accuracy: accuracy === undefined ? null : { private: accuracy.privately, plain: accuracy.plainly },
       cut: run.cut,
@@ -119,7 +119,7 @@ function present(run: DataRun, summary: Summary, { json }: DataFlags): void {
     `${`largest error of '${run.output}'`.padEnd(32)}${largestError.toFixed(5)}, mean ${meanError.toFixed(5)}`,
   );
   if (alarms.length > 0) {
-    const which = alarms.slice(0, MOST_SHOWN).map((place) => place + 1).join(", "); // biome-ignore format: one line
+    const which = alarms.slice(0, MOST_SHOWN).map((index) => index + 1).join(", "); // biome-ignore format: one line
     printResult(`${"withheld by the overflow guard".padEnd(32)}${alarms.length}: example ${which}`);
   }
   printNote(
@@ -127,7 +127,7 @@ function present(run: DataRun, summary: Summary, { json }: DataFlags): void {
   );
   for (const each of different.slice(0, MOST_SHOWN)) {
     const [mine, plain] = [each.privately, each.plainly].map((scores) => scores.map((x) => x.toFixed(4)).join(" "));
-    printNote(`example ${each.place + 1}: private ${mine}, plain ${plain}${labelText(each)}`);
+    printNote(`example ${each.index + 1}: private ${mine}, plain ${plain}${labelText(each)}`);
   }
 }
 
@@ -141,6 +141,6 @@ function labelText({ label }: Scored): string {
   return label === undefined ? "" : `, label ${label}`;
 }
 
-function documentOf({ place, label, privately, plainly }: Scored): object {
-  return { example: place + 1, label: label ?? null, private: privately, plain: plainly };
+function documentOf({ index, label, privately, plainly }: Scored): object {
+  return { example: index + 1, label: label ?? null, private: privately, plain: plainly };
 }

@@ -56,7 +56,7 @@ export function emit(graph: Graph<ShareType>, meaning: Meaning, header: PlanHead
   const { steps: scheduled, rounds } = schedule(graph);
   const index = new Map(scheduled.map(({ node }, i) => [node, i]));
   const args = scheduled.map(({ node }) => node.args.map((argument) => index.get(argument)!));
-  const { places, arena } = planMemory(scheduled, args);
+  const { offsets, arena } = planMemory(scheduled, args);
   const streams = new Streams();
   const origins = new Interner();
   const steps = scheduled.map(({ node, round }, i): Step => {
@@ -69,7 +69,7 @@ export function emit(graph: Graph<ShareType>, meaning: Meaning, header: PlanHead
       origin: origins.indexOf(node.origin),
       round,
       draws: streams.draw(node),
-      places: places[i],
+      offsets: offsets[i],
     };
   });
   const reveals = scheduled

@@ -5,13 +5,13 @@
  * place: nothing ever writes into a value again.
  */
 
-import type { Places } from "../ir/plan/types.js";
-import { placeBytes, SHARE } from "../ir/share/index.js";
+import type { Offsets } from "../ir/plan/types.js";
+import { heldBytes, SHARE } from "../ir/share/index.js";
 import type { Scheduled } from "./schedule.js";
 
 export interface MemoryPlan {
   /** By step. */
-  readonly places: readonly Places[];
+  readonly offsets: readonly Offsets[];
   readonly arena: { readonly P0: number; readonly P12: number };
 }
 
@@ -25,10 +25,10 @@ interface Life {
 export function planMemory(steps: readonly Scheduled[], args: readonly (readonly number[])[]): MemoryPlan {
   const roots = aliasRoots(steps, args);
   const moments = momentsOf(steps);
-  const P0 = placesFor(steps, args, roots, moments, "P0");
-  const P12 = placesFor(steps, args, roots, moments, "P12");
+  const P0 = offsetsFor(steps, args, roots, moments, "P0");
+  const P12 = offsetsFor(steps, args, roots, moments, "P12");
   return {
-    places: steps.map((_, i) => ({ P0: P0.offsets[i], P12: P12.offsets[i] })),
+    offsets: steps.map((_, i) => ({ P0: P0.offsets[i], P12: P12.offsets[i] })),
     arena: { P0: P0.size, P12: P12.size },
   };
 }
@@ -52,7 +52,7 @@ function momentsOf(steps: readonly Scheduled[]): number[] {
   return moments;
 }
 
-function placesFor(
+function offsetsFor(
   steps: readonly Scheduled[],
   args: readonly (readonly number[])[],
   roots: readonly number[],
@@ -62,7 +62,7 @@ function placesFor(
   const lives = new Map<number, Life>();
   steps.forEach(({ node }, i) => {
     const life = lives.get(roots[i]) ?? { owner: i, bytes: 0, from: moments[i], to: moments[i] };
-    life.bytes = Math.max(life.bytes, placeBytes(node.type, party));
+    life.bytes = Math.max(life.bytes, heldBytes(node.type, party));
     life.to = Math.max(life.to, moments[i]);
     lives.set(roots[i], life);
     for (const argument of args[i]) {

@@ -38,11 +38,11 @@ export function narrow(given: TensorGraph): TensorGraph {
     const box = asked.get(node);
     const plan = planOf(node, box ?? full(node.type.shape));
     plans.set(node, plan);
-    node.args.forEach((argument, place) => {
+    node.args.forEach((argument, position) => {
       const before = asked.get(argument);
       asked.set(
         argument,
-        before === undefined ? plan.needs[place] : hull(before, plan.needs[place], argument.type.shape),
+        before === undefined ? plan.needs[position] : hull(before, plan.needs[position], argument.type.shape),
       );
     });
   }
@@ -83,10 +83,10 @@ function rebuild(graph: TensorGraph, plans: ReadonlyMap<TensorNode, Plan>): Tens
   for (const node of graph.nodes) {
     const { needs, attributes, op = node.op } = plans.get(node)!;
     const used = op === node.op ? node.args : node.args.slice(0, 1);
-    const args = used.map((argument, place) =>
-      cut(builder, made.get(argument)!, plans.get(argument)!.box, needs[place], made),
+    const args = used.map((argument, position) =>
+      cut(builder, made.get(argument)!, plans.get(argument)!.box, needs[position], made),
     );
-    const kept = attributes === node.attributes && args.every((argument, place) => argument === node.args[place]);
+    const kept = attributes === node.attributes && args.every((argument, position) => argument === node.args[position]);
     made.set(node, kept ? builder.append(node) : builder.emit(op, args, attributes, node.origin));
   }
   return builder.finish(graph.outputs.map(({ name, node }) => ({ name, node: made.get(node)! })));
@@ -106,9 +106,9 @@ function cut(
     if (index === undefined || range[2] === index) {
       return range;
     }
-    const place = made.get(index)!;
-    const shaped = builder.emit("reshape", [place], { shape: [1] }, place.origin);
-    taken = builder.emit("gather", [taken, place.type.shape.length === 1 ? place : shaped], { axis }, value.origin);
+    const chosen = made.get(index)!;
+    const shaped = builder.emit("reshape", [chosen], { shape: [1] }, chosen.origin);
+    taken = builder.emit("gather", [taken, chosen.type.shape.length === 1 ? chosen : shaped], { axis }, value.origin);
     return wanted[axis];
   });
   if (rest.every(([start, end], axis) => start === wanted[axis][0] && end === wanted[axis][1])) {
@@ -191,8 +191,8 @@ function planMovement(node: TensorNode, box: Box): Plan | undefined {
     case "transpose": {
       const permutation = integersOf(node, "permutation");
       const need: Range[] = [];
-      permutation.forEach((axis, place) => {
-        need[axis] = box[place];
+      permutation.forEach((axis, position) => {
+        need[axis] = box[position];
       });
       return { box, needs: [need], attributes: node.attributes };
     }

@@ -74,8 +74,8 @@ function structuralUses(graph: TensorGraph): ReadonlyMap<TensorNode, string> {
     reasons.get(user) === FREQUENCY ? counted.has(user) : isWholeArithmetic(user);
   const refused = new Set<TensorNode>(graph.outputs.map(({ node }) => node));
   for (const user of [...graph.nodes].reverse()) {
-    user.args.forEach((argument, place) => {
-      const slot = slotOf(user, place);
+    user.args.forEach((argument, index) => {
+      const slot = slotOf(user, index);
       const why =
         slot === FREQUENCY && !counted.has(user)
           ? undefined

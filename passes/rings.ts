@@ -351,7 +351,7 @@ export class Rings {
       if (mustBeSound && !this.isSound) {
         continue;
       }
-      if (this.settle(i) || isFirst) {
+      if (this.replan(i) || isFirst) {
         this.ask(i);
       }
       this.price(i);
@@ -359,7 +359,7 @@ export class Rings {
   }
 
   /** A value's rings from its users' demands; true where its own ring changed. */
-  private settle(node: number): boolean {
+  private replan(node: number): boolean {
     if (this.isWord[node] === 0) {
       return false;
     }

@@ -11,18 +11,18 @@ import { COMPARISONS } from "./rules/common.js";
 export const FREQUENCY = "the frequency of a sine of positions";
 
 /** What an argument is, where the op reads it as structure. */
-export function slotOf(user: TensorNode, place: number): string | undefined {
+export function slotOf(user: TensorNode, index: number): string | undefined {
   const { indices, clear, pattern } = traitsOf(user);
-  if (indices.includes(place) || clear.includes(place)) {
+  if (indices.includes(index) || clear.includes(index)) {
     return "an index";
   }
-  if ((user.op === "select" && place === 0) || (pattern === "rowwise" && place > 0)) {
+  if ((user.op === "select" && index === 0) || (pattern === "rowwise" && index > 0)) {
     return "a mask";
   }
   if (user.op === "sine" || user.op === "cosine") {
     return FREQUENCY;
   }
-  return user.op === "power" && place === 1 ? "an exponent" : undefined;
+  return user.op === "power" && index === 1 ? "an exponent" : undefined;
 }
 
 /** The nodes that depend on no weight and on no real number of an input: positions, and what is made of them. */
@@ -88,7 +88,7 @@ const POSITIONS: Use = { why: "positions", alone: true };
 const OF_MASK: Use = { why: "a mask", alone: false };
 
 class InputUses {
-  private readonly users = new Map<TensorNode, { readonly node: TensorNode; readonly place: number }[]>();
+  private readonly users = new Map<TensorNode, { readonly node: TensorNode; readonly index: number }[]>();
   private readonly outputs: ReadonlySet<TensorNode>;
   private readonly counted: ReadonlySet<TensorNode>;
   private readonly ofWeights: ReadonlySet<TensorNode>;
@@ -96,8 +96,8 @@ class InputUses {
 
   constructor(graph: TensorGraph) {
     for (const node of graph.nodes) {
-      node.args.forEach((argument, place) => {
-        this.users.set(argument, [...(this.users.get(argument) ?? []), { node, place }]);
+      node.args.forEach((argument, index) => {
+        this.users.set(argument, [...(this.users.get(argument) ?? []), { node, index }]);
       });
     }
     this.outputs = new Set(graph.outputs.map(({ node }) => node));
@@ -117,8 +117,8 @@ class InputUses {
     if (this.outputs.has(node)) {
       yield undefined;
     }
-    for (const { node: user, place } of this.users.get(node) ?? []) {
-      const use = this.useIn(user, place, form, name);
+    for (const { node: user, index } of this.users.get(node) ?? []) {
+      const use = this.useIn(user, index, form, name);
       if (use !== "passes on") {
         yield use;
         continue;
@@ -132,8 +132,8 @@ class InputUses {
     }
   }
 
-  private useIn(user: TensorNode, place: number, form: Form, name: string): Use | "passes on" {
-    const slot = slotOf(user, place);
+  private useIn(user: TensorNode, index: number, form: Form, name: string): Use | "passes on" {
+    const slot = slotOf(user, index);
     if (slot === FREQUENCY) {
       return this.counted.has(user) ? POSITIONS : undefined;
     }
@@ -147,7 +147,7 @@ class InputUses {
       return undefined;
     }
     return form === "number"
-      ? this.numberIn(user, place)
+      ? this.numberIn(user, index)
       : isWholeArithmetic(user) || user.op === "cast"
         ? "passes on"
         : undefined;
@@ -167,13 +167,13 @@ class InputUses {
   }
 
   /** A mask as a number keeps or drops what it is multiplied with; a sum of it counts. */
-  private numberIn(user: TensorNode, place: number): Use | "passes on" {
+  private numberIn(user: TensorNode, index: number): Use | "passes on" {
     if (this.counted.has(user)) {
       return "passes on";
     }
-    const other = user.args[1 - place];
+    const other = user.args[1 - index];
     const masks =
-      (user.op === "multiply" || user.op === "matmul" || (user.op === "divide" && place === 1)) &&
+      (user.op === "multiply" || user.op === "matmul" || (user.op === "divide" && index === 1)) &&
       user.args.length === 2;
     return masks && !this.ofWeights.has(other) && !this.ofData.has(other) ? OF_MASK : undefined;
   }

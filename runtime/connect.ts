@@ -213,11 +213,11 @@ function dialOnce(at: Address, identity: Identity | undefined): Promise<Socket> 
   return new Promise((resolve, reject) => {
     const socket: Socket =
       identity === undefined
-        ? dialPlain({ ...at, onread: intoOneBuffer(() => socket) }, () => settled())
+        ? dialPlain({ ...at, onread: intoOneBuffer(() => socket) }, () => arrived())
         : dialTls({ ...at, ...tlsOptions(identity), checkServerIdentity: () => undefined } as ConnectionOptions, () =>
-            settled(),
+            arrived(),
           );
-    const settled = (): void => {
+    const arrived = (): void => {
       socket.off("error", reject);
       resolve(socket);
     };

@@ -88,8 +88,8 @@ class Run {
     this.scratch = new ScratchSpace(layout.scratch, layout.bytes - layout.scratch);
     this.dealing = this.openDealing({ bytes: this.bytes, start: layout.dealing });
     this.context = this.makeContext();
-    for (const { place, table } of layout.contents) {
-      new Int32Array(kernels.arena, place, table.length).set(table);
+    for (const { offset, table } of layout.contents) {
+      new Int32Array(kernels.arena, offset, table.length).set(table);
     }
     for (const step of steps) {
       if (isOpening(step.roles)) {
@@ -232,20 +232,20 @@ class Run {
         return handle;
       },
       constant: (value) => {
-        const place = scratch.take(8 * value.data.length);
-        writeIntegers(kernels.arena, place, value);
-        return place;
+        const offset = scratch.take(8 * value.data.length);
+        writeIntegers(kernels.arena, offset, value);
+        return offset;
       },
-      publicWords: (place, count) => new BigUint64Array(kernels.arena, place, count),
-      load: (source, place) => bytes.set(source, place),
-      reveal: (place, length) => this.send("data", bytes.slice(place, place + length)),
+      publicWords: (offset, count) => new BigUint64Array(kernels.arena, offset, count),
+      load: (source, offset) => bytes.set(source, offset),
+      reveal: (offset, length) => this.send("data", bytes.slice(offset, offset + length)),
     };
   }
 }
 
 /** Integers of a tensor as words: doubles hold them exactly, in two halves. */
-function writeIntegers(arena: ArrayBuffer, place: number, { data }: TensorValue): void {
-  const halves = new Int32Array(arena, place, 2 * data.length);
+function writeIntegers(arena: ArrayBuffer, offset: number, { data }: TensorValue): void {
+  const halves = new Int32Array(arena, offset, 2 * data.length);
   for (let i = 0; i < data.length; i++) {
     const high = Math.floor(data[i] / 2 ** 32);
     halves[2 * i] = (data[i] - high * 2 ** 32) | 0;

@@ -31,7 +31,7 @@ export interface Needs {
 export interface Layout {
   readonly tables: Tables;
   /** Tables to copy into the arena before the run. */
-  readonly contents: readonly { readonly place: number; readonly table: Int32Array }[];
+  readonly contents: readonly { readonly offset: number; readonly table: Int32Array }[];
   readonly outgoing: number;
   readonly incoming: number;
   readonly dealing: number;
@@ -48,7 +48,7 @@ function aligned(bytes: number): number {
 /** The plan's steps with this party's places. */
 export function stepsOf(plan: Plan, party: PartyName): readonly PartyStep[] {
   const steps: PartyStep[] = [];
-  for (const { op, args, attributes, type, round, draws, places } of plan.steps) {
+  for (const { op, args, attributes, type, round, draws, offsets } of plan.steps) {
     definitionOf(SHARE, op);
     steps.push({
       roles: ROLES[op as keyof typeof ROLES],
@@ -56,7 +56,7 @@ export function stepsOf(plan: Plan, party: PartyName): readonly PartyStep[] {
       attributes,
       type,
       // A value without bytes at this party has no place: 0 is as good as any.
-      place: Math.max(0, party === "P0" ? places.P0 : places.P12),
+      offset: Math.max(0, party === "P0" ? offsets.P0 : offsets.P12),
       blocks: draws.map((draw) => draw.block),
       round,
     });
@@ -81,13 +81,13 @@ export class ScratchSpace {
   ) {}
 
   take(bytes: number): number {
-    const place = this.start + this.used;
+    const offset = this.start + this.used;
     this.used += aligned(bytes);
     this.most = Math.max(this.most, this.used);
     if (this.used > this.limit) {
       throw new Error("a step takes more scratch than it took when it was measured");
     }
-    return place;
+    return offset;
   }
 
   reset(): void {
@@ -141,32 +141,32 @@ export async function measure(steps: readonly PartyStep[], party: PartyName): Pr
 }
 
 /** The smallest table that is at least as fine as asked. */
-function finest(places: ReadonlyMap<number, number>, least: number, what: string): [place: number, size: number] {
-  const sizes = [...places.keys()].filter((size) => size >= least);
+function finest(offsets: ReadonlyMap<number, number>, least: number, what: string): [offset: number, size: number] {
+  const sizes = [...offsets.keys()].filter((size) => size >= least);
   if (sizes.length === 0) {
     throw new Error(`the plan has no ${what} table for ${least} bits`);
   }
   const size = Math.min(...sizes);
-  return [places.get(size)!, size];
+  return [offsets.get(size)!, size];
 }
 
 export function layoutOf(plan: Plan, party: PartyName, needs: Needs): Layout {
-  const contents: { place: number; table: Int32Array }[] = [];
+  const contents: { offset: number; table: Int32Array }[] = [];
   let at = aligned(party === "P0" ? plan.arena.P0 : plan.arena.P12);
   const put = (bytes: number): number => {
-    const place = at;
+    const offset = at;
     at += aligned(bytes);
-    return place;
+    return offset;
   };
-  const place = (tables: ReadonlyMap<number, Int32Array>): Map<number, number> =>
+  const offset = (tables: ReadonlyMap<number, Int32Array>): Map<number, number> =>
     new Map(
       [...tables].map(([size, table]) => {
-        contents.push({ place: put(table.byteLength), table });
-        return [size, contents[contents.length - 1].place];
+        contents.push({ offset: put(table.byteLength), table });
+        return [size, contents[contents.length - 1].offset];
       }),
     );
-  const cosines = place(plan.tables.cosines);
-  const powers = place(plan.tables.exponentials);
+  const cosines = offset(plan.tables.cosines);
+  const powers = offset(plan.tables.exponentials);
   return {
     tables: {
       cosine: (angle) => {

@@ -28,7 +28,7 @@ export class DealingWriter implements Dealing {
     private readonly region: Region,
   ) {}
 
-  async write(bytes: number, write: (place: number) => void | Promise<void>): Promise<void> {
+  async write(bytes: number, write: (offset: number) => void | Promise<void>): Promise<void> {
     await write(this.region.start + this.held);
     this.held += bytes;
     this.written += bytes;

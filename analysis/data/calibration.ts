@@ -29,8 +29,8 @@ async function inputsOf(samples: Samples, types: ReadonlyMap<string, TensorType>
   const { data, texts } = samples;
   if (data !== undefined) {
     const examples = await readExamples(data, samples.tokenizer, types);
-    const places = Array.from({ length: Math.min(examples.count, MOST_EXAMPLES) }, (_, i) => i);
-    return batchesOf(places, examples.batch).map((batch) => examples.inputs(batch));
+    const indices = Array.from({ length: Math.min(examples.count, MOST_EXAMPLES) }, (_, i) => i);
+    return batchesOf(indices, examples.batch).map((batch) => examples.inputs(batch));
   }
   if (texts !== undefined && texts.length > 0) {
     const [first] = types.values();

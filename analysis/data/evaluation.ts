@@ -68,15 +68,15 @@ export async function evaluateExamples(options: EvaluationOptions): Promise<read
   const { examples, roles, plain, output, count, seed } = options;
   const all: Scored[] = [];
   for (let from = 0; from < count; from += examples.batch) {
-    const places = Array.from({ length: examples.batch }, (_, i) => Math.min(from + i, count - 1));
-    const inputs = examples.inputs(places);
+    const indices = Array.from({ length: examples.batch }, (_, i) => Math.min(from + i, count - 1));
+    const inputs = examples.inputs(indices);
     const result = await roles(inputs, seed === undefined ? undefined : seed + from);
     const [privately, plainly] = [result.outputs, plain(inputs)].map((outputs) =>
       rowsOf(outputs.get(output)!, examples.batch),
     );
-    const scored = places.slice(0, count - from).map((place, i) => ({
-      place,
-      label: examples.labels[place],
+    const scored = indices.slice(0, count - from).map((index, i) => ({
+      index,
+      label: examples.labels[index],
       privately: privately[i],
       plainly: plainly[i],
       alarm: result.alarm,

@@ -21,7 +21,7 @@ export interface Examples {
   /** Examples that the plan takes at a time. */
   readonly batch: number;
   /** The plan's inputs for `batch` examples, by their places in the set. */
-  inputs(places: readonly number[]): ReadonlyMap<string, TensorValue>;
+  inputs(indices: readonly number[]): ReadonlyMap<string, TensorValue>;
   /** Places of texts that were longer than the plan and have been cut, of those that were asked for. */
   readonly cut?: ReadonlySet<number>;
 }
@@ -124,12 +124,12 @@ async function fromTexts(
   const [type] = expected.values();
   const batch = type === undefined || type.shape.length < 2 ? 1 : type.shape[0];
   const cut = new Set<number>();
-  const encode = (places: readonly number[]) =>
+  const encode = (indices: readonly number[]) =>
     textInputs(
       encoder.paddingId,
-      places.map((place) => tokens[place]),
+      indices.map((index) => tokens[index]),
       expected,
-      ({ text }) => cut.add(places[text - 1]),
+      ({ text }) => cut.add(indices[text - 1]),
     );
   const first = encode(Array.from({ length: batch }, () => 0));
   const missing = [...expected.keys()].filter((name) => !first.has(name));
@@ -160,8 +160,10 @@ function fromTensors(
     count,
     labels: labelsOf(path, labels, count),
     batch,
-    inputs: (places) =>
-      new Map([...expected].map(([name, type]) => [name, fitted(name, rowsOf(arrays.get(name)!, places, type), type)])),
+    inputs: (indices) =>
+      new Map(
+        [...expected].map(([name, type]) => [name, fitted(name, rowsOf(arrays.get(name)!, indices, type), type)]),
+      ),
   };
 }
 
@@ -187,11 +189,11 @@ function batchOf(path: string, name: string, array: ReadTensor | undefined, type
   });
 }
 
-function rowsOf({ shape, data, dtype }: ReadTensor, places: readonly number[], type: TensorType): ReadTensor {
+function rowsOf({ shape, data, dtype }: ReadTensor, indices: readonly number[], type: TensorType): ReadTensor {
   const length = sizeOf(shape.slice(1));
   const rows = new Float64Array(sizeOf(type.shape));
-  for (const [i, place] of places.entries()) {
-    rows.set(data.subarray(place * length, (place + 1) * length), i * length);
+  for (const [i, index] of indices.entries()) {
+    rows.set(data.subarray(index * length, (index + 1) * length), i * length);
   }
   return { shape: type.shape, data: rows, dtype };
 }

@@ -26,7 +26,7 @@ export function describeShare({ hits, count, share, low, high }: Share): string 
 
 /** One example: its scores by the three roles and by the plain model, and its class where the set says it. */
 export interface Scored {
-  readonly place: number;
+  readonly index: number;
   readonly label: number | undefined;
   readonly privately: readonly number[];
   readonly plainly: readonly number[];
@@ -71,7 +71,7 @@ export function summarise(scored: readonly Scored[]): Summary {
   const different = found.filter(({ privateClass, plainClass }) => privateClass !== plainClass);
   return {
     count: found.length,
-    alarms: scored.filter(({ alarm }) => alarm).map(({ place }) => place),
+    alarms: scored.filter(({ alarm }) => alarm).map(({ index }) => index),
     agreement: shareOf(found.length - different.length, found.length),
     accuracy:
       labelled.length === 0
@@ -79,8 +79,8 @@ export function summarise(scored: readonly Scored[]): Summary {
         : { privately: right(({ privateClass }) => privateClass), plainly: right(({ plainClass }) => plainClass) },
     largestError: found.reduce((most, { error }) => Math.max(most, error), 0),
     meanError: found.reduce((sum, { error }) => sum + error, 0) / found.length,
-    different: different.map(({ place, label, privately, plainly, alarm }) => ({
-      place,
+    different: different.map(({ index, label, privately, plainly, alarm }) => ({
+      index,
       label,
       privately,
       plainly,

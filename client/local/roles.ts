@@ -15,10 +15,10 @@ function copyOf(step: Step, party: PartyName, arena: ArrayBuffer): Held {
   const masked = type.kind === "masked" || type.kind === "maskedBits";
   const bytes = sizeOf(type.shape) * elementBytes(type);
   // A value without elements has no place.
-  const place = Math.max(0, party === "P0" ? step.places.P0 : step.places.P12);
+  const offset = Math.max(0, party === "P0" ? step.offsets.P0 : step.offsets.P12);
   const components = masked ? 2 : party === "P0" ? 0 : 1;
   return Array.from({ length: components }, (_, i) =>
-    new Uint8Array(arena, place + i * componentBytes(type), bytes).slice(),
+    new Uint8Array(arena, offset + i * componentBytes(type), bytes).slice(),
   );
 }
 

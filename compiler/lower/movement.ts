@@ -133,13 +133,12 @@ export function lowerGather(lowering: Lowering, node: TensorNode): ShareNode {
   const shape = shapeOf(x);
   const inner = sizeOf(shape.slice(axis + 1));
   const length = shape[axis];
+  // Of one part: the parts before the axis are read alike.
   const flat: number[] = [];
-  for (let outer = 0; outer < sizeOf(shape.slice(0, axis)); outer++) {
-    for (const raw of indices.data) {
-      const index = wrapIndex(raw, length);
-      for (let i = 0; i < inner; i++) {
-        flat.push((outer * length + index) * inner + i);
-      }
+  for (const raw of indices.data) {
+    const index = wrapIndex(raw, length);
+    for (let i = 0; i < inner; i++) {
+      flat.push(index * inner + i);
     }
   }
   return lowering.emit("take", [x], { indices: flat, shape: node.type.shape });

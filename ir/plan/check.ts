@@ -8,7 +8,7 @@
 
 import type { Attributes, Node } from "../graph.js";
 import { POWER_INDEX_BITS } from "../share/decays.js";
-import { placeBytes, SHARE, type ShareType, type WordType } from "../share/index.js";
+import { heldBytes, SHARE, type ShareType, type WordType } from "../share/index.js";
 import { LINEAR } from "../share/linear.js";
 import { isOpening } from "../share/rounds.js";
 import { cosineQuarter, negativePowers, tableAngleOf } from "../share/tables.js";
@@ -129,8 +129,8 @@ function checkPublicArguments({ steps }: Plan): void {
     const isLinear = Object.hasOwn(LINEAR, op) && type.kind === "masked";
     const isGiven = op === "constant" || (op === "input" && attributes.owner === "public");
     open.push(isGiven || (isLinear && op !== "input" && args.every((argument) => open[argument])));
-    for (const place of SHARE.ops[op].publicArguments) {
-      insist(place >= args.length || open[args[place]], `step ${i} reads in the clear what is not public`);
+    for (const offset of SHARE.ops[op].publicArguments) {
+      insist(offset >= args.length || open[args[offset]], `step ${i} reads in the clear what is not public`);
     }
   });
 }
@@ -152,12 +152,12 @@ function checkPlaces(plan: Plan, party: "P0" | "P12"): void {
     const previous = plan.steps[i - 1];
     const joined = i > 0 && isOpening(step) && isOpening(previous) && previous.round === step.round;
     moment += joined ? 0 : 1;
-    const at = step.places[party];
-    const bytes = placeBytes(step.type, party);
-    insist(bytes === 0 || (Number.isSafeInteger(at) && at >= 0 && at % 64 === 0), `step ${i} has no place`);
+    const at = step.offsets[party];
+    const bytes = heldBytes(step.type, party);
+    insist(bytes === 0 || (Number.isSafeInteger(at) && at >= 0 && at % 64 === 0), `step ${i} has no offset`);
     insist(bytes === 0 || at + bytes <= plan.arena[party], `step ${i} lies outside the arena`);
     const source = SHARE.ops[step.op].alias ? roots[step.args[0]] : i;
-    const root = source !== i && plan.steps[source].places[party] === at ? source : i;
+    const root = source !== i && plan.steps[source].offsets[party] === at ? source : i;
     roots.push(root);
     const life = lives.get(root) ?? { at, bytes: 0, from: moment, to: moment };
     life.bytes = Math.max(life.bytes, bytes);

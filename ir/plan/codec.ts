@@ -261,8 +261,8 @@ function stepMessage(step: Step, { words, tensors }: Shared): StepMessage {
     origin: step.origin,
     round: step.round,
     draws: step.draws.map(({ pair, block }) => ({ pair: PAIRS.indexOf(pair), block })),
-    place0: step.places.P0,
-    place12: step.places.P12,
+    place0: step.offsets.P0,
+    place12: step.offsets.P12,
   };
 }
 
@@ -397,7 +397,7 @@ function stepOf(step: StepMessage, known: Known): Step {
     origin: step.origin,
     round: step.round,
     draws: step.draws.map(({ pair, block }) => ({ pair: PAIRS[pair], block })),
-    places: { P0: step.place0, P12: step.place12 },
+    offsets: { P0: step.place0, P12: step.place12 },
   };
 }
 

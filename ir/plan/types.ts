@@ -16,7 +16,7 @@ export interface DrawPosition {
 }
 
 /** Byte offsets of a value in the arena of P0 and of P1 and P2 (who share a layout); -1 where a party holds nothing. */
-export interface Places {
+export interface Offsets {
   readonly P0: number;
   readonly P12: number;
 }
@@ -36,7 +36,7 @@ export interface Step {
   readonly round: number;
   /** In the order of the op's `draws`. */
   readonly draws: readonly DrawPosition[];
-  readonly places: Places;
+  readonly offsets: Offsets;
 }
 
 /** The model's node that a step computes a part of, and the tensor op that was lowered there. */

@@ -41,17 +41,17 @@ export function openOf(value: ShareValue): BigUint64Array {
 /** The flat indices that a strided view reads, in row-major order of the shape. */
 export function viewIndices(shape: readonly number[], strides: readonly number[], offset: number): Float64Array {
   const indices = new Float64Array(sizeOf(shape));
-  const place = new Array<number>(shape.length).fill(0);
+  const index = new Array<number>(shape.length).fill(0);
   let at = offset;
   for (let i = 0; i < indices.length; i++) {
     indices[i] = at;
     for (let axis = shape.length - 1; axis >= 0; axis--) {
       at += strides[axis];
-      if (++place[axis] < shape[axis]) {
+      if (++index[axis] < shape[axis]) {
         break;
       }
       at -= strides[axis] * shape[axis];
-      place[axis] = 0;
+      index[axis] = 0;
     }
   }
   return indices;

@@ -47,8 +47,8 @@ export function waveAt(
   frequency: number,
   word: bigint,
 ): readonly [cosine: number, sine: number] {
-  const place = Number(BigInt.asUintN(angle, word) << BigInt(32 - angle)) | 0;
-  const phase = Math.imul(place, frequency) >>> 0;
+  const offset = Number(BigInt.asUintN(angle, word) << BigInt(32 - angle)) | 0;
+  const phase = Math.imul(offset, frequency) >>> 0;
   const step = 2 ** (32 - tableAngle);
   const index = Math.floor((phase + step / 2) / step);
   const cosine = cosineAt(quarter, tableAngle, index);

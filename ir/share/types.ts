@@ -158,7 +158,7 @@ export function componentBytes(type: ShareType): number {
 }
 
 /** Bytes that a value takes in a party's arena: its components one after the other. Multiple of 64. */
-export function placeBytes(type: ShareType, party: "P0" | "P12"): number {
+export function heldBytes(type: ShareType, party: "P0" | "P12"): number {
   return componentsOf(type, party) * componentBytes(type);
 }
 

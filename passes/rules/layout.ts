@@ -114,19 +114,19 @@ const sizesOf = (axes: readonly (readonly Atom[])[]) =>
 
 /** The steps, in normal form, that lead from `from` to the layout. */
 function spell(from: Shape, { source, axes }: Layout): Step[] {
-  const place = new Map(source.map((atom, i) => [atom, i]));
+  const index = new Map(source.map((atom, i) => [atom, i]));
   const flat = axes.flat();
   const final = sizesOf(axes);
-  const follows = (a: Atom, b: Atom) => place.get(b) === place.get(a)! + 1;
+  const follows = (a: Atom, b: Atom) => index.get(b) === index.get(a)! + 1;
   if (flat.every((atom, i) => i === 0 || follows(flat[i - 1], atom))) {
     return [{ op: "reshape", value: final }];
   }
   const whole = axes.every((axis) => axis.every((atom, i) => i === 0 || follows(axis[i - 1], atom)));
   if (whole) {
-    return turn(from, axes, place);
+    return turn(from, axes, index);
   }
   const runs = groupRuns(flat, baseRuns(from, source), follows);
-  const turned = turn(from, runs, place);
+  const turned = turn(from, runs, index);
   return [...turned, { op: "reshape", value: final }];
 }
 
@@ -166,10 +166,10 @@ function groupRuns(
 }
 
 /** A transpose to these axes, each whole in the source; before it a reshape, where the base has other axes. */
-function turn(from: Shape, axes: readonly (readonly Atom[])[], place: ReadonlyMap<Atom, number>): Step[] {
+function turn(from: Shape, axes: readonly (readonly Atom[])[], index: ReadonlyMap<Atom, number>): Step[] {
   const ones = axes.flatMap((axis, i) => (axis.length === 0 ? [i] : []));
   const real = axes.flatMap((axis, i) => (axis.length === 0 ? [] : [i]));
-  real.sort((a, b) => place.get(axes[a][0])! - place.get(axes[b][0])!);
+  real.sort((a, b) => index.get(axes[a][0])! - index.get(axes[b][0])!);
   const sizes = sizesOf(axes);
   const own = real.map((axis) => sizes[axis]);
   const fromReal = from.filter((size) => size !== 1);

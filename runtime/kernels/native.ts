@@ -279,8 +279,8 @@ function fusedKernels(run: Run): FusedKernels {
     },
     seriesTimes(to, m, factor, shares, products, stride, waves, count) {
       const time = 12 * waves.frequencies.length * count;
-      const places = [to, m, factor, shares, products, stride];
-      return run("seriesTimes", time, ...places, ...series(waves), count, ...seriesLists(waves));
+      const offsets = [to, m, factor, shares, products, stride];
+      return run("seriesTimes", time, ...offsets, ...series(waves), count, ...seriesLists(waves));
     },
     powerSecrets: (to, mask1, mask2, table, count) =>
       run("powerSecrets", 4 * count, to, mask1, mask2, ...power(table), count),
@@ -298,9 +298,9 @@ function fusedKernels(run: Run): FusedKernels {
         ...lists(terms),
       ),
     decaysCombine(to, m, words, stride, { ring, drop, ...terms }, count) {
-      const places = [to, m, words, stride];
+      const offsets = [to, m, words, stride];
       const time = 10 * wordsOf(terms) * count;
-      return run("decaysCombine", time, ...places, ...decays(terms), ring, drop, count, ...lists(terms));
+      return run("decaysCombine", time, ...offsets, ...decays(terms), ring, drop, count, ...lists(terms));
     },
     coarseAccumulate(to, m, fields, bits, shape, first, segments, count) {
       const time = count * 2 ** shape.width;

@@ -52,17 +52,17 @@ function visitView(
   const size = shape.reduce((product, n) => product * n, 1);
   const inner = shape.at(-1) ?? 1;
   const step = strides.at(-1) ?? 1;
-  const place = new Array<number>(shape.length).fill(0);
+  const index = new Array<number>(shape.length).fill(0);
   let source = offset;
   for (let target = 0; target < size; target += inner) {
     visit(target, source, inner, step);
     for (let axis = shape.length - 2; axis >= 0; axis--) {
       source += strides[axis];
-      if (++place[axis] < shape[axis]) {
+      if (++index[axis] < shape[axis]) {
         break;
       }
       source -= strides[axis] * shape[axis];
-      place[axis] = 0;
+      index[axis] = 0;
     }
   }
 }

@@ -47,7 +47,7 @@ type Prepare = (context: RoleContext, step: RoleStep, pair: readonly [Placed, Pl
 
 async function operand(context: RoleContext, value: Placed, shape: readonly number[]): Promise<Operand> {
   return {
-    first: await broadcastTo(context, value.place, value.type.shape, shape, 8),
+    first: await broadcastTo(context, value.offset, value.type.shape, shape, 8),
     second: await broadcastTo(context, second(value), value.type.shape, shape, 8),
   };
 }
@@ -155,13 +155,13 @@ const TERMS: Readonly<Record<PartyName, Term>> = {
 
 function bilinear(prepare: Prepare): LocalRoles {
   /** The party's part of all products, at a place. */
-  const sum = async (context: RoleContext, step: RoleStep, place: number) => {
+  const sum = async (context: RoleContext, step: RoleStep, offset: number) => {
     const products: Product[] = [];
     for (const pair of pairsOf(step.args)) {
       products.push(await prepare(context, step, pair));
     }
     const { count } = products[0];
-    await selected(context, step, count, place, async (to) => {
+    await selected(context, step, count, offset, async (to) => {
       if (context.party === "P2") {
         await context.kernels.zero(to, 8 * count);
       }
@@ -175,8 +175,8 @@ function bilinear(prepare: Prepare): LocalRoles {
     const drop = dropOf(step);
     if (drop > 0) {
       await kernels.rescale(
-        step.place,
-        step.place,
+        step.offset,
+        step.offset,
         ringOf(step) + drop,
         drop,
         offset << BigInt(drop - 1),
@@ -191,14 +191,14 @@ function bilinear(prepare: Prepare): LocalRoles {
       await dealWords(context, step.blocks[0], words, countOf(step), ringOf(step), dropOf(step));
     },
     P1: async (context, step) => {
-      await sum(context, step, step.place);
-      await context.kernels.addStream(context.key("01"), step.blocks[0], step.place, countOf(step));
+      await sum(context, step, step.offset);
+      await context.kernels.addStream(context.key("01"), step.blocks[0], step.offset, countOf(step));
       await shorten(context, step, 3n);
     },
     P2: async (context, step) => {
-      await sum(context, step, step.place);
+      await sum(context, step, step.offset);
       await shorten(context, step, 0n);
-      await addDealtWords(context, step.place, countOf(step), ringOf(step));
+      await addDealtWords(context, step.offset, countOf(step), ringOf(step));
     },
   };
 }
@@ -206,8 +206,8 @@ function bilinear(prepare: Prepare): LocalRoles {
 /** Each evaluator multiplies its share by the public m. Local; P0 holds nothing of an additive value. */
 const timesPublic: Phase = async (context, step) => {
   const [x, y] = step.args;
-  const factor = await broadcastTo(context, y.place, y.type.shape, step.type.shape, 8);
-  await context.kernels.multiply(step.place, 0, one(x.place), one(factor), countOf(step));
+  const factor = await broadcastTo(context, y.offset, y.type.shape, step.type.shape, 8);
+  await context.kernels.multiply(step.offset, 0, one(x.offset), one(factor), countOf(step));
 };
 
 export const BILINEAR_ROLES = {

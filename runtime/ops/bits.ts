@@ -36,17 +36,17 @@ const digits: LocalRoles = {
     await inChunks(countOf(step), hotChunk(width), (from, some) =>
       dealing.write(packedBytes(some, 2 ** width), (section) => {
         const block = step.blocks[0] + (from * 2 ** width) / 128;
-        return kernels.dealHot(key("01"), block, x.place + 8 * from, second(x) + 8 * from, some, at, width, section);
+        return kernels.dealHot(key("01"), block, x.offset + 8 * from, second(x) + 8 * from, some, at, width, section);
       }),
     );
   },
   P1: ({ kernels, key }, step) =>
-    kernels.fillHot(key("01"), step.blocks[0], step.place, countOf(step), step.attributes.width as number),
+    kernels.fillHot(key("01"), step.blocks[0], step.offset, countOf(step), step.attributes.width as number),
   P2: async ({ kernels, dealing }, step) => {
     const width = step.attributes.width as number;
     await inChunks(countOf(step), hotChunk(width), async (from, some) => {
       const section = await dealing.read(packedBytes(some, 2 ** width));
-      await kernels.unpackHot(section, some, width, step.place + from * elementBytes(step.type));
+      await kernels.unpackHot(section, some, width, step.offset + from * elementBytes(step.type));
     });
   },
 };
@@ -66,13 +66,13 @@ function within(range: (step: RoleStep) => readonly [from: number, span: number]
   return lookUp(({ kernels }, step) => {
     const [hot, x] = step.args;
     const [from, span] = range(step);
-    return kernels.hotWithin(step.place, hot.place, x.place, lookOf(step), from, span, countOf(step));
+    return kernels.hotWithin(step.offset, hot.offset, x.offset, lookOf(step), from, span, countOf(step));
   });
 }
 
 const less = lookUp(({ kernels }, step) => {
   const [hot, x] = step.args;
-  return kernels.hotLess(step.place, hot.place, x.place, lookOf(step), countOf(step));
+  return kernels.hotLess(step.offset, hot.offset, x.offset, lookOf(step), countOf(step));
 });
 
 /** P2's half of dealt bits. */
@@ -87,7 +87,7 @@ const topBit: LocalRoles = {
   P0: async ({ kernels, scratch, dealing, key }, step) => {
     const [x] = step.args;
     const bits = scratch.take(countOf(step));
-    await kernels.sumBit(bits, x.place, second(x), ringOf(x) - 1, countOf(step));
+    await kernels.sumBit(bits, x.offset, second(x), ringOf(x) - 1, countOf(step));
     await inChunks(countOf(step), chunkOf(1), (from, some) =>
       dealing.write(packedBytes(some, 1), (section) =>
         kernels.dealBits(key("01"), step.blocks[0] + from / 128, bits + from, some, section),
@@ -99,10 +99,10 @@ const topBit: LocalRoles = {
     const count = countOf(step);
     const share = scratch.take(count);
     await kernels.fillBits(key("01"), step.blocks[0], share, count);
-    await kernels.wordBit(step.place, x.place, step.attributes.offset as number, ringOf(x) - 1, count);
-    await kernels.exclusiveOr(step.place, step.place, share, count);
+    await kernels.wordBit(step.offset, x.offset, step.attributes.offset as number, ringOf(x) - 1, count);
+    await kernels.exclusiveOr(step.offset, step.offset, share, count);
   },
-  P2: (context, step) => readBits(context, step.place, countOf(step)),
+  P2: (context, step) => readBits(context, step.offset, countOf(step)),
 };
 
 /** Subsets of two or more of n, as bit masks in the order of their dealing. */
@@ -111,10 +111,10 @@ function dealtSubsets(n: number): number[] {
 }
 
 /** For every subset of n places of bits the place of their AND; undefined for the empty one. */
-async function conjunctions({ kernels, scratch }: RoleContext, places: readonly number[], count: number) {
+async function conjunctions({ kernels, scratch }: RoleContext, offsets: readonly number[], count: number) {
   const products: (number | undefined)[] = [undefined];
-  for (let subset = 1; subset < 2 ** places.length; subset++) {
-    const lowest = places[31 - Math.clz32(subset & -subset)];
+  for (let subset = 1; subset < 2 ** offsets.length; subset++) {
+    const lowest = offsets[31 - Math.clz32(subset & -subset)];
     const rest = products[subset & (subset - 1)];
     const product = rest === undefined ? lowest : scratch.take(count);
     if (rest !== undefined) {
@@ -140,12 +140,12 @@ async function combineConjunction(context: RoleContext, step: RoleStep): Promise
   const all = 2 ** step.args.length - 1;
   const open = await conjunctions(
     context,
-    step.args.map((bit) => bit.place),
+    step.args.map((bit) => bit.offset),
     count,
   );
   const share = scratch.take(count);
   const term = scratch.take(count);
-  await (party === "P1" ? kernels.copy(step.place, open[all]!, count) : kernels.zero(step.place, count));
+  await (party === "P1" ? kernels.copy(step.offset, open[all]!, count) : kernels.zero(step.offset, count));
   let dealt = 0;
   for (let subset = 1; subset <= all; subset++) {
     let half = share;
@@ -160,7 +160,7 @@ async function combineConjunction(context: RoleContext, step: RoleStep): Promise
     if (rest !== undefined) {
       await kernels.and(term, half, rest, count);
     }
-    await kernels.exclusiveOr(step.place, step.place, rest === undefined ? half : term, count);
+    await kernels.exclusiveOr(step.offset, step.offset, rest === undefined ? half : term, count);
   }
 }
 
@@ -171,7 +171,7 @@ const conjunction: LocalRoles = {
     const masks: number[] = [];
     for (const bit of step.args) {
       masks.push(scratch.take(count));
-      await kernels.exclusiveOr(masks[masks.length - 1], bit.place, second(bit), count);
+      await kernels.exclusiveOr(masks[masks.length - 1], bit.offset, second(bit), count);
     }
     const products = await conjunctions(context, masks, count);
     for (const [index, subset] of dealtSubsets(step.args.length).entries()) {
@@ -193,7 +193,7 @@ const exclusiveOr: Phase = async ({ kernels, party }, step) => {
     await kernels.exclusiveOr(second(step), second(a), second(b), countOf(step));
   }
   if (step.type.kind === "maskedBits" || party !== "P0") {
-    await kernels.exclusiveOr(step.place, a.place, b.place, countOf(step));
+    await kernels.exclusiveOr(step.offset, a.offset, b.offset, countOf(step));
   }
 };
 
@@ -205,9 +205,9 @@ const complement: Phase = async ({ kernels, party }, step) => {
     await kernels.copy(second(step), second(a), count);
   }
   if (party === "P1" || (party === "P2" && step.type.kind === "maskedBits")) {
-    await kernels.complement(step.place, a.place, count);
+    await kernels.complement(step.offset, a.offset, count);
   } else if (party === "P2" || step.type.kind === "maskedBits") {
-    await kernels.copy(step.place, a.place, count);
+    await kernels.copy(step.offset, a.offset, count);
   }
 };
 
@@ -224,11 +224,11 @@ async function combineTimesBit(context: RoleContext, step: RoleStep): Promise<vo
     await readWords(context, share, countOf(b), ring);
     await readWords(context, product, count, ring);
   }
-  const bit = await broadcastTo(context, b.place, b.type.shape, shape, 1);
-  const m = await broadcastTo(context, x.place, x.type.shape, shape, 8);
+  const bit = await broadcastTo(context, b.offset, b.type.shape, shape, 1);
+  const m = await broadcastTo(context, x.offset, x.type.shape, shape, 8);
   const mask = await broadcastTo(context, second(x), x.type.shape, shape, 8);
   const shares = await broadcastTo(context, share, b.type.shape, shape, 8);
-  await kernels.timesBit(step.place, bit, m, mask, shares, product, first, count);
+  await kernels.timesBit(step.offset, bit, m, mask, shares, product, first, count);
 }
 
 /** Dealt: the bit's mask as a word, and its product with x's mask. */
@@ -238,11 +238,11 @@ const timesBit: LocalRoles = {
     const [b, x] = step.args;
     const { shape } = step.type;
     const words = scratch.take(8 * countOf(b));
-    await kernels.bitWords(words, b.place, second(b), countOf(b));
+    await kernels.bitWords(words, b.offset, second(b), countOf(b));
     await dealWords(context, step.blocks[0], words, countOf(b), ringOf(step));
     const product = scratch.take(8 * countOf(step));
     const at = await broadcastTo(context, words, b.type.shape, shape, 8);
-    const mask1 = await broadcastTo(context, x.place, x.type.shape, shape, 8);
+    const mask1 = await broadcastTo(context, x.offset, x.type.shape, shape, 8);
     const mask2 = await broadcastTo(context, second(x), x.type.shape, shape, 8);
     const mask = { at: mask1, other: mask2, sign: 1 } as const;
     await kernels.multiply(product, 0, { at, other: 0, sign: 0 }, mask, countOf(step));
@@ -255,15 +255,15 @@ const timesBit: LocalRoles = {
 /** Adds two dealt words per draw up: the halves of a step's draws, one after the other. */
 async function halvesOf(context: RoleContext, step: RoleStep): Promise<number[]> {
   const { kernels, scratch, key, party } = context;
-  const places: number[] = [];
+  const offsets: number[] = [];
   for (const block of step.blocks) {
-    const place = scratch.take(8 * countOf(step));
+    const offset = scratch.take(8 * countOf(step));
     await (party === "P1"
-      ? kernels.fillWords(key("01"), block, place, countOf(step))
-      : readWords(context, place, countOf(step), ringOf(step)));
-    places.push(place);
+      ? kernels.fillWords(key("01"), block, offset, countOf(step))
+      : readWords(context, offset, countOf(step), ringOf(step)));
+    offsets.push(offset);
   }
-  return places;
+  return offsets;
 }
 
 /**
@@ -276,17 +276,17 @@ async function combineTimesBits(context: RoleContext, step: RoleStep): Promise<v
   const count = countOf(step);
   const [maskB, maskC, maskBoth, timesB, timesC, timesBoth] = await halvesOf(context, step);
   const [outer, inner, other] = [0, 1, 2].map(() => scratch.take(8 * count));
-  const own = { at: x.place, other: 0, sign: 0 } as const;
-  await kernels.timesBit(outer, c.place, x.place, second(x), maskC, timesC, party === "P1", count);
+  const own = { at: x.offset, other: 0, sign: 0 } as const;
+  await kernels.timesBit(outer, c.offset, x.offset, second(x), maskC, timesC, party === "P1", count);
   // mask_b x = m_x mask_b - mask_b mask_x, and what the kernel calls the mask is what m_x has more than that.
   await kernels.multiply(inner, 0, own, { at: maskB, other: 0, sign: 0 }, count);
   await kernels.subtract(inner, inner, timesB, count);
-  await kernels.subtract(other, x.place, inner, count);
-  await kernels.timesBit(inner, c.place, x.place, other, maskBoth, timesBoth, true, count);
+  await kernels.subtract(other, x.offset, inner, count);
+  await kernels.timesBit(inner, c.offset, x.offset, other, maskBoth, timesBoth, true, count);
   await kernels.subtract(other, inner, outer, count);
   await kernels.zero(maskB, 8 * count);
   await kernels.addWord(maskC, maskB, 1n, count);
-  await kernels.timesBit(step.place, b.place, inner, other, maskC, maskB, true, count);
+  await kernels.timesBit(step.offset, b.offset, inner, other, maskC, maskB, true, count);
 }
 
 /** Dealt: both masks as words, their product, and each of the three times x's mask. */
@@ -295,18 +295,18 @@ const timesBits: LocalRoles = {
     const { kernels, scratch } = context;
     const [b, c, x] = step.args;
     const count = countOf(step);
-    const places = [0, 1, 2].map(() => scratch.take(8 * count));
-    const [first, last, both] = places;
+    const offsets = [0, 1, 2].map(() => scratch.take(8 * count));
+    const [first, last, both] = offsets;
     const one = (at: number) => ({ at, other: 0, sign: 0 }) as const;
-    await kernels.bitWords(first, b.place, second(b), count);
-    await kernels.bitWords(last, c.place, second(c), count);
+    await kernels.bitWords(first, b.offset, second(b), count);
+    await kernels.bitWords(last, c.offset, second(c), count);
     await kernels.multiply(both, 0, one(first), one(last), count);
-    for (const [i, place] of places.entries()) {
-      await dealWords(context, step.blocks[i], place, count, ringOf(step));
+    for (const [i, offset] of offsets.entries()) {
+      await dealWords(context, step.blocks[i], offset, count, ringOf(step));
     }
-    for (const [i, place] of places.entries()) {
-      await kernels.multiply(place, 0, one(place), { at: x.place, other: second(x), sign: 1 }, count);
-      await dealWords(context, step.blocks[3 + i], place, count, ringOf(step));
+    for (const [i, offset] of offsets.entries()) {
+      await kernels.multiply(offset, 0, one(offset), { at: x.offset, other: second(x), sign: 1 }, count);
+      await dealWords(context, step.blocks[3 + i], offset, count, ringOf(step));
     }
   },
   P1: combineTimesBits,
@@ -318,16 +318,16 @@ const toArithmetic: LocalRoles = {
   P0: async (context, step) => {
     const [b] = step.args;
     const words = context.scratch.take(8 * countOf(step));
-    await context.kernels.bitWords(words, b.place, second(b), countOf(step));
+    await context.kernels.bitWords(words, b.offset, second(b), countOf(step));
     await dealWords(context, step.blocks[0], words, countOf(step), ringOf(step));
   },
   P1: async ({ kernels, key }, step) => {
-    await kernels.fillWords(key("01"), step.blocks[0], step.place, countOf(step));
-    await kernels.toArithmetic(step.place, step.args[0].place, step.place, true, countOf(step));
+    await kernels.fillWords(key("01"), step.blocks[0], step.offset, countOf(step));
+    await kernels.toArithmetic(step.offset, step.args[0].offset, step.offset, true, countOf(step));
   },
   P2: async (context, step) => {
-    await readWords(context, step.place, countOf(step), ringOf(step));
-    await context.kernels.toArithmetic(step.place, step.args[0].place, step.place, false, countOf(step));
+    await readWords(context, step.offset, countOf(step), ringOf(step));
+    await context.kernels.toArithmetic(step.offset, step.args[0].offset, step.offset, false, countOf(step));
   },
 };
 
@@ -346,7 +346,7 @@ function show(sign: 1 | -1): Phase {
       await kernels.multiplyWord(share, share, -1n, count);
     }
     if (x.type.kind === "additive" || sign === 1) {
-      await kernels.add(share, share, x.place, count);
+      await kernels.add(share, share, x.offset, count);
     }
     if (x.type.kind === "masked") {
       await kernels.subtract(share, share, second(x), count);
@@ -362,12 +362,12 @@ function show(sign: 1 | -1): Phase {
 const randomCombination = lookUp(async ({ kernels, scratch, key }, step) => {
   const [a] = step.args;
   const [length, bits] = [a.type.shape.at(-1)!, step.attributes.bits as number];
-  await kernels.zero(step.place, countOf(step));
+  await kernels.zero(step.offset, countOf(step));
   const size = Math.min(chunkOf(8), Math.ceil(countOf(a) / 2) * 2);
   const coefficients = scratch.take(8 * size);
   await inChunks(countOf(a), size, async (from, some) => {
     await kernels.fillWords(key("12"), step.blocks[0] + from / 2, coefficients, some);
-    await kernels.combineBits(step.place, a.place + from, coefficients, from, length, bits, some);
+    await kernels.combineBits(step.offset, a.offset + from, coefficients, from, length, bits, some);
   });
 });
 
@@ -375,12 +375,12 @@ const randomCombination = lookUp(async ({ kernels, scratch, key }, step) => {
 const verdict = lookUp(async ({ kernels, scratch, key, reveal }, step) => {
   const count = countOf(step);
   const shown = scratch.take(count);
-  await kernels.zero(step.place, count);
-  for (const { place } of step.args) {
-    await kernels.exclusiveOr(step.place, step.place, place, count);
+  await kernels.zero(step.offset, count);
+  for (const { offset } of step.args) {
+    await kernels.exclusiveOr(step.offset, step.offset, offset, count);
   }
   await kernels.fillBits(key("12"), step.blocks[0], shown, count);
-  await kernels.exclusiveOr(shown, shown, step.place, count);
+  await kernels.exclusiveOr(shown, shown, step.offset, count);
   const packed = scratch.take(packedBytes(count, 1));
   await kernels.packBits(shown, count, packed);
   await reveal(packed, packedBytes(count, 1));

@@ -43,25 +43,25 @@ function rowsOf({ scratch }: RoleContext, step: RoleStep) {
   const whole = ringOf(step) + drop;
   const bits = (row: number) => (lanes === 1 ? whole : row % 2 === 0 ? WORD : whole - WORD);
   const blockOf = (row: number, from: number) => step.blocks[0] + row * Math.ceil(countOf(step) / 2) + from / 2;
-  return { lanes, rows, size, bits, whole, blockOf, place: scratch.take(8 * size * rows) };
+  return { lanes, rows, size, bits, whole, blockOf, offset: scratch.take(8 * size * rows) };
 }
 
 async function combine(context: RoleContext, step: RoleStep): Promise<void> {
   const { kernels, dealing, key, party } = context;
   const [x] = step.args;
-  const { lanes, rows, size, bits, whole, blockOf, place } = rowsOf(context, step);
+  const { lanes, rows, size, bits, whole, blockOf, offset } = rowsOf(context, step);
   const { publicFraction, drop } = step.attributes as { publicFraction: number; drop: number };
   const terms = { ...termsOf(context, step), fraction: publicFraction, lanes, ring: whole, drop };
   await inChunks(countOf(step), size, async (from, some) => {
     for (let row = 0; row < rows; row++) {
-      const to = place + 8 * size * row;
+      const to = offset + 8 * size * row;
       if (party === "P1") {
         await kernels.fillWords(key("01"), blockOf(row, from), to, some);
       } else {
         await kernels.unpackWords(await dealing.read(packedBytes(some, bits(row))), some, bits(row), to);
       }
     }
-    await kernels.decaysCombine(step.place + 8 * from, x.place + 8 * from, place, size, terms, some);
+    await kernels.decaysCombine(step.offset + 8 * from, x.offset + 8 * from, offset, size, terms, some);
   });
 }
 
@@ -69,12 +69,12 @@ const decays: LocalRoles = {
   P0: async (context, step) => {
     const { kernels, dealing, key } = context;
     const [x] = step.args;
-    const { lanes, rows, size, bits, blockOf, place } = rowsOf(context, step);
+    const { lanes, rows, size, bits, blockOf, offset } = rowsOf(context, step);
     const terms = { ...termsOf(context, step), fraction: step.attributes.secretFraction as number, lanes };
     await inChunks(countOf(step), size, async (from, some) => {
-      await kernels.decaysSecrets(place, size, x.place + 8 * from, second(x) + 8 * from, terms, some);
+      await kernels.decaysSecrets(offset, size, x.offset + 8 * from, second(x) + 8 * from, terms, some);
       for (let row = 0; row < rows; row++) {
-        const at = place + 8 * size * row;
+        const at = offset + 8 * size * row;
         if (lanes === 2 && row % 2 === 0) {
           await kernels.borrow(key("01"), blockOf(row, from), at + 8 * size, at, some);
         }

@@ -25,8 +25,8 @@ async function eachComponent(context: RoleContext, step: RoleStep, work: Compone
   const count = componentsOf(step.type, context.party === "P0" ? "P0" : "P12");
   for (let i = 0; i < count; i++) {
     await work(
-      step.place + i * componentBytes(step.type),
-      step.args.map((value) => value.place + i * componentBytes(value.type)),
+      step.offset + i * componentBytes(step.type),
+      step.args.map((value) => value.offset + i * componentBytes(value.type)),
     );
   }
 }
@@ -39,8 +39,8 @@ function everyone(phase: Phase): LocalRoles {
 /** Element-wise on the components of two arguments, broadcast. */
 function pairwise(kernel: "add" | "subtract"): LocalRoles {
   return everyone((context, step) =>
-    eachComponent(context, step, async (to, places) => {
-      const [a, b] = [0, 1].map((i) => broadcastTo(context, places[i], step.args[i].type.shape, step.type.shape, 8));
+    eachComponent(context, step, async (to, offsets) => {
+      const [a, b] = [0, 1].map((i) => broadcastTo(context, offsets[i], step.args[i].type.shape, step.type.shape, 8));
       await context.kernels[kernel](to, await a, await b, countOf(step));
     }),
   );
@@ -182,11 +182,11 @@ const concatenate: Phase = (context, step) => {
   const outer = sizeOf(step.type.shape.slice(0, axis));
   const lengths = step.args.map((value) => sizeOf(value.type.shape.slice(axis)));
   const bytes = bytesOf(step);
-  return eachComponent(context, step, async (to, places) => {
+  return eachComponent(context, step, async (to, offsets) => {
     const joined = outer === 1 ? to : scratch.take(countOf(step) * bytes);
     let at = joined;
-    for (const [i, place] of places.entries()) {
-      await kernels.copy(at, place, outer * lengths[i] * bytes);
+    for (const [i, offset] of offsets.entries()) {
+      await kernels.copy(at, offset, outer * lengths[i] * bytes);
       at += outer * lengths[i] * bytes;
     }
     if (outer === 1) {
@@ -203,8 +203,8 @@ const concatenate: Phase = (context, step) => {
 
 /** P1: m - mask1. P2: -mask2. P0 holds nothing of an additive value. */
 const toAdditive: LocalRoles = {
-  P1: ({ kernels }, step) => kernels.subtract(step.place, step.args[0].place, second(step.args[0]), countOf(step)),
-  P2: ({ kernels }, step) => kernels.multiplyWord(step.place, second(step.args[0]), -1n, countOf(step)),
+  P1: ({ kernels }, step) => kernels.subtract(step.offset, step.args[0].offset, second(step.args[0]), countOf(step)),
+  P2: ({ kernels }, step) => kernels.multiplyWord(step.offset, second(step.args[0]), -1n, countOf(step)),
 };
 
 /** Unpacks m of an owner's input, a chunk at a time. */
@@ -217,7 +217,7 @@ async function loadOpen(context: RoleContext, step: RoleStep): Promise<void> {
   await inChunks(countOf(step), chunk, async (from, some) => {
     const start = (from * ring) / 8;
     context.load(packed.subarray(start, start + packedBytes(some, ring)), buffer);
-    await kernels.unpackWords(buffer, some, ring, step.place + 8 * from);
+    await kernels.unpackWords(buffer, some, ring, step.offset + 8 * from);
   });
 }
 
@@ -238,7 +238,7 @@ async function loadMask(context: RoleContext, step: RoleStep, which: "first" | "
  */
 const input: LocalRoles = {
   P0: async (context, step) => {
-    await loadMask(context, step, "first", step.place);
+    await loadMask(context, step, "first", step.offset);
     await loadMask(context, step, "second", second(step));
   },
   P1: async (context, step) => {
@@ -256,8 +256,8 @@ const constant: Phase = async (context, step) => {
   const { kernels, party } = context;
   await kernels.zero(second(step), 8 * countOf(step));
   await (party === "P0"
-    ? kernels.zero(step.place, 8 * countOf(step))
-    : kernels.copy(step.place, context.constant(step.attributes.value as TensorValue), 8 * countOf(step)));
+    ? kernels.zero(step.offset, 8 * countOf(step))
+    : kernels.copy(step.offset, context.constant(step.attributes.value as TensorValue), 8 * countOf(step)));
 };
 
 export const LINEAR_ROLES = {

@@ -18,7 +18,7 @@ import type { PartyName } from "../transport.js";
 /** A value of the plan as a step sees it: its type and where its first component lies in this party's arena. */
 export interface Placed {
   readonly type: ShareType;
-  readonly place: number;
+  readonly offset: number;
 }
 
 export interface RoleStep extends Placed {
@@ -31,7 +31,7 @@ export interface RoleStep extends Placed {
 /** Where a section goes to (P0) or comes from (P2). The writer or reader uses the place before it returns. */
 export interface Dealing {
   /** P0: appends a section of this many bytes; `write` fills it at the place it is given. */
-  write(bytes: number, write: (place: number) => void | Promise<void>): Promise<void>;
+  write(bytes: number, write: (offset: number) => void | Promise<void>): Promise<void>;
   /** P2: the next section, at a place that holds until the next call. */
   read(bytes: number): Promise<number>;
 }
@@ -67,11 +67,11 @@ export interface RoleContext {
   /** Writes public integers into the arena as words. */
   constant(value: TensorValue): number;
   /** Words of the arena that are public, to decide by. */
-  publicWords(place: number, count: number): BigUint64Array;
+  publicWords(offset: number, count: number): BigUint64Array;
   /** Copies bytes from outside into the arena. */
-  load(bytes: Uint8Array, place: number): void;
+  load(bytes: Uint8Array, offset: number): void;
   /** Sends bytes of the arena to the data owner, in one frame. */
-  reveal(place: number, bytes: number): Promise<void>;
+  reveal(offset: number, bytes: number): Promise<void>;
 }
 
 export type Phase = (context: RoleContext, step: RoleStep) => void | Promise<void>;
@@ -112,7 +112,7 @@ export function ringOf(value: { readonly type: ShareType }): number {
 
 /** The place of a value's second component: mask2 at P0, the party's mask at P1 and P2. */
 export function second(value: Placed): number {
-  return value.place + componentBytes(value.type);
+  return value.offset + componentBytes(value.type);
 }
 
 /** Chunks hold a multiple of this many elements: a draw's chunk starts on a stream block, a section's on a byte. */
@@ -138,16 +138,16 @@ export async function inChunks(
 /** The words of a place as if its tensor had been broadcast to `to`: the place itself or a scratch copy. */
 export function broadcastTo(
   { kernels, scratch }: RoleContext,
-  place: number,
+  offset: number,
   from: readonly number[],
   to: readonly number[],
   elementBytes: 1 | 8,
 ): number | Promise<number> {
   if (sameShape(from, to)) {
-    return place;
+    return offset;
   }
   const target = scratch.take(sizeOf(to) * elementBytes);
-  const done = kernels.view(target, place, elementBytes, to, broadcastStrides(from, to), 0);
+  const done = kernels.view(target, offset, elementBytes, to, broadcastStrides(from, to), 0);
   return done === undefined ? target : done.then(() => target);
 }
 
@@ -161,8 +161,8 @@ export function dealWords(
   drop = 0,
 ): Promise<void> {
   return inChunks(count, chunkOf(8), (from, some) =>
-    dealing.write(packedBytes(some, ring), (place) =>
-      kernels.dealWords(key("01"), block + from / 2, words + 8 * from, some, ring, drop, place),
+    dealing.write(packedBytes(some, ring), (offset) =>
+      kernels.dealWords(key("01"), block + from / 2, words + 8 * from, some, ring, drop, offset),
     ),
   );
 }

@@ -28,17 +28,17 @@ function remaskHalf(pair: "01" | "02", draw: number): OpeningRoles["P1"] {
     prepare: async ({ kernels, key }, step, section) => {
       const count = countOf(step);
       await kernels.fillWords(key(pair), step.blocks[draw], second(step), count);
-      await kernels.add(step.place, step.args[0].place, second(step), count);
-      await kernels.packWords(step.place, count, ringOf(step), section);
+      await kernels.add(step.offset, step.args[0].offset, second(step), count);
+      await kernels.packWords(step.offset, count, ringOf(step), section);
     },
-    complete: ({ kernels }, step, section) => kernels.unpackAdd(section, countOf(step), ringOf(step), step.place, 0),
+    complete: ({ kernels }, step, section) => kernels.unpackAdd(section, countOf(step), ringOf(step), step.offset, 0),
   };
 }
 
 const remask: OpeningRoles = {
   section: (step) => packedBytes(countOf(step), ringOf(step)),
   P0: async ({ kernels, key }, step) => {
-    await kernels.fillWords(key("01"), step.blocks[0], step.place, countOf(step));
+    await kernels.fillWords(key("01"), step.blocks[0], step.offset, countOf(step));
     await kernels.fillWords(key("02"), step.blocks[1], second(step), countOf(step));
   },
   P1: remaskHalf("01", 0),
@@ -51,17 +51,17 @@ function remaskBitsHalf(pair: "01" | "02", draw: number): OpeningRoles["P1"] {
     prepare: async ({ kernels, key }, step, section) => {
       const count = countOf(step);
       await kernels.fillBits(key(pair), step.blocks[draw], second(step), count);
-      await kernels.exclusiveOr(step.place, step.args[0].place, second(step), count);
-      await kernels.packBits(step.place, count, section);
+      await kernels.exclusiveOr(step.offset, step.args[0].offset, second(step), count);
+      await kernels.packBits(step.offset, count, section);
     },
-    complete: ({ kernels }, step, section) => kernels.unpackXor(section, countOf(step), step.place),
+    complete: ({ kernels }, step, section) => kernels.unpackXor(section, countOf(step), step.offset),
   };
 }
 
 const remaskBits: OpeningRoles = {
   section: (step) => packedBytes(countOf(step), 1),
   P0: async ({ kernels, key }, step) => {
-    await kernels.fillBits(key("01"), step.blocks[0], step.place, countOf(step));
+    await kernels.fillBits(key("01"), step.blocks[0], step.offset, countOf(step));
     await kernels.fillBits(key("02"), step.blocks[1], second(step), countOf(step));
   },
   P1: remaskBitsHalf("01", 0),
@@ -86,31 +86,31 @@ async function widenHalf(
   const [x] = step.args;
   const count = countOf(step);
   await kernels.widenJoin(second(step), second(x), random, ringOf(x), false, count);
-  await kernels.widenShare(carry, x.place, carry, top, random, ringOf(x), count);
+  await kernels.widenShare(carry, x.offset, carry, top, random, ringOf(x), count);
   await kernels.packWords(carry, count, gained(step), section);
-  await kernels.widenJoin(step.place, x.place, carry, ringOf(x), true, count);
+  await kernels.widenJoin(step.offset, x.offset, carry, ringOf(x), true, count);
 }
 
 function widenComplete({ kernels }: RoleContext, step: RoleStep, section: number): void | Promise<void> {
-  return kernels.unpackAdd(section, countOf(step), gained(step), step.place, ringOf(step.args[0]));
+  return kernels.unpackAdd(section, countOf(step), gained(step), step.offset, ringOf(step.args[0]));
 }
 
 const prepareWidenFirst: Opening = async (context, step, section) => {
   const { kernels, scratch, key } = context;
-  const places = [0, 1, 2].map(() => scratch.take(8 * countOf(step)));
-  for (const [i, place] of places.entries()) {
-    await kernels.fillWords(key("01"), step.blocks[i], place, countOf(step));
+  const offsets = [0, 1, 2].map(() => scratch.take(8 * countOf(step)));
+  for (const [i, offset] of offsets.entries()) {
+    await kernels.fillWords(key("01"), step.blocks[i], offset, countOf(step));
   }
-  await widenHalf(context, step, places, section);
+  await widenHalf(context, step, offsets, section);
 };
 
 const prepareWidenSecond: Opening = async (context, step, section) => {
   const { kernels, scratch, key } = context;
-  const places = [0, 1, 2].map(() => scratch.take(8 * countOf(step)));
-  await readWords(context, places[0], countOf(step), gained(step));
-  await readWords(context, places[1], countOf(step), gained(step));
-  await kernels.fillWords(key("02"), step.blocks[3], places[2], countOf(step));
-  await widenHalf(context, step, places, section);
+  const offsets = [0, 1, 2].map(() => scratch.take(8 * countOf(step)));
+  await readWords(context, offsets[0], countOf(step), gained(step));
+  await readWords(context, offsets[1], countOf(step), gained(step));
+  await kernels.fillWords(key("02"), step.blocks[3], offsets[2], countOf(step));
+  await widenHalf(context, step, offsets, section);
 };
 
 /** P0 deals the carry of mask1 + mask2 over 2^k and the top bit of the sum, each in K - k bits. */
@@ -121,14 +121,14 @@ const widen: OpeningRoles = {
     const [x] = step.args;
     const count = countOf(step);
     const [carry, top] = [scratch.take(8 * count), scratch.take(8 * count)];
-    await kernels.widenSecrets(carry, top, x.place, second(x), ringOf(x), count);
+    await kernels.widenSecrets(carry, top, x.offset, second(x), ringOf(x), count);
     await dealWords(context, step.blocks[0], carry, count, gained(step));
     await dealWords(context, step.blocks[1], top, count, gained(step));
     const random = scratch.take(8 * Math.min(count, chunkOf(8)));
     for (const [i, pair] of (["01", "02"] as const).entries()) {
       await inChunks(count, chunkOf(8), async (from, some) => {
         await kernels.fillWords(key(pair), step.blocks[2 + i] + from / 2, random, some);
-        const [old, fresh] = i === 0 ? [x.place, step.place] : [second(x), second(step)];
+        const [old, fresh] = i === 0 ? [x.offset, step.offset] : [second(x), second(step)];
         await kernels.widenJoin(fresh + 8 * from, old + 8 * from, random, ringOf(x), false, some);
       });
     }
@@ -149,21 +149,21 @@ function widenAdditiveHalf(party: "P1" | "P2"): Phase {
     const [share, zero] = [scratch.take(8 * count), scratch.take(8 * count)];
     await kernels.zero(zero, 8 * count);
     if (more === 0) {
-      const open = party === "P1" ? x.place : zero;
-      await kernels.subtract(step.place, open, second(x), count);
+      const open = party === "P1" ? x.offset : zero;
+      await kernels.subtract(step.offset, open, second(x), count);
       return;
     }
     const high = scratch.take(8 * count);
-    for (const [i, place] of [high, share].entries()) {
+    for (const [i, offset] of [high, share].entries()) {
       await (party === "P1"
-        ? kernels.fillWords(key("01"), step.blocks[i], place, count)
-        : readWords(context, place, count, more));
+        ? kernels.fillWords(key("01"), step.blocks[i], offset, count)
+        : readWords(context, offset, count, more));
     }
-    await kernels.widenShare(high, x.place, high, share, zero, ring, count);
-    const [open, biased] = party === "P1" ? [x.place, true] : [zero, false];
-    await kernels.widenJoin(step.place, open, high, ring, biased, count);
+    await kernels.widenShare(high, x.offset, high, share, zero, ring, count);
+    const [open, biased] = party === "P1" ? [x.offset, true] : [zero, false];
+    await kernels.widenJoin(step.offset, open, high, ring, biased, count);
     await kernels.widenJoin(share, second(x), zero, ring, false, count);
-    await kernels.subtract(step.place, step.place, share, count);
+    await kernels.subtract(step.offset, step.offset, share, count);
   };
 }
 
@@ -174,7 +174,7 @@ const widenAdditive: LocalRoles = {
     const [count, more] = [countOf(step), gained(step)];
     if (more > 0) {
       const [carry, top] = [scratch.take(8 * count), scratch.take(8 * count)];
-      await kernels.widenSecrets(carry, top, x.place, second(x), ringOf(x), count);
+      await kernels.widenSecrets(carry, top, x.offset, second(x), ringOf(x), count);
       await dealWords(context, step.blocks[0], carry, count, more);
       await dealWords(context, step.blocks[1], top, count, more);
     }

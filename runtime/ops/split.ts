@@ -63,14 +63,14 @@ function blocksPerTerm(step: RoleStep): number {
 /** The chunk of a step with `terms` dealt words per element, and a scratch place for a chunk of terms. */
 function termScratch({ scratch }: RoleContext, step: RoleStep, terms: number) {
   const size = Math.min(chunkOf(8 * terms), Math.ceil(countOf(step) / 128) * 128);
-  return { size, place: scratch.take(8 * size * terms) };
+  return { size, offset: scratch.take(8 * size * terms) };
 }
 
 /** Dealt terms of one draw: a row of `size` words in scratch for each, in a ring of its own. */
 interface TermDraw {
   readonly draw: number;
   readonly rings: readonly number[];
-  readonly place: number;
+  readonly offset: number;
   readonly size: number;
 }
 
@@ -83,7 +83,7 @@ function seriesRings(step: RoleStep): readonly number[] {
 async function dealTerms(
   context: RoleContext,
   step: RoleStep,
-  { draw, rings, place, size }: TermDraw,
+  { draw, rings, offset, size }: TermDraw,
   from: number,
   some: number,
 ) {
@@ -91,7 +91,7 @@ async function dealTerms(
   for (const [term, ring] of rings.entries()) {
     const block = step.blocks[draw] + term * blocksPerTerm(step) + from / 2;
     await dealing.write(packedBytes(some, ring), (section) =>
-      kernels.dealWords(key("01"), block, place + 8 * size * term, some, ring, 0, section),
+      kernels.dealWords(key("01"), block, offset + 8 * size * term, some, ring, 0, section),
     );
   }
 }
@@ -100,13 +100,13 @@ async function dealTerms(
 async function takeTerms(
   context: RoleContext,
   step: RoleStep,
-  { draw, rings, place, size }: TermDraw,
+  { draw, rings, offset, size }: TermDraw,
   from: number,
   some: number,
 ) {
   const { kernels, dealing, key, party } = context;
   for (const [term, ring] of rings.entries()) {
-    const to = place + 8 * size * term;
+    const to = offset + 8 * size * term;
     if (party === "P1") {
       await kernels.fillWords(key("01"), step.blocks[draw] + term * blocksPerTerm(step) + from / 2, to, some);
     } else {
@@ -119,14 +119,14 @@ async function combineSeries(context: RoleContext, step: RoleStep): Promise<void
   const { kernels } = context;
   const [x] = step.args;
   const rings = seriesRings(step);
-  const { size, place } = termScratch(context, step, rings.length);
+  const { size, offset } = termScratch(context, step, rings.length);
   const series = combineOf(context, step);
   await inChunks(countOf(step), size, async (from, some) => {
-    await takeTerms(context, step, { draw: 0, rings, place, size }, from, some);
-    await kernels.seriesCombine(step.place + 8 * from, x.place + 8 * from, place, size, series, some);
+    await takeTerms(context, step, { draw: 0, rings, offset, size }, from, some);
+    await kernels.seriesCombine(step.offset + 8 * from, x.offset + 8 * from, offset, size, series, some);
   });
   if (context.party === "P1") {
-    await kernels.addWord(step.place, step.place, constantTerm(step), countOf(step));
+    await kernels.addWord(step.offset, step.offset, constantTerm(step), countOf(step));
   }
 }
 
@@ -135,11 +135,11 @@ const series: LocalRoles = {
   P0: async (context, step) => {
     const [x] = step.args;
     const rings = seriesRings(step);
-    const { size, place } = termScratch(context, step, rings.length);
+    const { size, offset } = termScratch(context, step, rings.length);
     const secrets = secretsOf(context, step);
     await inChunks(countOf(step), size, async (from, some) => {
-      await context.kernels.seriesSecrets(place, size, x.place + 8 * from, second(x) + 8 * from, secrets, some);
-      await dealTerms(context, step, { draw: 0, rings, place, size }, from, some);
+      await context.kernels.seriesSecrets(offset, size, x.offset + 8 * from, second(x) + 8 * from, secrets, some);
+      await dealTerms(context, step, { draw: 0, rings, offset, size }, from, some);
     });
   },
   P1: combineSeries,
@@ -150,8 +150,8 @@ const series: LocalRoles = {
 async function addConstantTimes(context: RoleContext, step: RoleStep, scratch: number, from: number, some: number) {
   const { kernels, party } = context;
   const y = step.args[1];
-  const [open, mask] = [y.place + 8 * from, second(y) + 8 * from];
-  const to = step.place + 8 * from;
+  const [open, mask] = [y.offset + 8 * from, second(y) + 8 * from];
+  const to = step.offset + 8 * from;
   if (party === "P1") {
     await kernels.subtract(scratch, open, mask, some);
     await kernels.multiplyWord(scratch, scratch, constantTerm(step), some);
@@ -165,15 +165,15 @@ async function combineSeriesTimes(context: RoleContext, step: RoleStep): Promise
   const { kernels } = context;
   const [x, y] = step.args;
   const rings = seriesRings(step);
-  const { size, place } = termScratch(context, step, 2 * rings.length);
-  const products = place + 8 * size * rings.length;
+  const { size, offset } = termScratch(context, step, 2 * rings.length);
+  const products = offset + 8 * size * rings.length;
   const series = combineOf(context, step);
   await inChunks(countOf(step), size, async (from, some) => {
-    await takeTerms(context, step, { draw: 0, rings, place, size }, from, some);
-    await takeTerms(context, step, { draw: 1, rings, place: products, size }, from, some);
-    const [to, m, factor] = [step.place, x.place, y.place].map((at) => at + 8 * from);
-    await kernels.seriesTimes(to, m, factor, place, products, size, series, some);
-    await addConstantTimes(context, step, place, from, some);
+    await takeTerms(context, step, { draw: 0, rings, offset, size }, from, some);
+    await takeTerms(context, step, { draw: 1, rings, offset: products, size }, from, some);
+    const [to, m, factor] = [step.offset, x.offset, y.offset].map((at) => at + 8 * from);
+    await kernels.seriesTimes(to, m, factor, offset, products, size, series, some);
+    await addConstantTimes(context, step, offset, from, some);
   });
 }
 
@@ -183,17 +183,17 @@ const seriesTimes: LocalRoles = {
     const { kernels } = context;
     const [x, y] = step.args;
     const rings = seriesRings(step);
-    const { size, place } = termScratch(context, step, 2 * rings.length);
+    const { size, offset } = termScratch(context, step, 2 * rings.length);
     const secrets = secretsOf(context, step);
     await inChunks(countOf(step), size, async (from, some) => {
-      await kernels.seriesSecrets(place, size, x.place + 8 * from, second(x) + 8 * from, secrets, some);
-      await dealTerms(context, step, { draw: 0, rings, place, size }, from, some);
-      const mask = { at: y.place + 8 * from, other: second(y) + 8 * from, sign: 1 } as const;
+      await kernels.seriesSecrets(offset, size, x.offset + 8 * from, second(x) + 8 * from, secrets, some);
+      await dealTerms(context, step, { draw: 0, rings, offset, size }, from, some);
+      const mask = { at: y.offset + 8 * from, other: second(y) + 8 * from, sign: 1 } as const;
       for (let term = 0; term < rings.length; term++) {
-        const at = place + 8 * size * term;
+        const at = offset + 8 * size * term;
         await kernels.multiply(at, 0, { at, other: 0, sign: 0 }, mask, some);
       }
-      await dealTerms(context, step, { draw: 1, rings, place, size }, from, some);
+      await dealTerms(context, step, { draw: 1, rings, offset, size }, from, some);
     });
   },
   P1: combineSeriesTimes,
@@ -218,24 +218,24 @@ async function combineExponential(context: RoleContext, step: RoleStep): Promise
   const { kernels, scratch } = context;
   const [x, ...bits] = step.args;
   const rings = step.args.map(() => ringOf(step));
-  const { size, place } = termScratch(context, step, rings.length);
+  const { size, offset } = termScratch(context, step, rings.length);
   const word = scratch.take(8 * size);
   const fraction = step.attributes.publicFraction as number;
   const stride = 2 ** ((step.attributes.cut as number) - (x.type as WordType).fraction);
   await inChunks(countOf(step), size, async (from, some) => {
-    await takeTerms(context, step, { draw: 0, rings, place, size }, from, some);
-    const [to, m] = [step.place + 8 * from, x.place + 8 * from];
+    await takeTerms(context, step, { draw: 0, rings, offset, size }, from, some);
+    const [to, m] = [step.offset + 8 * from, x.offset + 8 * from];
     if (bits.length === 0) {
-      await kernels.powerCombine(to, m, place, powerOf(context, step, fraction), some);
+      await kernels.powerCombine(to, m, offset, powerOf(context, step, fraction), some);
       return;
     }
     await kernels.zero(to, 8 * some);
     for (const [j, bit] of bits.entries()) {
-      const product = place + 8 * size * (j + 1);
+      const product = offset + 8 * size * (j + 1);
       await kernels.zero(word, 8 * some);
-      await kernels.toArithmetic(word, bit.place + from, word, true, some);
-      await kernels.multiply(word, 0, { at: word, other: 0, sign: 0 }, { at: place, other: 0, sign: 0 }, some);
-      await kernels.toArithmetic(product, bit.place + from, product, false, some);
+      await kernels.toArithmetic(word, bit.offset + from, word, true, some);
+      await kernels.multiply(word, 0, { at: word, other: 0, sign: 0 }, { at: offset, other: 0, sign: 0 }, some);
+      await kernels.toArithmetic(product, bit.offset + from, product, false, some);
       await kernels.add(product, product, word, some);
       await kernels.powerCombine(product, m, product, powerOf(context, step, fraction - stride * j), some);
       await kernels.add(to, to, product, some);
@@ -250,16 +250,16 @@ const exponential: LocalRoles = {
     const [x, ...bits] = step.args;
     const rings = step.args.map(() => ringOf(step));
     const power = powerOf(context, step, step.attributes.secretFraction as number);
-    const { size, place } = termScratch(context, step, rings.length);
+    const { size, offset } = termScratch(context, step, rings.length);
     await inChunks(countOf(step), size, async (from, some) => {
-      await kernels.powerSecrets(place, x.place + 8 * from, second(x) + 8 * from, power, some);
+      await kernels.powerSecrets(offset, x.offset + 8 * from, second(x) + 8 * from, power, some);
       for (const [j, bit] of bits.entries()) {
-        const product = place + 8 * size * (j + 1);
-        await kernels.bitWords(product, bit.place + from, second(bit) + from, some);
-        const factor = { at: place, other: 0, sign: 0 } as const;
+        const product = offset + 8 * size * (j + 1);
+        await kernels.bitWords(product, bit.offset + from, second(bit) + from, some);
+        const factor = { at: offset, other: 0, sign: 0 } as const;
         await kernels.multiply(product, 0, { at: product, other: 0, sign: 0 }, factor, some);
       }
-      await dealTerms(context, step, { draw: 0, rings, place, size }, from, some);
+      await dealTerms(context, step, { draw: 0, rings, offset, size }, from, some);
     });
   },
   P1: combineExponential,
@@ -285,7 +285,7 @@ async function accumulate(
 ) {
   const { x, shape } = coarseOf(step);
   const segments = Int32Array.from(step.attributes.segments as readonly number[]);
-  await context.kernels.coarseAccumulate(step.place, x.place + 8 * from, fields, bits, shape, from, segments, some);
+  await context.kernels.coarseAccumulate(step.offset, x.offset + 8 * from, fields, bits, shape, from, segments, some);
 }
 
 /** A way to get at a chunk's fields, made once for the step. */
@@ -297,8 +297,8 @@ async function keptElements(context: RoleContext, { args }: RoleStep): Promise<B
   if (keep === undefined) {
     return undefined;
   }
-  const place = await broadcastTo(context, keep.place, keep.type.shape, x.type.shape, 8);
-  return context.publicWords(place, sizeOf(x.type.shape));
+  const offset = await broadcastTo(context, keep.offset, keep.type.shape, x.type.shape, 8);
+  return context.publicWords(offset, sizeOf(x.type.shape));
 }
 
 /** The runs [start, end) of kept elements among `some` from `from` on. The mask is public, and so is its pattern. */
@@ -325,15 +325,15 @@ function coarseCombine(fields: Fields): Phase {
     const bits = party === "P1" ? 8 * counterBytes(shape.counter) : shape.counter;
     const next = fields(context, step);
     const kept = await keptElements(context, step);
-    await kernels.zero(step.place, 8 * countOf(step));
+    await kernels.zero(step.offset, 8 * countOf(step));
     await inChunks(count, size, async (from, some) => {
-      const place = await next(from, some);
+      const offset = await next(from, some);
       for (const [start, end] of runsOf(kept, from, some)) {
         const skipped = ((start - from) * 2 ** shape.width * bits) / 8;
-        await accumulate(context, step, place + skipped, bits, start, end - start);
+        await accumulate(context, step, offset + skipped, bits, start, end - start);
       }
     });
-    await kernels.suffixSum(step.place, countOf(step) / 2 ** shape.width, 2 ** shape.width);
+    await kernels.suffixSum(step.offset, countOf(step) / 2 ** shape.width, 2 ** shape.width);
   };
 }
 
@@ -348,16 +348,16 @@ const coarseCount: LocalRoles = {
     await inChunks(count, size, (from, some) =>
       dealing.write(packedBytes(some * 2 ** shape.width, shape.counter), (section) => {
         const block = step.blocks[0] + (from * streamBytes) / 16;
-        return kernels.dealCoarse(key("01"), block, x.place + 8 * from, second(x) + 8 * from, some, shape, section);
+        return kernels.dealCoarse(key("01"), block, x.offset + 8 * from, second(x) + 8 * from, some, shape, section);
       }),
     );
   },
   P1: coarseCombine(({ kernels, scratch, key }, step) => {
     const { streamBytes, size, count } = coarseOf(step);
-    const place = scratch.take(Math.min(size, count) * streamBytes);
+    const offset = scratch.take(Math.min(size, count) * streamBytes);
     return async (from, some) => {
-      await kernels.fillBytes(key("01"), step.blocks[0] + (from * streamBytes) / 16, place, some * streamBytes);
-      return place;
+      await kernels.fillBytes(key("01"), step.blocks[0] + (from * streamBytes) / 16, offset, some * streamBytes);
+      return offset;
     };
   }),
   P2: coarseCombine(({ dealing }, step) => {

@@ -198,19 +198,19 @@ describe("the parts", () => {
   it("sums up agreement, accuracy and errors", () => {
     const alarm = false;
     const scored = [
-      { place: 0, label: 0, privately: [0.875, -1], plainly: [1, -1], alarm },
-      { place: 1, label: 0, privately: [0, -0.25], plainly: [-0.5, 0.5], alarm },
-      { place: 2, label: undefined, privately: [2, 1], plainly: [2, 1], alarm },
-      { place: 3, label: 1, privately: [900, -77], plainly: [1, 2], alarm: true },
+      { index: 0, label: 0, privately: [0.875, -1], plainly: [1, -1], alarm },
+      { index: 1, label: 0, privately: [0, -0.25], plainly: [-0.5, 0.5], alarm },
+      { index: 2, label: undefined, privately: [2, 1], plainly: [2, 1], alarm },
+      { index: 3, label: 1, privately: [900, -77], plainly: [1, 2], alarm: true },
     ];
     const { agreement, accuracy, different, ...rest } = summarise(scored);
     expect(rest).toEqual({ count: 3, alarms: [3], largestError: 0.75, meanError: 0.875 / 3 });
     expect([agreement.hits, agreement.count]).toEqual([2, 3]);
     expect([accuracy!.privately.hits, accuracy!.plainly.hits, accuracy!.plainly.count]).toEqual([2, 1, 2]);
-    expect(different.map(({ place }) => place)).toEqual([1]);
+    expect(different.map(({ index }) => index)).toEqual([1]);
     const { low, high } = shareOf(8, 10);
     expect([low, high].map((share) => share.toFixed(3))).toEqual(["0.490", "0.943"]);
-    expect(summarise([{ place: 0, label: 1, privately: [0.2], plainly: [-0.1], alarm }]).accuracy!.privately.hits).toBe(
+    expect(summarise([{ index: 0, label: 1, privately: [0.2], plainly: [-0.1], alarm }]).accuracy!.privately.hits).toBe(
       1,
     );
   });

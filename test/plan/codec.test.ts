@@ -197,13 +197,13 @@ const FORGERIES: Readonly<Record<string, { readonly forge: (plan: Plan) => Plan;
     says: /outside the arena/,
   },
   "a place that is not aligned": {
-    forge: (plan) => withStep(plan, "multiply", ({ places }) => ({ places: { ...places, P12: places.P12 + 8 } })),
-    says: /has no place/,
+    forge: (plan) => withStep(plan, "multiply", ({ offsets }) => ({ offsets: { ...offsets, P12: offsets.P12 + 8 } })),
+    says: /has no offset/,
   },
   "two values in one place": {
     forge: (plan) => {
       const [x] = plan.steps;
-      return withStep(plan, "input", () => ({ places: x.places }));
+      return withStep(plan, "input", () => ({ offsets: x.offsets }));
     },
     says: /needed at the same time/,
   },

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { Builder } from "../../ir/graph.js";
 import { checkPlan } from "../../ir/plan/check.js";
 import { seededNumbers } from "../../ir/seeded.js";
-import { placeBytes, SHARE } from "../../ir/share/index.js";
+import { heldBytes, SHARE } from "../../ir/share/index.js";
 import { planOf, runPlan, type Values } from "../share/harness.js";
 import { planFor, randomProgram } from "./support.js";
 
@@ -64,10 +64,10 @@ describe("the memory plan", () => {
     const smaller = builder.emit("reduce", [builder.emit("relabel", [moved], { fraction: 3 })], { ring: 30 });
     const sum = builder.emit("add", [smaller, smaller]);
     const plan = planFor(builder.finish([{ name: "y", node: builder.emit("reveal", [sum], { name: "y" }) }]));
-    const places = plan.steps.map((step) => step.places);
-    expect(places.slice(1, 4)).toEqual([places[0], places[0], places[0]]);
-    expect(places[4]).not.toEqual(places[0]);
-    expect(plan.arena.P12).toBe(2 * placeBytes(x.type, "P12"));
+    const offsets = plan.steps.map((step) => step.offsets);
+    expect(offsets.slice(1, 4)).toEqual([offsets[0], offsets[0], offsets[0]]);
+    expect(offsets[4]).not.toEqual(offsets[0]);
+    expect(plan.arena.P12).toBe(2 * heldBytes(x.type, "P12"));
   });
 
   test("P0 keeps masks only", () => {
@@ -75,7 +75,7 @@ describe("the memory plan", () => {
     const x = builder.emit("input", [], { owner: "data", name: "x", ring: 60, fraction: 8, shape: [8] });
     const product = builder.emit("multiply", [x, x], { drop: 0 });
     const plan = planFor(builder.finish([{ name: "y", node: builder.emit("reveal", [product], { name: "y" }) }]));
-    expect(plan.steps.map(({ places }) => places.P0)).toEqual([0, -1, -1]);
+    expect(plan.steps.map(({ offsets }) => offsets.P0)).toEqual([0, -1, -1]);
     expect(plan.arena).toEqual({ P0: 2 * 64, P12: 3 * 64 });
   });
 });

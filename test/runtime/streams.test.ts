@@ -13,12 +13,12 @@ function ends() {
   const writer = new DealingWriter(network.transport("P0"), from);
   const reader = new DealingReader(network.transport("P2"), to);
   const write = (bytes: number, fill: number) =>
-    writer.write(bytes, (place) => {
-      from.bytes.fill(fill, place, place + bytes);
+    writer.write(bytes, (offset) => {
+      from.bytes.fill(fill, offset, offset + bytes);
     });
   const read = async (bytes: number) => {
-    const place = await reader.read(bytes);
-    return to.bytes.slice(place, place + bytes);
+    const offset = await reader.read(bytes);
+    return to.bytes.slice(offset, offset + bytes);
   };
   return { network, writer, reader, write, read };
 }

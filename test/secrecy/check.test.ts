@@ -140,8 +140,8 @@ const ORDER: Readonly<Record<string, Case>> = {
 };
 
 type Party = "P0" | "P12";
-const placed = (party: Party, place: (now: number) => number): Change => {
-  return ({ places }) => ({ places: { ...places, [party]: place(places[party]) } });
+const placed = (party: Party, offset: (now: number) => number): Change => {
+  return ({ offsets }) => ({ offsets: { ...offsets, [party]: offset(offsets[party]) } });
 };
 
 function arena(party: Party, bytes: (now: number) => number): Plan {
@@ -162,7 +162,7 @@ const PLACES: Readonly<Record<string, Case>> = Object.fromEntries(
     [
       `${party}: a value before the arena`,
       refusedFor(
-        /has no place/,
+        /has no offset/,
         "x",
         placed(party, () => -64),
       ),
@@ -170,7 +170,7 @@ const PLACES: Readonly<Record<string, Case>> = Object.fromEntries(
     [
       `${party}: a value between two lines`,
       refusedFor(
-        /has no place/,
+        /has no offset/,
         "x",
         placed(party, (at) => at + 32),
       ),
@@ -178,27 +178,27 @@ const PLACES: Readonly<Record<string, Case>> = Object.fromEntries(
     [
       `${party}: a value at no number`,
       refusedFor(
-        /has no place/,
+        /has no offset/,
         "x",
         placed(party, () => Number.NaN),
       ),
     ],
     [
       `${party}: a value that reaches one line out`,
-      refusedFor(/outside the arena/, "x", ({ places }, plan) => ({
-        places: { ...places, [party]: Math.floor(plan.arena[party] / 64) * 64 - 1600 },
+      refusedFor(/outside the arena/, "x", ({ offsets }, plan) => ({
+        offsets: { ...offsets, [party]: Math.floor(plan.arena[party] / 64) * 64 - 1600 },
       })),
     ],
     [
       `${party}: two values that overlap by a line`,
-      refusedFor(/needed at the same time/, "z", ({ places }, plan) => ({
-        places: { ...places, [party]: stepOf("x")(plan).places[party] + 2 * 832 - 64 },
+      refusedFor(/needed at the same time/, "z", ({ offsets }, plan) => ({
+        offsets: { ...offsets, [party]: stepOf("x")(plan).offsets[party] + 2 * 832 - 64 },
       })),
     ],
     [
       `${party}: a result over its argument, in the moment in which that is read`,
-      refusedFor(/needed at the same time/, "negate", ({ places }, plan) => ({
-        places: { ...places, [party]: stepOf("keep")(plan).places[party] },
+      refusedFor(/needed at the same time/, "negate", ({ offsets }, plan) => ({
+        offsets: { ...offsets, [party]: stepOf("keep")(plan).offsets[party] },
       })),
     ],
   ]),
@@ -331,8 +331,8 @@ describe("a plan's check", () => {
       );
       const node = builder.emit("reveal", [builder.emit("add", inputs)], { name: "y" });
       const plan = planFor(builder.finish([{ name: "y", node }]));
-      const places = [x, z, 8192, 8192].map((at, i) => ({ ...plan.steps[i].places, [party]: at }));
-      const steps = plan.steps.map((step, i) => ({ ...step, places: places[i] }));
+      const offsets = [x, z, 8192, 8192].map((at, i) => ({ ...plan.steps[i].offsets, [party]: at }));
+      const steps = plan.steps.map((step, i) => ({ ...step, offsets: offsets[i] }));
       checkPlan({ ...plan, steps, arena: { ...plan.arena, [party]: 16384 } });
     };
     const bytes = 2 * 832;
@@ -350,7 +350,7 @@ describe("a plan's check", () => {
       const x = builder.emit("input", [], { owner: "data", name: "x", ring: 40, fraction: 6, shape: [8] });
       const y = builder.emit(op, [x], attributes);
       const plan = planFor(builder.finish([{ name: "y", node: builder.emit("reveal", [y], { name: "y" }) }]));
-      const steps = plan.steps.map((step) => ({ ...step, places: { P0: 0, P12: 0 } }));
+      const steps = plan.steps.map((step) => ({ ...step, offsets: { P0: 0, P12: 0 } }));
       return { ...plan, steps };
     };
     checkPlan(make("relabel", { fraction: 3 }));

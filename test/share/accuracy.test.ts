@@ -21,23 +21,23 @@ const SHIFT = 12;
 const PLACES = ["after the opening", "before the opening", "before the dealing"] as const;
 
 /** All x * y in ring 64, twelve bits dropped, cut to a ring with just two bits to spare, widened to 64 bits. */
-function program(place: (typeof PLACES)[number]): Graph<ShareType> {
+function program(offset: (typeof PLACES)[number]): Graph<ShareType> {
   const builder = new Builder(SHARE);
   const input = (name: string, shape: number[]) =>
     builder.emit("input", [], { owner: "data", name, ring: 64, fraction: SHIFT, shape });
-  const drop = place === PLACES[2] ? SHIFT : 0;
+  const drop = offset === PLACES[2] ? SHIFT : 0;
   const whole = builder.emit("multiply", [input("x", [ROWS, 1]), input("y", [COLUMNS])], { drop });
-  const shares = place === PLACES[1] ? builder.emit("rescale", [whole], { bits: SHIFT }) : whole;
+  const shares = offset === PLACES[1] ? builder.emit("rescale", [whole], { bits: SHIFT }) : whole;
   const product = builder.emit("remask", [shares]);
-  const opened = place === PLACES[0] ? builder.emit("rescale", [product], { bits: SHIFT }) : product;
+  const opened = offset === PLACES[0] ? builder.emit("rescale", [product], { bits: SHIFT }) : product;
   const narrow = builder.emit("reduce", [opened], { ring: 30 });
   return builder.finish([{ name: "z", node: builder.emit("widen", [narrow], { ring: 64 }) }]);
 }
 
 /** The opened words of the last step, in 32-bit halves: they fit one, and the other must be their sign. */
-function opened(outcome: Outcome, { type, places }: { type: ShareType; places: { P12: number } }): Int32Array {
+function opened(outcome: Outcome, { type, offsets }: { type: ShareType; offsets: { P12: number } }): Int32Array {
   const halves = (arena: ArrayBuffer, component: number) =>
-    new Uint32Array(arena, places.P12 + component * componentBytes(type), 2 * COUNT);
+    new Uint32Array(arena, offsets.P12 + component * componentBytes(type), 2 * COUNT);
   const [m, mask1, mask2] = [halves(outcome.arenas.P1, 0), halves(outcome.arenas.P1, 1), halves(outcome.arenas.P2, 1)];
   const result = new Int32Array(COUNT);
   for (let i = 0; i < COUNT; i++) {
@@ -51,9 +51,9 @@ function opened(outcome: Outcome, { type, places }: { type: ShareType; places: {
   return result;
 }
 
-describe.each(PLACES)("twelve bits dropped %s", (place) => {
+describe.each(PLACES)("twelve bits dropped %s", (offset) => {
   test(`${COUNT * RUNS} products, rescales and widens stay within one unit`, { timeout: 240_000 }, async () => {
-    const plan = planOf(program(place));
+    const plan = planOf(program(offset));
     const histogram = new Map<number, number>();
     let sum = 0;
     for (let run = 0; run < RUNS; run++) {

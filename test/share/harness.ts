@@ -8,7 +8,7 @@ import { valueFrom } from "../../client/local/roles.js";
 import { definitionOf, type Graph, type Node } from "../../ir/graph.js";
 import type { Plan, Step } from "../../ir/plan/types.js";
 import { POWER_INDEX_BITS } from "../../ir/share/decays.js";
-import { placeBytes, SHARE, type ShareType, type ShareValue, type WordType } from "../../ir/share/index.js";
+import { heldBytes, SHARE, type ShareType, type ShareValue, type WordType } from "../../ir/share/index.js";
 import { packedBytes } from "../../ir/share/rules.js";
 import { cosineQuarter, negativePowers, tableAngleOf } from "../../ir/share/tables.js";
 import { sizeOf } from "../../ir/tensor/value.js";
@@ -52,7 +52,7 @@ export function planOf(graph: Graph<ShareType>): Plan {
     return block;
   };
   const arena = { P0: 0, P12: 0 };
-  const place = (party: "P0" | "P12", bytes: number) => {
+  const offset = (party: "P0" | "P12", bytes: number) => {
     arena[party] += bytes;
     return bytes === 0 ? -1 : arena[party] - bytes;
   };
@@ -62,7 +62,7 @@ export function planOf(graph: Graph<ShareType>): Plan {
       node.attributes,
       node.type,
     );
-    const places = { P0: place("P0", placeBytes(node.type, "P0")), P12: place("P12", placeBytes(node.type, "P12")) };
+    const offsets = { P0: offset("P0", heldBytes(node.type, "P0")), P12: offset("P12", heldBytes(node.type, "P12")) };
     return {
       op: node.op,
       args: node.args.map((argument) => index.get(argument)!),
@@ -74,7 +74,7 @@ export function planOf(graph: Graph<ShareType>): Plan {
         pair,
         block: node.op === "input" ? take(`${node.attributes.owner} ${pair}`, bytes) : take(pair, bytes),
       })),
-      places,
+      offsets,
     };
   });
   return {

@@ -7,10 +7,10 @@ import { element, escapeHtml, hint, percent, picture, rect, short } from "../ele
 type Cell = readonly [text: string, value: number | string];
 
 /** Headings, and what stands below them; a cell's value is what it sorts by. */
-const COLUMNS: readonly (readonly [string, (node: NodeReport, place: number) => Cell])[] = [
+const COLUMNS: readonly (readonly [string, (node: NodeReport, index: number) => Cell])[] = [
   ["node", ({ name }) => [name, name]],
   ["op", ({ op }) => [op, op]],
-  ["in the program", (_, place) => [String(place + 1), place]],
+  ["in the program", (_, index) => [String(index + 1), index]],
   ["roles, max", ({ error }) => cell(error.roles.maximum)],
   ["roles, mean", ({ error }) => cell(error.roles.mean)],
   ["fixed, max", ({ error }) => cell(error.fixed.maximum)],
@@ -31,9 +31,9 @@ export function nodeTable(nodes: readonly NodeReport[]): string {
   const headings = COLUMNS.map(([words]) =>
     element("th", { scope: "col" }, element("button", { type: "button" }, escapeHtml(words))),
   );
-  const rows = nodes.map((node, place) => {
+  const rows = nodes.map((node, index) => {
     const cells = COLUMNS.map(([, of], i) => {
-      const [text, value] = of(node, place);
+      const [text, value] = of(node, index);
       return element("td", { "data-v": value, ...(i === 0 ? { class: "name" } : {}) }, escapeHtml(text));
     });
     return element("tr", node.bad ? { class: "bad" } : {}, ...cells);

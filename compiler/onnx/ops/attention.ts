@@ -255,11 +255,11 @@ function rotated(emitter: Emitter, x: Value, interleaved: boolean): Value {
 export function rotary(emitter: Emitter, x: Value, cosines: Value, sines: Value, interleaved: boolean): Value {
   const { shape } = x.type;
   const last = shape.length - 1;
-  const spread = (table: Value): Value => {
+  const expanded = (table: Value): Value => {
     const [batch, length, half] = table.type.shape;
     return doubled(emitter, emitter.reshape(table, [batch, 1, length, half]), interleaved);
   };
-  const [c, s] = [spread(cosines), spread(sines)];
+  const [c, s] = [expanded(cosines), expanded(sines)];
   const width = c.type.shape[3];
   const part = emitter.sliceAxis(x, last, 0, width);
   const turned = emitter.add(emitter.multiply(part, c), emitter.multiply(rotated(emitter, part, interleaved), s));

@@ -16,7 +16,7 @@ function repeated(emitter: Emitter, x: Value, axis: number, times: number, size:
 }
 
 /** A scale or a zero point in a form that broadcasts to x: of the tensor, of an axis, or of blocks along it. */
-function spread(emitter: Emitter, parameter: Value, x: Value, axis: number, block: number): Value {
+function expanded(emitter: Emitter, parameter: Value, x: Value, axis: number, block: number): Value {
   const { shape } = x.type;
   const own = parameter.type.shape;
   if (own.every((size) => size === 1)) {
@@ -46,7 +46,7 @@ function dequantizeLinear(call: Call): readonly Value[] {
   const given = call.integer("axis", 1);
   const axis = given < 0 ? given + rank : given;
   const block = call.integer("block_size", 0);
-  const matched = (parameter: Value): Value => spread(emitter, parameter, x, axis, block);
+  const matched = (parameter: Value): Value => expanded(emitter, parameter, x, axis, block);
   const zero = call.optional(2);
   return [dequantised(emitter, x, matched(call.input(1)), zero && matched(zero))];
 }
