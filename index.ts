@@ -136,20 +136,34 @@ export interface PrepareOptions extends Pick<Waiting, "signal"> {
   readonly trusted?: readonly string[];
 }
 
-/** Checks inputs against a plan, opens its model and runs both owners' programs in the clear. */
-export async function prepare(
+/** A plan with its model, whose owner's program has been run in the clear. */
+export type PreparedModel = Pick<PreparedRun, "loaded" | "model"> & {
+  readonly owned: ReadonlyMap<string, TensorValue>;
+};
+
+/** Opens a plan's model, sees that the plan is of it, and runs its owner's program in the clear. */
+export async function prepareModel(
   plan: string | OpenPlan,
-  given: GivenInputs,
   { trusted = [], signal }: PrepareOptions = {},
-): Promise<PreparedRun> {
+): Promise<PreparedModel> {
   const loaded = opened(plan);
-  const inputs = await inputValues(given, dataInputs(loaded.plan));
   const files = loaded.files();
   const model = await openModel(files, loaded.plan);
   if (!trusted.includes(loaded.digest) && !isRemembered(loaded.digest, files)) {
     await verifyApart(loaded.plan, files, { again: false, signal });
   }
-  const owned = await runModelOwnerInTurns(loaded.plan, model.weights, signal);
+  return { loaded, model, owned: await runModelOwnerInTurns(loaded.plan, model.weights, signal) };
+}
+
+/** Checks inputs against a plan, opens its model and runs both owners' programs in the clear. */
+export async function prepare(
+  plan: string | OpenPlan,
+  given: GivenInputs,
+  options: PrepareOptions = {},
+): Promise<PreparedRun> {
+  const wanted = opened(plan);
+  const inputs = await inputValues(given, dataInputs(wanted.plan));
+  const { loaded, model, owned } = await prepareModel(wanted, options);
   return { loaded, model, inputs, values: runDataOwner(loaded.plan, inputs, owned) };
 }
 

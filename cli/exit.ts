@@ -4,7 +4,8 @@
  */
 import { CommanderError } from "commander";
 import { PumacError } from "../ir/diagnostics.js";
-import { printJson, printNote, printProblem, wantsDocument } from "./terminal.js";
+import { EXAMPLES } from "./examples.js";
+import { printAlways, printJson, printProblem, wantsDocument } from "./terminal.js";
 
 const BUG = 1;
 const USAGE = 2;
@@ -26,17 +27,26 @@ function diagnosticOf(error: unknown): object {
   return error instanceof CommanderError ? { code: "E0201", what: message.replace(/^error: /, "") } : { what: message };
 }
 
+/** The command that was asked for, for its own help. */
+function commandOf(word: string | undefined): string {
+  return word !== undefined && Object.hasOwn(EXAMPLES, word) ? `${word} ` : "";
+}
+
 function printError(error: unknown): number {
   if (error instanceof PumacError) {
     for (const diagnostic of error.diagnostics) {
       printProblem(diagnostic);
     }
-    printNote(`\nmore: pumac explain ${error.diagnostics[0].code}`);
+    printAlways(`\nmore: pumac explain ${error.diagnostics[0].code}`);
     return error.exitCode;
   }
   if (error instanceof CommanderError) {
     if (error.exitCode !== 0 && error.code !== "commander.help") {
-      printProblem({ code: "E0201", what: error.message.replace(/^error: /, ""), fix: "see pumac --help" });
+      printProblem({
+        code: "E0201",
+        what: error.message.replace(/^error: /, ""),
+        fix: `see pumac ${commandOf(process.argv[2])}--help`,
+      });
     }
     return error.exitCode === 0 ? 0 : USAGE;
   }
@@ -45,8 +55,8 @@ function printError(error: unknown): number {
     printProblem({ code: "E1001", what: message });
     return RESOURCES;
   }
-  printNote(`bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  printNote("This is a mistake in pumac, not in your model. Please report it with the command that you ran.");
+  printAlways(`bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  printAlways("This is a mistake in pumac, not in your model. Please report it with the command that you ran.");
   return BUG;
 }
 

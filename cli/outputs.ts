@@ -3,7 +3,7 @@
  * that fails is a gate (E0502): it names the first bad element, and the exit status says so to scripts.
  */
 import { statSync } from "node:fs";
-import { type ReadTensor, readTensor, writeTensor } from "../formats/tensor-files.js";
+import { checkTensorFile, type ReadTensor, readTensor, writeTensor } from "../formats/tensor-files.js";
 import { readTestData } from "../formats/test-data.js";
 import { type Diagnostic, fail } from "../ir/diagnostics.js";
 import { unknownNames } from "../ir/names.js";
@@ -61,6 +61,9 @@ export function checkOutputOptions(options: OutputOptions, names: readonly strin
   ];
   if (problems.length > 0) {
     throw fail(...problems);
+  }
+  for (const specification of options.output) {
+    checkTensorFile(parseSpecification(specification).path);
   }
 }
 

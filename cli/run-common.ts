@@ -3,19 +3,31 @@
  * the result is shown. Results go to stdout; what was measured goes beside what `inspect` predicts.
  */
 import type { Command } from "commander";
-import { costOf } from "../analysis/cost.js";
+import { costOf, costReport } from "../analysis/cost.js";
 import { formatBytes, formatSeconds } from "../analysis/units.js";
+import { answersOf, describeAnswer, labelsBeside, type Reading, readLabels } from "../client/answers.js";
 import { disclosureOf } from "../client/knowledge.js";
 import type { LoadedPlan } from "../formats/plan-file.js";
 import { loadEncoder } from "../formats/text.js";
-import { openPlan, type PreparedRun, prepare, type SessionResult } from "../index.js";
+import { type OpenPlan, openPlan, type PreparedRun, prepare, type SessionResult } from "../index.js";
+import { fail } from "../ir/diagnostics.js";
+import type { Plan } from "../ir/plan/types.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import { loadKernels } from "../runtime/kernels/load.js";
 import type { Measured } from "../runtime/measurement.js";
 import { interrupted } from "./exit.js";
 import { givenBy } from "./inputs.js";
 import { checkOutputOptions, handleOutputs, parseTolerance, type Tolerance } from "./outputs.js";
-import { collect, printJson, printNote, printResult } from "./terminal.js";
+import {
+  collect,
+  type Progress,
+  parseCount,
+  printAlways,
+  printJson,
+  printNote,
+  printResult,
+  startProgress,
+} from "./terminal.js";
 
 export interface RunFlags {
   readonly input: readonly string[];
@@ -29,6 +41,11 @@ export interface RunFlags {
   readonly weights: readonly string[];
   /** Digests of plans that are not compiled again before weights are shared. */
   readonly trustPlan: readonly string[];
+  /** What the classes are called. */
+  readonly labels?: string;
+  /** A data set instead of one input. */
+  readonly data?: string;
+  readonly count?: number;
   readonly json?: boolean;
 }
 
@@ -51,7 +68,7 @@ export function runOptions(command: Command): Command {
       collect,
       [],
     )
-    .option("--output <name=@file>", "write an output to a .npy or .json file", collect, [])
+    .option("--output <name=@file>", "write an output to a .npy or .json file; with --data: FILE", collect, [])
     .option(
       "--expect <name=@file>",
       "compare an output with a file, or all with a test data folder (exit 5 when outside the tolerance)",
@@ -64,42 +81,113 @@ export function runOptions(command: Command): Command {
       parseTolerance,
       "usual",
     )
+    .option("--labels <file>", "what classes are called (default: id2label of the config.json beside the model)")
+    .option(
+      "--data <file>",
+      "a data set (.tsv, .csv, .jsonl, .json, .npz) instead of one input; --output FILE.jsonl or .csv: an answer a row",
+    )
+    .option("--count <n>", "of a data set, only the first n rows", parseCount)
     .option("--trust-plan <digest>", "share weights for this plan without compiling the model again", collect, [])
     .option("--json", "print one JSON document (pumac.run/1)");
 }
 
+/** A run, and what helps to read its outputs. */
+export interface Asked extends PreparedRun {
+  readonly reading: Reading;
+}
+
 /** Loads the plan, reads and checks all inputs, and runs the owners' programs in the clear. */
-export async function prepareRun(planPath: string, flags: RunFlags): Promise<PreparedRun> {
+export async function prepareRun(planPath: string, flags: RunFlags): Promise<Asked> {
+  if (flags.count !== undefined) {
+    throw fail({ code: "E0201", what: "--count is of a data set", fix: "add --data FILE" });
+  }
   const opened = openPlan(planPath, flags.weights);
   checkOutputOptions(
     flags,
     opened.plan.reveals.map(({ name }) => name),
   );
-  disclosureOf(opened.plan).forEach(printNote);
-  const prepared = await prepare(opened, givenBy(flags), { trusted: flags.trustPlan, signal: interrupted });
+  const reading = readingOf(flags, opened);
+  sayFirst(opened.plan);
+  const filled: string[] = [];
+  const given = {
+    ...givenBy(flags),
+    onFilled: (name: string, what: string) => void filled.push(`${name} with ${what}`),
+  };
+  const prepared = prepare(opened, given, { trusted: flags.trustPlan, signal: interrupted });
+  const run = await watched("opening the model", prepared);
+  if (filled.length > 0) {
+    printNote(`not given, so filled: ${filled.join(", ")}`);
+  }
+  return { ...run, reading };
+}
+
+/** Shows that something goes on while a promise is waited for. */
+export function watched<T>(label: string, work: Promise<T>): Promise<T> {
+  return work.finally(startProgress(label).stop);
+}
+
+/** What is said before anything is sent: what becomes public, and how slow it will be. */
+export function sayFirst(plan: Plan): void {
+  disclosureOf(plan).forEach(printAlways);
   const { warning } = loadKernels();
   if (warning !== undefined) {
     printNote(`slow: ${warning}`);
   }
-  return prepared;
 }
 
-/** Prints the outputs and the measured cost beside the predicted one, then writes and compares the outputs. */
+/** The labels and the tokenizer of a run. */
+export function readingOf({ labels, tokenizer }: RunFlags, { files }: OpenPlan): Reading {
+  return {
+    labels: labels === undefined ? labelsBeside(files().model) : readLabels(labels),
+    encoder: tokenizer === undefined ? undefined : loadEncoder(tokenizer),
+  };
+}
+
+/** Rounds done of all, their bytes, and the time that is left by them. */
+export function startRounds(label: string, plan: Plan): Progress {
+  let bytes: number[] | undefined;
+  return startProgress(label, (done, all, seconds) => {
+    bytes ??= sumsOf(plan);
+    const [sent, total] = [bytes[Math.min(done, bytes.length - 1)], bytes[bytes.length - 1]];
+    const part = (done / all + sent / Math.max(total, 1)) / 2;
+    const left = part === 0 ? "" : `, about ${formatSeconds((seconds * (1 - part)) / part)} left`;
+    return `${done} of ${all} rounds, ${formatBytes(sent)} of ${formatBytes(total)}${left}`;
+  });
+}
+
+/** The bytes that are sent by the end of each round. */
+function sumsOf(plan: Plan): number[] {
+  const perRound = new Map(
+    costReport(plan).perRound.map(({ name, bytes }) => [Number(name.match(/\d+/)), bytes.total]),
+  );
+  let sum = 0;
+  return Array.from({ length: plan.rounds + 1 }, (_, round) => {
+    sum += perRound.get(round) ?? 0;
+    return sum;
+  });
+}
+
+/** Prints the answer and the measured cost beside the predicted one, then writes and compares the outputs. */
 export async function presentRun(
-  { loaded }: PreparedRun,
+  { loaded, inputs, reading }: Asked,
   { outputs, measured }: SessionResult,
   flags: RunFlags,
 ): Promise<void> {
-  const text = await tokenText(outputs, flags);
+  const text = await tokenText(outputs, reading);
+  const answers = await answersOf(outputs, inputs, reading);
   if (flags.json === true) {
     printJson({
       schema: "pumac.run/1",
       plan: { digest: loaded.digest },
       outputs: Object.fromEntries([...outputs].map(([name, { shape, data }]) => [name, { shape, data: [...data] }])),
       ...(text !== undefined && { text }),
+      answers,
       measured,
     });
   } else {
+    for (const answer of answers) {
+      printResult(describeAnswer(answer));
+    }
     for (const [name, value] of outputs) {
       const said =
         name === "token" && text !== undefined ? ` ${text.map((each) => JSON.stringify(each)).join(" ")}` : "";
@@ -113,14 +201,10 @@ export async function presentRun(
 /** The next tokens as text, where the plan reveals them and there is a tokenizer. */
 async function tokenText(
   outputs: ReadonlyMap<string, TensorValue>,
-  { tokenizer }: RunFlags,
+  { encoder }: Reading,
 ): Promise<readonly string[] | undefined> {
   const token = outputs.get("token");
-  if (token === undefined || tokenizer === undefined) {
-    return undefined;
-  }
-  const { decode } = loadEncoder(tokenizer);
-  return Promise.all([...token.data].map((id) => decode([id])));
+  return token && encoder && Promise.all([...token.data].map((id) => encoder.decode([id])));
 }
 
 const MOST_SHOWN = 16;

@@ -3,13 +3,15 @@
  * transport, the real handshake; no privacy, because all shares are on one machine, and it says so.
  */
 import type { Command } from "commander";
-import { withLocalParties } from "../client/local/parties.js";
-import { runOwnerClients } from "../client/owners.js";
+import { type LocalPartiesOptions, withLocalParties } from "../client/local/parties.js";
+import { KeptSharing, type LocalOwnersOptions, runDataOwner, runOwnerClients } from "../client/owners.js";
+import type { LoadedPlan } from "../formats/plan-file.js";
 import type { PreparedRun, SessionResult } from "../index.js";
 import { systemRandom } from "../runtime/keys.js";
+import { answerSet } from "./data.js";
 import { interrupted } from "./exit.js";
-import { prepareRun, presentRun, type RunFlags, runOptions } from "./run-common.js";
-import { parseSeconds, printNote, startProgress } from "./terminal.js";
+import { prepareRun, presentRun, type RunFlags, runOptions, startRounds } from "./run-common.js";
+import { parseSeconds, printNote } from "./terminal.js";
 
 export interface RealRunFlags extends RunFlags {
   readonly tls?: boolean;
@@ -24,8 +26,35 @@ export interface LocalRun {
 
 export function addRun(program: Command): void {
   withRunFlags(program.command("run")).action(async (planPath: string, flags: RealRunFlags) => {
-    await runLocally(planPath, flags);
+    if (flags.data === undefined) {
+      await runLocally(planPath, flags);
+    } else {
+      const session = sessionOf(planPath, flags);
+      await answerSet(planPath, { ...flags, data: flags.data }, (loaded, owned) => {
+        const kept = new KeptSharing();
+        return (inputs) =>
+          session(loaded, { values: runDataOwner(loaded.plan, inputs, owned), kept, showAlarmed: true });
+      });
+    }
   });
+}
+
+type Local = Partial<Pick<LocalOwnersOptions, "kept" | "showAlarmed">> & Pick<LocalOwnersOptions, "values">;
+
+/** A session of three party processes and both owners, again and again. */
+function sessionOf(planPath: string, flags: RealRunFlags, watch: Partial<LocalPartiesOptions> = {}) {
+  printNote("All three parties run on this machine: this shows how it works, and gives no privacy.");
+  const options = {
+    planPath,
+    tls: flags.tls === true,
+    timeout: flags.timeout * 1000,
+    signal: interrupted,
+    ...watch,
+  };
+  return (loaded: LoadedPlan, local: Local): Promise<SessionResult> =>
+    withLocalParties(options, (transports) =>
+      runOwnerClients(transports, { ...loaded, ...local, random: systemRandom }),
+    );
 }
 
 /** The arguments and options of `run`. */
@@ -38,24 +67,13 @@ export function withRunFlags(command: Command): Command {
 /** Runs a plan and shows what came of it. */
 export async function runLocally(planPath: string, flags: RealRunFlags): Promise<LocalRun> {
   const prepared = await prepareRun(planPath, flags);
-  printNote("All three parties run on this machine: this shows how it works, and gives no privacy.");
-  const progress = startProgress("sharing weights");
-  const options = {
-    planPath,
-    tls: flags.tls === true,
-    timeout: flags.timeout * 1000,
-    signal: interrupted,
+  const { loaded, values } = prepared;
+  const progress = startRounds("running", loaded.plan);
+  const session = sessionOf(planPath, flags, {
     onStarted: (processes: object) => printNote(`parties: ${describe(processes)}`),
-  };
-  const session = withLocalParties(options, (transports) =>
-    runOwnerClients(transports, {
-      ...prepared.loaded,
-      values: prepared.values,
-      random: systemRandom,
-      onProgress: progress.update,
-    }),
-  );
-  const result = await session.finally(progress.stop);
+    onRound: progress.update,
+  });
+  const result = await session(loaded, { values }).finally(progress.stop);
   await presentRun(prepared, result, flags);
   return { prepared, result };
 }

@@ -1,46 +1,43 @@
 /** `pumac simulate`: a plan with all three roles in this process, for trying things out and for accuracy questions. */
 import type { Command } from "commander";
+import { rolesOf } from "../analysis/data/evaluation.js";
 import { renderReport } from "../analysis/pages/report/page.js";
 import { type Reported, reportRun } from "../analysis/report/analysis.js";
 import { simulate } from "../client/local/simulation.js";
 import { writeWhole } from "../formats/files.js";
 import { fail } from "../ir/diagnostics.js";
+import { answerSet } from "./data.js";
 import { interrupted } from "./exit.js";
 import { allowed } from "./outputs.js";
 import { printReport } from "./present-report.js";
-import { prepareRun, presentRun, type RunFlags, runOptions } from "./run-common.js";
-import { simulateData } from "./simulate-data.js";
-import { parseCount, startProgress } from "./terminal.js";
+import { prepareRun, presentRun, type RunFlags, runOptions, startRounds } from "./run-common.js";
+import { parseCount } from "./terminal.js";
 
 interface SimulateFlags extends RunFlags {
   readonly seed?: number;
   readonly report?: string;
-  readonly data?: string;
-  readonly count?: number;
 }
 
 export function addSimulate(program: Command): void {
   runOptions(program.command("simulate").description("run a plan with all three roles in this process (no privacy)"))
     .option("--seed <n>", "make the run reproducible", parseCount)
     .option("--report <file>", "where float, fixed point and the roles part, node by node: .html or .json")
-    .option("--data <file>", "a labelled set (.tsv, .csv, .jsonl, .json, .npz) instead of one input: how often right?")
-    .option("--count <n>", "of a set, only the first n examples", parseCount)
     .action(simulateOrEvaluate);
 }
 
 async function simulateOrEvaluate(planPath: string, flags: SimulateFlags): Promise<void> {
   const { data, report } = flags;
   if (data !== undefined) {
-    return simulateData(planPath, { ...flags, data });
-  }
-  if (flags.count !== undefined) {
-    throw fail({ code: "E0201", what: "--count is of a set", fix: "add --data FILE" });
+    if (report !== undefined) {
+      throw fail({ code: "E0201", what: "--data does not go with --report", fix: "report on one input" });
+    }
+    return answerSet(planPath, { ...flags, data }, rolesOf);
   }
   if (report !== undefined && !/\.(html|json)$/.test(report)) {
     throw fail({ code: "E0201", what: `a report is no '${report}'`, fix: "name a .html or .json file" });
   }
   const prepared = await prepareRun(planPath, flags);
-  const progress = startProgress("simulating");
+  const progress = startRounds("simulating", prepared.loaded.plan);
   if (report === undefined) {
     const { loaded, values } = prepared;
     const watched = { onRound: progress.update, signal: interrupted };

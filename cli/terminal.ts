@@ -1,6 +1,6 @@
 /**
  * The only door to the terminal: results to stdout, everything for people to stderr, colour only where a person looks
- * on, progress bars only there too. With --json stdout gets exactly one document.
+ * on. With --json stdout gets exactly one document.
  */
 import { writeSync } from "node:fs";
 import { Chalk, type ChalkInstance } from "chalk";
@@ -17,8 +17,20 @@ export function printResult(text: string): void {
   writeAll(1, `${text}\n`);
 }
 
-/** Prints a line for people to stderr. */
+/** With --quiet there are results, warnings, errors, and what becomes public. */
+function isQuiet(): boolean {
+  return process.argv.includes("--quiet");
+}
+
+/** Prints a line for people to stderr, unless they want none. */
 export function printNote(text: string): void {
+  if (!isQuiet()) {
+    printAlways(text);
+  }
+}
+
+/** Prints to stderr what nobody may miss. */
+export function printAlways(text: string): void {
   writeAll(2, `${text}\n`);
 }
 
@@ -42,7 +54,7 @@ export function printProblem(diagnostic: Diagnostic, kind: "error" | "warning" =
     .split("\n");
   const paint = kind === "error" ? colours.red.bold : colours.yellow.bold;
   const title = head.replace(/^\w+\[E\d+\]/, (code) => paint(code));
-  printNote([title, ...rest.map((line) => line.replace(/^ {2}\w+:/, (label) => colours.cyan(label)))].join("\n"));
+  printAlways([title, ...rest.map((line) => line.replace(/^ {2}\w+:/, (label) => colours.cyan(label)))].join("\n"));
 }
 
 function writeAll(descriptor: number, text: string): void {
@@ -68,21 +80,57 @@ export interface Progress {
   stop(): void;
 }
 
-/** A progress bar on stderr, or nothing where stderr is not a terminal. */
-export function startProgress(label: string): Progress {
-  if (!process.stderr.isTTY) {
-    return { update: () => undefined, stop: () => undefined };
-  }
-  const bar = new SingleBar({ format: `${label} {bar} {percentage}%`, clearOnComplete: true, stream: process.stderr });
-  bar.start(1, 0);
-  return {
-    update: (done, all) => {
+/** Work of less than this shows nothing, in milliseconds. */
+const SILENT = 1000;
+/** Where nobody looks on, a line each time this has passed. */
+const BETWEEN_LINES = 10_000;
+const BETWEEN_DRAWINGS = 200;
+
+/**
+ * What is going on, once it takes more than a second: a bar where stderr is a terminal, else a line now and then.
+ * `describe` says how far it is, from what is done, of how much, and the seconds since the start.
+ */
+export function startProgress(
+  label: string,
+  describe: (done: number, all: number, seconds: number) => string = (done, all) => `${done} of ${all}`,
+): Progress {
+  const started = performance.now();
+  let [done, all, drawn] = [0, 0, 0];
+  const seconds = (): number => (performance.now() - started) / 1000;
+  const what = (): string => (all === 0 ? `${seconds().toFixed(0)} s` : describe(done, all, seconds()));
+  const bar = process.stderr.isTTY ? new SingleBar({ ...BAR, format: `${label} {bar} {what}` }) : undefined;
+  const draw = (): void => {
+    const now = performance.now();
+    if (isQuiet() || now - started < SILENT || now - drawn < (bar === undefined ? BETWEEN_LINES : BETWEEN_DRAWINGS)) {
+      return;
+    }
+    if (bar === undefined) {
+      printNote(`${label}: ${what()}`);
+    } else if (drawn === 0) {
+      bar.start(Math.max(all, 1), done, { what: what() });
+    } else {
       bar.setTotal(Math.max(all, 1));
-      bar.update(done);
+      bar.update(done, { what: what() });
+    }
+    drawn = now;
+  };
+  const timer = setInterval(draw, BETWEEN_DRAWINGS);
+  timer.unref();
+  return {
+    update: (now, of) => {
+      [done, all] = [now, of];
+      draw();
     },
-    stop: () => bar.stop(),
+    stop: () => {
+      clearInterval(timer);
+      if (drawn > 0) {
+        bar?.stop();
+      }
+    },
   };
 }
+
+const BAR = { clearOnComplete: true, stream: process.stderr, barsize: 24 };
 
 function parseNumber(text: string, isValid: (value: number) => boolean, what: string): number {
   const value = text.trim() === "" ? Number.NaN : Number(text);

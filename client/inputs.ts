@@ -5,7 +5,7 @@
 import { fitted } from "../formats/fitted.js";
 import { type ReadTensor, tensorOfArrays } from "../formats/tensor-files.js";
 import { readTestData } from "../formats/test-data.js";
-import { loadEncoder, type OnCut, PADDED, textInputs } from "../formats/text.js";
+import { loadEncoder, type OnCut, PADDED, textInputs, usualValue } from "../formats/text.js";
 import { type Diagnostic, fail, PumacError } from "../ir/diagnostics.js";
 import { type DType, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 
@@ -30,6 +30,8 @@ export interface GivenInputs {
   readonly onCut?: OnCut | undefined;
   /** An ONNX test data folder: input_0.pb, input_1.pb, … */
   readonly folder?: string | undefined;
+  /** Hears what is taken for inputs that were not given: a mask of ones, token types of zeros, positions counted. */
+  readonly onFilled?: ((name: string, what: string) => void) | undefined;
 }
 
 /**
@@ -75,6 +77,14 @@ export async function inputValues(
   const padded = expected.get(PADDED);
   if (padded !== undefined && !values.has(PADDED)) {
     values.set(PADDED, { ...padded, data: new Float64Array(sizeOf(padded.shape)) });
+  }
+  for (const [name, type] of expected) {
+    const usual = values.size === 0 || values.has(name) || read.has(name) || name in tensors;
+    const filled = usual ? undefined : usualValue(name, type);
+    if (filled !== undefined) {
+      values.set(name, filled.value);
+      given.onFilled?.(name, filled.what);
+    }
   }
   const missing = [...expected.keys()].filter((name) => !values.has(name) && !read.has(name) && !(name in tensors));
   problems.push(...missing.map((name) => missingInput(name, expected.get(name)!)));

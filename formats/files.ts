@@ -1,6 +1,8 @@
 /** Files read and written whole; what the system refuses is a diagnostic with the file's name. */
 import {
+  accessSync,
   closeSync,
+  constants,
   fsyncSync,
   openSync,
   readFileSync,
@@ -35,6 +37,17 @@ export function writing<T>(path: string, what: string, write: () => T): T {
     const resource = code === "ENOSPC" ? "E1001" : "E0301";
     throw fail({ code: resource, what: `${what} cannot be written`, where: path, why: message });
   }
+}
+
+/** Sees that a file can be written, before there is anything to write; E0301 where it cannot. */
+export function checkWritable(path: string): void {
+  writing(path, "the file", () => {
+    const existing = statSync(path, { throwIfNoEntry: false });
+    if (existing?.isDirectory() === true) {
+      throw fail({ code: "E0301", what: "the file cannot be written", where: path, why: "it is a folder" });
+    }
+    accessSync(existing === undefined ? dirname(path) : path, constants.W_OK);
+  });
 }
 
 /** Only who runs this may read it: answers, reports and notes hold values. */

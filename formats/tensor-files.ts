@@ -6,7 +6,7 @@ import { extname } from "node:path";
 import { dump, parse } from "npyjs";
 import { fail } from "../ir/diagnostics.js";
 import { DTYPES, type DType, sizeOf, type TensorValue } from "../ir/tensor/value.js";
-import { readBytes, writeWhole } from "./files.js";
+import { checkWritable, readBytes, writeWhole } from "./files.js";
 import { readTensorFile } from "./onnx/tensor-proto.js";
 
 /** A tensor whose type the file may leave open: JSON has numbers only. */
@@ -146,6 +146,12 @@ export function parseInline(text: string): ReadTensor | undefined {
 export function writeTensor(path: string, value: TensorValue): void {
   const content = contentOf(path, value);
   writeWhole(path, "the output", content);
+}
+
+/** Sees that a tensor can be written there, before there is one: E0201 for another form, E0301 for the place. */
+export function checkTensorFile(path: string): void {
+  contentOf(path, { dtype: "f32", shape: [0], data: new Float64Array(0) });
+  checkWritable(path);
 }
 
 function contentOf(path: string, value: TensorValue): Uint8Array | string {

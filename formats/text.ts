@@ -6,7 +6,7 @@
  */
 import { Tokenizer } from "@anush008/tokenizers";
 import { fail } from "../ir/diagnostics.js";
-import { sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
+import { isFloat, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 import { readBytes } from "./files.js";
 
 /** A text's token ids with special tokens. */
@@ -20,6 +20,8 @@ export interface Encoder {
   readonly encode: (texts: readonly string[]) => Promise<readonly Tokens[]>;
   readonly decode: (ids: readonly number[]) => Promise<string>;
   readonly paddingId: number;
+  /** The token that stands for a gap to fill, where the vocabulary has one. */
+  readonly maskId?: number | undefined;
 }
 
 interface TokenizerFile {
@@ -50,6 +52,7 @@ export function loadEncoder(path: string): Encoder {
       },
       decode: (ids) => tokenizer.decode([...ids], false),
       paddingId: file.padding?.pad_id ?? padding ?? 0,
+      maskId: file.added_tokens?.find(({ content }) => /^(\[MASK\]|<mask>)$/.test(content))?.id,
     };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
@@ -83,6 +86,24 @@ function refuseToCut({ text, tokens, length }: Cut): never {
 
 /** Of a plan that reveals the next token without a mask: how many positions follow each row's last token. */
 export const PADDED = "padded_after";
+
+/**
+ * What inputs hold that nobody gives, where whole numbers by their name are a mask (ones: everything is a token), token
+ * types (zeros) or positions (counted); undefined for any other.
+ */
+export function usualValue(
+  name: string,
+  { dtype, shape }: TensorType,
+): { value: TensorValue; what: string } | undefined {
+  const role = ROLES.findIndex(({ pattern }) => pattern.test(name));
+  const what = (["ones", "zeros", "0, 1, 2, …"] as const)[role];
+  if (what === undefined || isFloat(dtype) || shape.length === 0) {
+    return undefined;
+  }
+  const length = shape[shape.length - 1];
+  const data = new Float64Array(sizeOf(shape)).map((_, i) => ROLES[role].value(0, true, i % length));
+  return { value: { dtype, shape, data }, what };
+}
 
 /** What a text can fill, by the names that exports give their inputs. */
 const ROLES: readonly {

@@ -29,6 +29,8 @@ export interface PartyProcessOptions {
   readonly timeout: number;
   readonly usage: () => { readonly cpu: number; readonly memory: number };
   readonly clock: () => number;
+  /** Hears how many rounds are done, of how many. */
+  readonly onRound?: (done: number, all: number) => void;
 }
 
 /** A party that listens already; `run` dials the others and runs the session. */
@@ -69,7 +71,8 @@ async function runConnected(
   addresses: Readonly<Record<PartyName, Address>>,
   options: PartyProcessOptions,
 ): Promise<PartyReport> {
-  const { party, plan, identity, timeout } = options;
+  const { party, plan, identity, timeout, onRound } = options;
+  const watch = onRound === undefined ? {} : { onRound };
   const lower = PARTIES.filter((name) => name < party);
   await Promise.all(lower.map((name) => dial(transport, name, addresses[name], identity, timeout)));
   await listener.complete;
@@ -81,7 +84,7 @@ async function runConnected(
       public: inputLayouts(plan.steps, "public"),
     },
     random: systemRandom,
-    interpret: (session) => runParty({ ...session, plan, party, kernels: options.kernels }),
+    interpret: (session) => runParty({ ...session, plan, party, kernels: options.kernels, ...watch }),
     usage: options.usage,
     clock: options.clock,
   });

@@ -4,7 +4,7 @@
  */
 
 import { simulate } from "../../client/local/simulation.js";
-import { KeptSharing, runDataOwner, runModelOwner, type SessionResult } from "../../client/owners.js";
+import { KeptSharing, runDataOwner, type SessionResult } from "../../client/owners.js";
 import type { ImportedModel } from "../../compiler/imported.js";
 import { withOutputs } from "../../compiler/outputs.js";
 import type { LoadedPlan } from "../../formats/plan-file.js";
@@ -21,9 +21,8 @@ export type Values = ReadonlyMap<string, TensorValue>;
 /** The three roles on one input after the other; `seed` makes a session reproducible. */
 export type Roles = (inputs: Values, seed: number | undefined) => Promise<SessionResult>;
 
-/** The sessions share the weights once, in the first. */
-export function rolesOf(loaded: LoadedPlan, weights: WeightStore): Roles {
-  const model = runModelOwner(loaded.plan, weights);
+/** The sessions share the weights once, in the first. `model`: the outputs of the model owner's program. */
+export function rolesOf(loaded: LoadedPlan, model: Values): Roles {
   const kept = new KeptSharing();
   return (inputs, seed) =>
     simulate(loaded, runDataOwner(loaded.plan, inputs, model), seed, { kept, showAlarmed: true });
@@ -54,13 +53,15 @@ export interface EvaluationOptions {
   readonly examples: Examples;
   readonly roles: Roles;
   readonly plain: (inputs: Values) => Values;
-  /** The output with a row of scores for each example. */
-  readonly output: string;
+  /** The output with a row of scores for each example; without one nothing is scored. */
+  readonly output: string | undefined;
   /** How many of the examples, from the first. */
   readonly count: number;
   readonly seed: number | undefined;
   /** Hears of every batch that is done. */
   readonly onScored?: (scored: readonly Scored[], result: SessionResult) => void;
+  /** Is given every batch's outputs: of these examples, which had these inputs. */
+  readonly onResult?: (indices: readonly number[], result: SessionResult, inputs: Values) => Promise<void>;
 }
 
 /** Scores examples, a batch a session; the last batch is filled up with the last example. */
@@ -71,10 +72,15 @@ export async function evaluateExamples(options: EvaluationOptions): Promise<read
     const indices = Array.from({ length: examples.batch }, (_, i) => Math.min(from + i, count - 1));
     const inputs = examples.inputs(indices);
     const result = await roles(inputs, seed === undefined ? undefined : seed + from);
+    const own = indices.slice(0, count - from);
+    await options.onResult?.(own, result, inputs);
+    if (output === undefined) {
+      continue;
+    }
     const [privately, plainly] = [result.outputs, plain(inputs)].map((outputs) =>
       rowsOf(outputs.get(output)!, examples.batch),
     );
-    const scored = indices.slice(0, count - from).map((index, i) => ({
+    const scored = own.map((index, i) => ({
       index,
       label: examples.labels[index],
       privately: privately[i],

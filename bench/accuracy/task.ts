@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { costReport } from "../../analysis/cost.js";
 import { rolesOf, type Values } from "../../analysis/data/evaluation.js";
-import type { SessionResult } from "../../client/owners.js";
+import { runModelOwner, type SessionResult } from "../../client/owners.js";
 import { compileModel } from "../../compiler/compile.js";
 import { importModel } from "../../compiler/import.js";
 import type { ImportedModel } from "../../compiler/imported.js";
@@ -93,7 +93,7 @@ export async function prepare(
     plan,
     digest,
     model,
-    roles: rolesOf({ plan, digest }, weights),
+    roles: rolesOf({ plan, digest }, runModelOwner(plan, weights)),
     rounds: cost.rounds,
     bytes: cost.bytes.total,
   };

@@ -25,6 +25,8 @@ export interface LocalPartiesOptions {
   readonly signal?: AbortSignal;
   /** Hears the process ids, for those who watch. */
   readonly onStarted?: (processes: Readonly<Record<PartyName, number>>) => void;
+  /** Hears how many rounds are done, of how many. */
+  readonly onRound?: (done: number, all: number) => void;
 }
 
 export interface OwnerTransports {
@@ -77,7 +79,7 @@ export async function withLocalParties<T>(
 }
 
 async function connectAll(
-  { planPath, tls, timeout, onStarted }: LocalPartiesOptions,
+  { planPath, tls, timeout, onStarted, onRound }: LocalPartiesOptions,
   folder: string,
   children: ChildProcess[],
   told: Told[],
@@ -94,6 +96,8 @@ async function connectAll(
       child.on("message", (message: FromParty) => {
         if (message.kind === "failed") {
           told.push(message);
+        } else if (message.kind === "round") {
+          onRound?.(message.done, message.all);
         }
       });
       return listening(party, child, start);
@@ -161,7 +165,7 @@ function listening(party: PartyName, child: ChildProcess, start: ToParty): Promi
     child.on("message", (message: FromParty) => {
       if (message.kind === "listening") {
         resolve(message.address);
-      } else {
+      } else if (message.kind === "failed") {
         reject(message.diagnostics.length > 0 ? fail(...message.diagnostics) : new Error(`${party}: ${message.bug}`));
       }
     });

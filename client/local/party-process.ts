@@ -25,8 +25,9 @@ export type ToParty =
     }
   | { readonly kind: "peers"; readonly addresses: Readonly<Record<PartyName, Address>> };
 
-/** To the parent: where this party listens, or why it gives up. */
+/** To the parent: where this party listens, how far it is, or why it gives up. */
 export type FromParty =
+  | { readonly kind: "round"; readonly done: number; readonly all: number }
   | { readonly kind: "listening"; readonly address: Address }
   | { readonly kind: "failed"; readonly diagnostics: readonly Diagnostic[]; readonly bug?: string };
 
@@ -43,6 +44,17 @@ function withoutNotes(plan: Plan): Plan {
   return { ...plan, origins: [], values: [], formulas: [], owners: { model: none, data: none } };
 }
 
+/** Between two words on how far a session is, in milliseconds. */
+const PAUSE = 200;
+let said = 0;
+
+function sayRound(done: number, all: number): void {
+  if (performance.now() - said > PAUSE) {
+    said = performance.now();
+    process.send?.({ kind: "round", done, all } satisfies FromParty);
+  }
+}
+
 async function handle(message: ToParty): Promise<void> {
   if (message.kind === "start") {
     const { plan, digest } = loadPlan(message.planPath);
@@ -53,6 +65,7 @@ async function handle(message: ToParty): Promise<void> {
       kernels: loadKernels().create,
       usage,
       clock: () => performance.now() / 1000,
+      onRound: message.party === "P1" ? sayRound : () => undefined,
     });
     process.send?.({ kind: "listening", address: listening.address } satisfies FromParty);
   } else {

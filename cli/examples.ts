@@ -1,0 +1,21 @@
+/** Two examples for the --help of every command; a test holds them to the commands' options. */
+export const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
+  demo: ["", "'A dull film, badly acted.'"],
+  compile: [
+    "model.onnx --dim batch=1,sequence=128 -o model.pumac",
+    "model.onnx --dim b=1,s=48 --calibrate reviews.tsv --tokenizer tokenizer.json --network wan",
+  ],
+  inspect: ["model.pumac --by layer", "model.pumac --network 400mbps,40ms --budget 'bytes<2GiB,rounds<400'"],
+  simulate: [
+    "model.pumac --input 'text:A fine film.' --tokenizer tokenizer.json --report report.html",
+    "model.pumac --data reviews.tsv --tokenizer tokenizer.json --output answers.csv",
+  ],
+  verify: ["model.pumac", "model.pumac --model model.onnx"],
+  run: [
+    "model.pumac --input text:@review.txt --tokenizer tokenizer.json",
+    "model.pumac --inputs test_data_set_0 --expect test_data_set_0 --tls",
+  ],
+  model: ["bert-base -o bert.onnx --sequence 128", "--config config.json -o model.onnx --no-weights"],
+  explain: ["E0203", "W0403 --json"],
+  doctor: ["", "--json"],
+};
