@@ -162,6 +162,36 @@ describe.each(LEVELS)("rows that see no key, masked by %d,", (level) => {
   });
 });
 
+// A mask that only lowers scores must lower the largest below the smallest that is kept.
+describe.each([0.25, 1, 3, 6, 12])("scores from %d to minus it", (far) => {
+  test.each([true, false])("give nothing to a key that is hidden, the mask being secret: %s", async (secret) => {
+    for (const form of forms(-1e9)) {
+      const base = model({ ...form, lines: form.lines });
+      const aligned: TextModel = {
+        ...base,
+        // Row 0 of a batch reads keys 0 and 2 at +far, 1 and 3 at −far; what the mask hides there are the largest.
+        weights: new Map([
+          ...base.weights!,
+          ["w", floats([8, SIZE], (i) => (i < SIZE ? far * (i % 2 === 0 ? 1 : -1) : 0))],
+        ]),
+        inputs: new Map([
+          ["x", floats([BATCH, SIZE, 8], (i) => (i % 8 === 0 ? 1 : 0))],
+          ["mask", ints([BATCH, 1, SIZE], [0, 1, 0, 1, 0, 1, 1, 1])],
+        ]),
+      };
+      const { outputs, expected } = await runText(aligned, secret ? { secret: ["mask"] } : {});
+      const [has, wanted] = [outputs, expected].map((each) => each.get("weights")!.data);
+      for (const row of [3, 7]) {
+        const hidden = row === 3 ? [0, 2] : [0];
+        for (const key of hidden) {
+          expect(wanted[row * SIZE + key], form.name).toBe(0);
+          expect(Math.abs(has[row * SIZE + key]), `${form.name}, row ${row}, key ${key}`).toBeLessThan(2 ** -10);
+        }
+      }
+    }
+  });
+});
+
 test("rows that see no key cost no round where the mask is public", () => {
   const [, , form] = forms(LOWEST);
   const causal: Form = {
