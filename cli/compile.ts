@@ -4,8 +4,10 @@ import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
 import { costOf } from "../analysis/cost.js";
 import { formatBytes } from "../analysis/units.js";
+import type { GivenTensor } from "../client/inputs.js";
 import { disclosureOf } from "../client/knowledge.js";
 import { DEFAULT_PRECISION } from "../compiler/compile.js";
+import type { GivenValue } from "../compiler/imported.js";
 import { writeWhole, writing } from "../formats/files.js";
 import { type CompileOptions, compile as compilePlan, type Samples } from "../index.js";
 import { fail } from "../ir/diagnostics.js";
@@ -20,6 +22,7 @@ interface CompileFlags {
   readonly profile: string;
   readonly secret: readonly string[];
   readonly public: readonly string[];
+  readonly value: readonly string[];
   readonly reveal: readonly string[];
   readonly dump?: string;
   readonly guard: boolean;
@@ -58,6 +61,7 @@ export function addCompile(program: Command): void {
       [],
     )
     .option("--network <spec>", "the network to plan for: lan, wan, or BANDWIDTH,RTT such as 400mbps,40ms")
+    .option("--value <name=value>", "an input's value, known to all: a number or true, @file.npy, …", collect, [])
     .option(
       "--reveal <name...>",
       "outputs to reveal, or token: the argmax at the last position, not its logits",
@@ -176,6 +180,7 @@ function compileOptions(flags: CompileFlags): CompileOptions {
     dims: parseDims(flags.dim),
     profile,
     calibrate: samplesOf(flags.calibrate, flags.tokenizer),
+    ...(flags.value.length === 0 ? {} : { values: Object.fromEntries(flags.value.map(parseValue)) }),
     ...(flags.assumeRanges === true && { assumeRanges: true }),
     ...(flags.network === undefined ? {} : { network: flags.network }),
     ...(flags.weights === undefined ? {} : { weightsFile: flags.weights }),
@@ -187,6 +192,22 @@ function compileOptions(flags: CompileFlags): CompileOptions {
     ...(flags.reveal.length === 0 ? {} : { reveal: flags.reveal.flatMap((names) => names.split(",")) }),
     ...(dump === undefined ? {} : { dump: writerIn(dump) }),
   };
+}
+
+const TRUTH: Readonly<Record<string, number>> = { true: 1, false: 0 };
+
+/** `use_cache_branch=true`, `offset=3`, `lengths=3,4`, and whatever --input takes. */
+export function parseValue(text: string): readonly [string, GivenValue] {
+  const [, name, rest] = /^([^=]+)=(.+)$/s.exec(text) ?? [];
+  const parts = rest?.split(",") ?? [""];
+  const numbers = parts.map((each) => TRUTH[each] ?? (each.trim() === "" ? Number.NaN : Number(each)));
+  if (name !== undefined && !numbers.some(Number.isNaN)) {
+    return [name, { data: numbers }];
+  }
+  if (rest === undefined || !/^@|=/.test(rest)) {
+    throw fail({ code: "E0201", what: `'${text}' gives no value`, fix: "write --value use_cache_branch=true" });
+  }
+  return Object.entries(givenBy({ input: [text] }).tensors as Readonly<Record<string, GivenTensor>>)[0];
 }
 
 /** Writes the text of a graph into the folder of --dump. */

@@ -74,9 +74,12 @@ export async function inputValues(
       values.set(name, fitting);
     }
   }
-  const padded = expected.get(PADDED);
-  if (padded !== undefined && !values.has(PADDED)) {
-    values.set(PADDED, { ...padded, data: new Float64Array(sizeOf(padded.shape)) });
+  // A prompt is as long as the plan unless something says otherwise, and a cache of length 0 holds nothing.
+  for (const [name, type] of expected) {
+    const size = sizeOf(type.shape);
+    if (!values.has(name) && (name === PADDED || size === 0)) {
+      values.set(name, { ...type, data: new Float64Array(size) });
+    }
   }
   for (const [name, type] of expected) {
     const usual = values.size === 0 || values.has(name) || read.has(name) || name in tensors;

@@ -10,7 +10,7 @@ import type { Binding, Formula, Plan, Published } from "../ir/plan/types.js";
 import { SHARE, type ShareType } from "../ir/share/index.js";
 import type { WeightStore } from "../ir/tensor/index.js";
 import { TENSOR } from "../ir/tensor/index.js";
-import { isFloat, type TensorType, type TensorValue } from "../ir/tensor/value.js";
+import { isFloat, type TensorType } from "../ir/tensor/value.js";
 import { print } from "../ir/text.js";
 import { verify } from "../ir/verify.js";
 import { dropEarly } from "../passes/early.js";
@@ -24,7 +24,7 @@ import { checkRanges } from "./bounds-check.js";
 import { assumedRanges, type Calibration, calibrate, type ModelInputs } from "./calibrate.js";
 import { emit, type Meaning } from "./emit.js";
 import { importModel } from "./import.js";
-import type { DeclaredNames, ImportedModel } from "./imported.js";
+import type { DeclaredNames, GivenValue, ImportedModel } from "./imported.js";
 import { movedRows } from "./lower/held.js";
 import { type Lowered, lower, type Precision } from "./lower/index.js";
 import { checkNames } from "./names.js";
@@ -38,8 +38,8 @@ export interface CompileOptions {
   /** Values of symbolic dimensions, and whole shapes of inputs. */
   readonly dims?: Readonly<Record<string, number>>;
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
-  /** Inputs whose value is known and public (ONNX): they become constants of the plan. */
-  readonly values?: Readonly<Record<string, TensorValue>>;
+  /** Inputs whose value is known and public: they become constants of the plan. */
+  readonly values?: Readonly<Record<string, GivenValue>>;
   readonly profile?: Plan["profile"];
   /** Inputs that are secret or public against the default (`passes/uses.ts`). */
   readonly secret?: readonly string[];

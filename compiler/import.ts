@@ -2,15 +2,14 @@
 
 import { SafetensorsFile } from "../formats/safetensors.js";
 import { fail } from "../ir/diagnostics.js";
-import type { TensorValue } from "../ir/tensor/value.js";
-import type { DeclaredNames, ImportedModel } from "./imported.js";
+import type { DeclaredNames, GivenValue, ImportedModel } from "./imported.js";
 
 export interface ModelSources {
   /** Values of symbolic dimensions, and whole shapes of inputs (ONNX). */
   readonly dims: Readonly<Record<string, number>>;
   readonly shapes: Readonly<Record<string, readonly number[]>>;
-  /** Inputs whose value is known and public (ONNX): they become constants. */
-  readonly values?: Readonly<Record<string, TensorValue>>;
+  /** Inputs whose value is known and public: they become constants. */
+  readonly values?: Readonly<Record<string, GivenValue>>;
   /** JAX: arguments that are weights, and a file with their values. */
   readonly weightArguments?: readonly string[];
   readonly weightsFile?: string;
@@ -31,6 +30,7 @@ export async function importModel(path: string, sources: ModelSources): Promise<
     const { importJax } = await import("./jax/index.js");
     const model = importJax(path, {
       ...(weightArguments === undefined || weightArguments.length === 0 ? {} : { weightArguments }),
+      ...(values === undefined ? {} : { values }),
       ...(weightsFile === undefined ? {} : { weights: SafetensorsFile.open(weightsFile) }),
     });
     check?.({

@@ -7,6 +7,7 @@ import { isNamed } from "./jax/weights.js";
 export interface GivenNames {
   readonly dims?: Readonly<Record<string, number>> | undefined;
   readonly shapes?: Readonly<Record<string, readonly number[]>> | undefined;
+  readonly values?: Readonly<Record<string, unknown>> | undefined;
   readonly secret?: readonly string[] | undefined;
   readonly public?: readonly string[] | undefined;
   readonly shared?: readonly string[] | undefined;
@@ -22,6 +23,7 @@ export function checkNames(given: GivenNames, declared: DeclaredNames): void {
   const problems = [
     ...unknownNames("--dim", "open dimension", Object.keys(given.dims ?? {}), dims),
     ...known("--shape", Object.keys(given.shapes ?? {})),
+    ...known("--value", Object.keys(given.values ?? {})),
     ...known("--secret", given.secret),
     ...known("--public", given.public),
     ...known("shared", given.shared),

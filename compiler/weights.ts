@@ -6,10 +6,11 @@ import type { Plan } from "../ir/plan/types.js";
 import type { WeightStore } from "../ir/tensor/index.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import { depthFirst } from "../passes/order.js";
-import { importModel } from "./import.js";
+import { importModel, type ModelSources } from "./import.js";
 import type { ImportedModel } from "./imported.js";
 import { withOutputs } from "./outputs.js";
 import { constantWeights } from "./pipeline.js";
+import { readRecord } from "./record.js";
 
 /**
  * Opens the weights of the model that a plan was compiled from, at the plan's shapes. E0801 where the model lacks a
@@ -34,6 +35,7 @@ export async function openModel({ model: path, weights }: ModelFiles, plan: Plan
     dims: {},
     shapes: plan.shapes,
     weightArguments: weightArguments(plan),
+    ...valuesOf(plan),
     ...(weights === undefined ? {} : { weightsFile: weights }),
   });
   const shapes = new Map<string, string>();
@@ -56,6 +58,12 @@ export async function openModel({ model: path, weights }: ModelFiles, plan: Plan
     }
   }
   return { ...model, weights: withConstants(model.weights, made) };
+}
+
+/** The inputs whose value was given when the plan was made. */
+function valuesOf(plan: Plan): Pick<ModelSources, "values"> {
+  const { values } = readRecord(plan).options as Pick<ModelSources, "values">;
+  return values === undefined ? {} : { values };
 }
 
 /** Constants of the file that are weights under names of the passes: worked out only where the plan reads one. */

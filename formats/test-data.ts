@@ -21,10 +21,12 @@ export function readTestData(
   if (numbered.length === 0) {
     throw fail({ code: "E0301", what: `the folder holds no ${what}_0.pb`, where: folder });
   }
+  const read = numbered.map(({ file, at }) => ({ at, ...readTensorFile(join(folder, file)) }));
+  // Where the tensors have the model's names, those say what is what: a plan may lack some of the model's inputs.
+  const isNamed = read.some(({ name }) => order.includes(name));
   const tensors = new Map<string, ReadTensor>();
-  for (const { file, at } of numbered.sort((one, other) => one.at - other.at)) {
-    const { name, value } = readTensorFile(join(folder, file));
-    const known = order.includes(name) ? name : (order[at] ?? name);
+  for (const { name, at, value } of read.sort((one, other) => one.at - other.at)) {
+    const known = isNamed && name !== "" ? name : (order[at] ?? name);
     tensors.set(known, { shape: value.shape, data: Float64Array.from(value.data), dtype: value.dtype });
   }
   return tensors;

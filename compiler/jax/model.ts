@@ -6,8 +6,8 @@ import { type Diagnostic, fail } from "../../ir/diagnostics.js";
 import type { Graph } from "../../ir/graph.js";
 import { sameShape } from "../../ir/shape.js";
 import type { WeightStore } from "../../ir/tensor/index.js";
-import { type DType, isFloat, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
-import type { DeclaredNames, ImportedModel } from "../imported.js";
+import { type DType, isFloat, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
+import { type DeclaredNames, type GivenValue, type ImportedModel, valueFor } from "../imported.js";
 import { type Module, nameOfLocation, type Operation } from "./ast.js";
 import { hloToModule } from "./hlo.js";
 import { type Argument, Importer, type Ownership } from "./importer.js";
@@ -25,7 +25,7 @@ export interface JaxOptions {
   /** Names for the arguments, in order, where the module has none. */
   readonly argumentNames?: readonly string[];
   /** Inputs whose value is known and public: they become constants, and everything that follows from them folds. */
-  readonly values?: Readonly<Record<string, TensorValue>>;
+  readonly values?: Readonly<Record<string, GivenValue>>;
   /** The function to compile; `main` if not given. */
   readonly entry?: string;
   /**
@@ -123,7 +123,7 @@ class Owners implements Ownership {
     this.names[index] = name;
     const given = Object.hasOwn(this.options.values ?? {}, name) ? this.options.values?.[name] : undefined;
     if (given !== undefined) {
-      return { node: emitter.constant(this.checkedValue(name, given, type)), shape: type.shape };
+      return { node: emitter.constant(valueFor(name, given, type)), shape: type.shape };
     }
     const attributes = { name, dtype: type.dtype, shape: type.shape };
     if (this.isWeight(name, index, type)) {
@@ -132,14 +132,6 @@ class Owners implements Ownership {
     this.inputs.push({ name, ...type });
     this.nameless += NAMELESS.test(name) && isFloat(type.dtype) ? 1 : 0;
     return fromNode(emitter.builder.emit("input", [], attributes, name));
-  }
-
-  private checkedValue(name: string, value: TensorValue, type: TensorType): TensorValue {
-    if (!sameShape(value.shape, type.shape) || value.data.length !== sizeOf(type.shape)) {
-      const [given, wanted] = [value.shape, type.shape].map((shape) => `[${shape.join(", ")}]`);
-      throw fail({ code: "E0202", what: `the value given for '${name}' is ${given}; the model declares ${wanted}` });
-    }
-    return { ...type, data: value.data };
   }
 
   private isWeight(name: string, index: number, type: TensorType): boolean {

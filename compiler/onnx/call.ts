@@ -7,7 +7,7 @@ import type { AttributeProto, GraphProto, NodeProto } from "../../formats/onnx/s
 import type { StoredTensor } from "../../formats/onnx/tensor-proto.js";
 import { type Diagnostic, fail, type PumacError } from "../../ir/diagnostics.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
-import { type Emitter, knownValue, type Value } from "./emitter.js";
+import { type Emitter, inputsOf, knownValue, type Value } from "./emitter.js";
 import { tensorFromBytes } from "./model.js";
 
 /** What a converter needs from the translation around it. */
@@ -16,6 +16,8 @@ export interface Surroundings {
   readonly modelPath: string;
   /** Translates a sub-graph where the node stands; `bindings` are the values of its inputs. */
   readonly subgraph: (graph: GraphProto, bindings: readonly Value[]) => readonly Value[];
+  /** What the action gives; undefined where it meets a problem, which is then forgotten. */
+  readonly attempt: <R>(action: () => R) => R | undefined;
   /** A weight of the model's owner that is not an initialiser. */
   readonly weight: (name: string, tensor: StoredTensor) => Value;
   /** Adds a warning, once for each kind. */
@@ -74,10 +76,12 @@ export class Call {
   known(index: number, role: string): TensorValue {
     const value = knownValue(this.input(index));
     if (value === undefined) {
+      const names = inputsOf(this.input(index));
+      const from = names.length === 0 ? "a weight" : names.map((name) => `'${name}'`).join(", ");
       throw this.refuse(
         `its ${role} must be known at compile time`,
-        `a plan has fixed shapes, but the ${role} is computed from an input or a weight`,
-        `export with a constant ${role}, or bind the input it comes from as a public value`,
+        `a plan has fixed shapes, but the ${role} is computed from ${from}`,
+        names.length === 0 ? `export with a constant ${role}` : `say what it is: --value ${names[0]}=…`,
       );
     }
     return value;

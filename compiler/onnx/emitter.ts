@@ -26,6 +26,17 @@ export function knownValue(value: Value): TensorValue | undefined {
   return value.op === "constant" ? (value.attributes.value as TensorValue) : undefined;
 }
 
+/** The model's inputs that a value is made of. */
+export function inputsOf(value: Value): readonly string[] {
+  const seen = new Set<Value>([value]);
+  for (const each of seen) {
+    each.args.forEach((argument) => {
+      seen.add(argument);
+    });
+  }
+  return [...seen].flatMap(({ op, attributes }) => (op === "input" ? [String(attributes.name)] : []));
+}
+
 /**
  * What the rules of the tensor graph refuse comes from a file here, so it is the file that contradicts itself (E0302).
  */

@@ -9,7 +9,7 @@ import type { Diagnostic } from "../../ir/diagnostics.js";
 import { fail } from "../../ir/diagnostics.js";
 import type { WeightStore } from "../../ir/tensor/index.js";
 import type { DType, TensorValue } from "../../ir/tensor/value.js";
-import type { DeclaredNames, ImportedModel } from "../imported.js";
+import { type DeclaredNames, type GivenValue, type ImportedModel, valueFor } from "../imported.js";
 import { type Bindings, bindShapes, dimensionValue, namesOfDimensions, type Symbols } from "./dimensions.js";
 import type { Value } from "./emitter.js";
 import { functionKey, normalDomain, type OnnxModel, readModel } from "./model.js";
@@ -19,7 +19,7 @@ import { Translation, unsupported } from "./translate.js";
 
 export interface ImportOptions extends Bindings {
   /** Inputs whose value is known and public: they become constants, and everything that follows from them folds. */
-  readonly values?: Readonly<Record<string, TensorValue>>;
+  readonly values?: Readonly<Record<string, GivenValue>>;
   /** Hears what the file declares, before anything is bound. */
   readonly check?: (declared: DeclaredNames) => void;
 }
@@ -45,8 +45,9 @@ export function importOnnx(path: string, options: ImportOptions = {}): ImportedM
     dims: namesOfDimensions(signature),
   });
   const dtypes = new Map(signature.map((input) => [input.name, inputType(input)]));
-  const given = givenValues(options.values ?? {}, dtypes);
-  const shapes = { ...options.shapes, ...Object.fromEntries([...given].map(([name, value]) => [name, value.shape])) };
+  const given = new Map(Object.entries(options.values ?? {}));
+  const stated = [...given].flatMap(([name, { shape }]) => (shape === undefined ? [] : [[name, shape] as const]));
+  const shapes = { ...options.shapes, ...Object.fromEntries(stated) };
   const bound = bindShapes(signature, { ...options, shapes });
   const observe = valueChecker(model, bound.symbols, warnings);
   const translation = new Translation(model, warnings, observe);
@@ -54,7 +55,8 @@ export function importOnnx(path: string, options: ImportOptions = {}): ImportedM
   for (const { name } of signature) {
     const value = given.get(name);
     if (value !== undefined) {
-      translation.bindInput(name, translation.emitter.constant(value));
+      const type = { dtype: dtypes.get(name) as DType, shape: bound.shapes.get(name) ?? [] };
+      translation.bindInput(name, translation.emitter.constant(valueFor(name, value, type)));
       continue;
     }
     const input = { name, dtype: dtypes.get(name) as DType, shape: bound.shapes.get(name) ?? [] };
@@ -184,25 +186,6 @@ function inputType(input: ValueInfo): DType {
     });
   }
   return dtypeOf(tensor.elemType, where);
-}
-
-function givenValues(
-  values: Readonly<Record<string, TensorValue>>,
-  dtypes: ReadonlyMap<string, DType>,
-): ReadonlyMap<string, TensorValue> {
-  const given = new Map(Object.entries(values));
-  for (const [name, value] of given) {
-    const dtype = dtypes.get(name);
-    if (dtype !== value.dtype) {
-      throw fail({
-        code: "E0202",
-        what:
-          dtype === undefined ? `the model has no input '${name}'` : `input '${name}' is ${dtype}, not ${value.dtype}`,
-        fix: "give values for the model's own inputs, in their types",
-      });
-    }
-  }
-  return given;
 }
 
 /** Exporters merge inputs that were the same tensor object when traced: one of them is then unused. */

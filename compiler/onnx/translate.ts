@@ -192,11 +192,25 @@ export class Translation {
       emitter: this.emitter,
       modelPath: this.model.path,
       subgraph: (graph, bindings) => this.subgraph(graph, bindings, scope, label),
+      attempt: (action) => this.attempt(action),
       weight: (name, tensor) => this.weight(name, tensor),
       warn: (warning) => this.warn(warning),
       isPublic: (name) => onlyPositions(name, scope.uses),
     };
     return rule.convert(new Call(node, label, opset, inputs, attributes, surroundings));
+  }
+
+  private attempt<R>(action: () => R): R | undefined {
+    const before = this.problems.length;
+    try {
+      return action();
+    } catch (error) {
+      if (!(error instanceof PumacError || error instanceof PassedOver)) {
+        throw error;
+      }
+      this.problems.length = before;
+      return undefined;
+    }
   }
 
   private nested(scope: Scope, label: string, change: Partial<Scope>): Scope {

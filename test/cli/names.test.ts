@@ -3,6 +3,7 @@
  * with what was probably meant; a secret that is misspelled must not become public.
  */
 import { describe, expect, it } from "vitest";
+import { parseValue } from "../../cli/compile.js";
 import { allowed, checkOutputOptions, parseTolerance } from "../../cli/outputs.js";
 import { checkNames, type GivenNames } from "../../compiler/names.js";
 import type { PumacError } from "../../ir/diagnostics.js";
@@ -37,15 +38,27 @@ describe("names", () => {
   it("that it has not are told at once, with the nearest ones", () => {
     const given = {
       ...{ dims: { btach: 1 }, shapes: { ids: [1] }, secret: ["attention_masks"], public: ["inputids"] },
-      ...{ reveal: ["logit"] },
+      ...{ reveal: ["logit"], values: { attention_masc: 1 } },
     };
     expect(check(given)).toEqual([
       "E0201 --dim: there is no open dimension 'btach': did you mean batch?",
       "E0201 --shape: there is no input 'ids': known are input_ids, attention_mask",
+      "E0201 --value: there is no input 'attention_masc': did you mean attention_mask?",
       "E0201 --secret: there is no input 'attention_masks': did you mean attention_mask?",
       "E0201 --public: there is no input 'inputids': did you mean input_ids?",
       "E0201 --reveal: there is no output 'logit': did you mean logits?",
     ]);
+  });
+
+  it("are matched in --value with what it takes as a value", () => {
+    expect(parseValue("use_cache_branch=true")).toEqual(["use_cache_branch", { data: [1] }]);
+    expect(parseValue("lengths=3,-1.5")).toEqual(["lengths", { data: [3, -1.5] }]);
+    expect(parseValue("x=1x2xi64=3,4")).toMatchObject(["x", { shape: [1, 2], dtype: "i64" }]);
+    for (const text of ["x", "=1", "x=", "x=maybe", "x=1,,2", "true"]) {
+      expect(problems(() => parseValue(text))).toEqual([
+        `E0201 '${text}' gives no value: write --value use_cache_branch=true`,
+      ]);
+    }
   });
 
   it("cannot be secret and public", () => {

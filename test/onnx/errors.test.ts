@@ -170,6 +170,27 @@ describe("structure", () => {
     expect(JSON.stringify(constants)).toContain("0.5");
   });
 
+  it("names the input that a branch depends on, takes its value, and never looks at the other branch", () => {
+    const branches = { then_branch: { graph: branch("Relu") }, else_branch: { graph: branch("LSTM") } };
+    const nodes: NodeSource[] = [
+      { op: "Relu", inputs: ["x"], outputs: ["s"] },
+      { op: "If", inputs: ["use_cache"], outputs: ["y"], attributes: branches },
+    ];
+    const inputs = [
+      { name: "x", dtype: "f32" as const, shape: [2, 4] },
+      { name: "use_cache", dtype: "bool" as const, shape: [1] },
+    ];
+    const path = write(model(nodes, { inputs }));
+    const [problem] = diagnosticsOf(() => importOnnx(path));
+    expect(problem).toMatchObject({ code: "E0402", where: "y", fix: expect.stringContaining("--value use_cache=…") });
+    expect(problem.what).toContain("'use_cache'");
+    const { graph, inputs: left } = importOnnx(path, { values: { use_cache: { data: [1] } } });
+    expect(graph.nodes.map(({ op }) => op)).toContain("relu");
+    expect(left.map(({ name }) => name)).toEqual(["x"]);
+    expect(diagnosticsOf(() => importOnnx(path, { values: { use_cache: { data: [0] } } }))[0].what).toMatch(/LSTM/);
+    expect(diagnosticsOf(() => importOnnx(path, { values: { use_cache: { data: [1, 1] } } }))[0].code).toBe("E0202");
+  });
+
   it("keeps weights as parameters and masks, scalars and frequencies as constants", () => {
     const f32 = (name: string, shape: number[], data: number[]) => ({
       name,

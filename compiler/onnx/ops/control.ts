@@ -4,7 +4,7 @@
  */
 import { sizeOf } from "../../../ir/tensor/value.js";
 import { type Call, type OperatorFamily, rule } from "../call.js";
-import { knownValue, sameNumbers, type Value } from "../emitter.js";
+import { inputsOf, knownValue, sameNumbers, type Value } from "../emitter.js";
 
 const LONGEST_LOOP = 4096;
 
@@ -16,19 +16,27 @@ function branch(call: Call): readonly Value[] {
   if (known !== undefined) {
     return subgraph(call.graph(known.data[0] !== 0 ? "then_branch" : "else_branch"), []);
   }
-  const otherwise = subgraph(call.graph("else_branch"), []);
-  return subgraph(call.graph("then_branch"), []).map((value, i) => {
-    const other = otherwise[i];
-    const alike = other !== undefined && value.type.dtype === other.type.dtype;
-    if (!alike || !sameNumbers(value.type.shape, other.type.shape)) {
-      throw call.refuse(
-        "a condition that is not known, and branches of different shapes",
-        "both branches are computed and one is selected, so they must have the same shape",
-        "bind the input that the condition depends on (for example use_cache_branch) as a public value",
-      );
-    }
-    return emitter.select(emitter.reshape(condition, []), value, other);
-  });
+  const [then, otherwise] = ["then_branch", "else_branch"].map((name) =>
+    call.surroundings.attempt(() => subgraph(call.graph(name), [])),
+  );
+  const alike = (value: Value, other: Value | undefined) =>
+    value.type.dtype === other?.type.dtype && sameNumbers(value.type.shape, other.type.shape);
+  if (then === undefined || otherwise === undefined || !then.every((value, i) => alike(value, otherwise[i]))) {
+    throw undecided(call, condition);
+  }
+  return then.map((value, i) => emitter.select(emitter.reshape(condition, []), value, otherwise[i]));
+}
+
+/** Says which input decides, and how to say what it is. */
+function undecided(call: Call, condition: Value): Error {
+  const names = inputsOf(condition);
+  const from = names.length === 0 ? "a weight" : names.map((name) => `'${name}'`).join(", ");
+  const said = condition.op === "input" ? "true or false" : "its value";
+  return call.refuse(
+    `its condition depends on ${from}, and its branches do not give the same shapes`,
+    "a plan has fixed shapes: both branches are computed and one is selected, unless it is known which is taken",
+    `add --value ${names[0] ?? "NAME"}=…, ${said} as the model is to run; the other branch is then not looked at`,
+  );
 }
 
 /** Carried values first, then what each round adds to a scan output. */
