@@ -14,6 +14,7 @@ import { NORM } from "./ops/norm.js";
 import { POOL } from "./ops/pool.js";
 import { CONTRIB_QUANTISED, QUANTISED } from "./ops/quantised.js";
 import { REDUCE } from "./ops/reduce.js";
+import { RESIZE } from "./ops/resize.js";
 
 const REGISTRY: Readonly<Record<string, OperatorFamily>> = {
   "": {
@@ -28,6 +29,7 @@ const REGISTRY: Readonly<Record<string, OperatorFamily>> = {
     ...ATTENTION,
     ...CONTROL,
     ...QUANTISED,
+    ...RESIZE,
   },
   "com.microsoft": { ...CONTRIB, ...CONTRIB_QUANTISED },
 };

@@ -7,7 +7,7 @@
  * are all 0 or a large negative number or -inf, with at least one negative; matrices of zeros and ones that are a lower
  * or upper triangle; tables of cosines or sines of positions,
  * that is, what an exporter folds a rotary embedding to; and tensors whose every use ends in a sine or cosine (the
- * inverse frequencies), or in the caches of a rotary embedding.
+ * inverse frequencies), in the caches of a rotary embedding, or in the scales of a resize.
  */
 
 import type { GraphProto, NodeProto } from "../../formats/onnx/schema.js";
@@ -205,18 +205,22 @@ function collectNames(graph: GraphProto, into: Set<string>): void {
   }
 }
 
-/** Where each rotary operator takes its cosine and sine tables. */
-const ROTARY_TABLES: Readonly<Record<string, readonly number[]>> = { GroupQueryAttention: [7, 8] };
+/** Where operators take cosine and sine tables, and scales and regions. */
+const STRUCTURE: Readonly<Record<string, readonly number[]>> = {
+  GroupQueryAttention: [7, 8],
+  Resize: [1, 2, 3],
+  Upsample: [1],
+};
 
-function takesTable(node: NodeProto, index: number): boolean {
+function takesStructure(node: NodeProto, index: number): boolean {
   if (node.opType === "RotaryEmbedding") {
     return node.domain === "com.microsoft" ? index === 2 || index === 3 : index === 1 || index === 2;
   }
-  return ROTARY_TABLES[node.opType]?.includes(index) ?? false;
+  return STRUCTURE[node.opType]?.includes(index) ?? false;
 }
 
 /**
- * True where every path from the value ends in a sine, a cosine or a rotary table. Explicit stack: a chain of nodes
+ * True where every path from the value ends in a sine, a cosine, a rotary table or the scales of a resize. Explicit stack: a chain of nodes
  * may be longer than the call stack is deep.
  */
 export function onlyPositions(name: string, uses: Uses): boolean {
@@ -235,7 +239,7 @@ export function onlyPositions(name: string, uses: Uses): boolean {
       return false;
     }
     for (const { node, index } of users) {
-      if (node.opType !== "Sin" && node.opType !== "Cos" && node.opType !== "Shape" && !takesTable(node, index)) {
+      if (node.opType !== "Sin" && node.opType !== "Cos" && node.opType !== "Shape" && !takesStructure(node, index)) {
         stack.push(...node.output.filter((output) => output !== ""));
       }
     }
