@@ -15,6 +15,7 @@ import { POOL } from "./ops/pool.js";
 import { CONTRIB_QUANTISED, QUANTISED } from "./ops/quantised.js";
 import { REDUCE } from "./ops/reduce.js";
 import { RESIZE } from "./ops/resize.js";
+import { SPECTRUM } from "./ops/spectrum.js";
 
 const REGISTRY: Readonly<Record<string, OperatorFamily>> = {
   "": {
@@ -30,6 +31,7 @@ const REGISTRY: Readonly<Record<string, OperatorFamily>> = {
     ...CONTROL,
     ...QUANTISED,
     ...RESIZE,
+    ...SPECTRUM,
   },
   "com.microsoft": { ...CONTRIB, ...CONTRIB_QUANTISED },
 };

@@ -220,8 +220,8 @@ function takesStructure(node: NodeProto, index: number): boolean {
 }
 
 /**
- * True where every path from the value ends in a sine, a cosine, a rotary table or the scales of a resize. Explicit stack: a chain of nodes
- * may be longer than the call stack is deep.
+ * True where every path from the value ends in a sine, a cosine, a rotary table or the scales of a resize. Explicit
+ * stack: a chain of nodes may be longer than the call stack is deep.
  */
 export function onlyPositions(name: string, uses: Uses): boolean {
   const stack = [name];
