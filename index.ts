@@ -19,10 +19,12 @@ import {
   runModelOwnerInTurns,
   type SessionResult,
 } from "./client/owners.js";
+import type { SharedPlan } from "./client/remote/share.js";
 import { isRemembered } from "./client/verified.js";
 import type { ImportedModel } from "./compiler/imported.js";
 import { DEFAULT_NETWORK, parseNetwork } from "./compiler/network.js";
 import { openModel } from "./compiler/weights.js";
+import { readBytes } from "./formats/files.js";
 import { findModel, type LoadedPlan, loadPlan, type ModelFiles, savePlan } from "./formats/plan-file.js";
 import { type Diagnostic, PumacError } from "./ir/diagnostics.js";
 import { decodePlan, digestIn } from "./ir/plan/codec.js";
@@ -136,6 +138,33 @@ export interface PrepareOptions extends Pick<Waiting, "signal"> {
   readonly trusted?: readonly string[];
 }
 
+/** Sees that a plan is of its model, unless it is trusted or was seen to be before. E0801. */
+async function assured({ plan, digest }: LoadedPlan, files: ModelFiles, options: PrepareOptions): Promise<void> {
+  const { trusted = [], signal } = options;
+  if (!trusted.includes(digest) && !isRemembered(digest, files)) {
+    await verifyApart(plan, files, { again: false, signal });
+  }
+}
+
+/**
+ * Opens plans and their one model, and sees that they belong together before anything is shared (`verify`). E0801 where
+ * they do not.
+ */
+export async function openForSharing(
+  paths: readonly string[],
+  given: readonly string[],
+  options: PrepareOptions = {},
+): Promise<readonly SharedPlan[]> {
+  const plans: SharedPlan[] = [];
+  for (const path of paths) {
+    const { plan, digest, files } = openPlan(path, given);
+    const { weights } = await openModel(files(), plan);
+    await assured({ plan, digest }, files(), options);
+    plans.push({ plan, digest, file: readBytes(path), weights });
+  }
+  return plans;
+}
+
 /** A plan with its model, whose owner's program has been run in the clear. */
 export type PreparedModel = Pick<PreparedRun, "loaded" | "model"> & {
   readonly owned: ReadonlyMap<string, TensorValue>;
@@ -144,15 +173,13 @@ export type PreparedModel = Pick<PreparedRun, "loaded" | "model"> & {
 /** Opens a plan's model, sees that the plan is of it, and runs its owner's program in the clear. */
 export async function prepareModel(
   plan: string | OpenPlan,
-  { trusted = [], signal }: PrepareOptions = {},
+  options: PrepareOptions = {},
 ): Promise<PreparedModel> {
   const loaded = opened(plan);
   const files = loaded.files();
   const model = await openModel(files, loaded.plan);
-  if (!trusted.includes(loaded.digest) && !isRemembered(loaded.digest, files)) {
-    await verifyApart(loaded.plan, files, { again: false, signal });
-  }
-  return { loaded, model, owned: await runModelOwnerInTurns(loaded.plan, model.weights, signal) };
+  await assured(loaded, files, options);
+  return { loaded, model, owned: await runModelOwnerInTurns(loaded.plan, model.weights, options.signal) };
 }
 
 /** Checks inputs against a plan, opens its model and runs both owners' programs in the clear. */

@@ -15,6 +15,21 @@ export const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
     "model.pumac --input text:@review.txt --tokenizer tokenizer.json",
     "model.pumac --inputs test_data_set_0 --expect test_data_set_0 --tls",
   ],
+  init: ["--party P1 --address p1.example.org:7101", "--owner clinic --folder keys"],
+  topology: [
+    "add P0.public.toml P2.public.toml --topology P1.toml",
+    "add P0.public.toml --topology clinic.toml --replace",
+  ],
+  party: ["--topology P1.toml", "--topology P1.toml --sessions 8 --memory 16GB --watch 9100 --quota 1000/day"],
+  trust: ["approve model.pumac --topology P1.toml", "list --topology P1.toml"],
+  share: [
+    "model.onnx --plan model.pumac --topology lab.toml",
+    "--delete 49d20dcdd5d8f433cd86094c85c4065b --topology lab.toml",
+  ],
+  infer: [
+    "model.pumac --input text:@review.txt --tokenizer tokenizer.json --topology clinic.toml",
+    "model.pumac --inputs test_data_set_0 --expect test_data_set_0 --topology clinic.toml",
+  ],
   model: ["bert-base -o bert.onnx --sequence 128", "--config config.json -o model.onnx --no-weights"],
   explain: ["E0203", "W0403 --json"],
   doctor: ["", "--json"],

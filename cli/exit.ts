@@ -65,6 +65,17 @@ const interruption = new AbortController();
 /** Aborted when a signal ends the process; its listeners clean up, there and then. */
 export const interrupted: AbortSignal = interruption.signal;
 
+/** From now on the first SIGTERM or SIGINT asks to end; a second one ends at once. */
+export function endGently(ask: () => void): void {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.removeAllListeners(signal);
+    process.once(signal, () => {
+      handleSignals();
+      ask();
+    });
+  }
+}
+
 /** From now on SIGINT and SIGTERM clean up and end with 130 and 143. */
 export function handleSignals(): void {
   for (const [signal, status] of [

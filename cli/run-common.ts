@@ -6,6 +6,7 @@ import type { Command } from "commander";
 import { costOf, costReport } from "../analysis/cost.js";
 import { formatBytes, formatSeconds } from "../analysis/units.js";
 import { answersOf, describeAnswer, labelsBeside, type Reading, readLabels } from "../client/answers.js";
+import type { GivenInputs } from "../client/inputs.js";
 import { disclosureOf } from "../client/knowledge.js";
 import type { LoadedPlan } from "../formats/plan-file.js";
 import { loadEncoder } from "../formats/text.js";
@@ -29,7 +30,8 @@ import {
   startProgress,
 } from "./terminal.js";
 
-export interface RunFlags {
+/** What every command that gives an answer takes. */
+export interface AnswerFlags {
   readonly input: readonly string[];
   readonly inputs?: string;
   readonly tokenizer?: string;
@@ -37,20 +39,23 @@ export interface RunFlags {
   readonly output: readonly string[];
   readonly expect: readonly string[];
   readonly tolerance: Tolerance;
+  /** What the classes are called. */
+  readonly labels?: string;
+  readonly json?: boolean;
+}
+
+export interface RunFlags extends AnswerFlags {
   /** A model, a safetensors file, or both. */
   readonly weights: readonly string[];
   /** Digests of plans that are not compiled again before weights are shared. */
   readonly trustPlan: readonly string[];
-  /** What the classes are called. */
-  readonly labels?: string;
   /** A data set instead of one input. */
   readonly data?: string;
   readonly count?: number;
-  readonly json?: boolean;
 }
 
-/** Adds the plan argument and the common options to a command. */
-export function runOptions(command: Command): Command {
+/** Adds the plan argument, and what is asked and shown, to a command. */
+export function answerOptions(command: Command): Command {
   return command
     .argument("<plan>", "the plan file that compile wrote")
     .option(
@@ -62,12 +67,6 @@ export function runOptions(command: Command): Command {
     .option("--inputs <folder>", "an ONNX test data folder: input_0.pb, input_1.pb, …")
     .option("--tokenizer <file>", "the model's tokenizer.json, for text inputs")
     .option("--truncate", "cut texts that are longer than the plan, and say so")
-    .option(
-      "--weights <file>",
-      "the model, or JAX's .safetensors, or each (default: those the plan was compiled from)",
-      collect,
-      [],
-    )
     .option("--output <name=@file>", "write an output to a .npy or .json file; with --data: FILE", collect, [])
     .option(
       "--expect <name=@file>",
@@ -82,13 +81,24 @@ export function runOptions(command: Command): Command {
       "usual",
     )
     .option("--labels <file>", "what classes are called (default: id2label of the config.json beside the model)")
+    .option("--json", "print one JSON document (pumac.run/1)");
+}
+
+/** Adds the plan argument and the common options to a command that runs a plan with its weights. */
+export function runOptions(command: Command): Command {
+  return answerOptions(command)
+    .option(
+      "--weights <file>",
+      "the model, or JAX's .safetensors, or each (default: those the plan was compiled from)",
+      collect,
+      [],
+    )
     .option(
       "--data <file>",
       "a data set (.tsv, .csv, .jsonl, .json, .npz) instead of one input; --output FILE.jsonl or .csv: an answer a row",
     )
     .option("--count <n>", "of a data set, only the first n rows", parseCount)
-    .option("--trust-plan <digest>", "share weights for this plan without compiling the model again", collect, [])
-    .option("--json", "print one JSON document (pumac.run/1)");
+    .option("--trust-plan <digest>", "share weights for this plan without compiling the model again", collect, []);
 }
 
 /** A run, and what helps to read its outputs. */
@@ -102,23 +112,32 @@ export async function prepareRun(planPath: string, flags: RunFlags): Promise<Ask
     throw fail({ code: "E0201", what: "--count is of a data set", fix: "add --data FILE" });
   }
   const opened = openPlan(planPath, flags.weights);
-  checkOutputOptions(
-    flags,
-    opened.plan.reveals.map(({ name }) => name),
-  );
+  checkNames(opened.plan, flags);
   const reading = readingOf(flags, opened);
   sayFirst(opened.plan);
+  const run = await whatIsFilled(flags, (given) =>
+    watched("opening the model", prepare(opened, given, { trusted: flags.trustPlan, signal: interrupted })),
+  );
+  return { ...run, reading };
+}
+
+/** Throws where --output or --expect name no output of the plan. */
+export function checkNames({ reveals }: Plan, flags: AnswerFlags): void {
+  checkOutputOptions(
+    flags,
+    reveals.map(({ name }) => name),
+  );
+}
+
+/** Gives what the options say of inputs, and says afterwards which were filled by themselves. */
+export async function whatIsFilled<T>(flags: AnswerFlags, use: (given: GivenInputs) => Promise<T>): Promise<T> {
   const filled: string[] = [];
-  const given = {
-    ...givenBy(flags),
-    onFilled: (name: string, what: string) => void filled.push(`${name} with ${what}`),
-  };
-  const prepared = prepare(opened, given, { trusted: flags.trustPlan, signal: interrupted });
-  const run = await watched("opening the model", prepared);
+  const onFilled = (name: string, what: string): void => void filled.push(`${name} with ${what}`);
+  const result = await use({ ...givenBy(flags), onFilled });
   if (filled.length > 0) {
     printNote(`not given, so filled: ${filled.join(", ")}`);
   }
-  return { ...run, reading };
+  return result;
 }
 
 /** Shows that something goes on while a promise is waited for. */
@@ -135,10 +154,10 @@ export function sayFirst(plan: Plan): void {
   }
 }
 
-/** The labels and the tokenizer of a run. */
-export function readingOf({ labels, tokenizer }: RunFlags, { files }: OpenPlan): Reading {
+/** The labels and the tokenizer of a run; without --labels those beside the model, where it is here. */
+export function readingOf({ labels, tokenizer }: AnswerFlags, plan?: OpenPlan): Reading {
   return {
-    labels: labels === undefined ? labelsBeside(files().model) : readLabels(labels),
+    labels: labels !== undefined ? readLabels(labels) : plan && labelsBeside(plan.files().model),
     encoder: tokenizer === undefined ? undefined : loadEncoder(tokenizer),
   };
 }
@@ -167,11 +186,16 @@ function sumsOf(plan: Plan): number[] {
   });
 }
 
+/** What an answer is shown with. `inputBytes`: what the owners share for it, where it is not weights and inputs. */
+export interface Presented extends Pick<Asked, "loaded" | "inputs" | "reading"> {
+  readonly inputBytes?: number;
+}
+
 /** Prints the answer and the measured cost beside the predicted one, then writes and compares the outputs. */
 export async function presentRun(
-  { loaded, inputs, reading }: Asked,
+  { loaded, inputs, reading, inputBytes }: Presented,
   { outputs, measured }: SessionResult,
-  flags: RunFlags,
+  flags: AnswerFlags,
 ): Promise<void> {
   const text = await tokenText(outputs, reading);
   const answers = await answersOf(outputs, inputs, reading);
@@ -193,7 +217,7 @@ export async function presentRun(
         name === "token" && text !== undefined ? ` ${text.map((each) => JSON.stringify(each)).join(" ")}` : "";
       printResult(`${name} [${value.shape}]: ${describeValue(value)}${said}`);
     }
-    printCosts(loaded, measured);
+    printCosts(loaded, measured, inputBytes);
   }
   handleOutputs(flags, outputs).forEach(printNote);
 }
@@ -214,12 +238,13 @@ function describeValue({ data }: TensorValue): string {
   return data.length > MOST_SHOWN ? `${shown.join(" ")} … (${data.length} numbers)` : shown.join(" ");
 }
 
-function printCosts({ plan }: LoadedPlan, measured: Measured): void {
+function printCosts({ plan }: LoadedPlan, measured: Measured, inputBytes: number | undefined): void {
   const cost = costOf(plan);
+  const predicted = { ...cost.bytes, ...(inputBytes !== undefined && { input: inputBytes }) };
   const row = (what: string, is: string, predicted: string): string =>
     `${what.padEnd(22)}${is.padStart(14)}${predicted.padStart(14)}`;
   const bytes = (what: "online" | "offline" | "total" | "input"): string =>
-    row(`bytes ${what}`, formatBytes(measured.bytes[what]), formatBytes(cost.bytes[what]));
+    row(`bytes ${what}`, formatBytes(measured.bytes[what]), formatBytes(predicted[what]));
   printNote(
     [
       row("(sum over parties)", "measured", "predicted"),

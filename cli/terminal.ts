@@ -145,6 +145,17 @@ export function parseCount(text: string): number {
   return parseNumber(text, (value) => Number.isSafeInteger(value) && value >= 0, "a whole number");
 }
 
+const SIZE = { "": 1, kB: 1e3, MB: 1e6, GB: 1e9 } as const;
+
+/** A number of bytes: 500MB, 4GB. */
+export function parseBytes(text: string): number {
+  const match = /^(\d+(?:\.\d+)?) ?(kB|MB|GB|)$/.exec(text);
+  if (match === null || Number(match[1]) === 0) {
+    throw fail({ code: "E0201", what: `'${text}' is not a number of bytes`, fix: "write 500MB or 4GB" });
+  }
+  return Number(match[1]) * SIZE[match[2] as keyof typeof SIZE];
+}
+
 /** A positive number of seconds, at most a day. */
 export function parseSeconds(text: string): number {
   return parseNumber(text, (value) => value > 0 && value <= 86_400, "a number of seconds");

@@ -35,6 +35,8 @@ export interface ClientOptions {
   readonly values: (name: string, source: Source) => TensorValue;
   readonly sharer: Pick<Sharer, "check" | "mask">;
   readonly random: RandomSource;
+  /** The data owner's: the sharing of the weights that it asks about, where the parties keep some. */
+  readonly weights?: string;
   /** Hears how many of the owner's inputs are shared. */
   readonly onProgress?: (done: number, all: number) => void;
 }
@@ -51,7 +53,8 @@ export async function shareInputs(transport: MeteredTransport, options: ClientOp
   }
   const phase = options.owner === "model" ? "weights" : "input";
   const sharing = Buffer.from(options.random(32)).toString("hex");
-  const offer = encodeControl({ version: PROTOCOL_VERSION, plan: options.plan, sharing });
+  const { plan, weights } = options;
+  const offer = encodeControl({ version: PROTOCOL_VERSION, plan, sharing, ...(weights !== undefined && { weights }) });
   await Promise.all(PARTIES.map((party) => transport.send(party, offer)));
   for (const party of PARTIES) {
     decodeControl(await transport.receive(party), party, ACCEPTANCE, "a party's answer to an offer is no acceptance");

@@ -12,7 +12,7 @@ import type { TensorType, TensorValue } from "../ir/tensor/value.js";
 import { sizeOf } from "../ir/tensor/value.js";
 import { loadKernels } from "../runtime/kernels/load.js";
 import type { RandomSource } from "../runtime/keys.js";
-import { combineReports, type Measured, MeteredTransport } from "../runtime/measurement.js";
+import { combineReports, type Measured, MeteredTransport, type OwnerReport } from "../runtime/measurement.js";
 import type { Transport } from "../runtime/transport.js";
 import { inputLayouts, type Source } from "../runtime/weight-store.js";
 import { checkedData } from "./checks.js";
@@ -89,7 +89,7 @@ export function runDataOwner(
 }
 
 /** What the plan reveals, in the order in which the evaluators send it. */
-function revealLayouts({ steps }: Plan): readonly RevealLayout[] {
+export function revealLayouts({ steps }: Plan): readonly RevealLayout[] {
   return steps
     .filter(({ op }) => op === "reveal" || op === "verdict")
     .map(({ op, attributes, type }) => {
@@ -155,6 +155,28 @@ export class KeptSharing {
   }
 }
 
+/** What the data owner's part ends with. */
+export interface Ending {
+  readonly plan: Plan;
+  /** What the owners sent. */
+  readonly owners: readonly OwnerReport[];
+  /** When the session began (performance.now). */
+  readonly started: number;
+  readonly showAlarmed?: boolean | undefined;
+}
+
+/** The data owner's answer, and what the session cost. E0503 where the overflow guard says that it means nothing. */
+export async function receiveAnswer(data: Transport, sharer: Sharer, ending: Ending): Promise<SessionResult> {
+  const { outputs, alarm } = await receiveOutputs(data, revealLayouts(ending.plan), sharer);
+  // The parties end as after any other answer: only the data owner learns of an alarm.
+  const reports = await receiveReports(data);
+  if (alarm && ending.showAlarmed !== true) {
+    throw fail(WITHHELD);
+  }
+  const seconds = (performance.now() - ending.started) / 1000;
+  return { alarm, outputs, measured: combineReports(reports, ending.owners, seconds) };
+}
+
 export interface SessionResult {
   /** Set by the overflow guard, where outputs are given nevertheless. */
   readonly alarm: boolean;
@@ -188,13 +210,7 @@ export async function runOwnerClients(
       shareInputs(new MeteredTransport(transports.model), clientOf("model")),
       shareInputs(data, clientOf("data")),
     ]);
-    const { outputs, alarm } = await receiveOutputs(data, revealLayouts(plan), sharers.data);
-    // The parties end as after any other answer: only the data owner learns of an alarm.
-    const reports = await receiveReports(data);
-    if (alarm && options.showAlarmed !== true) {
-      throw fail(WITHHELD);
-    }
-    return { alarm, outputs, measured: combineReports(reports, owners, (performance.now() - started) / 1000) };
+    return await receiveAnswer(data, sharers.data, { ...options, owners, started });
   } finally {
     sharers.model.close();
     sharers.data.close();

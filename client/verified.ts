@@ -80,7 +80,8 @@ function filesDigest({ model, weights }: ModelFiles): string {
   return hash.digest("hex");
 }
 
-function weightsDigest(plan: Plan, store: WeightStore): string {
+/** SHA-256 of the weights that a plan reads; it stays with their owner. */
+export function weightsDigest(plan: Plan, store: WeightStore): string {
   const hash = createHash("sha256");
   const names = plan.owners.model.nodes.flatMap(({ op, attributes }) => (op === "parameter" ? [attributes.name] : []));
   for (const name of [...new Set(names as string[])].sort()) {

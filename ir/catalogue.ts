@@ -48,6 +48,18 @@ export const CATALOGUE = {
     "external data outside the model's folder",
     "External tensor data must lie beside the model: no absolute path, no '..', no link that leads out.",
   ),
+  E0305: entry(
+    3,
+    "malformed topology",
+    "The topology file, a key or a certificate is missing, damaged or says something that it must not. `pumac init`",
+    "writes one; `pumac topology add FILE` adds the public part of another organisation.",
+  ),
+  E0306: entry(
+    3,
+    "kept shares are damaged",
+    "What a party keeps of a sharing of weights is not what it received. Delete the sharing",
+    "(`pumac share --delete ID`) and share the model again.",
+  ),
   E0401: entry(
     4,
     "unsupported operator",
@@ -89,12 +101,36 @@ export const CATALOGUE = {
   E0602: entry(6, "peer timed out", "A party did not answer in time. The session is over; start a new one."),
   E0701: entry(7, "peer is not who it says", "A certificate does not belong to the party that the topology names."),
   E0801: entry(8, "parties disagree", "The parties do not hold the same plan, weights or version of pumac."),
+  E0802: entry(
+    8,
+    "plan not approved",
+    "A party runs only plans that its operator has approved: `pumac inspect` the plan there, then",
+    "`pumac trust approve DIGEST`.",
+  ),
+  E0803: entry(
+    8,
+    "no sharing of the weights",
+    "The three parties keep no common sharing of weights for this plan. The model's owner runs",
+    "`pumac share MODEL --plan PLAN` first, or again.",
+  ),
   E0901: entry(
     9,
     "protocol violation",
     "A peer sent a frame that the plan does not foresee: wrong kind, length or order.",
   ),
+  E0902: entry(
+    9,
+    "session id refused",
+    "A session's id is used once, within minutes of the moment in which it was drawn. It was used before, or the clock",
+    "of the machine that asks is wrong: `pumac doctor --topology FILE` compares the clocks.",
+  ),
   E1001: entry(10, "out of resources", "Memory, disk or processes are exhausted."),
+  E1002: entry(
+    10,
+    "party is busy",
+    "A party runs as many sessions as it may, and as many wait already; or it is being stopped. Ask again later.",
+  ),
+  E1003: entry(10, "quota is used up", "This data owner has asked as often as the party's operator allows in a day."),
   W0301: entry(
     3,
     "model input is unused",

@@ -13,7 +13,7 @@ import {
   connect as dialPlain,
   isIP,
   type NetConnectOpts,
-  type Server,
+  type Server as NetServer,
   type Socket,
 } from "node:net";
 import { type ConnectionOptions, createServer as createTlsServer, connect as dialTls } from "node:tls";
@@ -25,14 +25,82 @@ import { PARTIES, type PartyName, type PeerName } from "./transport.js";
 /** A Unix socket's path, or a TCP port at a host. */
 export type Address = { readonly path: string } | { readonly host: string; readonly port: number };
 
-const GREETING_BYTES = 8;
+/** What a greeting begins with: the caller's role, padded with spaces; then what the call is about. */
+const ROLE_BYTES = 8;
+const ID_BYTES = 32;
+/** What a call is about where there is one session only. */
+const ONLY_SESSION = "0".repeat(ID_BYTES);
 /** Who calls and does not say within so many milliseconds who it is, is hung up on. */
 const PATIENCE = 10_000;
+/** So many callers may be about to say who they are; the next one is hung up on. */
+const MOST_PENDING = 256;
 const RETRY_MILLISECONDS = 50;
 
 /** Who connects to a listening party: the parties with larger numbers and both clients. */
 function expectedAt(self: PartyName): readonly PeerName[] {
   return [...PARTIES.filter((name) => name > self), "model", "data"];
+}
+
+/** Somebody who has called and proved who it is. */
+export interface Caller {
+  readonly role: PeerName;
+  /** The name that its certificate is pinned for; the role's without TLS. */
+  readonly name: string;
+  /** The session, or the sharing, that the call is about: 32 hexadecimal digits of the caller's choice. */
+  readonly id: string;
+  readonly socket: Socket;
+}
+
+export interface Server {
+  readonly address: Address;
+  /** How many callers were hung up on. */
+  readonly refused: () => number;
+  close(): void;
+}
+
+/**
+ * Listens, and hands over who calls and is who it says; `welcome` throws for who is not expected. Without an identity:
+ * no TLS, and E0201 for an address that another machine could reach.
+ */
+export async function serve(
+  at: Address,
+  identity: Identity | undefined,
+  welcome: (caller: Caller) => void,
+): Promise<Server> {
+  refuseOpenPlain(at, identity);
+  const pending = new Set<Socket>();
+  let refused = 0;
+  const meet = async (socket: Socket): Promise<void> => {
+    pending.add(socket);
+    socket.on("error", () => socket.destroy());
+    try {
+      if (pending.size > MOST_PENDING) {
+        throw new Error("too many callers at once");
+      }
+      const { role, id } = await greeted(socket);
+      welcome({ role, id, socket, name: checkIdentity(socket, role, identity) });
+    } catch {
+      refused++;
+      socket.destroy();
+    } finally {
+      pending.delete(socket);
+    }
+  };
+  const server =
+    identity === undefined
+      ? createServer(meet)
+      : createTlsServer({ ...tlsOptions(identity), handshakeTimeout: PATIENCE }, meet);
+  server.on("tlsClientError", () => {
+    refused++;
+  });
+  const address = await bind(server, at);
+  const close = (): void => {
+    server.close();
+    for (const socket of pending) {
+      socket.destroy();
+    }
+  };
+  return { address, close, refused: () => refused };
 }
 
 export interface Listener {
@@ -43,8 +111,8 @@ export interface Listener {
 }
 
 /**
- * Listens for the peers of a party and attaches each to the transport. Without an identity: no TLS, and E0201 for an
- * address that another machine could reach. Who has not called within `timeout` milliseconds is given up (E0602).
+ * Listens for the peers of one session's party and attaches each to the transport. Who has not called within `timeout`
+ * milliseconds is given up (E0602).
  */
 export async function listen(
   transport: SocketTransport,
@@ -52,66 +120,41 @@ export async function listen(
   identity: Identity | undefined,
   timeout: number,
 ): Promise<Listener> {
-  refuseOpenPlain(at, identity);
   const missing = new Set(expectedAt(transport.self as PartyName));
-  const pending = new Set<Socket>();
-  let refused = 0;
   let ending: { resolve: () => void; reject: (error: unknown) => void } | undefined;
   const complete = new Promise<void>((resolve, reject) => {
     ending = { resolve, reject };
   });
   complete.catch(() => undefined);
+  const server = await serve(at, identity, ({ role, socket }) => {
+    if (!missing.delete(role)) {
+      throw fail({ code: "E0701", what: "a caller is not expected here", where: transport.self });
+    }
+    transport.attach(role, socket);
+    if (missing.size === 0) {
+      clearTimeout(timer);
+      ending?.resolve();
+    }
+  });
   const timer = setTimeout(() => {
     const what = `${[...missing].join(", ")} did not connect within ${timeout / 1000} seconds`;
+    const refused = server.refused();
     const why = `${refused} callers were refused: they said no expected name, or held no certificate pinned for it`;
     ending?.reject(fail({ code: "E0602", what, where: [...missing][0], ...(refused > 0 ? { why } : {}) }));
   }, timeout);
-
-  const welcome = async (socket: Socket): Promise<void> => {
-    pending.add(socket);
-    socket.on("error", () => socket.destroy());
-    try {
-      const name = await greeted(socket);
-      if (!missing.has(name)) {
-        throw fail({ code: "E0701", what: "a caller is not expected here", where: transport.self });
-      }
-      checkIdentity(socket, name, identity);
-      missing.delete(name);
-      transport.attach(name, socket);
-      if (missing.size === 0) {
-        clearTimeout(timer);
-        ending?.resolve();
-      }
-    } catch {
-      refused++;
-      socket.destroy();
-    } finally {
-      pending.delete(socket);
-    }
-  };
-  const server =
-    identity === undefined
-      ? createServer(welcome)
-      : createTlsServer({ ...tlsOptions(identity), handshakeTimeout: PATIENCE }, welcome);
-  server.on("tlsClientError", () => {
-    refused++;
-  });
-  const address = await bind(server, at);
   const close = (): void => {
     clearTimeout(timer);
     server.close();
-    for (const socket of pending) {
-      socket.destroy();
-    }
   };
-  return { address, complete, close };
+  return { address: server.address, complete, close };
 }
 
 const LOOPBACK = new BlockList();
 LOOPBACK.addSubnet("127.0.0.0", 8);
 LOOPBACK.addAddress("::1", "ipv6");
 
-function isLoopback(host: string): boolean {
+/** Whether a host, by address, is this machine alone. */
+export function isLoopback(host: string): boolean {
   const version = isIP(host);
   return version !== 0 && LOOPBACK.check(host, version === 6 ? "ipv6" : "ipv4");
 }
@@ -124,7 +167,7 @@ function refuseOpenPlain(at: Address, identity: Identity | undefined): void {
   }
 }
 
-function bind(server: Server, at: Address): Promise<Address> {
+function bind(server: NetServer, at: Address): Promise<Address> {
   return new Promise((resolve, reject) => {
     server.once("error", (error) => {
       reject(fail({ code: "E1001", what: `cannot listen: ${error.message}`, where: JSON.stringify(at) }));
@@ -136,20 +179,23 @@ function bind(server: Server, at: Address): Promise<Address> {
   });
 }
 
-/** Reads the greeting: the dialling peer's name, padded with spaces to 8 bytes. */
-function greeted(socket: Socket): Promise<PeerName> {
+/** Reads the greeting: the caller's role and what the call is about. */
+function greeted(socket: Socket): Promise<Pick<Caller, "role" | "id">> {
   return new Promise((resolve, reject) => {
     const gone = (): void => {
       clearTimeout(timer);
       reject(fail({ code: "E0601", what: "a caller hung up before saying who it is" }));
     };
     const timer = setTimeout(gone, PATIENCE).unref();
+    let role: PeerName | undefined;
     const read = (): void => {
-      const greeting: Buffer | null = socket.read(GREETING_BYTES);
-      if (greeting !== null) {
+      // Whose first bytes are no role need not be heard out.
+      role ??= roleOf(socket.read(ROLE_BYTES), gone);
+      const id: Buffer | null = role === undefined ? null : socket.read(ID_BYTES);
+      if (role !== undefined && id !== null) {
         clearTimeout(timer);
         socket.off("readable", read).off("close", gone).off("error", gone);
-        resolve(greeting.toString("latin1").trim() as PeerName);
+        resolve({ role, id: id.toString("latin1") });
       }
     };
     socket.on("readable", read).on("close", gone).on("error", gone);
@@ -157,29 +203,57 @@ function greeted(socket: Socket): Promise<PeerName> {
   });
 }
 
-/**
- * Dials a party, again and again until it listens or the time (milliseconds) is over, and attaches it. E0701 where the
- * other end does not hold the certificate that is pinned for it; E0201 without an identity beyond this machine.
- */
+/** The role that a greeting begins with; undefined where it has not come. Calls `refuse` where it is none. */
+function roleOf(bytes: Buffer | null, refuse: () => void): PeerName | undefined {
+  const role = ROLES.find((name) => name === bytes?.toString("latin1").trim());
+  if (bytes !== null && role === undefined) {
+    refuse();
+  }
+  return role;
+}
+
+const ROLES: readonly PeerName[] = [...PARTIES, "model", "data"];
+
+/** Dials a party and attaches it to the transport of a session; see `call`. */
 export async function dial(
   transport: SocketTransport,
   peer: PartyName,
   at: Address,
   identity: Identity | undefined,
   timeout: number,
+  id = ONLY_SESSION,
 ): Promise<void> {
+  transport.attach(peer, await call(transport.self, peer, at, identity, { timeout, id }));
+}
+
+/**
+ * Dials a party, again and again until it listens or the time (milliseconds) is over, and says who calls (its role) and
+ * about what (`id`). E0701 where the other end does not hold the certificate that is pinned for it; E0201 without an
+ * identity beyond this machine.
+ */
+async function call(
+  self: PeerName,
+  peer: PartyName,
+  at: Address,
+  identity: Identity | undefined,
+  { timeout, id }: { readonly timeout: number; readonly id: string },
+): Promise<Socket> {
   refuseOpenPlain(at, identity);
   const deadline = performance.now() + timeout;
   for (;;) {
     try {
-      const socket = await dialOnce(at, identity);
+      const socket = await dialOnce(at, identity, Math.max(1, deadline - performance.now()));
       checkIdentity(socket, peer, identity);
-      socket.write(transport.self.padEnd(GREETING_BYTES), "latin1");
-      transport.attach(peer, socket);
-      return;
+      socket.write(self.padEnd(ROLE_BYTES) + id, "latin1");
+      return socket;
     } catch (error) {
       if (error instanceof PumacError) {
         throw error;
+      }
+      if (isRefusedIdentity(error)) {
+        const why = (error as Error).message;
+        const fix = "exchange the certificates again (an expired one is made anew with pumac init --renew)";
+        throw fail({ code: "E0701", what: `${peer} is not who it says`, where: peer, why, fix });
       }
       if (!isNotListening(error) || performance.now() > deadline) {
         const why = error instanceof Error ? error.message : JSON.stringify(at);
@@ -193,6 +267,12 @@ export async function dial(
 function isNotListening(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException).code;
   return code === "ENOENT" || code === "ECONNREFUSED";
+}
+
+/** What OpenSSL says of a certificate that it does not take. */
+function isRefusedIdentity(error: unknown): boolean {
+  const code = String((error as NodeJS.ErrnoException).code);
+  return /^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code);
 }
 
 const READ_BYTES = 1 << 18;
@@ -209,7 +289,7 @@ function intoOneBuffer(socketOf: () => Socket): NonNullable<NetConnectOpts["onre
   return { buffer: new Uint8Array(READ_BYTES), callback };
 }
 
-function dialOnce(at: Address, identity: Identity | undefined): Promise<Socket> {
+function dialOnce(at: Address, identity: Identity | undefined, timeout: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket: Socket =
       identity === undefined
@@ -217,10 +297,16 @@ function dialOnce(at: Address, identity: Identity | undefined): Promise<Socket> 
         : dialTls({ ...at, ...tlsOptions(identity), checkServerIdentity: () => undefined } as ConnectionOptions, () =>
             arrived(),
           );
+    const timer = setTimeout(() => socket.destroy(new Error("it does not answer")), timeout);
     const arrived = (): void => {
-      socket.off("error", reject);
+      clearTimeout(timer);
+      socket.off("error", refused);
       resolve(socket);
     };
-    socket.once("error", reject);
+    const refused = (error: Error): void => {
+      clearTimeout(timer);
+      reject(error);
+    };
+    socket.once("error", refused);
   });
 }

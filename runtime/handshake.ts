@@ -8,7 +8,7 @@
  * Assumes links that already say truly who is at the other end (the process that made the sockets, or TLS).
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { number, object, pipe, regex, string } from "valibot";
+import { number, object, optional, pipe, regex, string } from "valibot";
 import { type Diagnostic, fail } from "../ir/diagnostics.js";
 import type { Pair } from "../ir/share/types.js";
 import { decodeControl, encodeControl } from "./control.js";
@@ -16,7 +16,7 @@ import { derivePairKeys, ephemeralKey, pairOf, type RandomSource, sha256 } from 
 import { PARTIES, type PartyName, type Transport } from "./transport.js";
 
 /** The wire's version: parties of different versions do not talk. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 const NONCE_BYTES = 32;
 
@@ -29,6 +29,9 @@ export interface Agreement {
   readonly weights: string;
   /** The identity of the sharing of the inputs, drawn by their owner. */
   readonly inputs: string;
+  /** The session's id, and who asks, where a party has many sessions. */
+  readonly session?: string | undefined;
+  readonly asker?: string | undefined;
 }
 
 interface Hello extends Agreement {
@@ -42,6 +45,8 @@ const HELLO = object({
   plan: string(),
   weights: string(),
   inputs: string(),
+  session: optional(string()),
+  asker: optional(string()),
   nonce: HEX_32,
   key: HEX_32,
 });
@@ -95,6 +100,8 @@ const SUBJECTS: readonly [keyof Agreement, string, string][] = [
   ["plan", "plan", "give all parties and clients the same plan file: compare `pumac inspect PLAN` on each"],
   ["weights", "sharing of the weights", "share the weights again, to all three parties"],
   ["inputs", "sharing of the inputs", "share the inputs again, to all three parties"],
+  ["session", "session", "start a new session"],
+  ["asker", "view of who asks", "give all three parties the same public part of the data owner"],
 ];
 
 function checkAgreement(self: PartyName, hellos: ReadonlyMap<PartyName, Hello>): void {

@@ -6,14 +6,26 @@ import { X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import { type SecureContextOptions, TLSSocket, type TlsOptions } from "node:tls";
 import { fail } from "../ir/diagnostics.js";
-import type { PeerName } from "./transport.js";
+import { PARTIES, type PeerName } from "./transport.js";
 
 export interface Identity {
   /** This peer's private key and certificate, PEM. */
   readonly key: string;
   readonly certificate: string;
-  /** The certificates of all peers, PEM. */
-  readonly pinned: Readonly<Partial<Record<PeerName, string>>>;
+  /**
+   * The certificates of all peers by name, PEM: the parties', and owners' of any name. A name has two while one takes
+   * the place of the other.
+   */
+  readonly pinned: Readonly<Record<string, readonly string[]>>;
+}
+
+/** The SHA-256 of a certificate (PEM) as people compare it: hexadecimal pairs. E0305 where it is none. */
+export function fingerprintOf(certificate: string, where: string): string {
+  try {
+    return new X509Certificate(certificate).fingerprint256;
+  } catch {
+    throw fail({ code: "E0305", what: "a certificate cannot be read", where, fix: "exchange the public parts again" });
+  }
 }
 
 /** TLS 1.3 with both certificates; only pinned ones are taken. */
@@ -21,26 +33,38 @@ export function tlsOptions(identity: Identity): TlsOptions & SecureContextOption
   return {
     key: identity.key,
     cert: identity.certificate,
-    ca: Object.values(identity.pinned),
+    ca: Object.values(identity.pinned).flat(),
     requestCert: true,
     rejectUnauthorized: true,
     minVersion: "TLSv1.3",
   };
 }
 
-/** Throws E0701 unless the other end of a TLS socket holds the certificate pinned for the name. */
-export function checkIdentity(socket: Socket, name: PeerName, identity: Identity | undefined): void {
+/**
+ * The name of who is at the other end of a socket and plays this role: a party is itself; an owner has the role's name,
+ * or a name of its own where no certificate is pinned for the role's. Without TLS the role's. E0701 for anybody else.
+ */
+export function checkIdentity(socket: Socket, role: PeerName, identity: Identity | undefined): string {
   if (identity === undefined) {
-    return;
+    return role;
   }
-  const pinned = identity.pinned[name];
-  const shown = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
-  if (pinned === undefined || shown?.fingerprint256 !== new X509Certificate(pinned).fingerprint256) {
+  const { pinned } = identity;
+  const names = isPartyName(role) || role in pinned ? [role] : Object.keys(pinned).filter((name) => !isPartyName(name));
+  const shown = socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.fingerprint256 : undefined;
+  const holds = (name: string): boolean =>
+    (pinned[name] ?? []).some((certificate) => fingerprintOf(certificate, name) === shown);
+  const name = names.find(holds);
+  if (name === undefined) {
     throw fail({
       code: "E0701",
-      what: `the certificate is not the one pinned for ${name}`,
-      where: name,
+      what: `the certificate is not the one pinned for ${role}`,
+      where: role,
       fix: "exchange the certificates again, and check that each machine uses its own key",
     });
   }
+  return name;
+}
+
+function isPartyName(name: string): boolean {
+  return (PARTIES as readonly string[]).includes(name);
 }

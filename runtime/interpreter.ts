@@ -9,6 +9,7 @@
 import { fail } from "../ir/diagnostics.js";
 import type { Plan } from "../ir/plan/types.js";
 import type { Pair } from "../ir/share/index.js";
+import { packedBytes } from "../ir/share/rules.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import type { Kernels, KernelsFactory } from "./kernels/interface.js";
 import { type Layout, layoutOf, measure, type PartyStep, ScratchSpace, stepsOf } from "./layout.js";
@@ -49,6 +50,9 @@ export async function runParty(options: PartyOptions): Promise<RunReport> {
   try {
     return await new Run(options, steps, layout, kernels).all();
   } finally {
+    if (options.observe === undefined) {
+      new Uint8Array(kernels.arena).fill(0);
+    }
     kernels.close();
   }
 }
@@ -261,12 +265,14 @@ function inputPort({ inputs, publicInput }: PartyOptions, kernels: Kernels): Inp
   const ownerOf = (owner: string): "model" | "data" => (owner === "model" ? "model" : "data");
   return {
     masks: (owner, name) => ({ ...handles[ownerOf(owner)], block: inputs[ownerOf(owner)].block(name) }),
-    open: (owner, name, length) => {
-      const packed = owner === "public" ? publicInput?.(name) : inputs[ownerOf(owner)].masked(name);
-      if (packed?.length !== length) {
+    open: async (owner, name, elements, ring) => {
+      const shares = inputs[ownerOf(owner)];
+      const bits = owner === "public" ? ring : (shares.ring?.(name) ?? ring);
+      const words = owner === "public" ? publicInput?.(name) : await shares.masked(name);
+      if (words?.length !== packedBytes(elements, bits) || bits < ring) {
         throw fail({ code: "E0202", what: "the masked words of an input have the wrong length", where: name });
       }
-      return packed;
+      return { words, bits };
     },
   };
 }

@@ -108,7 +108,7 @@ export async function measure(steps: readonly PartyStep[], party: PartyName): Pr
       cosine: (angle) => ({ table: 0, tableAngle: angle }),
       power: (fraction) => ({ table: 0, tableFraction: fraction }),
     },
-    inputs: { masks: () => ({ first: 0, second: 0, block: 0 }), open: () => new Uint8Array(0) },
+    inputs: { masks: () => ({ first: 0, second: 0, block: 0 }), open: () => ({ words: new Uint8Array(0), bits: 64 }) },
     dealing: {
       write: async (bytes, write) => {
         section = Math.max(section, bytes);

@@ -92,8 +92,14 @@ async function runConnected(
   return report;
 }
 
+/** What a party runs of a plan: the rest, as large again, would be looked through by every garbage collection. */
+export function withoutNotes(plan: Plan): Plan {
+  const none = { nodes: [], outputs: [] };
+  return { ...plan, origins: [], values: [], formulas: [], owners: { model: none, data: none } };
+}
+
 /** The longest frame that a plan foresees, in bytes: an input, a round's openings, or all that P0 deals. */
-function longestFrame({ steps, rounds }: Plan): number {
+export function longestFrame({ steps, rounds }: Plan): number {
   const openings = new Array<number>(rounds + 1).fill(0);
   let dealt = 0;
   let longest = 0;

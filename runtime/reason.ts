@@ -22,7 +22,9 @@ const SPOKEN = {
   E0602: (where: string) => `${where} did not answer in time`,
   E0701: (where: string) => `${where} is not who it says`,
   E0801: () => "the parties do not hold the same plan, sharings or version of pumac",
+  E0803: (where: string) => `${where} keeps no such sharing of the weights`,
   E0901: (where: string) => `${where} broke the protocol`,
+  E1002: (where: string) => `${where} is busy`,
 } as const satisfies Partial<Record<DiagnosticCode, (where: string) => string>>;
 
 type SpokenCode = keyof typeof SPOKEN;

@@ -3,7 +3,7 @@
  * inputs, the plan itself, the report. Nothing of it is kept: keys, shares and stream positions end with the session,
  * and a session that fails is never resumed.
  */
-import { number, object, string } from "valibot";
+import { number, object, optional, string } from "valibot";
 import { fail } from "../ir/diagnostics.js";
 import { decodeControl, encodeControl } from "./control.js";
 import { PROTOCOL_VERSION, type SessionKeys, shakeHands } from "./handshake.js";
@@ -32,6 +32,20 @@ export interface SessionOptions {
   readonly usage?: () => { readonly cpu: number; readonly memory: number };
   /** Seconds from a fixed moment; the caller's clock. */
   readonly clock: () => number;
+  /** Where this party keeps sharings of weights: no model owner takes part then. */
+  readonly kept?: KeptSession;
+}
+
+/** A session of a party that stays: weights are there, peers come when all know what it is about. */
+export interface KeptSession {
+  readonly session: string;
+  readonly asker: string;
+  /** This party's part of a sharing of weights that serves the plan; E0801 where it has none of this id. */
+  readonly weights: (id: string) => Promise<OwnerShares>;
+  /** Resolves when the other parties are connected. */
+  readonly connect: () => Promise<void>;
+  /** Hears that all three agree. */
+  readonly onAgreed: () => void;
 }
 
 const OWNERS = ["model", "data"] as const;
@@ -39,19 +53,47 @@ const OWNERS = ["model", "data"] as const;
 /** Runs the session of the party that `transport.self` names, and sends its report to the data owner. */
 export async function runSession(inner: Transport, options: SessionOptions): Promise<PartyReport> {
   const transport = new MeteredTransport(inner);
-  const self = inner.self as PartyName;
   const times = [options.clock()];
-  const sharings = await receiveOffers(transport, options.plan);
+  const { kept } = options;
+  const owners = kept === undefined ? OWNERS : (["data"] as const);
+  const sharings = await receiveOffers(transport, options.plan, owners);
+  const shared = await kept?.weights(sharings.model);
+  await kept?.connect();
   const agreement = {
     version: PROTOCOL_VERSION,
     plan: options.plan,
     weights: sharings.model,
     inputs: sharings.data,
+    ...(kept && { session: kept.session, asker: kept.asker }),
   };
   const keys = await shakeHands(transport, agreement, options.random);
-  await Promise.all(OWNERS.map((owner) => transport.send(owner, encodeControl({ accepted: true }))));
+  kept?.onAgreed();
+  try {
+    return await runAgreed(transport, options, { keys, owners, shared, times });
+  } finally {
+    Object.values(keys).forEach((key) => void key.fill(0));
+  }
+}
+
+interface Agreed {
+  readonly keys: SessionKeys;
+  readonly owners: readonly Owner[];
+  /** The weights, where they were shared before the session. */
+  readonly shared: OwnerShares | undefined;
+  /** When the session began. */
+  readonly times: number[];
+}
+
+/** The session from the moment in which all agree. */
+async function runAgreed(
+  transport: MeteredTransport,
+  options: SessionOptions,
+  { keys, owners, shared, times }: Agreed,
+): Promise<PartyReport> {
+  const self = transport.self as PartyName;
+  await Promise.all(owners.map((owner) => transport.send(owner, encodeControl({ accepted: true }))));
   times.push(options.clock());
-  const model = await receiveShares(transport, "model", options.layouts.model);
+  const model = shared ?? (await receiveShares(transport, "model", options.layouts.model));
   times.push(options.clock());
   const data = await receiveShares(transport, "data", options.layouts.data);
   const open = await receiveWords(transport, "data", options.layouts.public);
@@ -59,7 +101,12 @@ export async function runSession(inner: Transport, options: SessionOptions): Pro
 
   transport.phase = "run";
   const publicInput = (name: string): Uint8Array => known(open.get(name), name);
-  await options.interpret({ transport, keys, inputs: { model, data }, publicInput });
+  try {
+    await options.interpret({ transport, keys, inputs: { model, data }, publicInput });
+  } finally {
+    data.first?.fill(0);
+    data.second?.fill(0);
+  }
   transport.phase = "control";
   times.push(options.clock());
 
@@ -80,12 +127,19 @@ export async function runSession(inner: Transport, options: SessionOptions): Pro
 
 /** An offer says its version first: what else another version says is another matter. */
 const VERSIONED = object({ version: number() });
-const OFFER = object({ plan: string(), sharing: string() });
+const OFFER = object({ plan: string(), sharing: string(), weights: optional(string(), "") });
 
-/** Both owners' offers; E0801 where one offers another plan or speaks another version. */
-async function receiveOffers(transport: Transport, plan: string): Promise<Readonly<Record<Owner, string>>> {
+/**
+ * The owners' offers; E0801 where one offers another plan or speaks another version. Without the model's owner the
+ * data's owner says which sharing of the weights it means.
+ */
+async function receiveOffers(
+  transport: Transport,
+  plan: string,
+  owners: readonly Owner[],
+): Promise<Readonly<Record<Owner, string>>> {
   const sharings: Record<Owner, string> = { model: "", data: "" };
-  for (const owner of OWNERS) {
+  for (const owner of owners) {
     const frame = await transport.receive(owner);
     const { version } = decodeControl(frame, owner, VERSIONED);
     if (version !== PROTOCOL_VERSION) {
@@ -98,6 +152,7 @@ async function receiveOffers(transport: Transport, plan: string): Promise<Readon
       throw fail({ code: "E0801", what, where: owner, fix: "give all parties and clients the same plan file" });
     }
     sharings[owner] = offer.sharing;
+    sharings.model ||= offer.weights;
   }
   return sharings;
 }

@@ -14,6 +14,7 @@ const LONGEST_BEFORE_PLAN = 1 << 20;
 export class SocketTransport implements Transport {
   private readonly links = new Map<PeerName, Link>();
   private readonly limits: LinkLimits;
+  private readonly ending = new AbortController();
   private failure: Error | undefined;
   private closed = false;
 
@@ -30,8 +31,17 @@ export class SocketTransport implements Transport {
     return new Set(this.links.keys());
   }
 
+  /** Aborted, with the cause, when the session has failed. */
+  get signal(): AbortSignal {
+    return this.ending.signal;
+  }
+
   /** Hands over a connected socket whose other end is known to be `peer`. */
   attach(peer: PeerName, socket: Socket): void {
+    if (this.failure !== undefined) {
+      socket.destroy();
+      throw this.failure;
+    }
     if (this.links.has(peer)) {
       socket.destroy();
       throw fail({ code: "E0901", what: `${peer} connected twice`, where: peer });
@@ -87,5 +97,6 @@ export class SocketTransport implements Transport {
     for (const link of this.links.values()) {
       link.abort(reason, error);
     }
+    this.ending.abort(error);
   }
 }

@@ -65,7 +65,9 @@ export interface OwnerShares {
   /** Where an input's masks begin in the seeds' streams, in 16-byte blocks. */
   block(name: string): number;
   /** The packed masked words of an input, at P1 and P2. */
-  masked(name: string): Uint8Array;
+  masked(name: string): Uint8Array | Promise<Uint8Array>;
+  /** Bits of these words where they are more than the plan's ring: only the ring's count, of words and of masks. */
+  ring?(name: string): number;
 }
 
 /** The inputs of a session as one party holds them. */

@@ -11,6 +11,7 @@ const INNER = [
   { name: "compiler", imports: ["passes", "formats", "ir"], ships: true },
   { name: "models", imports: ["formats", "ir"], ships: true },
   { name: "runtime", imports: ["ir"], ships: true },
+  { name: "party", imports: ["runtime", "formats", "ir"], ships: true },
   { name: "client", imports: ["runtime", "formats", "ir"], ships: true },
   { name: "analysis", imports: ["client", "compiler", "passes", "runtime", "formats", "ir"], ships: true },
 ];

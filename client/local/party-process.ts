@@ -5,13 +5,12 @@
 
 import { loadPlan } from "../../formats/plan-file.js";
 import { type Diagnostic, fail, PumacError } from "../../ir/diagnostics.js";
-import type { Plan } from "../../ir/plan/types.js";
 import type { Address } from "../../runtime/connect.js";
 import type { Identity } from "../../runtime/identity.js";
 import { loadKernels } from "../../runtime/kernels/load.js";
-import { type ListeningParty, startParty } from "../../runtime/party.js";
+import { processUsage } from "../../runtime/memory.js";
+import { type ListeningParty, startParty, withoutNotes } from "../../runtime/party.js";
 import type { PartyName } from "../../runtime/transport.js";
-import { peakMemory } from "./memory.js";
 
 /** From the parent: what to be, then where the others listen. */
 export type ToParty =
@@ -33,17 +32,6 @@ export type FromParty =
 
 let listening: ListeningParty | undefined;
 
-function usage(): { cpu: number; memory: number } {
-  const { user, system } = process.cpuUsage();
-  return { cpu: (user + system) / 1e6, memory: peakMemory() };
-}
-
-/** What a party runs of a plan: the rest, as large again, would be looked through by every garbage collection. */
-function withoutNotes(plan: Plan): Plan {
-  const none = { nodes: [], outputs: [] };
-  return { ...plan, origins: [], values: [], formulas: [], owners: { model: none, data: none } };
-}
-
 /** Between two words on how far a session is, in milliseconds. */
 const PAUSE = 200;
 let said = 0;
@@ -63,7 +51,7 @@ async function handle(message: ToParty): Promise<void> {
       plan: withoutNotes(plan),
       digest,
       kernels: loadKernels().create,
-      usage,
+      usage: processUsage,
       clock: () => performance.now() / 1000,
       onRound: message.party === "P1" ? sayRound : () => undefined,
     });

@@ -211,13 +211,13 @@ const toAdditive: LocalRoles = {
 async function loadOpen(context: RoleContext, step: RoleStep): Promise<void> {
   const { kernels, scratch, inputs } = context;
   const { owner, name, ring } = step.attributes as { owner: string; name: string; ring: number };
-  const packed = await inputs.open(owner, name, packedBytes(countOf(step), ring));
+  const { words, bits } = await inputs.open(owner, name, countOf(step), ring);
   const chunk = chunkOf(8);
-  const buffer = scratch.take(packedBytes(chunk, ring));
+  const buffer = scratch.take(8 * chunk);
   await inChunks(countOf(step), chunk, async (from, some) => {
-    const start = (from * ring) / 8;
-    context.load(packed.subarray(start, start + packedBytes(some, ring)), buffer);
-    await kernels.unpackWords(buffer, some, ring, step.offset + 8 * from);
+    const start = (from * bits) / 8;
+    context.load(words.subarray(start, start + packedBytes(some, bits)), buffer);
+    await kernels.unpackWords(buffer, some, bits, step.offset + 8 * from);
   });
 }
 

@@ -40,8 +40,14 @@ export interface Dealing {
 export interface InputPort {
   /** Key handles of the owner's seeds that this party has, and where the input's masks begin. */
   masks(owner: string, name: string): { readonly first: number; readonly second: number; readonly block: number };
-  /** P1, P2: m, packed to the ring's bits. For public inputs the value itself. */
-  open(owner: string, name: string, bytes: number): Uint8Array | Promise<Uint8Array>;
+  /** P1, P2: m, packed to the ring's bits or to more, of which the lowest count. For public inputs the value itself. */
+  open(owner: string, name: string, elements: number, ring: number): OpenWords | Promise<OpenWords>;
+}
+
+/** Packed words, and how many bits each has. */
+export interface OpenWords {
+  readonly words: Uint8Array;
+  readonly bits: number;
 }
 
 export interface Scratch {

@@ -4,10 +4,10 @@
  */
 import { describe, expect, test } from "vitest";
 import { costReport } from "../../analysis/cost.js";
-import { peakMemory } from "../../client/local/memory.js";
 import { parseNetwork } from "../../compiler/network.js";
 import { planDigest } from "../../ir/plan/codec.js";
 import { ARCHITECTURES } from "../../models/architectures/index.js";
+import { peakMemory } from "../../runtime/memory.js";
 import { compileArchitecture, shortened } from "./support.js";
 
 describe("compiling", () => {

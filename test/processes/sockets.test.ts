@@ -95,7 +95,7 @@ describe("a link", () => {
   it("waits for a peer that lives, and gives up one that is silent", async () => {
     const { transport, listener, path } = await listeningAlone("P2", 100);
     const silent = connect(path);
-    silent.write("model   ");
+    silent.write(`model   ${"0".repeat(32)}`);
     const data = new SocketTransport("data", 100);
     await dial(data, "P2", { path }, undefined, 1000);
     await listener.complete;
@@ -149,7 +149,7 @@ describe("a link", () => {
     const stranger = connect(path);
     stranger.end();
     const noisy = connect(path);
-    noisy.write(Buffer.concat([Buffer.from("model   "), Buffer.from([1, 0, 0, 0, 77, 9])]));
+    noisy.write(Buffer.concat([Buffer.from(`model   ${"0".repeat(32)}`), Buffer.from([1, 0, 0, 0, 77, 9])]));
     const data = new SocketTransport("data", 5000);
     await dial(data, "P2", { path }, undefined, 1000);
     await listener.complete;

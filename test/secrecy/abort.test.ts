@@ -19,7 +19,7 @@ import { PARTIES, type PeerName } from "../../runtime/transport.js";
 import type { InputLayout } from "../../runtime/weight-store.js";
 
 const CODES = Object.keys(CATALOGUE) as DiagnosticCode[];
-const BETWEEN_PEERS: readonly DiagnosticCode[] = ["E0601", "E0602", "E0701", "E0801", "E0901"];
+const BETWEEN_PEERS: readonly DiagnosticCode[] = ["E0601", "E0602", "E0701", "E0801", "E0803", "E0901", "E1002"];
 const PEERS: readonly PeerName[] = ["P0", "P1", "P2", "model", "data"];
 
 const servers: Server[] = [];
@@ -94,8 +94,9 @@ describe("an owner that gives up", () => {
     ];
     const heard = await Promise.all(works.map(heardOf));
     const frame = heard[0][0];
-    expect(frame.startsWith("data    ")).toBe(true);
-    expect(frame.slice("data    ".length + 5)).toBe('{"code":"E0601","where":"data"}');
+    const greeting = `data    ${"0".repeat(32)}`;
+    expect(frame.startsWith(greeting)).toBe(true);
+    expect(frame.slice(greeting.length + 5)).toBe('{"code":"E0601","where":"data"}');
     for (const each of heard) {
       expect(each).toEqual([frame, frame, frame]);
     }

@@ -109,7 +109,7 @@ const STRANGERS: Readonly<Record<string, (port: number) => Promise<void>>> = {
     return hungUp(socket);
   },
   "says that it is a peer that does not call here": (port) => {
-    const socket = connectPlain(port, "127.0.0.1", () => socket.write("P0      "));
+    const socket = connectPlain(port, "127.0.0.1", () => socket.write(`P0      ${"0".repeat(32)}`));
     return hungUp(socket);
   },
   "says nothing": (port) =>
@@ -160,7 +160,7 @@ describe("a peer with somebody else's certificate", () => {
   it("and a second caller of a name is hung up on", async () => {
     const { transport, listener, port } = await listening("P2", undefined);
     await callP2(listener, undefined);
-    const socket = connectPlain(port, "127.0.0.1", () => socket.write("model   "));
+    const socket = connectPlain(port, "127.0.0.1", () => socket.write(`model   ${"0".repeat(32)}`));
     await hungUp(socket);
     expect([...transport.peers].sort()).toEqual(["data", "model"]);
   });

@@ -69,9 +69,8 @@ async function ends(scripts: Partial<Record<"model" | "data", Script>>): Promise
       ...{ plan: "plan", layouts: LAYOUTS, random: systemRandom, clock: () => 0 },
       interpret: async ({ inputs, publicInput }) => {
         if (party !== "P0") {
-          expect([inputs.model.masked("w"), inputs.data.masked("x"), publicInput("mask")].map((w) => w.length)).toEqual(
-            [5, 5, 5],
-          );
+          const words = await Promise.all([inputs.model.masked("w"), inputs.data.masked("x"), publicInput("mask")]);
+          expect(words.map(({ length }) => length)).toEqual([5, 5, 5]);
         }
       },
     });

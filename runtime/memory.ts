@@ -1,4 +1,4 @@
-/** How much memory this process has needed. */
+/** What this process has needed. */
 import { readFileSync } from "node:fs";
 
 /**
@@ -16,4 +16,10 @@ export function peakMemory(): number {
 
 function systemsCount(): number {
   return process.resourceUsage().maxRSS * 1024;
+}
+
+/** Processor seconds and peak memory (bytes) of this process. */
+export function processUsage(): { readonly cpu: number; readonly memory: number } {
+  const { user, system } = process.cpuUsage();
+  return { cpu: (user + system) / 1e6, memory: peakMemory() };
 }

@@ -1,0 +1,115 @@
+/** `pumac party`: the daemon of one party, until SIGTERM, which lets running sessions finish (exit 0). */
+import { mkdirSync } from "node:fs";
+import { totalmem } from "node:os";
+import type { Command } from "commander";
+import { addressOf, identityOf, loadTopology, type Topology } from "../formats/topology.js";
+import { fail } from "../ir/diagnostics.js";
+import { PartyDaemon } from "../party/daemon.js";
+import { expiringSoon, Watch } from "../party/watch.js";
+import { loadKernels } from "../runtime/kernels/load.js";
+import { systemRandom } from "../runtime/keys.js";
+import { processUsage } from "../runtime/memory.js";
+import { PARTIES, type PartyName } from "../runtime/transport.js";
+import { endGently } from "./exit.js";
+import { createLog } from "./log.js";
+import { parseBytes, parseCount, parseSeconds } from "./terminal.js";
+
+interface PartyFlags {
+  readonly topology: string;
+  readonly sessions: number;
+  readonly memory: number;
+  readonly queue: number;
+  readonly timeout: number;
+  readonly deadline: number;
+  readonly quota: number;
+  readonly watch?: { readonly host: string; readonly port: number };
+}
+
+export function addParty(program: Command): void {
+  program
+    .command("party")
+    .description("be a party: serve owners until SIGTERM, which lets running sessions finish")
+    .requiredOption("--topology <file>", "this party's topology (pumac init)")
+    .option("--sessions <number>", "how many sessions run at a time", parseCount, 4)
+    .option("--memory <bytes>", "how much memory sessions may take together", parseBytes, totalmem() / 2)
+    .option("--queue <number>", "how many sessions may wait", parseCount, 64)
+    .option("--timeout <seconds>", "how long a silent peer is waited for", parseSeconds, 60)
+    .option("--deadline <seconds>", "how long a session may take", parseSeconds, 3600)
+    .option("--quota <number/day>", "how many questions each data owner may ask in a day", parseQuota, Infinity)
+    .option(
+      "--watch <[host:]port>",
+      "answer /healthz, /readyz and /metrics there (default host: 127.0.0.1)",
+      parsePlace,
+    )
+    .action(serve);
+}
+
+async function serve(flags: PartyFlags): Promise<void> {
+  const topology = loadTopology(flags.topology);
+  const party = partyOf(topology);
+  const log = createLog(party);
+  mkdirSync(topology.folder, { recursive: true, mode: 0o700 });
+  const address = (name: PartyName) => addressOf(topology, name);
+  const { create: kernels, warning } = loadKernels();
+  const daemon = new PartyDaemon({
+    ...flags,
+    party,
+    listenAt: address(party),
+    addresses: { P0: address("P0"), P1: address("P1"), P2: address("P2") },
+    identity: identityOf(topology),
+    state: topology.folder,
+    timeout: flags.timeout * 1000,
+    deadline: flags.deadline * 1000,
+    kernels,
+    random: systemRandom,
+    log,
+    usage: processUsage,
+    onEnd: (end) => watch?.record(end),
+  });
+  const watch = flags.watch === undefined ? undefined : new Watch(daemon);
+  const ended = new Promise<void>((resolve) => endGently(resolve));
+  const at = await daemon.start();
+  log.info({ ...at, state: topology.folder, ...(warning !== undefined && { slow: warning }) }, "listening");
+  if (watch !== undefined && flags.watch !== undefined) {
+    log.info({ host: flags.watch.host, port: await watch.start(flags.watch) }, "watched");
+  }
+  for (const { name, days } of expiringSoon(identityOf(topology).pinned, Date.now())) {
+    log.warn({ name, days }, "a certificate expires soon");
+  }
+  await ended;
+  log.info({ sessions: daemon.admission.running }, "draining");
+  await daemon.drain();
+  watch?.close();
+  log.info({}, "stopped");
+}
+
+function partyOf({ name, file }: Topology): PartyName {
+  const party = PARTIES.find((each) => each === name);
+  if (party === undefined) {
+    throw fail({
+      code: "E0305",
+      what: `it is of ${name}, which is no party`,
+      where: file,
+      fix: "pumac init --party P0",
+    });
+  }
+  return party;
+}
+
+/** `1000/day`. */
+function parseQuota(text: string): number {
+  const match = /^(\d+)\/day$/.exec(text);
+  if (match === null) {
+    throw fail({ code: "E0201", what: `'${text}' is no quota`, fix: "write 1000/day" });
+  }
+  return Number(match[1]);
+}
+
+/** `9100`, `127.0.0.1:9100`. */
+function parsePlace(text: string): { readonly host: string; readonly port: number } {
+  const match = /^(?:(.+):)?(\d+)$/.exec(text);
+  if (match === null) {
+    throw fail({ code: "E0201", what: `'${text}' is no place to listen at`, fix: "write 9100, or HOST:9100" });
+  }
+  return { host: match[1] ?? "127.0.0.1", port: Number(match[2]) };
+}

@@ -1,0 +1,157 @@
+/**
+ * A data owner asks three parties that stay. All three first say what they have: version, where the plan stands, the
+ * sharings of its weights. Only where this fits does it enter their queues, the smaller number first, so that two data
+ * owners never wait for each other; and only when all three have room and agree do shares move.
+ */
+import type { LoadedPlan } from "../../formats/plan-file.js";
+import type { Topology } from "../../formats/topology.js";
+import { type Diagnostic, fail } from "../../ir/diagnostics.js";
+import type { Plan } from "../../ir/plan/types.js";
+import { packedBytes } from "../../ir/share/rules.js";
+import { decodeControl, encodeControl } from "../../runtime/control.js";
+import { PROTOCOL_VERSION } from "../../runtime/handshake.js";
+import { loadKernels } from "../../runtime/kernels/load.js";
+import { systemRandom } from "../../runtime/keys.js";
+import { MeteredTransport } from "../../runtime/measurement.js";
+import { HAVE, type Have, PLACE } from "../../runtime/requests.js";
+import type { SocketTransport } from "../../runtime/socket-transport.js";
+import { PARTIES, type PartyName } from "../../runtime/transport.js";
+import { inputLayouts } from "../../runtime/weight-store.js";
+import { shareInputs } from "../client.js";
+import { type OwnerValues, receiveAnswer, revealLayouts, type SessionResult } from "../owners.js";
+import { Sharer } from "../sharing.js";
+import { connectParties } from "./connect.js";
+
+export interface AskOptions {
+  readonly topology: Topology;
+  /** How long a silent party is waited for, in milliseconds. */
+  readonly timeout: number;
+  /** The sharing of the weights; the newest that all three keep, without. */
+  readonly sharing?: string | undefined;
+  /** Hears of a place in a party's queue. */
+  readonly onPlace?: (party: PartyName, place: number) => void;
+}
+
+export interface RemoteAnswer extends SessionResult {
+  readonly session: string;
+  readonly sharing: string;
+}
+
+/** Asks once. E06xx to E10xx: no answer, and which party or what difference is the cause. */
+export async function askParties(
+  { plan, digest }: LoadedPlan,
+  values: OwnerValues,
+  options: AskOptions,
+): Promise<RemoteAnswer> {
+  const started = performance.now();
+  const session = Buffer.from(systemRandom(16)).toString("hex");
+  const transport = await connectParties("data", options.topology, session, options.timeout);
+  const sharer = new Sharer(loadKernels().create);
+  try {
+    const sharing = await agree(transport, digest, options.sharing);
+    await enter(transport, options.onPlace ?? (() => undefined));
+    const reveals = revealLayouts(plan);
+    transport.allowFrames(Math.max(...reveals.map(({ elements, ring }) => packedBytes(elements, ring))));
+    const data = new MeteredTransport(transport);
+    const sent = await shareInputs(data, {
+      owner: "data",
+      plan: digest,
+      weights: sharing,
+      layouts: inputLayouts(plan.steps, "data"),
+      publicLayouts: inputLayouts(plan.steps, "public"),
+      values: (name, source) => values.value(source, name),
+      sharer,
+      random: systemRandom,
+    });
+    const result = await receiveAnswer(data, sharer, { plan, owners: [sent], started });
+    await transport.close();
+    return { ...result, session, sharing };
+  } catch (error) {
+    transport.abort(error);
+    throw error;
+  } finally {
+    sharer.close();
+  }
+}
+
+/** Asks all three where the plan stands; gives the sharing that all keep. */
+async function agree(transport: SocketTransport, plan: string, wanted: string | undefined): Promise<string> {
+  const ask = encodeControl({ version: PROTOCOL_VERSION, plan, at: Date.now() });
+  await Promise.all(PARTIES.map((party) => transport.send(party, ask)));
+  const answers = new Map<PartyName, Have>();
+  for (const party of PARTIES) {
+    answers.set(party, decodeControl(await transport.receive(party), party, HAVE, "an answer to no question"));
+  }
+  const problems = [...answers].flatMap(([party, have]) => problemsOf(party, have, plan));
+  if (problems.length > 0) {
+    throw fail(...problems);
+  }
+  const kept = (id: string): boolean => [...answers.values()].every(({ sharings }) => sharings.includes(id));
+  const sharing = wanted === undefined ? answers.get("P0")!.sharings.find(kept) : [wanted].find(kept);
+  if (sharing === undefined) {
+    const shown = (ids: readonly string[]): string => ids.map((id) => id.slice(0, 8)).join(", ") || "none";
+    const why = `they keep: ${[...answers].map(([party, { sharings }]) => `${party} ${shown(sharings)}`).join("; ")}`;
+    const what = `the parties keep no common sharing of this plan's weights${wanted === undefined ? "" : ` ${wanted}`}`;
+    throw fail({ code: "E0803", what, why, fix: "its owner runs pumac share MODEL --plan PLAN --topology FILE" });
+  }
+  return sharing;
+}
+
+/** What stands against a session at one party. */
+function problemsOf(where: PartyName, { version, plan, refused }: Have, digest: string): readonly Diagnostic[] {
+  if (version !== PROTOCOL_VERSION) {
+    const why = `it speaks version ${version}, this side ${PROTOCOL_VERSION}`;
+    return [{ code: "E0801", what: `${where} has another version of the protocol`, where, why }];
+  }
+  if (plan !== "approved") {
+    const what = plan === "unknown" ? `${where} does not know the plan` : `${where} has not approved the plan`;
+    const fix = `at ${where}: pumac trust approve ${digest}`;
+    return [{ code: "E0802", what, where, fix: plan === "unknown" ? "share the model with this plan first" : fix }];
+  }
+  switch (refused) {
+    case null:
+      return [];
+    case "E0902":
+      return [
+        { code: refused, what: `${where} refuses the session's id`, where, fix: "compare the clocks: pumac doctor" },
+      ];
+    case "E1002":
+      return [busy(where, undefined)];
+    case "E1003":
+      return [
+        { code: refused, what: `${where}: this data owner's quota is used up`, where, fix: "ask again tomorrow" },
+      ];
+  }
+}
+
+function busy(where: PartyName, seconds: number | undefined): Diagnostic {
+  const fix = seconds === undefined ? "ask again later" : `ask again in ${seconds} s`;
+  return { code: "E1002", what: `${where} is busy, and its queue is full or closed`, where, fix };
+}
+
+/** Waits in each party's queue, one after the other. */
+async function enter(transport: SocketTransport, onPlace: (party: PartyName, place: number) => void): Promise<void> {
+  for (const party of PARTIES) {
+    await transport.send(party, encodeControl({ enter: true }));
+    for (;;) {
+      const { place, refused, seconds } = decodeControl(await transport.receive(party), party, PLACE);
+      if (refused !== null) {
+        throw fail(busy(party, seconds));
+      }
+      if (place === 0) {
+        break;
+      }
+      onPlace(party, place);
+    }
+  }
+}
+
+/** Payload bytes that a data owner sends to the three parties: seeds, masked words, public inputs. */
+export function sharedByDataOwner({ steps }: Plan): number {
+  const layouts = [...inputLayouts(steps, "data"), ...inputLayouts(steps, "public")];
+  const seeds = layouts.some(({ owner }) => owner === "data") ? SEEDS_BYTES : 0;
+  return layouts.reduce((sum, { packedBytes }) => sum + 2 * packedBytes, seeds);
+}
+
+/** Both to P0, one each to P1 and P2. */
+const SEEDS_BYTES = 4 * 16;

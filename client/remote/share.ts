@@ -1,0 +1,311 @@
+/**
+ * A model's owner shares weights with three parties that stay, once: then it may leave. Several plans of the same
+ * weights take one sharing; what a party holds already is not sent again, after a broken connection too.
+ *
+ * The owner remembers the sharing's seeds, and which weight has which place in their streams, in its own state folder
+ * (0600), and writes that down before anything is sent: a place is never used for another value.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { type InferOutput, number, object, parse, record, string } from "valibot";
+import { writeWhole } from "../../formats/files.js";
+import type { LoadedPlan } from "../../formats/plan-file.js";
+import type { Topology } from "../../formats/topology.js";
+import { type Diagnostic, fail } from "../../ir/diagnostics.js";
+import { packedBytes } from "../../ir/share/rules.js";
+import { evaluateGraph, type WeightStore } from "../../ir/tensor/index.js";
+import type { TensorValue } from "../../ir/tensor/value.js";
+import { decodeControl, encodeControl } from "../../runtime/control.js";
+import { PROTOCOL_VERSION } from "../../runtime/handshake.js";
+import { loadKernels } from "../../runtime/kernels/load.js";
+import { systemRandom } from "../../runtime/keys.js";
+import {
+  allWeights,
+  blocksOf,
+  DELETED,
+  HELD,
+  KEPT,
+  type KeyedWeight,
+  PIECE_BYTES,
+  WANTED,
+  WIDEST,
+  weightsOf,
+} from "../../runtime/requests.js";
+import type { SocketTransport } from "../../runtime/socket-transport.js";
+import { PARTIES, type PartyName } from "../../runtime/transport.js";
+import { drawSeeds, type Seeds, Sharer } from "../sharing.js";
+import { weightsDigest } from "../verified.js";
+import { connectParties } from "./connect.js";
+
+/** A plan to share for, with the bytes of its file, and the model that it was compiled from. */
+export interface SharedPlan extends LoadedPlan {
+  readonly file: Uint8Array;
+  readonly weights: WeightStore;
+}
+
+export interface ShareOptions {
+  readonly topology: Topology;
+  readonly timeout: number;
+  /** One or more, of the same weights. */
+  readonly plans: readonly SharedPlan[];
+  /** Shares in words of 64 bits, so that every later plan of these weights finds what it needs. */
+  readonly wide?: boolean;
+  /** Hears how many weights are shared, of how many. */
+  readonly onProgress?: (done: number, all: number) => void;
+}
+
+export interface ShareResult {
+  readonly sharing: string;
+  /** Weights that the plans take, and payload bytes sent to each party now. */
+  readonly weights: number;
+  readonly sent: Readonly<Record<PartyName, number>>;
+}
+
+const MEMORY = object({
+  sharing: string(),
+  /** SHA-256 of the weights. */
+  weights: string(),
+  first: string(),
+  second: string(),
+  /** By key: the block where its masks begin, and the bits of its words. */
+  places: record(string(), object({ block: number(), ring: number() })),
+  /** The first block that nothing has ever had. */
+  next: number(),
+});
+type Memory = InferOutput<typeof MEMORY>;
+
+/** Shares what the parties do not hold. E0802 where a party has not approved a plan: nothing is shared then. */
+export async function shareModel(options: ShareOptions): Promise<ShareResult> {
+  const { topology, timeout, plans } = options;
+  const needed = allWeights(plans.map(({ plan }) => weightsOf(plan)));
+  const memory = remembered(options) ?? freshMemory(options);
+  const transport = await connectParties("model", topology, memory.sharing, timeout);
+  try {
+    const held = await announce(transport, memory.sharing, plans);
+    const planned = place(memory, [...needed.values()], held, options.wide === true);
+    save(topology, planned);
+    const missing = (party: PartyName): readonly string[] =>
+      [...needed.keys()].filter((key) => held.get(party)!.get(key)?.block !== planned.places[key].block);
+    const result = await send(transport, planned, { ...options, needed, missing });
+    await transport.close();
+    return result;
+  } catch (error) {
+    transport.abort(error);
+    throw error;
+  }
+}
+
+/** What each party holds of a sharing, by key. */
+type Holdings = ReadonlyMap<PartyName, ReadonlyMap<string, { readonly block: number; readonly ring: number }>>;
+
+/** Gives the parties the plans; by party, the keys that it holds and where their masks begin. */
+async function announce(transport: SocketTransport, sharing: string, plans: readonly SharedPlan[]): Promise<Holdings> {
+  const digests = plans.map(({ digest }) => digest);
+  const request = encodeControl({ do: "share", version: PROTOCOL_VERSION, sharing, plans: digests });
+  await Promise.all(PARTIES.map((party) => transport.send(party, request)));
+  for (const party of PARTIES) {
+    const { wanted } = decodeControl(await transport.receive(party), party, WANTED);
+    for (const digest of wanted) {
+      const plan = plans.find((each) => each.digest === digest);
+      if (plan === undefined) {
+        throw fail({ code: "E0901", what: "a party asks for another plan", where: party });
+      }
+      await transport.send(party, plan.file);
+    }
+  }
+  const held = new Map<PartyName, ReadonlyMap<string, { readonly block: number; readonly ring: number }>>();
+  const problems: Diagnostic[] = [];
+  for (const party of PARTIES) {
+    const answer = decodeControl(await transport.receive(party), party, HELD);
+    held.set(party, new Map(Object.entries(answer.held)));
+    const waiting = digests.filter((digest) => answer.plans[digest] !== "approved");
+    problems.push(...waiting.map((digest) => unapproved(party, digest)));
+  }
+  if (problems.length > 0) {
+    throw fail(...problems);
+  }
+  return held;
+}
+
+function unapproved(where: PartyName, digest: string): Diagnostic {
+  const what = `${where} has the plan now, and has not approved it`;
+  const fix = `at ${where}: pumac trust approve ${digest}; then share again`;
+  return { code: "E0802", what, where, why: "a party runs approved plans only; nothing was shared", fix };
+}
+
+/**
+ * Gives every weight that has none a place, and a new one where it needs a wider ring than before. E0801 where a party
+ * holds something that this owner does not remember.
+ */
+function place(memory: Memory, needed: readonly KeyedWeight[], held: Holdings, wide: boolean): Memory {
+  for (const [party, entries] of held) {
+    for (const { block } of entries.values()) {
+      if (block >= memory.next) {
+        const what = `${party} holds a weight of the sharing that is not remembered here`;
+        const fix = `pumac share --delete ${memory.sharing}, and share again`;
+        throw fail({ code: "E0801", what, where: party, fix });
+      }
+    }
+  }
+  const places = { ...memory.places };
+  let { next } = memory;
+  for (const { key, elements, ring } of needed) {
+    if (places[key] === undefined || places[key].ring < ring) {
+      places[key] = { block: next, ring: wide ? WIDEST : ring };
+      next += blocksOf(elements);
+    }
+  }
+  return { ...memory, places, next };
+}
+
+interface Sending extends ShareOptions {
+  readonly needed: ReadonlyMap<string, KeyedWeight>;
+  readonly missing: (party: PartyName) => readonly string[];
+}
+
+async function send(transport: SocketTransport, memory: Memory, sending: Sending): Promise<ShareResult> {
+  const { needed, missing, onProgress } = sending;
+  const seeds: Seeds = { first: bytesOf(memory.first), second: bytesOf(memory.second) };
+  const evaluators = ["P1", "P2"] as const;
+  const keys = [...needed.keys()].filter((key) => evaluators.some((party) => missing(party).includes(key)));
+  const values = evaluate(sending, new Set(keys));
+  const sharer = new Sharer(loadKernels().create);
+  const sent = { P0: 0, P1: 0, P2: 0 };
+  const give = async (party: PartyName, frame: Uint8Array): Promise<void> => {
+    sent[party] += frame.length;
+    await transport.send(party, frame);
+  };
+  try {
+    const layouts = keys.map((key) => placed(needed.get(key)!, memory));
+    for (const layout of layouts) {
+      await sharer.check(layout, values.get(layout.key)!);
+    }
+    for (const party of PARTIES) {
+      const entries = missing(party).map((key) => ({ key, ...memory.places[key] }));
+      await transport.send(party, encodeControl({ entries }));
+    }
+    await give("P0", Buffer.concat([seeds.first, seeds.second]));
+    await give("P1", seeds.first);
+    await give("P2", seeds.second);
+    for (const [i, layout] of layouts.entries()) {
+      const words = await sharer.mask(layout, values.get(layout.key)!, seeds);
+      values.delete(layout.key);
+      const receivers = evaluators.filter((party) => missing(party).includes(layout.key));
+      for (let at = 0; at < words.length; at += PIECE_BYTES) {
+        const piece = words.subarray(at, at + PIECE_BYTES);
+        await Promise.all(receivers.map((party) => give(party, piece)));
+      }
+      onProgress?.(i + 1, layouts.length);
+    }
+  } finally {
+    sharer.close();
+  }
+  for (const party of PARTIES) {
+    decodeControl(await transport.receive(party), party, KEPT);
+  }
+  return { sharing: memory.sharing, weights: needed.size, sent };
+}
+
+/** A weight as it is shared: at its place, in its words' bits. */
+function placed(weight: KeyedWeight, { places }: Memory): KeyedWeight {
+  const { block, ring } = places[weight.key];
+  return { ...weight, block, ring, packedBytes: packedBytes(weight.elements, ring) };
+}
+
+/** The values of these weights: the owner's programs, run in the clear, as far as they are needed. */
+function evaluate({ plans }: Sending, keys: ReadonlySet<string>): Map<string, TensorValue> {
+  const { multiplyReals: multiply } = loadKernels();
+  const values = new Map<string, TensorValue>();
+  for (const { plan, weights } of plans) {
+    const wanted = weightsOf(plan).filter(({ key }) => keys.has(key) && !values.has(key));
+    const outputOf = new Map(
+      wanted.map(({ name, key }) => {
+        const binding = plan.bindings.find(({ input, owner }) => input === name && owner === "model")!;
+        return [binding.output, key];
+      }),
+    );
+    const { nodes, outputs } = plan.owners.model;
+    const program = { nodes, outputs: outputs.filter(({ name }) => outputOf.has(name)) };
+    if (wanted.length > 0) {
+      evaluateGraph(program, new Map(), weights, { multiply }).forEach((value, name) => {
+        values.set(outputOf.get(name)!, value);
+      });
+    }
+  }
+  return values;
+}
+
+function bytesOf(hex: string): Uint8Array {
+  return new Uint8Array(Buffer.from(hex, "hex"));
+}
+
+function folderOf({ folder }: Topology): string {
+  return join(folder, "sharings");
+}
+
+function digestOf({ plans: [{ plan, weights }] }: ShareOptions): string {
+  return weightsDigest(plan, weights);
+}
+
+/** A sharing of the same weights that this owner began before. */
+function remembered(options: ShareOptions): Memory | undefined {
+  const folder = folderOf(options.topology);
+  const digest = digestOf(options);
+  for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+    if (name.endsWith(".json")) {
+      const memory = readMemory(join(folder, name));
+      if (memory.weights === digest) {
+        return memory;
+      }
+    }
+  }
+  return undefined;
+}
+
+function readMemory(file: string): Memory {
+  try {
+    return parse(MEMORY, JSON.parse(readFileSync(file, "utf8")));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const fix = "move it away: the model is then shared anew";
+    throw fail({ code: "E0301", what: "what is remembered of a sharing cannot be read", where: file, why, fix });
+  }
+}
+
+function freshMemory(options: ShareOptions): Memory {
+  const { first, second } = drawSeeds(systemRandom);
+  const [sharing, one, two] = [systemRandom(16), first, second].map((bytes) => Buffer.from(bytes).toString("hex"));
+  return { sharing, weights: digestOf(options), first: one, second: two, places: {}, next: 0 };
+}
+
+function save(topology: Topology, memory: Memory): void {
+  mkdirSync(folderOf(topology), { recursive: true, mode: 0o700 });
+  const file = join(folderOf(topology), `${memory.sharing}.json`);
+  writeWhole(file, "what is remembered of a sharing", JSON.stringify(memory));
+}
+
+/** What a party said of a deletion. */
+export interface Deleted {
+  readonly party: PartyName;
+  readonly found: boolean;
+  readonly bytes: number;
+}
+
+/** Removes a sharing at every party, and what is remembered of it here. */
+export async function deleteSharing(sharing: string, topology: Topology, timeout: number): Promise<readonly Deleted[]> {
+  const transport = await connectParties("model", topology, sharing, timeout);
+  try {
+    const request = encodeControl({ do: "delete", version: PROTOCOL_VERSION, sharing });
+    await Promise.all(PARTIES.map((party) => transport.send(party, request)));
+    const deleted: Deleted[] = [];
+    for (const party of PARTIES) {
+      deleted.push({ party, ...decodeControl(await transport.receive(party), party, DELETED) });
+    }
+    await transport.close();
+    rmSync(join(folderOf(topology), `${sharing}.json`), { force: true });
+    return deleted;
+  } catch (error) {
+    transport.abort(error);
+    throw error;
+  }
+}
