@@ -9,6 +9,7 @@ import { decodeControl, encodeControl } from "../runtime/control.js";
 import { PROTOCOL_VERSION } from "../runtime/handshake.js";
 import { runParty } from "../runtime/interpreter.js";
 import type { PartyReport } from "../runtime/measurement.js";
+import { wiping } from "../runtime/party.js";
 import { ASK, ENTER, type Have } from "../runtime/requests.js";
 import { runSession } from "../runtime/session.js";
 import type { SocketTransport } from "../runtime/socket-transport.js";
@@ -175,7 +176,7 @@ async function run(
       const onRound = (done: number): void => {
         course.rounds = done;
       };
-      return runParty({ ...session, plan: held.plan, party, kernels, onRound });
+      return runParty({ ...session, plan: held.plan, party, kernels: wiping(kernels), onRound });
     },
   });
 }

@@ -50,9 +50,6 @@ export async function runParty(options: PartyOptions): Promise<RunReport> {
   try {
     return await new Run(options, steps, layout, kernels).all();
   } finally {
-    if (options.observe === undefined) {
-      new Uint8Array(kernels.arena).fill(0);
-    }
     kernels.close();
   }
 }

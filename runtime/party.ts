@@ -92,6 +92,18 @@ async function runConnected(
   return report;
 }
 
+/** Kernels that leave nothing in their memory: a process that goes on may be given it again. */
+export function wiping(factory: KernelsFactory): KernelsFactory {
+  return (bytes) => {
+    const kernels = factory(bytes);
+    const close = (): void => {
+      new Uint8Array(kernels.arena).fill(0);
+      kernels.close();
+    };
+    return { ...kernels, close };
+  };
+}
+
 /** What a party runs of a plan: the rest, as large again, would be looked through by every garbage collection. */
 export function withoutNotes(plan: Plan): Plan {
   const none = { nodes: [], outputs: [] };

@@ -40,7 +40,7 @@ export class SocketTransport implements Transport {
   attach(peer: PeerName, socket: Socket): void {
     if (this.failure !== undefined) {
       socket.destroy();
-      throw this.failure;
+      return;
     }
     if (this.links.has(peer)) {
       socket.destroy();
