@@ -171,10 +171,7 @@ export type PreparedModel = Pick<PreparedRun, "loaded" | "model"> & {
 };
 
 /** Opens a plan's model, sees that the plan is of it, and runs its owner's program in the clear. */
-export async function prepareModel(
-  plan: string | OpenPlan,
-  options: PrepareOptions = {},
-): Promise<PreparedModel> {
+export async function prepareModel(plan: string | OpenPlan, options: PrepareOptions = {}): Promise<PreparedModel> {
   const loaded = opened(plan);
   const files = loaded.files();
   const model = await openModel(files, loaded.plan);

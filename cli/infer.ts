@@ -5,7 +5,15 @@ import { dataInputs, runDataOwner } from "../client/owners.js";
 import { askParties, sharedByDataOwner } from "../client/remote/ask.js";
 import { loadPlan } from "../formats/plan-file.js";
 import { loadTopology } from "../formats/topology.js";
-import { type AnswerFlags, answerOptions, checkNames, presentRun, readingOf, sayFirst, whatIsFilled } from "./run-common.js";
+import {
+  type AnswerFlags,
+  answerOptions,
+  checkNames,
+  presentRun,
+  readingOf,
+  sayFirst,
+  whatIsFilled,
+} from "./run-common.js";
 import { parseSeconds, printNote } from "./terminal.js";
 
 interface InferFlags extends AnswerFlags {

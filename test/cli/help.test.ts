@@ -12,8 +12,9 @@ describe.each(commandNames())("pumac %s --help", (name) => {
     const examples = text.split("\n").filter((line) => line.startsWith(`  $ pumac ${name}`));
     expect(examples).toHaveLength(2);
     const options = examples.join(" ").match(/(?<= )--?[a-z][a-z-]*/g) ?? [];
+    const known = [command, ...command.commands].flatMap((each) => each.options);
     for (const option of options) {
-      expect(command.options.flatMap(({ long, short }) => [long, short])).toContain(option);
+      expect(known.flatMap(({ long, short }) => [long, short])).toContain(option);
     }
     expect(text).not.toContain("(default: [])");
     expect(text).toContain("--quiet");

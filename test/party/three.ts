@@ -31,7 +31,11 @@ export async function smallPlan(sequence = 8): Promise<SharedPlan & { readonly v
     const data = new Float64Array(shape.reduce((product, size) => product * size, 1)).fill(1);
     return [name, { shape, data }] as const;
   });
-  const values = runDataOwner(plan, await inputValues({ tensors: Object.fromEntries(inputs) }, dataInputs(plan)), new Map());
+  const values = runDataOwner(
+    plan,
+    await inputValues({ tensors: Object.fromEntries(inputs) }, dataInputs(plan)),
+    new Map(),
+  );
   return { plan, digest, weights, values, file: encodePlan(plan) };
 }
 
