@@ -6,9 +6,10 @@
 import { type Estimate, estimateSeconds, type Network } from "../compiler/network.js";
 import { planDigest } from "../ir/plan/codec.js";
 import type { Plan, Step } from "../ir/plan/types.js";
-import { SHARE, type ShareCost, type WordType } from "../ir/share/index.js";
+import { SHARE, type ShareCost } from "../ir/share/index.js";
 import { isOpening } from "../ir/share/rounds.js";
 import { sizeOf } from "../ir/tensor/value.js";
+import { inputBytes, partyMemory } from "./memory.js";
 import { layerOf } from "./origins.js";
 import { type Paper, papersOf } from "./papers.js";
 
@@ -104,9 +105,6 @@ export interface CostedStep {
   readonly critical: 0 | 1;
 }
 
-/** Two seeds go to P0, one to each of P1 and P2, from every owner that shares anything. */
-const SEED_BYTES = 16;
-
 /** The exact cost, and an estimate of the time on a network. */
 export function costOf(plan: Plan, network: Network | undefined = undefined): CostReport["cost"] {
   return sumOf(plan, costedSteps(plan), network);
@@ -187,7 +185,7 @@ function sumOf(plan: Plan, steps: readonly CostedStep[], network: Network | unde
     rounds: plan.rounds,
     bytes: { ...bytes, total: bytes.online + bytes.offline, links },
     macs,
-    memory: processMemory(plan, shared),
+    memory: partyMemory(plan),
   };
   return { ...cost, seconds: estimateSeconds(cost, network) };
 }
@@ -279,33 +277,4 @@ function openingBefore(plan: Plan, opening: number): number {
     pending.push(...step.args);
   }
   return -1;
-}
-
-/** Bytes that the owners send: seeds to all, masked words to P1 and P2. */
-/** What Node, its libraries and the plan's steps take in a party's process: measured on plans of 500 to 5,000 steps. */
-const BYTES_OF_NODE = 82e6;
-const BYTES_OF_STEP = 17e3;
-
-/**
- * The peak of each party's process, an estimate: the arena, what the process takes anyway, and the masked words of
- * weights and inputs, which P1 and P2 hold as they came, packed, to the end of the session.
- */
-function processMemory(plan: Plan, shared: { P0: number; P12: number }): Record<"P0" | "P1" | "P2", number> {
-  const anyway = BYTES_OF_NODE + plan.steps.length * BYTES_OF_STEP;
-  const evaluator = plan.arena.P12 + anyway + shared.P12;
-  return { P0: plan.arena.P0 + anyway + shared.P0, P1: evaluator, P2: evaluator };
-}
-
-function inputBytes(plan: Plan): { P0: number; P12: number } {
-  const owners = new Set<string>();
-  let words = 0;
-  for (const { op, attributes, type } of plan.steps) {
-    if (op === "input") {
-      words += Math.ceil((sizeOf(type.shape) * (type as WordType).ring) / 8);
-      if (attributes.owner !== "public") {
-        owners.add(String(attributes.owner));
-      }
-    }
-  }
-  return { P0: 2 * SEED_BYTES * owners.size, P12: SEED_BYTES * owners.size + words };
 }

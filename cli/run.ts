@@ -3,6 +3,7 @@
  * transport, the real handshake; no privacy, because all shares are on one machine, and it says so.
  */
 import type { Command } from "commander";
+import { checkMemory } from "../analysis/memory.js";
 import { type LocalPartiesOptions, withLocalParties } from "../client/local/parties.js";
 import { KeptSharing, type LocalOwnersOptions, runDataOwner, runOwnerClients } from "../client/owners.js";
 import type { LoadedPlan } from "../formats/plan-file.js";
@@ -51,10 +52,12 @@ function sessionOf(planPath: string, flags: RealRunFlags, watch: Partial<LocalPa
     signal: interrupted,
     ...watch,
   };
-  return (loaded: LoadedPlan, local: Local): Promise<SessionResult> =>
-    withLocalParties(options, (transports) =>
+  return (loaded: LoadedPlan, local: Local): Promise<SessionResult> => {
+    checkMemory(loaded.plan);
+    return withLocalParties(options, (transports) =>
       runOwnerClients(transports, { ...loaded, ...local, random: systemRandom }),
     );
+  };
 }
 
 /** The arguments and options of `run`. */

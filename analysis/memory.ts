@@ -1,0 +1,64 @@
+/** How much memory a plan's parties take, and whether a machine has it before a session starts there. */
+import { freemem } from "node:os";
+import { fail } from "../ir/diagnostics.js";
+import type { Plan } from "../ir/plan/types.js";
+import type { WordType } from "../ir/share/index.js";
+import { sizeOf } from "../ir/tensor/value.js";
+import { formatBytes } from "./units.js";
+
+type PartyMemory = Readonly<Record<"P0" | "P1" | "P2", number>>;
+
+/** Two seeds go to P0, one to each of P1 and P2, from every owner that shares anything. */
+const SEED_BYTES = 16;
+
+/** Bytes that the owners send: seeds to all, masked words to P1 and P2. */
+export function inputBytes(plan: Plan): { P0: number; P12: number } {
+  const owners = new Set<string>();
+  let words = 0;
+  for (const { op, attributes, type } of plan.steps) {
+    if (op === "input") {
+      words += Math.ceil((sizeOf(type.shape) * (type as WordType).ring) / 8);
+      if (attributes.owner !== "public") {
+        owners.add(String(attributes.owner));
+      }
+    }
+  }
+  return { P0: 2 * SEED_BYTES * owners.size, P12: SEED_BYTES * owners.size + words };
+}
+
+/** What Node, its libraries and the plan's steps take in a party's process: measured on plans of 500 to 7,000 steps. */
+const BYTES_OF_NODE = 82e6;
+const BYTES_OF_STEP = 15e3;
+
+/**
+ * The peak of each party's process in bytes, an estimate: the arena, what the process takes anyway, and the masked words
+ * of weights and inputs (`shared`), which P1 and P2 hold as they came, packed, to the end of the session.
+ */
+export function partyMemory(plan: Plan): PartyMemory {
+  const shared = inputBytes(plan);
+  const anyway = BYTES_OF_NODE + plan.steps.length * BYTES_OF_STEP;
+  const evaluator = plan.arena.P12 + anyway + shared.P12;
+  return { P0: plan.arena.P0 + anyway + shared.P0, P1: evaluator, P2: evaluator };
+}
+
+/** Bytes that this process may still take, as its machine and its control group have them. */
+export function memoryLeft(): number {
+  // From Node 20.13 on; it knows of control groups.
+  return process.availableMemory?.() ?? freemem();
+}
+
+/** Refuses what does not fit: E1001 with what the processes on this machine need, and what it has left. */
+export function checkMemory(plan: Plan, left = memoryLeft()): void {
+  const memory = partyMemory(plan);
+  const needed = memory.P0 + memory.P1 + memory.P2;
+  if (needed > left) {
+    const each = Object.entries(memory).map(([party, bytes]) => `${party} ${formatBytes(bytes)}`);
+    throw fail({
+      code: "E1001",
+      what: `the three parties need ${formatBytes(needed)} of memory, this machine has ${formatBytes(left)} left`,
+      where: "memory",
+      why: `their peaks together: ${each.join(", ")}; a session that runs out of memory dies in the middle`,
+      fix: "run fewer tokens or a smaller batch, end other processes, or raise the limit of the control group",
+    });
+  }
+}
