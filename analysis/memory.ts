@@ -31,8 +31,8 @@ const BYTES_OF_NODE = 82e6;
 const BYTES_OF_STEP = 15e3;
 
 /**
- * The peak of each party's process in bytes, an estimate: the arena, what the process takes anyway, and the masked words
- * of weights and inputs (`shared`), which P1 and P2 hold as they came, packed, to the end of the session.
+ * The peak of each party's process in bytes, an estimate: the arena, what the process takes anyway, and the masked
+ * words of weights and inputs, which P1 and P2 hold as they came, packed, to the end of the session.
  */
 export function partyMemory(plan: Plan): PartyMemory {
   const shared = inputBytes(plan);
