@@ -2,9 +2,11 @@
 import { mkdirSync } from "node:fs";
 import { totalmem } from "node:os";
 import type { Command } from "commander";
+import { formatBytes, formatSeconds } from "../analysis/units.js";
 import { addressOf, identityOf, loadTopology, type Topology } from "../formats/topology.js";
 import { fail } from "../ir/diagnostics.js";
 import { PartyDaemon } from "../party/daemon.js";
+import { readAudit } from "../party/records.js";
 import { expiringSoon, Watch } from "../party/watch.js";
 import { loadKernels } from "../runtime/kernels/load.js";
 import { systemRandom } from "../runtime/keys.js";
@@ -12,7 +14,7 @@ import { processUsage } from "../runtime/memory.js";
 import { PARTIES, type PartyName } from "../runtime/transport.js";
 import { endGently } from "./exit.js";
 import { createLog } from "./log.js";
-import { parseBytes, parseCount, parseSeconds } from "./terminal.js";
+import { parseBytes, parseCount, parseSeconds, printJson, printResult } from "./terminal.js";
 
 interface PartyFlags {
   readonly topology: string;
@@ -26,7 +28,7 @@ interface PartyFlags {
 }
 
 export function addParty(program: Command): void {
-  program
+  const party = program
     .command("party")
     .description("be a party: serve owners until SIGTERM, which lets running sessions finish")
     .requiredOption("--topology <file>", "this party's topology (pumac init)")
@@ -42,6 +44,25 @@ export function addParty(program: Command): void {
       parsePlace,
     )
     .action(serve);
+  party
+    .command("audit")
+    .description("what sessions this party has had: who asked, which plan and sharing, what was sent, how it ended")
+    .option("--json", "print one JSON document (pumac.audit/1)")
+    .action((_: object, command: Command) => audit(command.optsWithGlobals()));
+}
+
+function audit({ topology, json }: { readonly topology: string; readonly json?: boolean }): void {
+  const sessions = readAudit(loadTopology(topology).folder);
+  if (json === true) {
+    printJson({ schema: "pumac.audit/1", sessions });
+    return;
+  }
+  for (const { time, session, asker, plan, sent, rounds, seconds, outcome, phase } of sessions) {
+    const bytes = Object.values(sent).reduce((sum, each) => sum + each, 0);
+    const what = `plan ${plan?.slice(0, 8) ?? "?"}, ${rounds} rounds, ${formatBytes(bytes)} sent, ${formatSeconds(seconds)}`;
+    const where = phase === null ? "" : ` while ${phase}`;
+    printResult(`${time} ${session.slice(0, 8)} ${asker} ${outcome}${where}: ${what}`);
+  }
 }
 
 async function serve(flags: PartyFlags): Promise<void> {

@@ -5,7 +5,7 @@
  */
 import { existsSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
-import { parse, stringify } from "smol-toml";
+import { parse, stringify, TomlError } from "smol-toml";
 import {
   array,
   type GenericSchema,
@@ -68,8 +68,8 @@ function read<T>(file: string, schema: GenericSchema<unknown, T>): T {
   try {
     content = parse(new TextDecoder("utf-8", { fatal: true }).decode(readBytes(file)));
   } catch (error) {
-    if (error instanceof TypeError || (error as Error).name === "TomlError") {
-      const why = (error as Error).message.split("\n")[0];
+    if (error instanceof TypeError || error instanceof TomlError) {
+      const why = error.message.split("\n")[0];
       throw fail({ code: "E0305", what: "the topology is no TOML", where: file, why });
     }
     throw error;

@@ -39,7 +39,7 @@ export interface PartySettings extends Bounds {
 
 /** How a session ended. */
 export interface SessionEnd {
-  /** "answered", "refused" where the data owner was told why not, or the code of the error. */
+  /** "answered", "not begun" where the data owner was told why not or left, or the code of the error. */
   readonly outcome: string;
   readonly rounds: number;
   /** Payload bytes that this party sent, by receiver. */

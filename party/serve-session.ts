@@ -47,11 +47,13 @@ export async function serveSession(daemon: PartyContext, asked: AskedSession): P
   try {
     report = await converse(daemon, asked, course);
   } catch (cause) {
-    error = withPhase(cause, course);
+    // Who only looked, or found that another party does not take part, ends nothing.
+    const isLeaving = course.phase === "asked" && codeOf(cause) === "E0601";
+    error = isLeaving ? undefined : withPhase(cause, course);
   }
   const seconds = (performance.now() - began) / 1000;
   const sent = report?.sent ?? {};
-  const outcome = report !== undefined ? "answered" : error === undefined ? "refused" : codeOf(error);
+  const outcome = report !== undefined ? "answered" : error === undefined ? "not begun" : codeOf(error);
   const { plan, sharing, rounds } = course;
   const line = { session: asked.id, asker: asked.asker, plan, sharing, sent, rounds, seconds, outcome };
   const phase = report === undefined ? course.phase : null;

@@ -65,7 +65,7 @@ export class Link {
   ) {
     socket.setNoDelay?.(true);
     socket.on("data", (chunk: Uint8Array) => this.hear(chunk));
-    socket.on("error", (error) => this.lost(error));
+    socket.on("error", () => this.lost());
     socket.on("close", () => this.lost());
     socket.resume();
     this.pulse = setInterval(() => this.beat(), limits.timeout / PULSES_PER_TIMEOUT);
@@ -191,11 +191,9 @@ export class Link {
     });
   }
 
-  private lost(error?: NodeJS.ErrnoException): void {
+  private lost(): void {
     if (!this.finished && !this.peerFinished) {
-      const isRefused = /^ERR_SSL_.*ALERT/.test(String(error?.code));
-      const why = "the connection was closed in the middle of the session";
-      this.fail(isRefused ? refused(this.peer) : unreachable(this.peer, why));
+      this.fail(unreachable(this.peer, "the connection was closed in the middle of the session"));
     }
   }
 
@@ -282,12 +280,6 @@ export class Link {
 
 function unreachable(peer: PeerName, why: string): PumacError {
   return fail({ code: "E0601", what: `${peer} is gone`, where: peer, why, fix: "start a new session" });
-}
-
-/** TLS 1.3 tells who dials only after the handshake that its certificate was not taken. */
-function refused(peer: PeerName): PumacError {
-  const fix = `give ${peer} this side's public part (pumac topology add)`;
-  return fail({ code: "E0701", what: `${peer} does not know this side's certificate`, where: peer, fix });
 }
 
 function timedOut(peer: PeerName, timeout: number): PumacError {

@@ -20,7 +20,7 @@ import { inputLayouts } from "../../runtime/weight-store.js";
 import { shareInputs } from "../client.js";
 import { type OwnerValues, receiveAnswer, revealLayouts, type SessionResult } from "../owners.js";
 import { Sharer } from "../sharing.js";
-import { connectParties } from "./connect.js";
+import { askAll, connectParties } from "./connect.js";
 
 export interface AskOptions {
   readonly topology: Topology;
@@ -77,10 +77,9 @@ export async function askParties(
 /** Asks all three where the plan stands; gives the sharing that all keep. */
 async function agree(transport: SocketTransport, plan: string, wanted: string | undefined): Promise<string> {
   const ask = encodeControl({ version: PROTOCOL_VERSION, plan, at: Date.now() });
-  await Promise.all(PARTIES.map((party) => transport.send(party, ask)));
   const answers = new Map<PartyName, Have>();
-  for (const party of PARTIES) {
-    answers.set(party, decodeControl(await transport.receive(party), party, HAVE, "an answer to no question"));
+  for (const [party, answer] of await askAll(transport, ask)) {
+    answers.set(party, decodeControl(answer, party, HAVE, "an answer to no question"));
   }
   const problems = [...answers].flatMap(([party, have]) => problemsOf(party, have, plan));
   if (problems.length > 0) {

@@ -1,8 +1,9 @@
 /** An owner's links to the three parties of a topology: TLS 1.3, both certificates pinned. */
 import { addressOf, identityOf, type Topology } from "../../formats/topology.js";
+import { fail, PumacError } from "../../ir/diagnostics.js";
 import { dial } from "../../runtime/connect.js";
 import { SocketTransport } from "../../runtime/socket-transport.js";
-import { PARTIES, type PeerName } from "../../runtime/transport.js";
+import { PARTIES, type PartyName, type PeerName } from "../../runtime/transport.js";
 
 /** Connects to all three about `id` (32 hexadecimal digits). E0601 and E0701 name the party; `timeout` is in ms. */
 export async function connectParties(
@@ -21,5 +22,32 @@ export async function connectParties(
   } catch (error) {
     transport.abort(error);
     throw error;
+  }
+}
+
+/**
+ * Says the same to all three and gives their first answers. TLS 1.3 lets who dials believe that it is connected before
+ * the other end has looked at its certificate: a party that does not know it hangs up without a word (E0701).
+ */
+export async function askAll(
+  transport: SocketTransport,
+  question: Uint8Array,
+): Promise<ReadonlyMap<PartyName, Uint8Array>> {
+  const answers = new Map<PartyName, Uint8Array>();
+  try {
+    await Promise.all(PARTIES.map((party) => transport.send(party, question)));
+    for (const party of PARTIES) {
+      answers.set(party, await transport.receive(party));
+    }
+    return answers;
+  } catch (error) {
+    const [said] = error instanceof PumacError ? error.diagnostics : [];
+    if (said?.code !== "E0601" || said.where === undefined) {
+      throw error;
+    }
+    const what = `${said.where} hung up before its first answer`;
+    const why = `${said.where} does not know this side's certificate, or was stopped in that moment`;
+    const fix = `give ${said.where} this side's public part (pumac topology add); pumac doctor --topology FILE`;
+    throw fail({ code: "E0701", what, where: said.where, why, fix });
   }
 }

@@ -35,7 +35,7 @@ import type { SocketTransport } from "../../runtime/socket-transport.js";
 import { PARTIES, type PartyName } from "../../runtime/transport.js";
 import { drawSeeds, type Seeds, Sharer } from "../sharing.js";
 import { weightsDigest } from "../verified.js";
-import { connectParties } from "./connect.js";
+import { askAll, connectParties } from "./connect.js";
 
 /** A plan to share for, with the bytes of its file, and the model that it was compiled from. */
 export interface SharedPlan extends LoadedPlan {
@@ -102,9 +102,8 @@ type Holdings = ReadonlyMap<PartyName, ReadonlyMap<string, { readonly block: num
 async function announce(transport: SocketTransport, sharing: string, plans: readonly SharedPlan[]): Promise<Holdings> {
   const digests = plans.map(({ digest }) => digest);
   const request = encodeControl({ do: "share", version: PROTOCOL_VERSION, sharing, plans: digests });
-  await Promise.all(PARTIES.map((party) => transport.send(party, request)));
-  for (const party of PARTIES) {
-    const { wanted } = decodeControl(await transport.receive(party), party, WANTED);
+  for (const [party, answer] of await askAll(transport, request)) {
+    const { wanted } = decodeControl(answer, party, WANTED);
     for (const digest of wanted) {
       const plan = plans.find((each) => each.digest === digest);
       if (plan === undefined) {
@@ -296,11 +295,8 @@ export async function deleteSharing(sharing: string, topology: Topology, timeout
   const transport = await connectParties("model", topology, sharing, timeout);
   try {
     const request = encodeControl({ do: "delete", version: PROTOCOL_VERSION, sharing });
-    await Promise.all(PARTIES.map((party) => transport.send(party, request)));
-    const deleted: Deleted[] = [];
-    for (const party of PARTIES) {
-      deleted.push({ party, ...decodeControl(await transport.receive(party), party, DELETED) });
-    }
+    const answers = [...(await askAll(transport, request))];
+    const deleted = answers.map(([party, answer]) => ({ party, ...decodeControl(answer, party, DELETED) }));
     await transport.close();
     rmSync(join(folderOf(topology), `${sharing}.json`), { force: true });
     return deleted;

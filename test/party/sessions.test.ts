@@ -125,7 +125,7 @@ describe("a model's owner", () => {
   it("deletes a sharing everywhere, and nobody else's", async () => {
     const { sharing } = await (await sharedThree()).share(plan);
     const others = rejection(deleteSharing(sharing, three!.topology("clinic"), 5000));
-    expect((await others).code).toBe("E0901");
+    expect(["E0701", "E0901"]).toContain((await others).code);
     const deleted = await deleteSharing(sharing, three!.topology("lab"), 5000);
     expect(deleted.map(({ party, found }) => [party, found])).toEqual(PARTIES.map((party) => [party, true]));
     expect((await rejection(three!.ask(plan))).code).toBe("E0803");
@@ -167,7 +167,7 @@ describe("a data owner", () => {
   it("whom nobody has pinned is refused", async () => {
     await sharedThree();
     const asked = rejection(three!.ask(plan, { topology: three!.topology("stranger") }));
-    expect(["E0701", "E0601"]).toContain((await asked).code);
+    expect((await asked).code).toBe("E0701");
     expectClose(await logits(three!.ask(plan)), expected);
   });
 

@@ -1,0 +1,161 @@
+/**
+ * Parties that stay, as processes: the command line from keys to an answer, a party that stalls is named while it was
+ * busy with a session, a party that is told to stop finishes what runs, and what is wrong with files and certificates
+ * has its documented status.
+ */
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { PARTIES, type PartyName } from "../../runtime/transport.js";
+import { pumac, type Running, startPumac, temporaryFolder } from "./command.js";
+
+const MODEL = join(import.meta.dirname, "..", "..", "models", "fixtures", "bert_cls.t5.legacy.eager.op11.dyn");
+const DATA = join(MODEL, "test_data_set_0");
+const folder = temporaryFolder();
+const plan = join(folder, "small.pumac");
+const NAMES = ["P0", "P1", "P2", "lab", "clinic", "stranger"] as const;
+const parties = new Map<PartyName, Running>();
+const topologyOf = (name: (typeof NAMES)[number]): readonly string[] => [
+  "--topology",
+  join(folder, name, `${name}.toml`),
+];
+const ask = ["infer", plan, "--inputs", DATA, ...topologyOf("clinic")];
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+async function mustRun(...args: readonly string[]): Promise<string> {
+  const { status, stdout, stderr } = await pumac(...args);
+  expect(stderr + stdout).not.toMatch(/error\[/);
+  expect(status).toBe(0);
+  return stdout;
+}
+
+async function startParty(name: PartyName): Promise<void> {
+  const running = startPumac(["party", ...topologyOf(name), "--timeout", "3", "--watch", "0"]);
+  await running.said(/"watched"/);
+  parties.set(name, running);
+}
+
+beforeAll(async () => {
+  const ports = await Promise.all(PARTIES.map(freePort));
+  const compiled = mustRun("compile", join(MODEL, "model.onnx"), "--dim", "batch=1,seq=8", "-o", plan);
+  await Promise.all(
+    NAMES.map((name, i) => {
+      const who = i < 3 ? ["--party", name, "--address", `127.0.0.1:${ports[i]}`] : ["--owner", name];
+      return mustRun("init", ...who, "--folder", join(folder, name));
+    }),
+  );
+  const shown = (name: string) => join(folder, name, `${name}.public.toml`);
+  // Nobody takes the stranger's public part, who knows everybody.
+  await Promise.all(
+    NAMES.map((name) => {
+      const others = NAMES.filter((other) => other !== name && other !== "stranger").map(shown);
+      return mustRun("topology", "add", ...others, ...topologyOf(name));
+    }),
+  );
+  await compiled;
+  await Promise.all(PARTIES.map((name) => mustRun("trust", "approve", plan, ...topologyOf(name))));
+  await Promise.all(PARTIES.map(startParty));
+  await mustRun("share", join(MODEL, "model.onnx"), "--plan", plan, ...topologyOf("lab"));
+  rmSync(join(folder, "lab"), { recursive: true });
+});
+
+afterAll(async () => {
+  for (const { child } of parties.values()) {
+    child.kill("SIGKILL");
+  }
+  await Promise.all([...parties.values()].map(({ finished }) => finished));
+});
+
+describe("three parties that stay", () => {
+  it("answer as the model does, when its owner is gone, and predict what a question costs", async () => {
+    const { stdout, stderr, status } = await pumac(...ask, "--expect", DATA, "--tolerance", "0.02");
+    expect(stderr).toContain("is as expected");
+    expect(stdout).toMatch(/^logits \[1,\d\]: /m);
+    expect(status).toBe(0);
+    const input = /bytes input +([\d.]+ \w+) +([\d.]+ \w+)/.exec(stderr);
+    expect(input?.[1]).toBe(input?.[2]);
+    const { measured, schema } = JSON.parse(await mustRun(...ask, "--json"));
+    const { cost } = JSON.parse(await mustRun("inspect", plan, "--json"));
+    expect(schema).toBe("pumac.run/1");
+    expect([measured.rounds, measured.bytes.total]).toEqual([cost.rounds, cost.bytes.total]);
+    expect(measured.bytes.input).toBeLessThan(cost.bytes.input / 2);
+  });
+
+  it("take nobody whose certificate they do not know", async () => {
+    const { status, stderr } = await pumac("infer", plan, "--inputs", DATA, ...topologyOf("stranger"));
+    expect(stderr).toMatch(/E0701.*P\d hung up before its first answer/);
+    expect(status).toBe(7);
+  });
+
+  it("name the one that stalls, and go on when it goes on", async () => {
+    const { child } = parties.get("P2")!;
+    child.kill("SIGSTOP");
+    const { status, stderr } = await pumac(...ask, "--timeout", "2");
+    child.kill("SIGCONT");
+    expect(stderr).toMatch(/E060[12].*P2/);
+    expect(status).toBe(6);
+    await mustRun(...ask);
+  });
+
+  it("keep what they know in files of their own, and write every session down", async () => {
+    const document = JSON.parse(await mustRun("party", "audit", ...topologyOf("P1"), "--json"));
+    expect(document.schema).toBe("pumac.audit/1");
+    expect(document.sessions[0]).toMatchObject({ asker: "clinic", outcome: "answered" });
+    const words = Object.keys(document.sessions[0]).toSorted();
+    expect(words).toEqual("asker outcome phase plan rounds seconds sent session sharing time".split(" ").toSorted());
+  });
+
+  it("are watched on a port of their own", async () => {
+    const { port } = JSON.parse((await parties.get("P0")!.said(/.*"watched".*/))[0]);
+    const get = async (path: string) => await fetch(`http://127.0.0.1:${port}${path}`);
+    expect(await (await get("/healthz")).text()).toBe("ok\n");
+    expect(await (await get("/readyz")).json()).toEqual({ ready: true, draining: false, expiring: [] });
+    const metrics = await (await get("/metrics")).text();
+    expect(metrics).toMatch(/^pumac_sessions_total\{outcome="answered"\} [1-9]/m);
+    expect(metrics).toMatch(/^pumac_sent_bytes_total\{to="P2"\} [1-9]/m);
+    expect((await get("/secrets")).status).toBe(404);
+  });
+
+  it("end with 0 when they are told to stop, and come back with what they kept", async () => {
+    const { child, finished } = parties.get("P1")!;
+    child.kill("SIGTERM");
+    expect((await finished).status).toBe(0);
+    expect((await pumac(...ask, "--timeout", "1")).status).toBe(6);
+    await startParty("P1");
+    await mustRun(...ask);
+  });
+});
+
+describe("a topology", () => {
+  it.each([
+    ["that is no TOML", "name = ", 3, "E0305"],
+    ["without a name", 'key = "a"\nstate = "b"\n[peers]\n', 3, "E0305"],
+    ["that does not say who it is itself", 'name = "P0"\nkey = "a"\nstate = "b"\n[peers]\n', 3, "E0305"],
+  ])("%s is refused", async (_, text, status, code) => {
+    const file = join(folder, "bad.toml");
+    writeFileSync(file, text);
+    const ended = await pumac("infer", plan, "--inputs", DATA, "--topology", file);
+    expect(ended.stderr).toContain(code);
+    expect(ended.status).toBe(status);
+  });
+
+  it("whose certificate is none, whose key is gone, or that is of another organisation is refused", async () => {
+    const text = readFileSync(join(folder, "clinic", "clinic.toml"), "utf8");
+    const file = join(folder, "clinic", "other.toml");
+    writeFileSync(file, text.replace(/MII\w+/, "MIIabc"));
+    expect((await pumac("party", "--topology", file)).status).toBe(3);
+    writeFileSync(file, text.replace("clinic.key", "gone.key"));
+    expect((await pumac("infer", plan, "--inputs", DATA, "--topology", file)).status).toBe(3);
+    const again = await pumac("init", "--owner", "clinic", "--folder", join(folder, "clinic"));
+    expect([again.status, again.stderr]).toEqual([3, expect.stringContaining("there is a key already")]);
+    expect((await pumac("init", "--party", "P7", "--address", "here:1")).status).toBe(2);
+  });
+});
