@@ -48,7 +48,7 @@ export async function serveSession(daemon: PartyContext, asked: AskedSession): P
     report = await converse(daemon, asked, course);
   } catch (cause) {
     // Who only looked, or found that another party does not take part, ends nothing.
-    const isLeaving = course.phase === "asked" && codeOf(cause) === "E0601";
+    const isLeaving = course.phase === "asked" && ["E0601", "E0602"].includes(codeOf(cause));
     error = isLeaving ? undefined : withPhase(cause, course);
   }
   const seconds = (performance.now() - began) / 1000;
