@@ -59,9 +59,11 @@ function audit({ topology, json }: { readonly topology: string; readonly json?: 
   }
   for (const { time, session, asker, plan, sent, rounds, seconds, outcome, phase } of sessions) {
     const bytes = Object.values(sent).reduce((sum, each) => sum + each, 0);
-    const what = `plan ${plan?.slice(0, 8) ?? "?"}, ${rounds} rounds, ${formatBytes(bytes)} sent, ${formatSeconds(seconds)}`;
+    const cost = `${rounds} rounds, ${formatBytes(bytes)} sent, ${formatSeconds(seconds)}`;
     const where = phase === null ? "" : ` while ${phase}`;
-    printResult(`${time} ${session.slice(0, 8)} ${asker} ${outcome}${where}: ${what}`);
+    printResult(
+      `${time} ${session.slice(0, 8)} ${asker} ${outcome}${where}: plan ${plan?.slice(0, 8) ?? "?"}, ${cost}`,
+    );
   }
 }
 
