@@ -10,7 +10,7 @@ import { SHARE, type ShareCost } from "../ir/share/index.js";
 import { isOpening } from "../ir/share/rounds.js";
 import { sizeOf } from "../ir/tensor/value.js";
 import { inputBytes, partyMemory } from "./memory.js";
-import { layerOf } from "./origins.js";
+import { layerOf, modelOp } from "./origins.js";
 import { type Paper, papersOf } from "./papers.js";
 
 export interface Bytes {
@@ -63,7 +63,7 @@ export interface CostReport {
     readonly memory: Readonly<Record<"P0" | "P1" | "P2", number>>;
     readonly seconds: Estimate;
   };
-  /** The model's nodes; `op` is the tensor op that costs most there. The groups below are the same steps, summed. */
+  /** The model's nodes; `op` is what the model calls it. The groups below are the same steps, summed. */
   readonly nodes: readonly ReportedLine[];
   readonly layers: readonly ReportedLine[];
   readonly ops: readonly ReportedLine[];
@@ -80,7 +80,7 @@ export type ReportedLine = Omit<CostLine, keyof Bytes> & { readonly bytes: Bytes
 export const GROUPS = {
   node: ({ name }) => name,
   layer: ({ layer }) => layer,
-  op: ({ op, step }) => (op === "" ? step.op : op),
+  op: ({ op }) => op,
   share: ({ step }) => step.op,
   round: ({ step }) => `round ${step.round}`,
   ring: ({ step }) => `${step.op} ${widthOf(step)}`,
@@ -152,7 +152,7 @@ function guardOf({ steps }: Plan, costed: readonly CostedStep[]): GuardLine | nu
   if (verdict === undefined) {
     return null;
   }
-  const line = groupBy(costed, GROUPS.op).find(({ name }) => name === "guard");
+  const line = groupBy(costed, GROUPS.op).find(({ name }) => name === "Guard");
   const combined = verdict.args.map((i) => steps[i]).map(({ args }) => sizeOf(steps[args[0]].type.shape));
   return {
     values: combined.reduce((sum, count) => sum + count, 0),
@@ -190,20 +190,32 @@ function sumOf(plan: Plan, steps: readonly CostedStep[], network: Network | unde
   return { ...cost, seconds: estimateSeconds(cost, network) };
 }
 
+/**
+ * The steps with their costs. Every byte belongs to one node of the model, and a node is one op, the dearest of what it
+ * is made of: so the nodes of an op add up to the op.
+ */
 export function costedSteps(plan: Plan): readonly CostedStep[] {
   const critical = criticalOpenings(plan);
-  return plan.steps.map((step, i) => {
+  const steps = plan.steps.map((step, i) => {
     const types = step.args.map((argument) => plan.steps[argument].type);
     const { node: name, op } = plan.origins[step.origin];
     return {
       step,
       cost: SHARE.ops[step.op].cost(types, step.attributes, step.type),
       name,
-      op,
+      op: modelOp(name, op === "" ? step.op : op),
       layer: layerOf(name),
-      critical: critical.has(i) ? 1 : 0,
+      critical: critical.has(i) ? (1 as const) : (0 as const),
     };
   });
+  const ofNode = new Map<string, CostedStep[]>();
+  for (const step of steps) {
+    const others = ofNode.get(step.name) ?? [];
+    others.push(step);
+    ofNode.set(step.name, others);
+  }
+  const opOf = new Map([...ofNode].map(([name, each]) => [name, dearest(each, ({ op }) => op)]));
+  return steps.map((step) => ({ ...step, op: opOf.get(step.name)! }));
 }
 
 /**

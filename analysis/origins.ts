@@ -1,7 +1,7 @@
 /**
- * What a node's name tells a reader: the layer. Exporters name nodes by their modules
- * (`/bert/encoder/layer.0/output/dense/MatMul`, `model.layers.3.mlp/node_silu`), so the layer is found by a number
- * after the name of a list.
+ * What a node's name tells a reader: the layer, and with the op what the model calls it. Exporters name nodes by their
+ * modules (`/bert/encoder/layer.0/output/dense/MatMul`, `model.layers.3.mlp/node_silu`), so the layer is found by a
+ * number after the name of a list.
  */
 
 const LISTS: ReadonlySet<string> = new Set(["layer", "layers", "h", "block", "blocks", "encoder", "decoder"]);
@@ -31,4 +31,32 @@ export function nameInLayer(name: string): string {
 
 function escapePattern(text: string): string {
   return text.replace(/[^\w]/g, "\\$&");
+}
+
+/** A module of the model that is one op of it, however many nodes an exporter writes for it. */
+const NORM_MODULES = /(^|[/._])(\w*layer_?norm\w*|ln_\w+|ln\d*|\w*rms_?norm\w*)([/.]|$)/i;
+
+/** Ops of the tensor language under the names that models have for them. */
+const NAMES: Readonly<Record<string, string>> = {
+  matmul: "MatMul",
+  geluEven: "Gelu",
+  softmaxBase2: "Softmax",
+  logSoftmax: "LogSoftmax",
+  layerNorm: "LayerNorm",
+  rmsNorm: "RMSNorm",
+  silu: "SiLU",
+  relu: "ReLU",
+  tangentHyperbolic: "Tanh",
+  errorFunction: "Erf",
+  reciprocalSquareRoot: "Rsqrt",
+  squareRoot: "Sqrt",
+};
+
+/** What the model calls an op at a node: LayerNorm, Softmax, MatMul; "" for what no node of the model asks for. */
+export function modelOp(name: string, op: string): string {
+  const module = NORM_MODULES.exec(name)?.[2];
+  if (module !== undefined) {
+    return /rms/i.test(module) ? "RMSNorm" : "LayerNorm";
+  }
+  return NAMES[op] ?? op.replace(/^[a-z]/, (letter) => letter.toUpperCase());
 }

@@ -13,7 +13,7 @@ import { type CompileOptions, compile as compilePlan, type Samples } from "../in
 import { fail } from "../ir/diagnostics.js";
 import { interrupted } from "./exit.js";
 import { givenBy } from "./inputs.js";
-import { collect, type Progress, printJson, printNote, printProblem, startProgress } from "./terminal.js";
+import { collect, type Progress, printAlways, printJson, printNote, printProblem, startProgress } from "./terminal.js";
 
 interface CompileFlags {
   readonly output?: string;
@@ -80,7 +80,10 @@ export function addCompile(program: Command): void {
     .option("--assume-ranges", "take ranges from the structure instead of measuring them (less sure, faster)")
     .option("--fraction <bits>", `fractional bits of values and weights, 8 to 20 (${DEFAULT_FRACTIONS})`, parseFraction)
     .option("--no-guard", "leave the overflow guard out: a value outside its range is a wrong answer without a word")
-    .option("--dump <folder>", "write the graph after each pass that changed it")
+    .option(
+      "--dump <folder>",
+      "write the graph after each pass that changed it (its syntax: docs/tensor-ops.md, docs/share-ops.md)",
+    )
     .option("--json", "print one JSON document (pumac.compile/1)")
     .action(compile);
 }
@@ -102,7 +105,10 @@ async function compile(given: string | undefined, stated: CompileFlags): Promise
   } else {
     printNote(`${path}: ${plan.steps.length} steps, ${cost.rounds} rounds, ${formatBytes(cost.bytes.total)} in all`);
     printNote(`digest ${digest}`);
-    disclosureOf(plan).forEach(printNote);
+    if (flags.dump !== undefined) {
+      printNote(`${flags.dump}: the graphs, in the syntax of docs/tensor-ops.md and docs/share-ops.md`);
+    }
+    disclosureOf(plan).forEach(printAlways);
   }
 }
 

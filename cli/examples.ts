@@ -5,7 +5,7 @@ export const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
     "model.onnx --dim batch=1,sequence=128 -o model.pumac",
     "model.onnx --dim b=1,s=48 --calibrate reviews.tsv --tokenizer tokenizer.json --network wan",
   ],
-  inspect: ["model.pumac --by layer", "model.pumac --network 400mbps,40ms --budget 'bytes<2GiB,rounds<400'"],
+  inspect: ["model.pumac --by node --top 10", "model.pumac --network 400mbps,40ms --budget 'bytes<2GiB,rounds<400'"],
   simulate: [
     "model.pumac --input 'text:A fine film.' --tokenizer tokenizer.json --report report.html",
     "model.pumac --data reviews.tsv --tokenizer tokenizer.json --output answers.csv",

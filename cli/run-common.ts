@@ -8,6 +8,7 @@ import { formatBytes, formatSeconds } from "../analysis/units.js";
 import { answersOf, describeAnswer, labelsBeside, type Reading, readLabels } from "../client/answers.js";
 import type { GivenInputs } from "../client/inputs.js";
 import { disclosureOf } from "../client/knowledge.js";
+import { checkOutputOptions, handleOutputs, parseTolerance, type Tolerance } from "../client/outputs.js";
 import type { LoadedPlan } from "../formats/plan-file.js";
 import { loadEncoder } from "../formats/text.js";
 import { type OpenPlan, openPlan, type PreparedRun, prepare, type SessionResult } from "../index.js";
@@ -18,7 +19,6 @@ import { loadKernels } from "../runtime/kernels/load.js";
 import type { Measured } from "../runtime/measurement.js";
 import { interrupted } from "./exit.js";
 import { givenBy } from "./inputs.js";
-import { checkOutputOptions, handleOutputs, parseTolerance, type Tolerance } from "./outputs.js";
 import {
   collect,
   type Progress,

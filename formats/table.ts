@@ -74,3 +74,9 @@ function checked(table: Table): Table {
   }
   return table;
 }
+
+/** A cell of comma-separated values (RFC 4180), in quotes where it needs them. */
+export function csvCell(value: string | number): string {
+  const text = String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

@@ -1,5 +1,6 @@
 /** Answers to a data set as rows of a file: JSON lines, or comma-separated values (RFC 4180). */
 import { type Answer, describeAnswer } from "../../client/answers.js";
+import { csvCell } from "../../formats/table.js";
 import { fail } from "../../ir/diagnostics.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 
@@ -29,7 +30,7 @@ export function numbersOf(
 
 const WRITERS: Readonly<Record<string, (rows: readonly AnsweredRow[]) => string>> = {
   ".jsonl": (rows) => rows.map((each) => `${JSON.stringify(lineOf(each))}\n`).join(""),
-  ".csv": (rows) => [HEAD, ...rows.map(cellsOf)].map((cells) => `${cells.map(quoted).join(",")}\r\n`).join(""),
+  ".csv": (rows) => [HEAD, ...rows.map(cellsOf)].map((cells) => `${cells.map(csvCell).join(",")}\r\n`).join(""),
 };
 
 /** How answers are written to a file of this name; E0201 where its ending says no form. */
@@ -66,8 +67,4 @@ function inCells(answer: AnsweredRow["answer"]): readonly [string, string] {
     default:
       return [describeAnswer(answer), ""];
   }
-}
-
-function quoted(cell: string): string {
-  return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }

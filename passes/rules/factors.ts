@@ -60,7 +60,8 @@ const factorOfProduct: Rule = {
     if (!(columns || isFactor(rewriter, c)) || !floats(node)) {
       return undefined;
     }
-    const make = (op: string, ...args: TensorNode[]) => rewriter.emit(op, args, {}, node.origin);
+    // The product stays the node that it is: who asks for the factor does not become its origin.
+    const make = (op: string, ...args: TensorNode[]) => rewriter.emit(op, args, {}, product.origin);
     if (product.op === "matmul") {
       const [a, b] = product.args;
       if (rewriter.isStatic(b)) {
@@ -70,7 +71,7 @@ const factorOfProduct: Rule = {
     }
     const [x, p] = product.args;
     if (product.op === "add" && x.op === "matmul" && rewriter.isStatic(p)) {
-      return make("add", make("multiply", x, c), make("multiply", p, c));
+      return make("add", rewriter.emit("multiply", [x, c], {}, x.origin), make("multiply", p, c));
     }
     return undefined;
   },

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { dump } from "npyjs";
 import { afterAll, describe, expect, it } from "vitest";
 import { readInputs } from "../../cli/inputs.js";
-import { checkOutputOptions, handleOutputs } from "../../cli/outputs.js";
+import { checkOutputOptions, handleOutputs } from "../../client/outputs.js";
 import { parseInline, readTensor, writeTensor } from "../../formats/tensor-files.js";
 import { PumacError } from "../../ir/diagnostics.js";
 import type { TensorType, TensorValue } from "../../ir/tensor/value.js";

@@ -5,9 +5,11 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { checkBudget, parseBudget } from "../../analysis/budget.js";
 import { costReport } from "../../analysis/cost.js";
+import { csvOf, describeDifference, describePlan, tableOf } from "../../analysis/describe.js";
+import { differenceOf } from "../../analysis/difference.js";
 import { policy, renderPage } from "../../analysis/pages/page.js";
 import { layoutOf } from "../../analysis/pages/treemap.js";
-import { describePlan, tableOf } from "../../cli/inspect.js";
+
 import { compileModel } from "../../compiler/compile.js";
 import { PumacError } from "../../ir/diagnostics.js";
 import type { Plan } from "../../ir/plan/types.js";
@@ -41,25 +43,70 @@ output "y" = %3`,
     weights: new Map([["w", normal([8, 8], 0.5)]]),
     inputs: new Map([["x", normal([8, 8])]]),
   });
-  const text = describePlan(plan, costReport(plan));
-  expect(text).toMatch(/gelu \(erf\) on \[-[\d.]+, [\d.]+\]: absolute error at most [\d.e-]+\n/);
+  const text = describePlan(plan, costReport(plan), { formulas: true });
+  expect(text).toMatch(/gelu \(erf\) on \[-[\d.]+, [\d.]+\]: absolute error at most [\d.e-]+$/m);
 });
 
 describe("the table", () => {
   test.each(["node", "layer", "op", "share", "round", "ring"])("by %s ends in the sum", (by) => {
-    const lines = tableOf(report, by).split("\n");
+    const lines = tableOf(report, { by }, { strong: (text) => text, narrow: true }).split("\n");
     expect(lines.at(-2)).toMatch(new RegExp(`in all +│ +${report.cost.rounds} │.*100.0 %`));
     expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(100);
   });
 
   test("by link lists every link, and the text says who learns what", () => {
-    expect(tableOf(report, "link")).toMatch(/P0>P1 +│ +0 B/);
-    const text = describePlan(plan, report);
+    expect(tableOf(report, { by: "link" })).toMatch(/P0>P1 +│ +0 B/);
+    expect(describePlan(plan, report)).not.toMatch(/^(paper|formula) /m);
+    const text = describePlan(plan, report, { papers: true, formulas: true });
     expect(text).toMatch(/data owner +learns the answer only: y0 \[/);
     expect(text).toMatch(/P0 +learns nothing/);
     expect(text).toMatch(/rounds +\d+\n/);
-    expect(text).toMatch(/gelu on \[-4, 4\]: absolute error at most 0.0005\n/);
+    expect(text).toMatch(/gelu on \[-4, 4\]: absolute error at most 0.0005$/m);
     expect(text).toMatch(/ASTRA, CCSW 2019/);
+  });
+});
+
+describe("rows", () => {
+  const column = (text: string, at: number) => {
+    const [, ...lines] = text.split("\r\n");
+    return lines.map((line) => line.split(",").at(at));
+  };
+
+  test("are sorted by what is asked for, and cut, with the sum of all below", () => {
+    for (const [sort, size] of [
+      ["rounds", ({ rounds }: { rounds: number }) => rounds],
+      ["macs", ({ macs }: { macs: number }) => macs],
+    ] as const) {
+      const wanted = report.shares.filter(({ bytes, rounds }) => bytes.total > 0 || rounds > 0);
+      const sorted = wanted.toSorted((a, b) => size(b) - size(a)).map(({ name }) => name);
+      expect(column(csvOf(report, { by: "share", sort, top: 3 }), 0)).toEqual(sorted.slice(0, 3));
+    }
+    expect(tableOf(report, { by: "share", top: 1 })).toMatch(new RegExp(`in all +│ +${report.cost.rounds} │`));
+  });
+
+  test("as CSV add up to the whole, in integers", () => {
+    const sum = column(csvOf(report, { by: "node" }), -2).reduce((all, bytes) => all + Number(bytes), 0);
+    expect(sum).toBe(report.cost.bytes.total);
+  });
+
+  test("of an op are its nodes': every byte belongs to one node, and a node is one op", () => {
+    for (const { name, bytes } of report.ops) {
+      const own = report.nodes.filter(({ op }) => op === name);
+      expect(own.reduce((sum, node) => sum + node.bytes.total, 0)).toBe(bytes.total);
+    }
+  });
+});
+
+describe("two plans", () => {
+  const other = planFor(randomProgram(6, 60));
+  const difference = differenceOf(report, costReport(other), ({ shares }) => shares);
+
+  test("differ by what their rows differ", () => {
+    const { bytes, lines } = difference;
+    const changed = lines.reduce((sum, line) => sum + line.bytes.second - line.bytes.first, 0);
+    expect(changed).toBe(bytes.total.second - bytes.total.first);
+    expect(describeDifference(difference, { by: "share" })).toMatch(/bytes total +│.*[+−][\d.]+ %/);
+    expect(differenceOf(report, report, ({ shares }) => shares).lines).toEqual([]);
   });
 });
 

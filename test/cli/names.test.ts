@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { parseValue } from "../../cli/compile.js";
-import { allowed, checkOutputOptions, parseTolerance } from "../../cli/outputs.js";
+import { allowed, checkOutputOptions, parseTolerance } from "../../client/outputs.js";
 import { checkNames, type GivenNames } from "../../compiler/names.js";
 import type { PumacError } from "../../ir/diagnostics.js";
 

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { costReport } from "../../analysis/cost.js";
-import { describePlan } from "../../cli/inspect.js";
+import { describePlan } from "../../analysis/describe.js";
 import { compileModel } from "../../compiler/compile.js";
 import { openModel } from "../../compiler/weights.js";
 import { writeModel } from "../../formats/onnx/write.js";
