@@ -26,6 +26,10 @@ export const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
     "model.onnx --plan model.pumac --topology lab.toml",
     "--delete 49d20dcdd5d8f433cd86094c85c4065b --topology lab.toml",
   ],
+  generate: [
+    "story.pumac --tokenizer tokenizer.json --prompt 'Once upon a time' --local",
+    "story.pumac --tokenizer tok512.bin --prompt @prompt.txt --topology clinic.toml --max-tokens 64",
+  ],
   infer: [
     "model.pumac --input text:@review.txt --tokenizer tokenizer.json --topology clinic.toml",
     "model.pumac --inputs test_data_set_0 --expect test_data_set_0 --topology clinic.toml",

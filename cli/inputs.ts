@@ -43,7 +43,7 @@ export function givenBy({ input, inputs, tokenizer, truncate }: InputOptions): G
 }
 
 /** `@file` and `-` (standard input) keep a private text out of the list of processes; a last line end is no text. */
-function textOf(given: string): string {
+export function textOf(given: string): string {
   if (given !== "-" && !given.startsWith("@")) {
     return given;
   }

@@ -20,6 +20,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   trust: async () => (await import("./trust.js")).addTrust,
   share: async () => (await import("./share.js")).addShare,
   infer: async () => (await import("./infer.js")).addInfer,
+  generate: async () => (await import("./generate.js")).addGenerate,
   model: async () => (await import("./model.js")).addModel,
   explain: async () => (await import("./explain.js")).addExplain,
   doctor: async () => (await import("./doctor.js")).addDoctor,

@@ -17,6 +17,11 @@ export function printResult(text: string): void {
   writeAll(1, `${text}\n`);
 }
 
+/** Prints a piece of a result that is still being made. */
+export function writePart(text: string): void {
+  writeAll(1, text);
+}
+
 /** With --quiet there are results, warnings, errors, and what becomes public. */
 function isQuiet(): boolean {
   return process.argv.includes("--quiet");

@@ -8,6 +8,7 @@ import { Tokenizer } from "@anush008/tokenizers";
 import { fail } from "../ir/diagnostics.js";
 import { isFloat, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 import { readBytes } from "./files.js";
+import { loadPieces, type PieceTokenizer } from "./llama2-tokenizer.js";
 
 /** A text's token ids with special tokens. */
 export interface Tokens {
@@ -22,7 +23,12 @@ export interface Encoder {
   readonly paddingId: number;
   /** The token that stands for a gap to fill, where the vocabulary has one. */
   readonly maskId?: number | undefined;
+  /** Tokens with which a text that is generated ends. */
+  readonly endIds: readonly number[];
 }
+
+/** What the vocabularies of language models call the end of a text, or of what a chat's side says. */
+const ENDS = /^(<\|endoftext\|>|<\|im_end\|>|<\|eot_id\|>|<\|end_of_text\|>|<end_of_turn>|<\/s>)$/;
 
 interface TokenizerFile {
   readonly padding?: { readonly pad_id?: number } | null;
@@ -31,8 +37,21 @@ interface TokenizerFile {
 
 const PADDING_TOKENS = ["[PAD]", "<pad>", "<|pad|>"];
 
-/** Loads a tokenizer.json; E0301 where it is none. */
+/** Loads a tokenizer.json, or a tokenizer of llama2.c (`tok512.bin`); E0301 where it is neither. */
 export function loadEncoder(path: string): Encoder {
+  return path.endsWith(".bin") ? encoderOfPieces(loadPieces(path)) : encoderOfFile(path);
+}
+
+function encoderOfPieces({ encode, decode }: PieceTokenizer): Encoder {
+  return {
+    encode: async (texts) => texts.map((text) => ({ ids: encode(text), closing: 0 })),
+    decode: async (ids) => decode(ids),
+    paddingId: 0,
+    endIds: [1, 2],
+  };
+}
+
+function encoderOfFile(path: string): Encoder {
   const bytes = readBytes(path);
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -52,6 +71,7 @@ export function loadEncoder(path: string): Encoder {
       },
       decode: (ids) => tokenizer.decode([...ids], false),
       paddingId: file.padding?.pad_id ?? padding ?? 0,
+      endIds: (file.added_tokens ?? []).flatMap(({ id, content }) => (ENDS.test(content) ? [id] : [])),
       maskId: file.added_tokens?.find(({ content }) => /^(\[MASK\]|<mask>)$/.test(content))?.id,
     };
   } catch (error) {

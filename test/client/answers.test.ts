@@ -16,6 +16,7 @@ const encoder: Encoder = {
   encode: () => Promise.reject(new Error("not asked")),
   decode: (ids) => Promise.resolve(ids.map((id) => WORDS[id]).join(" ")),
   paddingId: 0,
+  endIds: [],
   maskId: 6,
 };
 

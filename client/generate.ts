@@ -1,0 +1,96 @@
+/**
+ * Text from a language model, token by token: each token is one question to the parties, of the prompt and what was
+ * written so far, and the data owner alone learns the answer. The plan is of a fixed length and is computed whole each
+ * time: what a token costs is what `inspect` says, whatever is written already.
+ */
+import { type Encoder, PADDED, textInputs } from "../formats/text.js";
+import { fail } from "../ir/diagnostics.js";
+import type { Plan } from "../ir/plan/types.js";
+import type { TensorType, TensorValue } from "../ir/tensor/value.js";
+import type { Measured } from "../runtime/measurement.js";
+import { dataInputs, type OwnerValues, runDataOwner, type SessionResult } from "./owners.js";
+
+export interface GenerateOptions {
+  readonly plan: Plan;
+  readonly encoder: Encoder;
+  /** Asks the parties once. */
+  readonly ask: (values: OwnerValues) => Promise<SessionResult>;
+  readonly prompt: string;
+  readonly mostTokens: number;
+  /** Texts that end what is written; they are not written themselves. */
+  readonly stops: readonly string[];
+}
+
+/** A token that was written, the text that it adds, and what it cost. */
+export interface Written {
+  readonly id: number;
+  readonly text: string;
+  readonly measured: Measured;
+}
+
+/** Why no more is written. */
+export type Ending = "length" | "end of text" | "stop" | "context";
+
+/** Writes until there is a reason not to, which is returned. E0202 where the prompt does not fit, E0201 for the plan. */
+export async function* generate(options: GenerateOptions): AsyncGenerator<Written, Ending> {
+  const { plan, encoder, ask, prompt, mostTokens, stops } = options;
+  const inputs = dataInputs(plan);
+  const context = contextOf(plan, inputs);
+  const [{ ids: given, closing }] = await encoder.encode([prompt]);
+  // What a tokenizer closes a text with would end the answer before it begins.
+  const ids = [...given.slice(0, given.length - closing)];
+  if (ids.length === 0 || ids.length > context) {
+    const what = `the prompt has ${ids.length} tokens, the plan takes 1 to ${context}`;
+    throw fail({ code: "E0202", what, where: "--prompt", fix: "compile for longer texts (--dim or --shape)" });
+  }
+  const start = ids.length;
+  let text = "";
+  for (let count = 0; count < mostTokens; count++) {
+    if (ids.length > context) {
+      return "context";
+    }
+    const values = runDataOwner(plan, valuesFor(encoder, ids, inputs), new Map());
+    const { outputs, measured } = await ask(values);
+    const id = outputs.get("token")!.data[0];
+    if (encoder.endIds.includes(id)) {
+      return "end of text";
+    }
+    ids.push(id);
+    // Some characters are several tokens: what is not yet whole is shown with the next one.
+    const all = await shownOf(encoder, ids, start);
+    const stop = stops.map((each) => all.indexOf(each)).filter((at) => at >= 0);
+    const end = stop.length === 0 ? all.length : Math.min(...stop);
+    const whole = all.slice(0, end).replace(/\uFFFD+$/, "");
+    yield { id, text: whole.slice(text.length), measured };
+    text = whole.length > text.length ? whole : text;
+    if (stop.length > 0) {
+      return "stop";
+    }
+  }
+  return "length";
+}
+
+/** The text behind the prompt: tokenizers write a word's space with it, so both are decoded and the first is cut off. */
+async function shownOf(encoder: Encoder, ids: readonly number[], start: number): Promise<string> {
+  const [before, all] = [await encoder.decode(ids.slice(0, start)), await encoder.decode(ids)];
+  return all.startsWith(before) ? all.slice(before.length) : await encoder.decode(ids.slice(start));
+}
+
+function valuesFor(
+  encoder: Encoder,
+  ids: readonly number[],
+  inputs: ReadonlyMap<string, TensorType>,
+): ReadonlyMap<string, TensorValue> {
+  return textInputs(encoder.paddingId, [{ ids, closing: 0 }], inputs);
+}
+
+/** How many tokens the plan reads. E0201 where it is no plan of one next token. */
+function contextOf(plan: Plan, inputs: ReadonlyMap<string, TensorType>): number {
+  const lengths = [...inputs].filter(([name]) => name !== PADDED).map(([, { shape }]) => shape.at(-1) ?? 1);
+  const token = plan.reveals.find(({ name }) => name === "token");
+  if (token === undefined || token.shape.reduce((product, size) => product * size, 1) !== 1) {
+    const what = "the plan does not reveal one next token";
+    throw fail({ code: "E0201", what, where: plan.name, fix: "compile it with --reveal token, for one text" });
+  }
+  return Math.max(...lengths);
+}

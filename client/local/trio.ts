@@ -1,0 +1,90 @@
+/**
+ * Three parties that stay, on this machine, for as long as some work takes: weights are shared with them once, and each
+ * question is a session of its own, over TLS on the loopback interface. It shows how it works, and gives no privacy.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir, totalmem } from "node:os";
+import { join } from "node:path";
+import type { Topology } from "../../formats/topology.js";
+import { fail } from "../../ir/diagnostics.js";
+import type { Address } from "../../runtime/connect.js";
+import type { FromStaying, ToStaying } from "../../runtime/staying.js";
+import { PARTIES, type PartyName } from "../../runtime/transport.js";
+import { createIdentities } from "../identities.js";
+import { type SharedPlan, shareModel } from "../remote/share.js";
+
+const ENTRY = join(import.meta.dirname, "..", "..", "party", "process.js");
+const OWNERS = ["model-owner", "data-owner"] as const;
+
+export interface TrioOptions {
+  /** Plans of one model, which is shared before the work begins. */
+  readonly plans: readonly SharedPlan[];
+  /** How long any side waits for another, in milliseconds. */
+  readonly timeout: number;
+  /** Ends everything at once, in the moment in which it is aborted. */
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (done: number, all: number) => void;
+}
+
+/** Starts three parties, shares the model, gives the data owner's topology to the work, and leaves nothing behind. */
+export async function withTrio<T>(options: TrioOptions, work: (topology: Topology) => Promise<T>): Promise<T> {
+  const { plans, timeout, signal, onProgress } = options;
+  const folder = mkdtempSync(join(tmpdir(), "pumac-"));
+  const children: ChildProcess[] = [];
+  const cleanUp = (): void => {
+    for (const child of children) {
+      child.kill("SIGKILL");
+    }
+    rmSync(folder, { recursive: true, force: true });
+  };
+  signal?.addEventListener("abort", cleanUp);
+  try {
+    const identities = await createIdentities([...PARTIES, ...OWNERS], 1);
+    const approved = plans.map(({ digest }) => digest);
+    const started = PARTIES.map((party) => {
+      const child = fork(ENTRY, [], { stdio: ["ignore", "ignore", "inherit", "ipc"], serialization: "advanced" });
+      children.push(child);
+      const state = join(folder, party);
+      mkdirSync(state);
+      const start = { kind: "start", party, identity: identities.get(party)!, state, timeout, approved } as const;
+      return listening(party, child, { ...start, memory: totalmem() });
+    });
+    const [P0, P1, P2] = await Promise.all(started);
+    const addresses = { P0, P1, P2 };
+    for (const child of children) {
+      child.send({ kind: "peers", addresses } satisfies ToStaying, () => undefined);
+    }
+    const topology = (name: (typeof OWNERS)[number]): Topology => {
+      const { key, pinned } = identities.get(name)!;
+      const peers = Object.entries(pinned).map(([peer, certificates]): [string, Topology["peers"][string]] => {
+        const at = addresses[peer as PartyName] as { port: number } | undefined;
+        return [peer, { certificates: [...certificates], ...(at && { address: `127.0.0.1:${at.port}` }) }];
+      });
+      const state = join(folder, name);
+      mkdirSync(state, { recursive: true });
+      return { name, file: name, key: "", secret: key, state, folder: state, peers: Object.fromEntries(peers) };
+    };
+    await shareModel({ topology: topology("model-owner"), timeout, plans, ...(onProgress && { onProgress }) });
+    return await work(topology("data-owner"));
+  } finally {
+    cleanUp();
+    signal?.removeEventListener("abort", cleanUp);
+  }
+}
+
+/** Starts a party; resolves with its address when it listens. */
+function listening(party: PartyName, child: ChildProcess, start: ToStaying): Promise<Address> {
+  return new Promise((resolve, reject) => {
+    child.on("message", (message: FromStaying) => {
+      if (message.kind === "listening") {
+        resolve(message.address);
+      } else {
+        reject(fail({ code: "E1001", what: `${party} cannot start`, where: party, why: message.reason }));
+      }
+    });
+    child.once("error", reject);
+    child.once("exit", () => reject(fail({ code: "E0601", what: `${party} is gone`, where: party })));
+    child.send(start, () => undefined);
+  });
+}

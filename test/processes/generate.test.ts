@@ -1,0 +1,37 @@
+/** A trained language model writes through three party processes that keep its shares: the tokens of the plain model. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { dataFolder } from "../jax/data.js";
+import { pumac, temporaryFolder } from "./command.js";
+
+const STORIES = dataFolder("llama-stories260k");
+
+describe.skipIf(STORIES === undefined)("generate", () => {
+  it("writes the reference's tokens, each at the predicted cost", async () => {
+    const plan = join(temporaryFolder(), "story.pumac");
+    const model = join(STORIES!, "stories260K.dynamo.op18.static32.onnx");
+    expect((await pumac("compile", model, "--reveal", "token", "-o", plan)).status).toBe(0);
+    const words = ["--tokenizer", join(STORIES!, "tok512.bin"), "--local", "--prompt", "Once upon a", "--json"];
+    const { status, stdout, stderr } = await pumac("generate", plan, ...words, "--max-tokens", "4");
+    expect(stderr).toContain("no privacy");
+    expect(status).toBe(0);
+    const { greedy_ids } = JSON.parse(readFileSync(join(STORIES!, "reference.json"), "utf8"));
+    const { text, tokens, measured, ended } = JSON.parse(stdout);
+    expect(tokens).toEqual(greedy_ids.slice(4, 8));
+    expect(text).toBe(" time, there was");
+    expect(ended).toBe("length");
+    const { cost } = JSON.parse((await pumac("inspect", plan, "--json")).stdout);
+    for (const { rounds, bytes } of measured) {
+      expect(rounds).toBe(cost.rounds);
+      expect(bytes.total).toBe(cost.bytes.total);
+    }
+  });
+
+  it("wants to know which parties it asks", async () => {
+    const plan = join(temporaryFolder(), "none.pumac");
+    const { status, stderr } = await pumac("generate", plan, "--tokenizer", "x.json", "--local");
+    expect(status).toBe(3);
+    expect(stderr).toContain("E0301");
+  });
+});
