@@ -31,7 +31,7 @@ export interface Written {
 /** Why no more is written. */
 export type Ending = "length" | "end of text" | "stop" | "context";
 
-/** Writes until there is a reason not to, which is returned. E0202 where the prompt does not fit, E0201 for the plan. */
+/** Writes until there is a reason not to, and returns it. E0202 where the prompt does not fit, E0201 for the plan. */
 export async function* generate(options: GenerateOptions): AsyncGenerator<Written, Ending> {
   const { plan, encoder, ask, prompt, mostTokens, stops } = options;
   const inputs = dataInputs(plan);
@@ -70,7 +70,7 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Writte
   return "length";
 }
 
-/** The text behind the prompt: tokenizers write a word's space with it, so both are decoded and the first is cut off. */
+/** The text behind the prompt: words bring their spaces, so both are decoded and the first is cut off. */
 async function shownOf(encoder: Encoder, ids: readonly number[], start: number): Promise<string> {
   const [before, all] = [await encoder.decode(ids.slice(0, start)), await encoder.decode(ids)];
   return all.startsWith(before) ? all.slice(before.length) : await encoder.decode(ids.slice(start));

@@ -1,4 +1,4 @@
-/** A trained language model writes through three party processes that keep its shares: the tokens of the plain model. */
+/** A trained language model writes through three party processes that keep its shares: the plain model's tokens. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
