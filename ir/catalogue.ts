@@ -165,6 +165,12 @@ export const CATALOGUE = {
     "The module does not say which of its arguments are weights, so they are all taken for data. Export with",
     "as_text(debug_info=True), or name them with --weights-args or a weights file.",
   ),
+  W0307: entry(
+    3,
+    "activations rounded to few bits",
+    "The model rounds activations to 8 bits while it runs (DynamicQuantizeLinear). The plan leaves that out and",
+    "computes with the numbers that they stand for: its answers are those of the model before it was quantised.",
+  ),
   W0401: entry(
     4,
     "domain known from samples only",

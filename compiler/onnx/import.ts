@@ -75,17 +75,8 @@ export function importOnnx(path: string, options: ImportOptions = {}): ImportedM
   };
 }
 
-/** E0302 for a name that an input and a node, or two nodes, define; E0402 for sparse initialisers. */
+/** E0302 for a name that an input and a node, or two nodes, define. */
 function checkDefinitions({ graph, path }: OnnxModel): void {
-  if (graph.sparseInitializer.length > 0) {
-    throw fail({
-      code: "E0402",
-      what: `${graph.sparseInitializer.length} sparse initialisers`,
-      where: path,
-      why: "weights are read as dense tensors",
-      fix: "store them as dense initialisers; what is pruned stays zero",
-    });
-  }
   const defined = new Set(graph.input.map(({ name }) => name));
   for (const name of graph.node.flatMap(({ output }) => output).filter((each) => each !== "")) {
     if (defined.has(name)) {

@@ -24,6 +24,8 @@ export interface OnnxModel {
   readonly functions: ReadonlyMap<string, FunctionProto>;
 }
 
+const LARGEST_SPARSE = 2 ** 28;
+
 /** The key of a function: domain, name and overload. */
 export function functionKey(domain: string, name: string, overload: string): string {
   return JSON.stringify([normalDomain(domain), name, overload]);
@@ -75,14 +77,13 @@ export function readModel(path: string): OnnxModel {
     throw fail({ code: "E0301", what: "the file holds no ONNX graph", where: path });
   }
   const message = decodeMessage("ModelProto", joinBytes(header), path);
+  const graph = decodeMessage("GraphProto", joinBytes(structure), path);
+  const dense = tensors.map(([offset, length]) => readTensor(source, offset, length, path));
   return {
     path,
     header: message,
-    graph: decodeMessage("GraphProto", joinBytes(structure), path),
-    initializers: namedTensors(
-      tensors.map(([offset, length]) => readTensor(source, offset, length, path)),
-      path,
-    ),
+    graph,
+    initializers: namedTensors([...dense, ...graph.sparseInitializer.map((bytes) => sparseTensor(bytes, path))], path),
     opsets: new Map(message.opsetImport.map(({ domain, version }) => [normalDomain(domain), version])),
     functions: new Map(message.functions.map((each) => [functionKey(each.domain, each.name, each.overload), each])),
   };
@@ -90,16 +91,48 @@ export function readModel(path: string): OnnxModel {
 
 /** The initialisers of a sub-graph, whose bytes are in memory. */
 export function subgraphTensors(graph: GraphProto, modelPath: string): ReadonlyMap<string, StoredTensor> {
-  return namedTensors(
-    graph.initializer.map((bytes) => tensorFromBytes(bytes, modelPath)),
-    modelPath,
-  );
+  const dense = graph.initializer.map((bytes) => tensorFromBytes(bytes, modelPath));
+  const sparse = graph.sparseInitializer.map((bytes) => sparseTensor(bytes, modelPath));
+  return namedTensors([...dense, ...sparse], modelPath);
 }
 
 /** A TensorProto in memory: an attribute, or an initialiser of a sub-graph. */
 export function tensorFromBytes(bytes: Uint8Array, modelPath: string, fallbackName = ""): StoredTensor {
   const source: ByteSource = memorySource(bytes, modelPath);
   return readTensor(source, 0, bytes.length, modelPath, fallbackName);
+}
+
+/**
+ * A tensor that the file says by its values that are not zero and their places, [n] in row-major order or [n, rank]:
+ * the dense one, since a plan that left zeros out would show where they are.
+ */
+function sparseTensor(bytes: Uint8Array, modelPath: string): StoredTensor {
+  const { values, indices, dims } = decodeMessage("SparseTensorProto", bytes, modelPath);
+  const [numbers, places] = [values, indices].map((each) => tensorFromBytes(each, modelPath));
+  const size = dims.reduce((product, n) => product * n, 1);
+  const count = numbers.shape[0];
+  const rank = places.shape.length === 2 ? dims.length : 1;
+  const fits = dims.every((n) => n >= 0) && size <= LARGEST_SPARSE && numbers.shape.length === 1;
+  if (!fits || places.shape.join() !== (places.shape.length === 2 ? [count, rank] : [count]).join()) {
+    throw fail({ code: "E0302", what: `the sparse tensor '${numbers.name}' contradicts itself`, where: modelPath });
+  }
+  const read = () => {
+    const [data, at] = [numbers.read(), places.read()];
+    const whole = numbers.dtype === "f32" ? new Float32Array(size) : new Float64Array(size);
+    data.forEach((value, i) => {
+      const flat = Array.from({ length: rank }, (_, axis) => at[i * rank + axis]);
+      whole[rank === 1 ? flat[0] : flat.reduce((sum, index, axis) => sum * dims[axis] + index, 0)] = value;
+    });
+    return whole;
+  };
+  const { name, dtype, absent } = numbers;
+  return {
+    name,
+    dtype,
+    absent,
+    shape: dims,
+    read: (first = 0, wanted = size - first) => read().subarray(first, first + wanted),
+  };
 }
 
 function namedTensors(tensors: readonly StoredTensor[], path: string): ReadonlyMap<string, StoredTensor> {

@@ -48,7 +48,7 @@ interface Advice {
 
 const LOW_PRECISION: Advice = {
   why: "activations in few bits are not supported: the protocol has its own fixed point; weights in few bits are",
-  fix: "quantise weights only (DequantizeLinear, MatMulNBits), or export in float32, float16 or bfloat16",
+  fix: "quantise weights only (DequantizeLinear, MatMulNBits) or dynamically, or export in floats",
 };
 const RANDOM: Advice = {
   why: "it draws random numbers, and a plan is deterministic",

@@ -140,7 +140,7 @@ export function isPublicTensor(tensor: StoredTensor, uses: Uses): boolean {
 /** Where quantised weights go first: to real numbers, or straight into a product. */
 const QUANTISED: ReadonlySet<string> = new Set([
   ...["Cast", "DequantizeLinear", "MatMulInteger", "QLinearMatMul", "ConvInteger", "QLinearConv", "MatMulNBits"],
-  ...["GatherBlockQuantized", "QGemm", "MatMulBnb4", "QMoE"],
+  ...["GatherBlockQuantized", "QGemm", "MatMulBnb4", "QMoE", "DynamicQuantizeMatMul", "MatMulIntegerToFloat"],
 ]);
 const SMALL_TABLE = 4096;
 

@@ -18,6 +18,7 @@ message TensorHeader { repeated int64 dims = 1; int32 data_type = 2; string name
   repeated StringStringEntryProto external_data = 13; int32 data_location = 14; }
 message TensorProto { repeated int64 dims = 1; int32 data_type = 2; string name = 8; bytes raw_data = 9;
   repeated StringStringEntryProto external_data = 13; int32 data_location = 14; }
+message SparseTensorProto { bytes values = 1; bytes indices = 2; repeated int64 dims = 3; }
 message TensorShapeProto {
   message Dimension { oneof value { int64 dim_value = 1; string dim_param = 2; } }
   repeated Dimension dim = 1; }
@@ -53,6 +54,11 @@ export interface TensorHeader {
   readonly name: string;
   readonly externalData: readonly { readonly key: string; readonly value: string }[];
   readonly dataLocation: number;
+}
+export interface SparseTensor {
+  readonly values: Uint8Array;
+  readonly indices: Uint8Array;
+  readonly dims: readonly number[];
 }
 export interface Dimension {
   readonly value?: "dimValue" | "dimParam";
@@ -122,6 +128,7 @@ interface Messages {
   ModelProto: ModelHeader;
   GraphProto: GraphProto;
   TensorHeader: TensorHeader;
+  SparseTensorProto: SparseTensor;
 }
 
 const ROOT = protobuf.parse(ONNX_SCHEMA).root;

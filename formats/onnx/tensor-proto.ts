@@ -7,11 +7,25 @@ import { fail } from "../../ir/diagnostics.js";
 import { type DType, sizeOf, type TensorValue } from "../../ir/tensor/value.js";
 import { type ByteSource, ModelFile, resolveExternal } from "../model-file.js";
 import { decodeElements, decodePacked } from "./elements.js";
+import {
+  FLOAT4E2M1,
+  FLOAT8E4M3FN,
+  FLOAT8E4M3FNUZ,
+  FLOAT8E5M2,
+  FLOAT8E5M2FNUZ,
+  FLOAT8E8M0,
+  type Packed,
+  unpack,
+  whole,
+} from "./packed.js";
 import { decodeMessage, type TensorHeader } from "./schema.js";
 import { joinBytes, type WireField, wireFields } from "./wire.js";
 
-/** TensorProto.DataType by number: our type where the compiler has it, else only the name to refuse it by. */
-const DATA_TYPES: readonly { readonly name: string; readonly dtype?: DType }[] = [
+/**
+ * TensorProto.DataType by number: our type where the compiler has it, else the name to refuse it by, and how stored
+ * weights of few bits are told.
+ */
+const DATA_TYPES: readonly { readonly name: string; readonly dtype?: DType; readonly packed?: Packed }[] = [
   { name: "UNDEFINED" },
   { name: "FLOAT", dtype: "f32" },
   { name: "UINT8", dtype: "u8" },
@@ -29,16 +43,16 @@ const DATA_TYPES: readonly { readonly name: string; readonly dtype?: DType }[] =
   { name: "COMPLEX64" },
   { name: "COMPLEX128" },
   { name: "BFLOAT16", dtype: "bf16" },
-  { name: "FLOAT8E4M3FN" },
-  { name: "FLOAT8E4M3FNUZ" },
-  { name: "FLOAT8E5M2" },
-  { name: "FLOAT8E5M2FNUZ" },
-  { name: "UINT4" },
-  { name: "INT4" },
-  { name: "FLOAT4E2M1" },
-  { name: "FLOAT8E8M0" },
-  { name: "UINT2" },
-  { name: "INT2" },
+  { name: "FLOAT8E4M3FN", packed: FLOAT8E4M3FN },
+  { name: "FLOAT8E4M3FNUZ", packed: FLOAT8E4M3FNUZ },
+  { name: "FLOAT8E5M2", packed: FLOAT8E5M2 },
+  { name: "FLOAT8E5M2FNUZ", packed: FLOAT8E5M2FNUZ },
+  { name: "UINT4", packed: whole(4, false) },
+  { name: "INT4", packed: whole(4, true) },
+  { name: "FLOAT4E2M1", packed: FLOAT4E2M1 },
+  { name: "FLOAT8E8M0", packed: FLOAT8E8M0 },
+  { name: "UINT2", packed: whole(2, false) },
+  { name: "INT2", packed: whole(2, true) },
 ];
 
 /** The type of an ONNX element type number; E0402, naming it, where the compiler has none. */
@@ -96,7 +110,7 @@ const MOST_ELEMENTS = 2 ** 40;
 
 /**
  * Reads the header of the TensorProto at [offset, offset+length) of `source`. `modelPath`: where external data is
- * sought.
+ * sought. `isWeight`: numbers of few bits are what they stand for; inputs and outputs have none.
  */
 export function readTensor(
   source: ByteSource,
@@ -104,6 +118,7 @@ export function readTensor(
   length: number,
   modelPath: string,
   fallbackName = "",
+  isWeight = true,
 ): StoredTensor {
   const runs: DataRun[] = [];
   const header: Uint8Array[] = [];
@@ -117,17 +132,23 @@ export function readTensor(
   const message = decodeMessage("TensorHeader", joinBytes(header), source.name);
   const name = message.name === "" ? fallbackName : message.name;
   const where = name === "" ? source.name : `tensor '${name}'`;
-  const dtype = dtypeOf(message.dataType, where);
+  const packed = isWeight ? DATA_TYPES[message.dataType]?.packed : undefined;
+  const dtype = packed === undefined ? dtypeOf(message.dataType, where) : packed.dtype;
   const shape = message.dims;
   const count = sizeOf(shape);
   if (!shape.every((n) => Number.isSafeInteger(n) && n >= 0) || !(count <= MOST_ELEMENTS)) {
     throw fail({ code: "E0302", what: `a tensor declares the impossible shape [${shape.join(", ")}]`, where });
   }
+  // Numbers of few bits lie in bytes.
+  const [on, elements] =
+    packed === undefined ? [dtype, count] : (["u8", Math.ceil((count * packed.bits) / 8)] as const);
   const stored =
     message.dataLocation === 1
-      ? externalBytes(message, modelPath, count * BYTES[dtype], where)
-      : embeddedData(source, runs, dtype, count, where);
-  return { name, shape, dtype, absent: stored === undefined, read: reader(stored, dtype, count, where, message) };
+      ? externalBytes(message, modelPath, elements * BYTES[on], where)
+      : embeddedData(source, runs, on, elements, where);
+  const read = reader(stored, on, elements, where, message);
+  const numbers = packed === undefined ? read : unpack(packed, count, read);
+  return { name, shape, dtype, absent: stored === undefined, read: numbers };
 }
 
 function appendRun(runs: DataRun[], field: WireField): void {
@@ -264,6 +285,6 @@ function externalBytes(header: TensorHeader, modelPath: string, needed: number, 
 /** Reads a `.pb` file that holds one TensorProto, the form of ONNX's test data. */
 export function readTensorFile(path: string): { readonly name: string; readonly value: TensorValue } {
   const source = new ModelFile(path);
-  const tensor = readTensor(source, 0, source.size, path);
+  const tensor = readTensor(source, 0, source.size, path, "", false);
   return { name: tensor.name, value: { dtype: tensor.dtype, shape: tensor.shape, data: tensor.read() } };
 }

@@ -97,9 +97,8 @@ describe("operators on such types that are refused", () => {
     ["ZipMap", "ai.onnx.ml", /map/],
     ["DictVectorizer", "ai.onnx.ml", /map/],
     ["QuantizeLinear", "", /few bits/],
-    ["DynamicQuantizeLinear", "", /few bits/],
-    ["MatMulInteger", "", /few bits/],
     ["QLinearMatMul", "", /few bits/],
+    ["ConvInteger", "", /few bits/],
   ])("%s %s", (op, domain, why) => {
     const path = join(folder, "operator.onnx");
     const value = { dtype: "f32" as const, shape: [2] };

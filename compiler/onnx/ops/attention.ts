@@ -61,13 +61,30 @@ export function attend(emitter: Emitter, q: Value, k: Value, v: Value, options: 
   const added = bias === undefined ? capped : emitter.add(capped, emitter.cast(bias, q.type.dtype));
   const biased =
     penalised?.keep === undefined ? added : emitter.add(added, penalty(emitter, penalised.keep, penalised.by, q));
-  const weights = emitter.emit("softmax", keep === undefined ? [biased] : [biased, keep], { axis: 3 });
+  const weights = weightsOf(emitter, biased, keep, options.sink);
   const masked = (): Value =>
     keep === undefined
       ? biased
       : emitter.select(keep, biased, emitter.scalar(Number.NEGATIVE_INFINITY, biased.type.dtype));
   const output = emitter.matmul(weights, repeatHeads(emitter, v, heads));
   return { output, stages: () => [scaled, capped, masked(), weights] };
+}
+
+/** softmax over the keys that are kept; a sink is one key more, which takes its share of a row and is then left out. */
+function weightsOf(emitter: Emitter, scores: Value, keep: Value | undefined, sink: Value | undefined): Value {
+  const softmax = (x: Value, mask: Value | undefined) =>
+    emitter.emit("softmax", mask === undefined ? [x] : [x, mask], { axis: 3 });
+  if (sink === undefined) {
+    return softmax(scores, keep);
+  }
+  const [batch, heads, queries, keys] = scores.type.shape;
+  const column = emitter.broadcast(emitter.reshape(emitter.cast(sink, scores.type.dtype), [1, heads, 1, 1]), [
+    ...[batch, heads, queries, 1],
+  ]);
+  const high = keep?.type.shape.map((_, i, { length }) => (i === length - 1 ? 1 : 0)) ?? [];
+  const wide = keep && emitter.broadcast(keep, [...keep.type.shape.slice(0, -1), keys]);
+  const mask = wide && emitter.emit("pad", [wide], { low: high.map(() => 0), high, value: 1 });
+  return emitter.sliceAxis(softmax(emitter.concatenate([scores, column], 3), mask), 3, 0, keys);
 }
 
 /** 0 where kept, a number far below the scores elsewhere. */

@@ -182,12 +182,11 @@ function multiHead(at: Positions) {
   return (call: Call): readonly (Value | undefined)[] => {
     const { emitter } = call;
     refuseIf(call, at.indirection, "cache_indirection (beam search)");
-    if (call.flag("past_present_share_buffer", false)) {
-      refuseIf(call, at.sharedLength, "past_sequence_length (shared buffers)");
-    }
     const [q, newK, newV] = headInputs(call, call.requiredInteger("num_heads"), at.bias);
-    const k = appendPast(emitter, call.optional(at.pastKey), newK);
-    const v = appendPast(emitter, call.optional(at.pastKey + 1), newV);
+    const buffers = [at.pastKey, at.pastKey + 1].map((i) => call.optional(i));
+    const [pastK, pastV] = buffers.map((buffer) => buffer && usedPart(call, buffer, at.sharedLength));
+    const k = appendPast(emitter, pastK, newK);
+    const v = appendPast(emitter, pastV, newV);
     const [batch, , queries, width] = q.type.shape;
     const keys = k.type.shape[2];
     const result = attend(emitter, q, k, v, {
@@ -197,8 +196,24 @@ function multiHead(at: Positions) {
       penalised: { keep: maskIndex(call, call.optional(at.mask), batch, queries, keys), by: filterOf(call) },
     });
     const weights = call.wants(3) ? result.stages()[3] : undefined;
-    return [mergeHeads(emitter, result.output), k, v, weights];
+    const [presentK, presentV] = [k, v].map((x, i) => inBuffer(emitter, x, buffers[i]));
+    return [mergeHeads(emitter, result.output), presentK, presentV, weights];
   };
+}
+
+/** The keys or values of a cache that count: all of them, or as many as are said of a buffer with room to grow. */
+function usedPart(call: Call, buffer: Value, sharedLength: number): Value {
+  const used = call.flag("past_present_share_buffer", false) && call.optional(sharedLength) !== undefined;
+  const length = used ? call.known(sharedLength, "past sequence length").data[0] : buffer.type.shape[2];
+  return call.emitter.sliceAxis(buffer, 2, 0, length);
+}
+
+/** What stands in the buffer afterwards: its unused room is left as it was. */
+function inBuffer(emitter: Emitter, x: Value, buffer: Value | undefined): Value {
+  const [length, room] = [x.type.shape[2], buffer?.type.shape[2] ?? 0];
+  return buffer === undefined || room <= length
+    ? x
+    : emitter.concatenate([x, emitter.sliceAxis(buffer, 2, length, room)], 2);
 }
 
 /** Query, key and value of a GroupQueryAttention, from three inputs or packed in one, as [B, heads, S, d]. */
@@ -254,11 +269,15 @@ function rotateGrouped(call: Call, x: Value, past: number): Value {
   return rotary(emitter, x, cosines, sines, call.flag("rotary_interleaved", false));
 }
 
+/** A smooth softmax divides by one more than the sum of exponentials: a sink of e⁰. */
+function zeroSink(call: Call): Value {
+  return call.emitter.filled(0, [call.requiredInteger("num_heads")], "f32");
+}
+
 function groupQuery(call: Call): readonly (Value | undefined)[] {
   const { emitter } = call;
-  refuseIf(call, 11, "head_sink");
-  if (call.flag("smooth_softmax", false) || [12, 13, 14, 15].some((i) => call.optional(i) !== undefined)) {
-    throw call.refuse("smooth softmax, quantised caches or norms of Q and K", "these variants are not supported");
+  if ([12, 13, 14, 15].some((i) => call.optional(i) !== undefined)) {
+    throw call.refuse("quantised caches or norms of Q and K", "these variants are not supported");
   }
   const [rawQ, rawK, newV] = groupedInputs(call);
   const [, , queries, width] = rawQ.type.shape;
@@ -278,6 +297,7 @@ function groupQuery(call: Call): readonly (Value | undefined)[] {
     softcap: call.number("softcap", 0),
     keep: both(emitter, causal, lengths),
     bias: call.optional(10),
+    sink: call.optional(11) ?? (call.flag("smooth_softmax", false) ? zeroSink(call) : undefined),
   });
   return [mergeHeads(emitter, output), k, v];
 }

@@ -1,8 +1,9 @@
 /**
- * Weights that are stored in few bits: what an exporter packed is unpacked by the model's owner, in the clear, into the
- * numbers that it stands for, (q − zero point) · scale. From there on the model is one of floats. Schemas: ONNX
- * DequantizeLinear; onnxruntime, docs/ContribOperators.md.
+ * Weights that are stored in few bits, and products with them: what an exporter packed is unpacked by its owner, in the
+ * clear, into the numbers that it stands for, (q − zero point) · scale. From there on the model is one of
+ * floats. Schemas: ONNX DequantizeLinear; onnxruntime, docs/ContribOperators.md.
  */
+import { isFloat } from "../../../ir/tensor/value.js";
 import { type Call, type OperatorFamily, rule } from "../call.js";
 import type { Emitter, Value } from "../emitter.js";
 
@@ -91,20 +92,21 @@ function bitsOf(call: Call): number {
 /** A · Wᵀ for W [N, K] in blocks of each row. */
 function matMulNBits(call: Call): readonly Value[] {
   const { emitter } = call;
-  if (call.optional(4) !== undefined) {
-    throw call.refuse("g_idx (rows in another order)", "blocks are taken in order", "quantise without act-order");
-  }
   const [columns, rows] = [call.requiredInteger("K"), call.requiredInteger("N")];
   const [bits, block] = [bitsOf(call), call.requiredInteger("block_size")];
   const blocks = Math.ceil(columns / block);
-  const packed = emitter.reshape(call.input(1), [rows, blocks, (block * bits) / 8]);
-  const scale = emitter.reshape(call.input(2), [rows, blocks, 1]);
+  const packed = emitter.reshape(call.input(1), [rows, (blocks * block * bits) / 8]);
+  const stored = emitter.sliceAxis(unpacked(emitter, packed, bits), 1, 0, columns);
+  const group = call.optional(4);
+  // Each column has its block's scale: blocks follow each other, unless a group is named for each column.
+  const matched = (parameter: Value): Value =>
+    parameter.type.shape.length === 0
+      ? parameter
+      : group === undefined
+        ? repeated(emitter, emitter.reshape(parameter, [rows, blocks]), 1, block, columns)
+        : emitter.gather(emitter.reshape(parameter, [rows, blocks]), group, 1);
   const zero = zeroPoints(call, call.optional(3), rows, blocks, bits);
-  const whole = emitter.reshape(dequantised(emitter, unpacked(emitter, packed, bits), scale, zero), [
-    rows,
-    blocks * block,
-  ]);
-  const weight = emitter.transpose(emitter.sliceAxis(whole, 1, 0, columns), [1, 0]);
+  const weight = emitter.transpose(dequantised(emitter, stored, matched(call.input(2)), matched(zero)), [1, 0]);
   const product = emitter.matmul(call.input(0), weight);
   const bias = call.optional(5);
   return [bias === undefined ? product : emitter.add(product, bias)];
@@ -137,10 +139,75 @@ function gatherBlockQuantized(call: Call): readonly Value[] {
   return [emitter.emit("gather", [numbers, call.input(1)], { axis: 0 })];
 }
 
-export const QUANTISED: OperatorFamily = { DequantizeLinear: rule(10, dequantizeLinear) };
+/**
+ * A scale of one and a zero point of zero: what would be rounded to 8 bits stays the real number that it stands for,
+ * and every formula over it, (q − zero point) · scale, has its meaning.
+ */
+function dynamicQuantizeLinear(call: Call): readonly Value[] {
+  const { emitter } = call;
+  call.surroundings.warn({
+    code: "W0307",
+    what: "the model rounds activations to 8 bits; the plan computes with the numbers that they stand for",
+    where: call.label,
+    why: "the protocol has its own fixed point, which is finer",
+    fix: "compare with the model before it was quantised: that is what the plan answers",
+  });
+  return [call.input(0), emitter.scalar(1, "f32"), emitter.scalar(0, "f32")];
+}
+
+/** x − zero point: of the tensor, of each row of a left operand, or of each column of a right one. */
+function centred(emitter: Emitter, x: Value, zero: Value | undefined, side: "left" | "right"): Value {
+  const number = emitter.cast(x, "f32");
+  if (zero === undefined) {
+    return number;
+  }
+  const each = emitter.cast(zero, "f32");
+  const one = each.type.shape.every((size) => size === 1);
+  const rows = side === "left" && each.type.shape.length === 1;
+  const shaped = one ? emitter.reshape(each, []) : rows ? emitter.reshape(each, [...each.type.shape, 1]) : each;
+  return emitter.emit("subtract", [number, shaped]);
+}
+
+/** What is whole on both sides stays whole; a real number on either side makes the product real. */
+function integral(call: Call, product: Value, operands: readonly Value[]): Value {
+  return operands.some(({ type }) => isFloat(type.dtype)) ? product : call.emitter.cast(product, "i32");
+}
+
+function matMulInteger(call: Call): readonly Value[] {
+  const { emitter } = call;
+  const [a, b] = [call.input(0), call.input(1)];
+  const left = centred(emitter, a, call.optional(2), "left");
+  const right = centred(emitter, b, call.optional(3), "right");
+  return [integral(call, emitter.matmul(left, right), [a, b])];
+}
+
+/** onnxruntime's products with the scales in them: inputs by their places. */
+function scaledProduct(
+  places: Readonly<Record<"a" | "b" | "scaleB" | "bias", number>> &
+    Partial<Record<"scaleA" | "zeroA" | "zeroB", number>>,
+) {
+  return (call: Call): readonly Value[] => {
+    const { emitter } = call;
+    const at = (place: number | undefined) => (place === undefined ? undefined : call.optional(place));
+    const scaled = (x: Value, scale: Value | undefined) => (scale === undefined ? x : emitter.multiply(x, scale));
+    const left = scaled(centred(emitter, call.input(places.a), at(places.zeroA), "left"), at(places.scaleA));
+    const right = scaled(centred(emitter, call.input(places.b), at(places.zeroB), "right"), at(places.scaleB));
+    const product = emitter.matmul(left, right);
+    const bias = at(places.bias);
+    return [bias === undefined ? product : emitter.add(product, bias)];
+  };
+}
+
+export const QUANTISED: OperatorFamily = {
+  DequantizeLinear: rule(10, dequantizeLinear),
+  DynamicQuantizeLinear: rule(11, dynamicQuantizeLinear),
+  MatMulInteger: rule(10, matMulInteger),
+};
 
 export const CONTRIB_QUANTISED: OperatorFamily = {
   DequantizeLinear: rule(1, dequantizeLinear),
+  DynamicQuantizeMatMul: rule(1, scaledProduct({ a: 0, b: 1, scaleB: 2, zeroB: 3, bias: 4 })),
+  MatMulIntegerToFloat: rule(1, scaledProduct({ a: 0, b: 1, scaleA: 2, scaleB: 3, zeroA: 4, zeroB: 5, bias: 6 })),
   MatMulNBits: rule(1, matMulNBits),
   GatherBlockQuantized: rule(1, gatherBlockQuantized),
 };
