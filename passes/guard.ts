@@ -12,6 +12,7 @@
  */
 import { Builder, type Graph, type Node } from "../ir/graph.js";
 import type { Origin } from "../ir/plan/types.js";
+import { ceilLog2 } from "../ir/real.js";
 import { SHARE, type ShareType, type WordType } from "../ir/share/index.js";
 import { sizeOf } from "../ir/tensor/value.js";
 
@@ -23,6 +24,9 @@ export const GUARD_BITS = 40;
 export const GUARD: Origin = { node: "overflow guard", op: "guard" };
 /** The same, as a share program has it. */
 export const GUARD_ORIGIN = `${GUARD.node} (${GUARD.op})`;
+
+/** The part of a measured range, margin included, that a value may take without alarm: twice what was seen. */
+export const ACCEPTED = 0.5;
 
 /** A guard's ring is at most so much larger than the reader's: what wraps in it is far outside. */
 const SPARE = 2;
@@ -59,21 +63,65 @@ function sourceOf(node: ShareNode): ShareNode {
   return source;
 }
 
+/** Ops that make words out of a value's digits, under guards of their own, if they need them. */
+const SPLITS: ReadonlySet<string> = new Set(["series", "seriesTimes", "exponential", "coarseCount", "decays"]);
+
+/**
+ * What is read, value by value. Of a reading of something else, a difference, a product, the values count of which it
+ * is made: it is planned for what it may be when they are in their ranges. So it is with a sum of squares: how much
+ * too large it may be is known where what is squared is.
+ */
+function readingsOf(
+  graph: Graph<ShareType>,
+  accepted: ReadonlyMap<ShareNode, number>,
+): ReadonlyMap<ShareNode, Reading> {
+  const readings = new Map<ShareNode, Reading>();
+  const note = (source: ShareNode, { limit, ring }: Reading): void => {
+    if (source.op === "rescale" && accepted.has(source.args[0])) {
+      // One guard for what is the same value, with all the bits that it was opened with.
+      const bits = source.attributes.bits as number;
+      note(source.args[0], { limit: (limit - 1) * 2 ** bits, ring: ring + bits });
+      return;
+    }
+    const known = readings.get(source) ?? { limit, ring };
+    readings.set(source, { limit: Math.min(limit, known.limit), ring: Math.max(ring, known.ring) });
+  };
+  const seen = new Set<ShareNode>();
+  const noteMakings = (node: ShareNode) => {
+    const isNew = !seen.has(node);
+    seen.add(node);
+    const bound = node.type.kind === "masked" ? accepted.get(node) : undefined;
+    if (bound !== undefined) {
+      const { ring: held, fraction } = node.type as WordType;
+      const limit = (bound / ACCEPTED) * 2 ** fraction;
+      const ring = ceilLog2(limit) + 1;
+      // A value that is used by its residue alone may wrap.
+      if (ring <= held) {
+        note(node, { limit, ring: Math.max(NARROWEST, ring) - SPARE });
+      }
+    } else if (isNew && !SPLITS.has(node.op)) {
+      node.args.filter(({ type }) => "ring" in type).forEach(noteMakings);
+    }
+  };
+  for (const node of graph.nodes.filter(({ origin }) => origin !== GUARD_ORIGIN)) {
+    const ring = node.args.length > 0 && "ring" in node.args[0].type ? node.args[0].type.ring : 0;
+    const limit = limitOf(node.op, ring);
+    if (limit !== undefined) {
+      const source = sourceOf(node);
+      accepted.has(source) ? note(source, { limit, ring }) : noteMakings(source);
+    } else if (node.op === "dot" && node.args[0] === node.args[1]) {
+      noteMakings(node.args[0]);
+    }
+  }
+  return readings;
+}
+
 /**
  * The planned program with a guard on every value of which a range is read; `accepted` says how large values may
  * become without alarm, in reals, of those whose range is not certain. A `verdict` that is there already takes part.
  */
 export function guardRanges(graph: Graph<ShareType>, accepted: ReadonlyMap<ShareNode, number>): Graph<ShareType> {
-  const readings = new Map<ShareNode, Reading>();
-  for (const node of graph.nodes) {
-    const ring = node.args.length > 0 && "ring" in node.args[0].type ? node.args[0].type.ring : 0;
-    const limit = limitOf(node.op, ring);
-    const source = limit === undefined ? undefined : sourceOf(node);
-    if (limit !== undefined && source !== undefined && accepted.has(source)) {
-      const known = readings.get(source) ?? { limit, ring };
-      readings.set(source, { limit: Math.min(limit, known.limit), ring: Math.max(ring, known.ring) });
-    }
-  }
+  const readings = readingsOf(graph, accepted);
   const builder = new Builder(SHARE);
   const combined: ShareNode[] = [];
   for (const node of graph.nodes) {

@@ -29,6 +29,13 @@ const NORMS: ReadonlySet<string> = new Set(["layerNorm", "rmsNorm"]);
 /** Even where both halves agree, others may go beyond by this part of the mean reach; fewer samples, more. */
 const LEAST_TAIL = 0.2;
 const LEAST_TAIL_OF_ONE = 8;
+/**
+ * Real inputs go further than made ones: in most channels up to twice as far, in those that go beyond twice the mean
+ * nobody knows: features that hardly any made input shows.
+ */
+const MADE_PART = 1;
+const MADE_USUAL = 2;
+const MADE_FAR = 64;
 /** The same of variances, in octaves. */
 const LEAST_OCTAVES = 0.6;
 const LEAST_OCTAVES_OF_ONE = 8;
@@ -95,10 +102,10 @@ export class Observed {
     }
   }
 
-  /** How far |x| may go in every channel of each activation's argument. */
-  reaches(): ReadonlyMap<TensorNode, Float64Array> {
+  /** How far |x| may go in every channel of each activation's argument; of inputs that were made up, further. */
+  reaches(isMade = false): ReadonlyMap<TensorNode, Float64Array> {
     const least = this.least(LEAST_TAIL, LEAST_TAIL_OF_ONE);
-    return new Map([...this.channels].map(([node, { halves }]) => [node, reachOf(halves, least)]));
+    return new Map([...this.channels].map(([node, { halves }]) => [node, reachOf(halves, least, isMade)]));
   }
 
   /** What the row variances of each norm may be. */
@@ -121,13 +128,14 @@ export class Observed {
 }
 
 /** The reach of every channel: what was seen, and as much again as one half went beyond the other in any channel. */
-function reachOf([a, b]: readonly [Float64Array, Float64Array], least: number): Float64Array {
+function reachOf([a, b]: readonly [Float64Array, Float64Array], least: number, isMade: boolean): Float64Array {
   const seen = a.map((x, channel) => Math.max(x, b[channel]));
   const mean = seen.reduce((sum, x) => sum + x, 0) / Math.max(1, seen.length);
   const isHalved = a.some((x) => x > 0) && b.some((x) => x > 0);
   const excess = isHalved ? seen.reduce((most, x, i) => Math.max(most, x - Math.min(a[i], b[i])), 0) : 0;
   const margin = Math.max(least * mean, excess);
-  return seen.map((x) => outward(x + margin, true));
+  const part = (x: number) => (!isMade ? 0 : x > MADE_USUAL * mean ? MADE_FAR : MADE_PART);
+  return seen.map((x) => outward(x + Math.max(margin, part(x) * x), true));
 }
 
 /** The variances of one class of rows from both halves; undefined where there are none. */

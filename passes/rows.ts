@@ -32,6 +32,9 @@ const SUM = 5;
 const DOWN = 10;
 const DEEP = 0.14;
 
+/** So much of these margins, at most, a guard may refuse. */
+export const SPARE_BITS = 2.5;
+
 /** What a bit of the spread and of the sum cost: dealt words are read against both, 1/Σ against the sum. */
 const SPREAD_PRICE = 2;
 const SUM_PRICE = 4.5;

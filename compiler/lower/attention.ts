@@ -6,12 +6,13 @@
 import type { Graph } from "../../ir/graph.js";
 import { usersOf } from "../../ir/graph.js";
 import { ceilLog2, exp2 } from "../../ir/real.js";
+import { stridesOf } from "../../ir/shape.js";
 import { sizeOf, type TensorType } from "../../ir/tensor/value.js";
 import type { HeadRange } from "../../passes/rows.js";
 import { type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
 import { headsOf, joined } from "./heads.js";
 import type { UnnormalisedRows } from "./rows.js";
-import { type HeadGroup, planShifted, shiftedPart, shiftedScores } from "./shifted.js";
+import { guardFirst, type HeadGroup, planShifted, shiftedPart, shiftedScores } from "./shifted.js";
 import { idleRowsOf, type Mask, maskOf, maximumForm, maximumRows, withIdleRows, withShares } from "./softmax.js";
 import { type Packing, partsOf, unpack } from "./structure.js";
 
@@ -124,7 +125,7 @@ export class Attention {
       valueBits: Math.max(0, ceilLog2(bound)),
     });
     const other = maximumForm(lowering, { shape, bound: lowering.boundOf(scores), packing }).seconds;
-    const ofRest = { shape: shape.with(axisOf(scores), rest.length), bound: boundOfHeads(heads, rest), packing };
+    const ofRest = { shape: shape.with(axisOf(scores), rest.length), bound: lowering.boundOf(scores), packing };
     const mixed = rest.length === 0 ? lowering.seconds(1, 0) : maximumForm(lowering, ofRest).seconds;
     return groups.length > 0 && mixed + lowering.seconds(0, bytes) < other ? { heads, groups, rest } : undefined;
   }
@@ -149,7 +150,12 @@ export class Attention {
     const packing = this.packed.get(scores);
     const whole = keep === undefined ? undefined : maskOf(lowering, keep, shape, packing);
     const { idleNode, evenNode } = idleRowsOf(node);
-    const product = shiftedScores(lowering, scores, heads, groups, packing);
+    const isShifted = (_: HeadRange, head: number) => !rest.includes(head);
+    const own = heads.map((head, i) => (isShifted(head, i) ? head : { ...head, first: 0 }));
+    const product = shiftedScores(lowering, scores, own, groups, packing);
+    if (keep !== undefined && heads.some((head, i) => isShifted(head, i) && head.first > 0)) {
+      this.guardFirstKeys(keep, idleNode);
+    }
     const maskOfHeads = (own: readonly number[]): Mask | undefined => {
       const at = whole === undefined ? -1 : shapeOf(whole.value).length - shapeOf(product).length + axis;
       const isOfHeads = at >= 0 && shapeOf(whole!.value)[at] > 1;
@@ -157,25 +163,38 @@ export class Attention {
     };
     const parts = groups.map((group) => {
       const kept = maskOfHeads(group.heads)?.value;
-      const finish = (powers: ShareNode) => {
-        const own = kept === undefined ? powers : lowering.emit("timesPublic", [powers, kept]);
-        const opened = lowering.remasked(lowering.bounded(own, exp2(group.up)));
+      const powers = (all: ShareNode) => {
+        const some = kept === undefined ? all : lowering.emit("timesPublic", [all, kept]);
+        const opened = lowering.remasked(lowering.bounded(some, exp2(group.up)));
         const rows = packing === undefined ? opened : unpack(lowering, opened, packing);
         return evenNode === undefined ? rows : withShares(lowering, rows, evenNode);
       };
       const hasSums = idleNode === undefined || evenNode !== undefined;
       const total = (sums: ShareNode) => (hasSums ? sums : withIdleRows(lowering, sums, idleNode));
-      return { heads: group.heads, ...shiftedPart(lowering, product, axis, group, { powers: finish, total }) };
+      return { heads: group.heads, ...shiftedPart(lowering, product, axis, group, { kept, powers, total }) };
     });
     if (rest.length === 0) {
       return parts;
     }
-    const bound = boundOfHeads(heads, rest);
-    const own = lowering.bounded(headsOf(lowering, product, axis, rest), bound);
-    const value = lowering.atFraction(own, lowering.precision.activation);
+    const bound = lowering.boundOf(scores);
+    const others = lowering.bounded(headsOf(lowering, product, axis, rest), bound);
+    lowering.accept(others, scores);
+    const value = lowering.atFraction(others, lowering.precision.activation);
     const mask = maskOfHeads(rest);
-    const others = { value, bound, shape: shape.with(axis, rest.length), packing, mask, idle: idleRowsOf(node) };
-    return [...parts, { heads: rest, ...maximumRows(lowering, { ...others, origin: node.origin }) }];
+    const given = { value, bound, shape: shape.with(axis, rest.length), packing, mask, idle: idleRowsOf(node) };
+    return [...parts, { heads: rest, ...maximumRows(lowering, { ...given, origin: node.origin }) }];
+  }
+
+  /** Heads that count from the first key need it: where an input may leave it out, that is guarded. */
+  private guardFirstKeys(keep: TensorNode, idle: TensorNode | undefined): void {
+    const { lowering } = this;
+    const { input } = partsOf(keep);
+    if (input !== undefined) {
+      const mask = lowering.value(input, 0);
+      const shape = shapeOf(mask).with(-1, 1);
+      const first = lowering.emit("view", [mask], { shape, strides: stridesOf(shapeOf(mask)), offset: 0 });
+      guardFirst(lowering, idle === undefined ? first : lowering.emit("add", [first, lowering.value(idle, 0)]));
+    }
   }
 }
 
@@ -183,11 +202,6 @@ export class Attention {
 function hasCommonRows(softmax: TensorNode): boolean {
   const { idleNode, evenNode } = idleRowsOf(softmax);
   return [idleNode, evenNode].every((node) => (node?.type.shape.at(-3) ?? 1) === 1);
-}
-
-/** The largest score of some heads. */
-function boundOfHeads(ranges: readonly HeadRange[], heads: readonly number[]): number {
-  return Math.max(0, ...heads.flatMap((head) => [ranges[head].up, ranges[head].down]));
 }
 
 /** More fractional bits of what 1/Σ multiplies: with a maximum Σ may be as small as 2^-4. */

@@ -16,6 +16,7 @@ import { SHARE } from "../../ir/share/index.js";
 import type { ShareType } from "../../ir/share/types.js";
 import type { TensorNode } from "../../ir/tensor/index.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
+import { ACCEPTED } from "../../passes/guard.js";
 import type { LinkCost } from "../../passes/plan-rings.js";
 import { copiedFrom } from "../../passes/rules/common.js";
 import { FormulaNotes, type NotedFormula } from "./formulas.js";
@@ -42,9 +43,6 @@ const SMALLEST_BOUND = 0.5;
 
 /** Bits of a product with its fraction, before sign and headroom. */
 const PRODUCT_BITS = 58;
-
-/** The part of a measured range, margin included, that a value may take without alarm: twice what was seen. */
-const ACCEPTED = 0.5;
 
 /** Interval of each tensor value, from calibration or from structure, in reals. */
 export type Ranges = ReadonlyMap<TensorNode, readonly [number, number]>;
@@ -99,9 +97,14 @@ export class Lowering {
     private readonly certain?: Ranges,
   ) {}
 
+  /** What a tensor node can certainly not leave; infinite where that is not known. */
+  certainOf(node: TensorNode): readonly [low: number, high: number] {
+    return this.certain?.get(node) ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  }
+
   /** What |x| of a tensor node can certainly not exceed; infinite where that is not known. */
   certainBoundOf(node: TensorNode): number {
-    const [low, high] = this.certain?.get(node) ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+    const [low, high] = this.certainOf(node);
     return Math.max(Math.abs(low), Math.abs(high));
   }
 
@@ -209,6 +212,11 @@ export class Lowering {
   define(node: TensorNode, value: ShareNode): void {
     this.values.set(node, value);
     this.bounds.set(value, this.boundOf(node));
+    this.accept(value, node);
+  }
+
+  /** Notes how large a value that is as large as a tensor node may become without alarm, if its range is not certain. */
+  accept(value: ShareNode, node: TensorNode): void {
     if (this.isGuarded && this.certainBoundOf(node) > this.boundOf(node)) {
       this.accepted.set(value, this.boundOf(node) * ACCEPTED);
     }

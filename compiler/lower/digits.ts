@@ -50,29 +50,6 @@ export function coarseBits(
   return bits.map((bit) => lowering.emit("remaskBits", [bit]));
 }
 
-/**
- * The bit of one span as it falls to P1 and P2, not opened, by the fewest dealt bits: for what nobody waits for. Its
- * borders are multiples of the bucket width.
- */
-export function spanBit(
-  lowering: Lowering,
-  x: ShareNode,
-  bound: number,
-  bucketExponent: number,
-  [low, high]: Span,
-): ShareNode {
-  const borders = [low, high].filter(Number.isFinite);
-  const wholeWidth = rangeExponentFor(bound, bucketExponent) - bucketExponent;
-  const cutWidth = rangeExponentFor(bound + Math.max(0, ...borders.map(Math.abs)), bucketExponent) - bucketExponent;
-  const bucket = 2 ** bucketExponent;
-  const span: Span = [low / bucket, high / bucket];
-  const isCut = wholeWidth > WIDEST_DIGIT || 2 ** wholeWidth > hotBits(cutWidth) + 2 * BITS_PER_BORDER * borders.length;
-  const [bit] = isCut
-    ? byDigits(lowering, cut(lowering, x, cutWidth, bucketExponent), [span], digitCount(cutWidth))
-    : byWhole(lowering, cut(lowering, x, wholeWidth, bucketExponent), [span]);
-  return bit;
-}
-
 /** Digits of a width that is cut: as many as none is too wide. */
 function digitCount(width: number): number {
   return Math.max(2, Math.ceil(width / WIDEST_DIGIT));
@@ -168,7 +145,7 @@ interface Digit {
 }
 
 /** `count` digits of about the same width, the highest first, which is the widest. */
-function digitsOf(at: number, width: number, count: number): Digit[] {
+export function digitsOf(at: number, width: number, count: number): Digit[] {
   const digits: Digit[] = [];
   for (let i = 0, place = at; i < count; i++) {
     const size = Math.floor((width - (place - at)) / (count - i));

@@ -4,13 +4,15 @@
  * one split; sine and cosine are what a split computes by itself, on any range.
  */
 import { atan, ceilLog2, cos, exp, exp2, floorLog2, ln, log1p, log2, pow, sin } from "../../ir/real.js";
+import { ACCEPTED } from "../../passes/guard.js";
 import { activated, type Piecewise } from "./activation.js";
 import { atLeast } from "./comparison.js";
 import { constantOf, encodedScalar, fractionOf, type Lowering, type ShareNode, type TensorNode } from "./context.js";
 import { WIDEST_DIGIT } from "./digits.js";
 import { describeSeries, seriesAt } from "./fourier.js";
 import { SOFTPLUS_GRIDS } from "./grids.js";
-import { checkPositive, type Interval, intervalOf, positiveInterval } from "./interval.js";
+import { guard } from "./guard.js";
+import { checkPositive, guardPositive, type Interval, intervalOf, positiveInterval } from "./interval.js";
 import { addReal, timesPublic } from "./linear.js";
 import { bucketSeries, onBuckets, power } from "./power.js";
 import { ANGLE_BITS, angleOf, fitSeries, seriesOf } from "./series.js";
@@ -20,11 +22,16 @@ const RELATIVE_BITS = 14;
 /** Bits of a public factor that scales an argument. */
 const SCALE_BITS = 20;
 
-/** A positive argument with enough bits below its least value, as far as it has them. */
-export function positiveArgument(lowering: Lowering, argument: TensorNode, { low }: Interval): ShareNode {
+/** An argument with enough bits below the least value of it that a function reads, as far as it has them. */
+function fineArgument(lowering: Lowering, argument: TensorNode, { low }: Interval): ShareNode {
   const wanted = Math.max(lowering.precision.activation, RELATIVE_BITS - floorLog2(low));
   const value = lowering.value(argument, wanted);
   return lowering.atFraction(value, Math.min(wanted, fractionOf(value)));
+}
+
+/** The same of a positive argument, guarded. */
+export function positiveArgument(lowering: Lowering, argument: TensorNode, range: Interval): ShareNode {
+  return guardPositive(lowering, fineArgument(lowering, argument, range), range, lowering.certainOf(argument));
 }
 
 /** The fraction at which scale·x^exponent keeps its relative precision where it is smallest. */
@@ -52,7 +59,9 @@ export function reciprocalOf(lowering: Lowering, node: TensorNode, argument: Ten
   }
   const [low] = lowering.ranges.get(argument)!;
   const range = { low: -high, high: -low };
-  const x = lowering.emit("negate", [positiveArgument(lowering, argument, range)]);
+  const x = lowering.emit("negate", [fineArgument(lowering, argument, range)]);
+  const [least, most] = lowering.certainOf(argument);
+  guardPositive(lowering, x, range, [-most, -least]);
   return lowering.emit("negate", [power(lowering, x, -1, range, fractionFor(range, -1))]);
 }
 
@@ -88,7 +97,9 @@ export function squareRootOf(lowering: Lowering, node: TensorNode, argument: Ten
     return positivePower(lowering, node, argument, 0.5);
   }
   const range = { low: ROOT_EPSILON / 2, high: high + ROOT_EPSILON };
-  const x = positiveArgument(lowering, argument, range);
+  const x = fineArgument(lowering, argument, range);
+  // What is negative has no root in the model either.
+  guardPositive(lowering, x, range, [range.low, lowering.certainOf(argument)[1]]);
   const inverse = power(lowering, addReal(lowering, x, ROOT_EPSILON), -0.5, range, fractionFor(range, -0.5));
   return lowering.emit("multiply", [x, inverse], { drop: 0 });
 }
@@ -107,7 +118,9 @@ export function lowerLogarithm(lowering: Lowering, node: TensorNode): ShareNode 
 export function lowerLogarithmPlusOne(lowering: Lowering, node: TensorNode): ShareNode {
   const argument = intervalOf(lowering, node.args[0]);
   const range = checkPositive(node, { low: argument.low + 1, high: argument.high + 1 });
-  return logarithmOf(lowering, addReal(lowering, positiveArgument(lowering, node.args[0], range), 1), range);
+  const x = addReal(lowering, fineArgument(lowering, node.args[0], range), 1);
+  const [least, most] = lowering.certainOf(node.args[0]);
+  return logarithmOf(lowering, guardPositive(lowering, x, range, [least + 1, most + 1]), range);
 }
 
 /** ln x = ln start + ln(x / start) on every bucket; masked. */
@@ -136,7 +149,28 @@ function exponentialOf(lowering: Lowering, node: TensorNode, factor: number, bou
   const highest = lowering.ranges.get(argument)![1] * factor;
   const high = highest > 0 ? Math.min(highest, log2(bound)) : log2(bound);
   const { low } = intervalOf(lowering, argument);
-  return powerOfTwo(lowering, lowering.masked(argument), { low: low * factor, high }, factor);
+  const x = lowering.masked(argument);
+  const [, most] = lowering.certainOf(argument);
+  if (most * factor > high) {
+    // Of the result's margin, two octaves, one is accepted; of the argument's a half.
+    const accepted = highest > 0 && high > OWN * highest ? high / 2 : high - 1;
+    guardTop(lowering, x, accepted / factor, topOf(high) / factor, lowering.boundOf(argument));
+  }
+  return powerOfTwo(lowering, x, { low: low * factor, high }, factor);
+}
+
+/** From this part of an argument's own largest value on it is that which bounds the power. */
+const OWN = 0.9;
+
+/** Guards the upper end of an argument: the lower one is in its ring, and there is nothing below it. */
+function guardTop(lowering: Lowering, x: ShareNode, high: number, highest: number, bound: number): void {
+  const most = 2 * Math.max(bound, Math.abs(highest));
+  guard(lowering, x, { lowest: Number.NEGATIVE_INFINITY, low: -most, high, highest, reach: [-most, most] });
+}
+
+/** The power of two above which a split of 2^x has no meaning. */
+function topOf(high: number): number {
+  return Math.ceil(high + 2 ** -8);
 }
 
 /** Bits of the split's tables, the digit above 8 units, and how many of its values are told apart: 2^-32 is 0. */
@@ -152,7 +186,7 @@ const DEEPEST_EXPONENT = 64;
  * interval is wider than what a digit can tell apart.
  */
 export function powerOfTwo(lowering: Lowering, x: ShareNode, { low, high }: Interval, factor: number): ShareNode {
-  const top = Math.ceil(high + 2 ** -8);
+  const top = topOf(high);
   if (top - low > 2 ** (WIDEST_DIGIT + CUT_UNITS - 2)) {
     const floor = (top - DEEPEST_EXPONENT) / factor;
     const kept = atLeast(lowering, x, Math.max(Math.abs(low), Math.abs(high)) / factor, floor);
@@ -235,6 +269,8 @@ function noteTrigonometric(lowering: Lowering, cosine: boolean, bound: number): 
 
 /** The largest |x| for which one short series gives arctan x. */
 const WIDEST_ARC = 2;
+/** Arguments up to this are told from those inside. */
+const ARC_REACH = 16;
 const ARC_TOLERANCE = 2e-4;
 const ARC_BITS = { publicFraction: 14, secretFraction: 14 };
 
@@ -243,6 +279,10 @@ export function lowerArcTangent(lowering: Lowering, node: TensorNode): ShareNode
   const x = lowering.masked(node.args[0]);
   const bound = lowering.boundOf(node.args[0]);
   if (bound <= WIDEST_ARC) {
+    if (lowering.certainBoundOf(node.args[0]) > bound) {
+      const accepted = { low: -bound * ACCEPTED, high: bound * ACCEPTED };
+      guard(lowering, x, { ...accepted, lowest: -bound, highest: bound, reach: [-ARC_REACH, ARC_REACH] });
+    }
     return arcOf(lowering, x, bound, 1);
   }
   const range = { low: 1, high: bound * bound + 1 };

@@ -1,6 +1,7 @@
 /** The interval of a tensor value as a function needs it: 1/x, √x and ln x are defined where it says so only. */
 import { fail } from "../../ir/diagnostics.js";
-import type { Lowering, TensorNode } from "./context.js";
+import type { Lowering, ShareNode, TensorNode } from "./context.js";
+import { guard } from "./guard.js";
 
 export interface Interval {
   readonly low: number;
@@ -49,3 +50,33 @@ export function checkPositive(node: TensorNode, { low, high }: Interval): Interv
   }
   return { low, high };
 }
+
+/** What a guard may take of the margin at either end of a positive interval, as a factor. */
+const BLUR = 1.5;
+
+/**
+ * Guards the interval of a positive value, of which a function is computed, at the ends that are measured and not
+ * certain.
+ */
+export function guardPositive(
+  lowering: Lowering,
+  x: ShareNode,
+  { low, high }: Interval,
+  certain: readonly [low: number, high: number],
+): ShareNode {
+  const [isLowSure, isHighSure] = [certain[0] >= low, certain[1] <= high];
+  if (!(isLowSure && isHighSure)) {
+    const most = Math.min(Math.max(certain[1], high), FAR * high);
+    guard(lowering, x, {
+      lowest: isLowSure ? Number.NEGATIVE_INFINITY : low,
+      low: isLowSure ? 0 : low * BLUR,
+      high: isHighSure ? high : high / BLUR,
+      highest: isHighSure ? Number.POSITIVE_INFINITY : high,
+      reach: [Math.min(0, Math.max(certain[0], -FAR * high)), most],
+    });
+  }
+  return x;
+}
+
+/** Values so many times as large as their interval are told from those in it. */
+const FAR = 8;

@@ -6,7 +6,7 @@
  * Instead of dividing by n the sum is relabelled by the next power of two 2^b; the factor κ = n/2^b stays in the value
  * and cancels: (κ(x−μ)) / √(κ³ var) = (x−μ)/√var · κ^(−1/2), which goes into the series' scale.
  */
-import { ceilLog2, log2 } from "../../ir/real.js";
+import { ceilLog2, exp2, log2 } from "../../ir/real.js";
 import { stridesOf } from "../../ir/shape.js";
 import type { VarianceRange } from "../../passes/observed.js";
 import { fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
@@ -69,19 +69,35 @@ function normalise(
   const fraction = SCALE_BITS + ceilLog2(Math.sqrt(range.high));
   const scale = Math.sqrt(square) / kappa;
   const least = (node.attributes.epsilon as number) * square;
-  const inverse = inverseRoots(lowering, opened, { ...range, least }, square, Math.max(6, fraction), scale);
+  const bound = lowering.boundOf(node.args[0]);
+  const most = Math.min(bound * bound * square + least, exp2(VARIANCE_BITS - 2 * squareFraction - bits));
+  const edges = { least, most: Math.max(most, 2 * high) };
+  const inverse = inverseRoots(lowering, opened, { ...range, ...edges }, square, Math.max(6, fraction), scale);
   const column = reshapeTo(lowering, inverse, [...shapeOf(inverse), 1]);
   return { rows: y, scale: column, least: scale / Math.sqrt(high), most: scale / Math.sqrt(low) };
 }
 
-/** A variance is guarded to within this part of the smallest one that the formula holds for. */
+/** Bits of a variance, at most, in which it is told from those that are too large; more leave its factors no ring. */
+const VARIANCE_BITS = 58;
+/** What a variance may take of the margin that its range has. */
 const BLUR = 1 / 8;
 
-/** Guards rows whose variance was measured: at least `least`, ε's part, it is always. */
-function guardVariance(lowering: Lowering, v: ShareNode, { low, high }: VarianceRange, least: number): void {
-  const blur = low * BLUR;
+/** What the squares of a row may be at all: ε's part at least, and what values that are in their range make at most. */
+interface Edges {
+  readonly least: number;
+  readonly most: number;
+}
+
+/** Guards rows whose variance was measured. */
+function guardVariance(lowering: Lowering, v: ShareNode, { low, high }: VarianceRange, { least, most }: Edges): void {
   const isCertain = low <= least * (1 + BLUR);
-  guard(lowering, v, high, { low: isCertain ? Number.NEGATIVE_INFINITY : low + blur, high: high - blur, blur });
+  guard(lowering, v, {
+    lowest: isCertain ? Number.NEGATIVE_INFINITY : low,
+    low: isCertain ? 0 : low * (1 + BLUR),
+    high: high * (1 - BLUR),
+    highest: high,
+    reach: [0, most],
+  });
 }
 
 /** Rows that differ so much more together than apart are planned apart. */
@@ -94,14 +110,14 @@ const APART = 1.5;
 function inverseRoots(
   lowering: Lowering,
   v: ShareNode,
-  { low, high, classes, least }: VarianceRange & { readonly least: number },
+  { low, high, classes, ...edges }: VarianceRange & Edges,
   square: number,
   fraction: number,
   scale: number,
 ): ShareNode {
   const root = (part: ShareNode, range: VarianceRange) => {
     const interval = { low: range.low * square, high: range.high * square };
-    guardVariance(lowering, part, interval, least);
+    guardVariance(lowering, part, interval, edges);
     const rounds = interval.high / interval.low > WIDEST_SERIES ? 2 : 1;
     return (
       powerByDecays(lowering, part, -0.5, interval, fraction, scale, rounds) ??

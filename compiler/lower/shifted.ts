@@ -9,9 +9,10 @@
 import { exp2 } from "../../ir/real.js";
 import { stridesOf } from "../../ir/shape.js";
 import type { HeadRange } from "../../passes/rows.js";
-import { WHOLE_SHARE } from "../../passes/rows.js";
+import { SPARE_BITS, WHOLE_SHARE } from "../../passes/rows.js";
 import { encode, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
 import { droppedBits, exp2Negative } from "./decays.js";
+import { guard } from "./guard.js";
 import { headsOf } from "./heads.js";
 import { addReal } from "./linear.js";
 import { reshapeTo } from "./movement.js";
@@ -105,7 +106,8 @@ function groupOf(
   const most = (of: (range: HeadRange) => number) => Math.max(...members.map((head) => of(ranges[head])));
   const [up, down] = [most((each) => each.up), most((each) => each.down)];
   const sum = Math.max(
-    size.least,
+    // A guard's upper half is not accepted.
+    size.least === 0 ? 0 : size.least + 1,
     most((each) => each.sum),
   );
   const result = POWER_FRACTION + POWER_FRACTION + Math.ceil(sum) + size.valueBits + 2;
@@ -131,13 +133,20 @@ function reciprocalBits(sum: number): number {
   return Math.ceil((sum + 1) / 2) * 18 * (sum + RECIPROCAL_BITS + 20);
 }
 
+/** What masks do to a group's powers and sums, and what of its scores they leave out: public zeros and ones. */
+interface Finish {
+  readonly kept: ShareNode | undefined;
+  readonly powers: (x: ShareNode) => ShareNode;
+  readonly total: (x: ShareNode) => ShareNode;
+}
+
 /** The powers of a group's scores, and 1 over the rows' sums. `finish` masks powers and sums. */
 export function shiftedPart(
   lowering: Lowering,
   scores: ShareNode,
   axis: number,
   group: HeadGroup,
-  finish: { readonly powers: (x: ShareNode) => ShareNode; readonly total: (x: ShareNode) => ShareNode },
+  finish: Finish,
 ): UnnormalisedRows {
   const { up, sum, words, unit } = group;
   const top = Math.ceil(up);
@@ -145,6 +154,7 @@ export function shiftedPart(
   const below = addReal(lowering, lowering.emit("negate", [own]), top / unit);
   const exponent = lowering.atFraction(lowering.bounded(below, WINDOW), EXPONENT_FRACTION);
   const width = WINDOW / words;
+  guardExponents(lowering, exponent, group, finish.kept);
   const raised = exp2Negative(lowering, exponent, {
     bits: WINDOW_BITS,
     width,
@@ -156,8 +166,55 @@ export function shiftedPart(
   const numerators = lowering.bounded(finish.powers(lowering.bounded(powers, exp2(up))), exp2(up));
   const last = shapeOf(numerators).length - 1;
   const total = lowering.bounded(finish.total(lowering.emit("sum", [numerators], { axis: last })), exp2(sum));
+  guardSums(lowering, total, group, shapeOf(numerators)[last]);
   const reciprocal = power(lowering, total, -1, { low: 1, high: exp2(sum) }, Math.ceil(sum) + RECIPROCAL_BITS);
   return { numerators, bound: exp2(sum), reciprocal: reshapeTo(lowering, reciprocal, [...shapeOf(total), 1]) };
+}
+
+/** Exponents so many windows away are told from those inside. */
+const FAR = 2;
+
+/** Guards what powers are read of, in units of the window: outside of it they are other numbers. */
+function guardExponents(
+  lowering: Lowering,
+  exponent: ShareNode,
+  { up, down, words, unit }: HeadGroup,
+  kept: ShareNode | undefined,
+): void {
+  const top = Math.ceil(up);
+  guard(
+    lowering,
+    exponent,
+    {
+      lowest: 0,
+      low: (top - up + SPARE_BITS) / unit,
+      high: (top + down - SPARE_BITS) / unit,
+      highest: WINDOW - WINDOW / words,
+      reach: [(1 - FAR) * WINDOW, FAR * WINDOW],
+    },
+    kept,
+  );
+}
+
+/** Guards the upper end of rows' sums, of which 1/Σ is right; the lower end is proved. */
+function guardSums(lowering: Lowering, total: ShareNode, { up, sum }: HeadGroup, columns: number): void {
+  const highest = exp2(sum);
+  const most = Math.max(2 * highest, columns * exp2(Math.ceil(up)));
+  guard(lowering, lowering.remasked(total), {
+    lowest: Number.NEGATIVE_INFINITY,
+    low: 0,
+    high: highest / 2,
+    highest,
+    reach: [0, most],
+  });
+}
+
+/**
+ * Guards the lower end of sums where heads count from the first key, and an input says which keys are kept: without it
+ * nothing bounds them. `first` is 1 where the first key is kept, or no key at all.
+ */
+export function guardFirst(lowering: Lowering, first: ShareNode): void {
+  guard(lowering, first, { lowest: 0.25, low: 1, high: 1, highest: Number.POSITIVE_INFINITY, reach: [0, 2] });
 }
 
 /** The scores' product with each head's first key's share taken off its keys, in units of the head's window. */

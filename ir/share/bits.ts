@@ -178,6 +178,23 @@ const BOOLEAN = {
     infer: ([a]) => bitsOf(a, "bits", "maskedBits"),
     demand: () => [0],
   },
+  andPublic: {
+    doc:
+      "Bits AND the lowest bit of a public input or constant (mask 0), broadcast to the first: local, both evaluators' " +
+      "shares AND m. A plan in which the second argument is not public is refused.",
+    arity: [2, 2],
+    attributes: {},
+    ring: "none",
+    reads: "residues",
+    bound: unbounded,
+    infer: ([bits, keep]) => {
+      const shape = broadcastShape(bitsOf(bits, "bits").shape, masked(keep).shape);
+      refuse(!sameShape(shape, bits.shape), "andPublic's second argument does not broadcast to the first");
+      return bits;
+    },
+    demand: () => [0, 1],
+    publicArguments: [1],
+  },
 } as const satisfies Record<string, OpSpecification>;
 
 /** Bits of a random combination: it misses a set bit with probability 2^-bits. */

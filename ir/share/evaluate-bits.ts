@@ -84,6 +84,13 @@ export const BIT_MEANING = {
       a.value.map((bit) => bit ^ 1n),
       a.mask,
     ),
+  andPublic: ([a, keep], _attributes, type) => {
+    const kept = repeat(keep.value, keep.type.shape, type.shape);
+    return make(
+      type,
+      a.value.map((bit, i) => bit & kept[i]),
+    );
+  },
   randomCombination,
   verdict: (args, _attributes, type) =>
     make(

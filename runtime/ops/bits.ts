@@ -358,6 +358,16 @@ function show(sign: 1 | -1): Phase {
   };
 }
 
+/** The same bits of m at both evaluators. P0 takes no part. */
+const andPublic = lookUp(async (context, step) => {
+  const { kernels, scratch } = context;
+  const [bits, keep] = step.args;
+  const kept = scratch.take(countOf(step));
+  const words = await broadcastTo(context, keep.place, keep.type.shape, step.type.shape, 8);
+  await kernels.wordBit(kept, words, 0, 0, countOf(step));
+  await kernels.and(step.place, bits.place, kept, countOf(step));
+});
+
 /** The same coefficients at both evaluators, from k12; each combines its own shares. P0 takes no part. */
 const randomCombination = lookUp(async ({ kernels, scratch, key }, step) => {
   const [a] = step.args;
@@ -395,6 +405,7 @@ export const BIT_ROLES = {
   conjunction,
   exclusiveOr: { P0: exclusiveOr, P1: exclusiveOr, P2: exclusiveOr },
   complement: { P0: complement, P1: complement, P2: complement },
+  andPublic,
   randomCombination,
   verdict,
   timesBit,

@@ -271,16 +271,21 @@ function withBindings(change: (binding: Plan["bindings"][number]) => Plan["bindi
   return { ...plan, owners, bindings: plan.bindings.map(change) };
 }
 
-/** A plan whose `timesPublic` or `coarseCount` reads this in the clear. */
-function readingInClear(op: "timesPublic" | "coarseCount", make: (emit: Emit) => ShareNode): Plan {
+const IN_CLEAR = ["timesPublic", "coarseCount", "andPublic"] as const;
+
+/** A plan of which such an op reads this in the clear. */
+function readingInClear(op: (typeof IN_CLEAR)[number], make: (emit: Emit) => ShareNode): Plan {
   const builder = new Builder(SHARE);
   const emit: Emit = (name, args, attributes = {}) => builder.emit(name, args, attributes, name);
   const x = emit("input", [], { owner: "data", name: "x", ring: 40, fraction: 6, shape: [8] });
   const factor = make(emit);
-  const node =
-    op === "timesPublic"
-      ? emit(op, [emit("toAdditive", [x]), factor])
-      : emit(op, [x, factor], { width: 4, ring: 8, segments: [8] });
+  const nodes = {
+    timesPublic: () => emit("timesPublic", [emit("toAdditive", [x]), factor]),
+    coarseCount: () => emit("coarseCount", [x, factor], { width: 4, ring: 8, segments: [8] }),
+    andPublic: () => emit("toArithmetic", [emit("remaskBits", [kept(factor)])], { ring: 40, fraction: 0 }),
+  } as const;
+  const kept = (keep: ShareNode) => emit("andPublic", [emit("topBit", [x], { offset: 0 }), keep]);
+  const node = nodes[op]();
   return planFor(builder.finish([{ name: "y", node: emit("reveal", [node], { name: "y" }) }]));
 }
 
@@ -361,9 +366,7 @@ describe("a plan's check", () => {
 });
 
 describe("what is read in the clear", () => {
-  const ops = ["timesPublic", "coarseCount"] as const;
-
-  it.each(ops)("by %s may be a public input, a constant, and what local ops make of them", (op) => {
+  it.each(IN_CLEAR)("by %s may be a public input, a constant, and what local ops make of them", (op) => {
     const value = { dtype: "i64" as const, shape: [8], data: new Float64Array(8).fill(1) };
     checkPlan(readingInClear(op, (emit) => emit("input", [], source("public", "k"))));
     checkPlan(readingInClear(op, (emit) => emit("constant", [], { value, ring: 40, fraction: 0 })));
@@ -374,7 +377,7 @@ describe("what is read in the clear", () => {
     checkPlan(readingInClear(op, mixed));
   });
 
-  it.each(ops)("by %s may be no owner's input, nothing that one is part of, and nothing opened", (op) => {
+  it.each(IN_CLEAR)("by %s may be no owner's input, nothing that one is part of, and nothing opened", (op) => {
     const open = (emit: Emit) => emit("input", [], source("public", "k"));
     const makers: ((emit: Emit) => ShareNode)[] = [
       (emit) => emit("input", [], source("data", "k")),

@@ -331,6 +331,10 @@ export const PROGRAMS: Readonly<Record<ShareOpName, (make: Maker) => ShareNode>>
     return make.emit("exclusiveOr", [value(), value()]);
   },
   complement: (make) => make.emit("complement", [make.flip() ? make.bits() : make.maskedBits()]),
+  andPublic: (make) => {
+    const shape = make.shape();
+    return make.emit("andPublic", [make.bits(shape), make.open(make.under(shape))]);
+  },
   randomCombination: (make) => {
     const shape = make.shape(1, 3);
     return make.emit("randomCombination", [make.bits(shape)], { bits: make.pick(40, 64) });

@@ -270,6 +270,10 @@ const OPENINGS: Partial<Record<ShareOpName, Rule>> = {
       ["additive<40,6>[4]", { ring: 41 }],
     ],
   },
+  andPublic: {
+    last: [["bits[2,4] masked<1,0>[4]"]],
+    first: [["bits[4] masked<40,0>[2,4]"], ["maskedBits[4] masked<40,0>[4]"], ["bits[4] additive<40,0>[4]"]],
+  },
   randomCombination: {
     last: [
       ["bits[2,4]", { bits: 1 }],
