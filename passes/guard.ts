@@ -63,6 +63,9 @@ function sourceOf(node: ShareNode): ShareNode {
   return source;
 }
 
+/** How much further than planned a value that is read itself may go where others rely on its range. */
+const ENOUGH = 2;
+
 /** Ops that make words out of a value's digits, under guards of their own, if they need them. */
 const SPLITS: ReadonlySet<string> = new Set(["series", "seriesTimes", "exponential", "coarseCount", "decays"]);
 
@@ -75,12 +78,13 @@ function readingsOf(
   graph: Graph<ShareType>,
   accepted: ReadonlyMap<ShareNode, number>,
 ): ReadonlyMap<ShareNode, Reading> {
-  const readings = new Map<ShareNode, Reading>();
-  const note = (source: ShareNode, { limit, ring }: Reading): void => {
+  const direct = new Map<ShareNode, Reading>();
+  const others = new Map<ShareNode, Reading>();
+  const note = (readings: Map<ShareNode, Reading>, source: ShareNode, { limit, ring }: Reading): void => {
     if (source.op === "rescale" && accepted.has(source.args[0])) {
       // One guard for what is the same value, with all the bits that it was opened with.
       const bits = source.attributes.bits as number;
-      note(source.args[0], { limit: (limit - 1) * 2 ** bits, ring: ring + bits });
+      note(readings, source.args[0], { limit: (limit - 1) * 2 ** bits, ring: ring + bits });
       return;
     }
     const known = readings.get(source) ?? { limit, ring };
@@ -97,7 +101,7 @@ function readingsOf(
       const ring = ceilLog2(limit) + 1;
       // A value that is used by its residue alone may wrap.
       if (ring <= held) {
-        note(node, { limit, ring: Math.max(NARROWEST, ring) - SPARE });
+        note(others, node, { limit, ring: Math.max(NARROWEST, ring) - SPARE });
       }
     } else if (isNew && !SPLITS.has(node.op)) {
       node.args.filter(({ type }) => "ring" in type).forEach(noteMakings);
@@ -108,12 +112,16 @@ function readingsOf(
     const limit = limitOf(node.op, ring);
     if (limit !== undefined) {
       const source = sourceOf(node);
-      accepted.has(source) ? note(source, { limit, ring }) : noteMakings(source);
+      accepted.has(source) ? note(direct, source, { limit, ring }) : noteMakings(source);
     } else if (node.op === "dot" && node.args[0] === node.args[1]) {
       noteMakings(node.args[0]);
     }
   }
-  return readings;
+  // A guard of what is read itself is enough, unless it lets much more pass.
+  const needed = [...others].filter(
+    ([node, { limit }]) => (direct.get(node)?.limit ?? Number.POSITIVE_INFINITY) > ENOUGH * limit,
+  );
+  return new Map([...direct, ...needed]);
 }
 
 /**

@@ -70,7 +70,7 @@ function normalise(
   const scale = Math.sqrt(square) / kappa;
   const least = (node.attributes.epsilon as number) * square;
   const bound = lowering.boundOf(node.args[0]);
-  const most = Math.min(bound * bound * square + least, exp2(VARIANCE_BITS - 2 * squareFraction - bits));
+  const most = Math.min(4 * bound * bound * square + least, exp2(VARIANCE_BITS - 2 * squareFraction - bits));
   const edges = { least, most: Math.max(most, 2 * high) };
   const inverse = inverseRoots(lowering, opened, { ...range, ...edges }, square, Math.max(6, fraction), scale);
   const column = reshapeTo(lowering, inverse, [...shapeOf(inverse), 1]);

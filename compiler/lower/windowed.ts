@@ -35,8 +35,8 @@ const SELECTION_BITS = 240;
 /** The window is wider than what a value may reach by this much: a guard is right to within it. */
 const BLUR = 0.25;
 
-/** Arguments so many times as large as their range are told from those inside. */
-const FAR = 2;
+/** The part of a window that its guard may refuse: a coarser guard is cheaper. */
+const REFUSED = 1 / 8;
 
 /** Channels of one window; the last class may have none: `pieces` computes it. */
 interface Class {
@@ -74,8 +74,9 @@ export function windowed(
 /** Guards a window that arguments were seen to stay in, and that none can be proved not to leave. */
 function guardWindow(lowering: Lowering, argument: TensorNode, x: ShareNode, window: number): void {
   if (lowering.certainBoundOf(argument) > window) {
-    const reach = FAR * Math.max(lowering.boundOf(argument), window);
-    const accepted = { low: BLUR - window, high: window - BLUR };
+    const reach = Math.max(lowering.boundOf(argument), window);
+    const largest = window - Math.max(BLUR, window * REFUSED);
+    const accepted = { low: -largest, high: largest };
     guard(lowering, x, { ...accepted, lowest: -window, highest: window, reach: [-reach, reach] });
   }
 }

@@ -363,9 +363,9 @@ const andPublic = lookUp(async (context, step) => {
   const { kernels, scratch } = context;
   const [bits, keep] = step.args;
   const kept = scratch.take(countOf(step));
-  const words = await broadcastTo(context, keep.place, keep.type.shape, step.type.shape, 8);
+  const words = await broadcastTo(context, keep.offset, keep.type.shape, step.type.shape, 8);
   await kernels.wordBit(kept, words, 0, 0, countOf(step));
-  await kernels.and(step.place, bits.place, kept, countOf(step));
+  await kernels.and(step.offset, bits.offset, kept, countOf(step));
 });
 
 /** The same coefficients at both evaluators, from k12; each combines its own shares. P0 takes no part. */

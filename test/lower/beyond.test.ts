@@ -43,15 +43,18 @@ const WIDTH = 8;
 const W = normal([WIDTH, WIDTH], 0.4, 4);
 
 /** A function of a product of one row: what is guarded is neither an input nor an output. */
-function ofProduct(body: string, from: TensorValue = normal([1, WIDTH], 1, 2)): TextModel {
+function ofProduct(body: string, from: TensorValue = normal([1, WIDTH], 1, 2), weights: TensorValue = W): TextModel {
   const type = `f32[1,${WIDTH}]`;
   const text = `%0 = input {name = "x", dtype = "f32", shape = [1, ${WIDTH}]} : ${type}
 %1 = parameter {name = "w", dtype = "f32", shape = [${WIDTH}, ${WIDTH}]} : f32[${WIDTH},${WIDTH}]
 %2 = matmul %0, %1 : ${type} @ "first"
 ${body.replaceAll("TYPE", type)}
 output "y" = %9`;
-  return { text, weights: new Map([["w", W]]), inputs: new Map([["x", from]]) };
+  return { text, weights: new Map([["w", weights]]), inputs: new Map([["x", from]]) };
 }
+
+const ONES = floats([1, WIDTH], (i) => i % 2);
+const POSITIVE_W = floats([WIDTH, WIDTH], (i) => 0.1 + Math.abs(W.data[i]));
 
 const POSITIVE = `%3 = multiply %2, %2 : TYPE @ "square"
 %4 = constant {value = f32[] [0.3]} : f32[]
@@ -61,7 +64,7 @@ const FORMS: Readonly<Record<string, TextModel>> = {
   "rms norm": ofProduct('%9 = rmsNorm %2 {epsilon = 1e-5} : TYPE @ "norm"'),
   "layer norm": ofProduct('%9 = layerNorm %2 {epsilon = 1e-5} : TYPE @ "norm"'),
   "1/x": ofProduct(`${POSITIVE}\n%9 = reciprocal %5 : TYPE @ "inverse"`),
-  "1/x, no least x known": ofProduct('%5 = multiply %2, %2 : TYPE @ "square"\n%9 = reciprocal %5 : TYPE @ "inverse"'),
+  "1/x of what was seen positive": ofProduct('%9 = reciprocal %2 : TYPE @ "inverse"', ONES, POSITIVE_W),
   "square root": ofProduct(`${POSITIVE}\n%9 = squareRoot %5 : TYPE @ "root"`),
   logarithm: ofProduct(`${POSITIVE}\n%9 = logarithm %5 : TYPE @ "log"`),
   exponential: ofProduct('%9 = exponential %2 : TYPE @ "exp"'),
