@@ -215,7 +215,7 @@ export class Lowering {
     this.accept(value, node);
   }
 
-  /** Notes how large a value that is as large as a tensor node may become without alarm, if its range is not certain. */
+  /** Notes how large a value, as large as a tensor node, may become without alarm, if its range is not certain. */
   accept(value: ShareNode, node: TensorNode): void {
     if (this.isGuarded && this.certainBoundOf(node) > this.boundOf(node)) {
       this.accepted.set(value, this.boundOf(node) * ACCEPTED);

@@ -1,14 +1,14 @@
 /**
- * Guards of intervals that a formula relies on: a series' window, the range of a variance, the exponents and the sums of
- * a softmax. What lies outside would not wrap, it would be computed wrongly; the run's overflow guard says so to the data
- * owner (`passes/guard.ts` guards the rings). Fit, digit and guard of a value must come from one interval: what is fitted
- * must hold as far outside of what is accepted as the guard is blurred.
+ * Guards of intervals that a formula relies on: a series' window, the range of a variance, the exponents and the
+ * sums of a softmax. What lies outside would not wrap, it would be computed wrongly; the run's overflow guard says
+ * so to the data owner (`passes/guard.ts` guards the rings). Fit, digit and guard of a value must come from one
+ * interval: what is fitted must hold as far outside of what is accepted as the guard is blurred.
  *
- * The interval is a run of n cells of width C, from some number o on, of a ring in which x cannot wrap. With y = x − o,
- * d the difference of the high digits of m and of the mask and a the borrow out of the low ones, y lies in the cell d − a,
- * so that [0 ≤ y < nC] = [d < n] ⊕ a·[d is 0 or n]: whatever the interval, one borrow. (A digit of w bits is 2^w dealt
- * bits; the borrow of digits is that of the highest, or where that is equal, of the next one.) The lowest digit's own
- * borrow is left out: a border is right to within b, that digit's unit.
+ * The interval is a run of n cells of width C, from some number o on, of a ring in which x cannot wrap. With y = x
+ * − o, d the difference of the high digits of m and of the mask and a the borrow out of the low ones, y lies in the
+ * cell d − a, so that [0 ≤ y < nC] = [d < n] ⊕ a·[d is 0 or n]: whatever the interval, one borrow. (A digit of w
+ * bits is 2^w dealt bits; the borrow of digits is that of the highest, or where that is equal, of the next one.)
+ * The lowest digit's own borrow is left out: a border is right to within b, that digit's unit.
  */
 import { ceilLog2, floorLog2 } from "../../ir/real.js";
 import { subsetsOf } from "../../ir/share/bits.js";
@@ -66,7 +66,7 @@ export function guard(lowering: Lowering, x: ShareNode, interval: GuardedInterva
   });
 }
 
-/** The runs of cells that x must lie in, with the fewest bits: one, or one for each border where the ends differ much. */
+/** The runs of cells that x must lie in, with the fewest bits: one, or one a border where the ends differ much. */
 function runsOf(interval: GuardedInterval): readonly Cells[] {
   const { lowest, low, high, highest } = interval;
   const whole = cellsOf(interval);

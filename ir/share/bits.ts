@@ -180,8 +180,8 @@ const BOOLEAN = {
   },
   andPublic: {
     doc:
-      "Bits AND the lowest bit of a public input or constant (mask 0), broadcast to the first: local, both evaluators' " +
-      "shares AND m. A plan in which the second argument is not public is refused.",
+      "Bits AND the lowest bit of a public input or constant (mask 0), broadcast to the first: local, both " +
+      "evaluators' shares AND m. A plan in which the second argument is not public is refused.",
     arity: [2, 2],
     attributes: {},
     ring: "none",
