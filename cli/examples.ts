@@ -36,5 +36,5 @@ export const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
   ],
   model: ["bert-base -o bert.onnx --sequence 128", "--config config.json -o model.onnx --no-weights"],
   explain: ["E0203", "W0403 --json"],
-  doctor: ["", "--json"],
+  doctor: ["", "--topology clinic.toml --plan model.pumac"],
 };

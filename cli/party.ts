@@ -7,7 +7,8 @@ import { addressOf, identityOf, loadTopology, type Topology } from "../formats/t
 import { fail } from "../ir/diagnostics.js";
 import { PartyDaemon } from "../party/daemon.js";
 import { readAudit } from "../party/records.js";
-import { expiringSoon, Watch } from "../party/watch.js";
+import { Watch } from "../party/watch.js";
+import { expiringSoon } from "../runtime/identity.js";
 import { loadKernels } from "../runtime/kernels/load.js";
 import { systemRandom } from "../runtime/keys.js";
 import { processUsage } from "../runtime/memory.js";

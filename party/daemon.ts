@@ -8,6 +8,7 @@ import { fail, PumacError } from "../ir/diagnostics.js";
 import { type Address, type Caller, type Server, serve } from "../runtime/connect.js";
 import { decodeControl, encodeControl } from "../runtime/control.js";
 import { PROTOCOL_VERSION } from "../runtime/handshake.js";
+import { isPartyName } from "../runtime/identity.js";
 import { REQUEST } from "../runtime/requests.js";
 import { SocketTransport } from "../runtime/socket-transport.js";
 import { Admission } from "./admission.js";
@@ -138,6 +139,9 @@ export class PartyDaemon implements PartyContext {
     if (request.do === "probe") {
       await answerProbe(this, request, transport);
       return;
+    }
+    if (isPartyName(caller.name)) {
+      throw fail({ code: "E0701", what: "a party may probe, and nothing else", where: "model" });
     }
     if (this.busy.has(request.sharing)) {
       throw fail({ code: "E1002", what: "the sharing is being changed already", where: request.sharing });

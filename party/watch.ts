@@ -3,32 +3,13 @@
  * expire are named), `/metrics` (Prometheus). Names, counts and times, never a value. On the loopback interface in
  * plain; on any other address over TLS with the party's own certificate.
  */
-import { X509Certificate } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { fail } from "../ir/diagnostics.js";
 import { isLoopback } from "../runtime/connect.js";
+import { expiringSoon } from "../runtime/identity.js";
 import type { PartyContext, SessionEnd } from "./context.js";
-
-const DAY = 86_400_000;
-/** Certificates are warned of so many days before they expire. */
-const WARN_DAYS = 30;
-
-/** A certificate that will expire soon, or has. */
-export interface Expiring {
-  readonly name: string;
-  readonly days: number;
-}
-
-/** The pinned certificates that expire within 30 days, by name. `now`: milliseconds since 1970. */
-export function expiringSoon(pinned: Readonly<Record<string, readonly string[]>>, now: number): readonly Expiring[] {
-  return Object.entries(pinned).flatMap(([name, certificates]) => {
-    const ends = certificates.map((certificate) => Date.parse(new X509Certificate(certificate).validTo));
-    const days = Math.floor((Math.max(...ends) - now) / DAY);
-    return days < WARN_DAYS ? [{ name, days }] : [];
-  });
-}
 
 export class Watch {
   private readonly registry = new Registry();

@@ -28,6 +28,25 @@ export function fingerprintOf(certificate: string, where: string): string {
   }
 }
 
+const DAY = 86_400_000;
+/** Certificates are warned of so many days before they expire. */
+const WARN_DAYS = 30;
+
+/** A certificate that will expire soon, or has. */
+export interface Expiring {
+  readonly name: string;
+  readonly days: number;
+}
+
+/** Whose newest certificate expires within 30 days. `now`: milliseconds since 1970. */
+export function expiringSoon(pinned: Identity["pinned"], now: number): readonly Expiring[] {
+  return Object.entries(pinned).flatMap(([name, certificates]) => {
+    const ends = certificates.map((certificate) => Date.parse(new X509Certificate(certificate).validTo));
+    const days = Math.floor((Math.max(...ends) - now) / DAY);
+    return days < WARN_DAYS ? [{ name, days }] : [];
+  });
+}
+
 /** TLS 1.3 with both certificates; only pinned ones are taken. */
 export function tlsOptions(identity: Identity): TlsOptions & SecureContextOptions {
   return {
@@ -49,7 +68,9 @@ export function checkIdentity(socket: Socket, role: PeerName, identity: Identity
     return role;
   }
   const { pinned } = identity;
-  const names = isPartyName(role) || role in pinned ? [role] : Object.keys(pinned).filter((name) => !isPartyName(name));
+  // Parties probe each other as if they were owners; the daemon takes nothing else from them.
+  const others = Object.keys(pinned).filter((name) => role === "model" || !isPartyName(name));
+  const names = isPartyName(role) || role in pinned ? [role] : others;
   const shown = socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.fingerprint256 : undefined;
   const holds = (name: string): boolean =>
     (pinned[name] ?? []).some((certificate) => fingerprintOf(certificate, name) === shown);
@@ -65,6 +86,7 @@ export function checkIdentity(socket: Socket, role: PeerName, identity: Identity
   return name;
 }
 
-function isPartyName(name: string): boolean {
+/** Whether a name is a party's. */
+export function isPartyName(name: string): boolean {
   return (PARTIES as readonly string[]).includes(name);
 }

@@ -36,12 +36,13 @@ export const ASK = object({ version: number(), plan: DIGEST, at: number() });
 /** Why a party does not take part. */
 const REFUSALS = ["E0902", "E1002", "E1003"] as const;
 
-const STANDING = picklist(["approved", "unapproved", "unknown"]);
+/** Where a plan stands at a party; unknown: its file is not here. */
+export const STANDING = ["approved", "unapproved", "unknown"] as const;
 
 /** A party's answer to ASK; sharings of weights that serve the plan, the newest first. */
 export const HAVE = object({
   version: number(),
-  plan: STANDING,
+  plan: picklist(STANDING),
   sharings: array(string()),
   refused: nullable(picklist(REFUSALS)),
 });
@@ -56,7 +57,7 @@ export const PLACE = object({ place: number(), refused: nullable(picklist(REFUSA
 export const REQUEST = variant("do", [
   object({ do: literal("share"), version: number(), sharing: ID, plans: pipe(array(DIGEST), maxLength(64)) }),
   object({ do: literal("delete"), version: number(), sharing: ID }),
-  object({ do: literal("probe"), version: number(), plans: array(DIGEST), bytes: number() }),
+  object({ ...{ do: literal("probe"), version: number() }, plans: array(DIGEST), bytes: number(), links: boolean() }),
 ]);
 export type Request = InferOutput<typeof REQUEST>;
 
@@ -67,7 +68,10 @@ export const WANTED = object({ version: number(), wanted: array(DIGEST) });
 const PLACE_OF_WEIGHT = { block: number(), ring: number() };
 
 /** Where the plans stand, and what of the weights a party holds, by key. */
-export const HELD = object({ plans: record(DIGEST, STANDING), held: record(DIGEST, object(PLACE_OF_WEIGHT)) });
+export const HELD = object({
+  plans: record(DIGEST, picklist(STANDING)),
+  held: record(DIGEST, object(PLACE_OF_WEIGHT)),
+});
 
 /** What follows: seeds, then the words of these, in pieces. */
 export const COMING = object({ entries: array(object({ key: DIGEST, ...PLACE_OF_WEIGHT })) });

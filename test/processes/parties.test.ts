@@ -95,6 +95,19 @@ describe("three parties that stay", () => {
     expect(status).toBe(7);
   });
 
+  it("are looked at by the doctor, from here and among themselves", async () => {
+    const whole = JSON.parse(await mustRun("doctor", ...topologyOf("clinic"), "--plan", plan, "--json"));
+    const names = whole.checks.map(({ name, state }: { name: string; state: string }) => `${name} ${state}`);
+    expect(whole.schema).toBe("pumac.doctor/1");
+    for (const each of ["clinic to P2 ok", "P2 clock ok", "P0 plan ok", "P1 to P0 ok", "P0 to P2 ok", "weights ok"]) {
+      expect(names).toContain(each);
+    }
+    expect(await mustRun("doctor", ...topologyOf("P1"))).toMatch(/ok +P1 to P2 +[\d.]+ ms/);
+    const refused = await pumac("doctor", ...topologyOf("stranger"), "--timeout", "1");
+    expect(refused.stdout).toMatch(/failed +stranger to P0/);
+    expect([6, 7]).toContain(refused.status);
+  });
+
   it("name the one that stalls, and go on when it goes on", async () => {
     const { child } = parties.get("P2")!;
     child.kill("SIGSTOP");
