@@ -16,6 +16,7 @@ import { TENSOR } from "../tensor/index.js";
 import { sizeOf } from "../tensor/value.js";
 import { verify } from "../verify.js";
 import { publicInputs } from "./disclosed.js";
+import { leaksOf } from "./leakage.js";
 import type { HeldPart, Plan, Step } from "./types.js";
 
 const BLOCK = 16;
@@ -39,6 +40,8 @@ export function checkPlan(plan: Plan): void {
   insist(violations.length === 0, `its program is not sound: ${violations.slice(0, 3).map(String).join("; ")}`);
   checkRounds(plan);
   checkDraws(plan);
+  const leaks = leaksOf(plan, SHARE.ops);
+  insist(leaks.length === 0, `it says more than it may: ${leaks.slice(0, 3).join("; ")}`);
   checkPublicArguments(plan);
   checkPlaces(plan, "P0");
   checkPlaces(plan, "P12");
