@@ -81,7 +81,8 @@ function linesOf(name: string, party: PartyName, probed: Probed, plan: string | 
   const megabits = (MEASURED_BYTES * 8) / 1000 / Math.max(bytesMilliseconds, 0.1);
   const skew = answer.now - Date.now();
   const clock = `clock ${Math.abs(skew) < 1000 ? "within a second" : `${(skew / 1000).toFixed(0)} s off`}`;
-  const room = `${answer.sessions} sessions, ${answer.waiting} wait, ${gigabytes(answer.memory)} memory and ${gigabytes(answer.disk)} disk free`;
+  const free = `${gigabytes(answer.memory)} memory and ${gigabytes(answer.disk)} disk free`;
+  const room = `${answer.sessions} sessions, ${answer.waiting} wait, ${free}`;
   const lines: LinkCheck[] = [
     {
       name,
