@@ -7,9 +7,14 @@
  * to do. Anything else that is thrown is a mistake in pumac.
  */
 
+import { checkBudget } from "./analysis/budget.js";
 import { compileApart, type PlanOptions, verifyApart } from "./analysis/compiling.js";
-import { type CostReport, costReport } from "./analysis/cost.js";
+import { type CostReport, costOf, costReport } from "./analysis/cost.js";
 import type { Samples } from "./analysis/data/calibration.js";
+import { rolesOf } from "./analysis/data/evaluation.js";
+import { readExamples } from "./analysis/data/examples.js";
+import { type AnsweredRow, answeredRows } from "./analysis/data/rows.js";
+import { type Answer, answersOf, describeAnswer, type Labels, labelsBeside, readLabels } from "./client/answers.js";
 import { type GivenInputs, inputValues } from "./client/inputs.js";
 import { simulate as simulateRoles } from "./client/local/simulation.js";
 import {
@@ -26,17 +31,26 @@ import { DEFAULT_NETWORK, parseNetwork } from "./compiler/network.js";
 import { openModel } from "./compiler/weights.js";
 import { readBytes } from "./formats/files.js";
 import { findModel, type LoadedPlan, loadPlan, type ModelFiles, savePlan } from "./formats/plan-file.js";
+import { loadEncoder } from "./formats/text.js";
 import { type Diagnostic, PumacError } from "./ir/diagnostics.js";
 import { decodePlan, digestIn } from "./ir/plan/codec.js";
 import type { Plan } from "./ir/plan/types.js";
 import type { TensorValue } from "./ir/tensor/value.js";
 
 export {
+  type Answer,
+  type AnsweredRow,
+  answersOf,
   type CostReport,
+  checkBudget,
   type Diagnostic,
+  describeAnswer,
   type GivenInputs,
+  type Labels,
+  labelsBeside,
   type Plan,
   PumacError,
+  readLabels,
   type Samples,
   type SessionResult,
   type TensorValue,
@@ -68,6 +82,8 @@ export interface CompileOptions extends Waiting, Omit<PlanOptions, "calibrate" |
 /** A plan that has just been made; `save` writes it, and beside it where its model is. */
 export interface CompiledPlan extends OpenPlan {
   readonly warnings: readonly Diagnostic[];
+  /** What it costs: exact rounds, bytes over all parties, multiplications; memory and time are estimates. */
+  readonly cost: CostReport["cost"];
   /** Where the ranges of secret values are from. */
   readonly ranges: Plan["ranges"]["method"];
   readonly save: (path: string) => void;
@@ -90,6 +106,7 @@ export async function compile(model: string, options: CompileOptions = {}): Prom
     digest: digestIn(file),
     files: () => files,
     warnings,
+    cost: costOf(plan),
     ranges,
     save: (path) => void savePlan(path, plan, files),
   };
@@ -207,4 +224,40 @@ export async function simulate(
 ): Promise<SessionResult> {
   const { loaded, values } = await prepare(plan, inputs, { signal });
   return simulateRoles(loaded, values, seed, { onRound: onProgress, signal });
+}
+
+/** A table of texts or of the model's inputs, as `--data` takes it. */
+export interface DataSet {
+  /** .tsv, .csv, .jsonl, .json or .npz. */
+  readonly data: string;
+  /** The model's tokenizer.json, for texts. */
+  readonly tokenizer?: string;
+  /** Only the first rows. */
+  readonly count?: number;
+}
+
+/**
+ * Answers a data set row by row, with all three roles in this process, and gives every answer as soon as it is there.
+ * The weights are shared once. What the overflow guard withholds is a row without an answer's meaning: `withheld`.
+ */
+export async function* answerRows(
+  plan: string | OpenPlan,
+  { data, tokenizer, count }: DataSet,
+  { seed, signal, onProgress }: SimulateOptions = {},
+): AsyncGenerator<AnsweredRow> {
+  const wanted = opened(plan);
+  const examples = await readExamples(data, tokenizer, dataInputs(wanted.plan));
+  const { loaded, owned } = await prepareModel(wanted, { signal });
+  const encoder = tokenizer === undefined ? undefined : loadEncoder(tokenizer);
+  const reading = { labels: labelsBeside(wanted.files().model), encoder };
+  const roles = rolesOf(loaded, owned);
+  const all = Math.min(examples.count, count ?? examples.count);
+  for (let from = 0; from < all; from += examples.batch) {
+    signal?.throwIfAborted();
+    const indices = Array.from({ length: examples.batch }, (_, i) => Math.min(from + i, all - 1));
+    const inputs = examples.inputs(indices);
+    const result = await roles(inputs, seed === undefined ? undefined : seed + from);
+    yield* await answeredRows(indices.slice(0, all - from), result, inputs, examples, reading);
+    onProgress?.(Math.min(all, from + examples.batch), all);
+  }
 }

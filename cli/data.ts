@@ -4,12 +4,12 @@
  */
 
 import { evaluateExamples, plainModel, type Roles, scoresOf, type Values } from "../analysis/data/evaluation.js";
-import { type Examples, readExamples } from "../analysis/data/examples.js";
-import { type AnsweredRow, numbersOf, writerFor } from "../analysis/data/rows.js";
+import { readExamples } from "../analysis/data/examples.js";
+import { type AnsweredRow, answeredRows, writerFor } from "../analysis/data/rows.js";
 import { describeShare, type Scored, type Share, type Summary, summarise } from "../analysis/data/summary.js";
 import { formatSeconds } from "../analysis/units.js";
-import { answersOf, describeAnswer, type Reading } from "../client/answers.js";
-import { dataInputs, type SessionResult } from "../client/owners.js";
+import { describeAnswer } from "../client/answers.js";
+import { dataInputs } from "../client/owners.js";
 import { checkWritable, writeWhole } from "../formats/files.js";
 import type { LoadedPlan } from "../formats/plan-file.js";
 import { openPlan, prepareModel } from "../index.js";
@@ -55,7 +55,7 @@ export async function answerSet(planPath: string, flags: DataFlags, rolesFrom: R
     plain: plainModel(model, plan),
     seed: flags.seed,
     onResult: async (indices, result, inputs) => {
-      rows.push(...(await rowsOf(indices, result, inputs, examples, reading)));
+      rows.push(...(await answeredRows(indices, result, inputs, examples, reading)));
       progress.update(rows.length, count);
     },
   }).finally(progress.stop);
@@ -92,22 +92,6 @@ function startRows(path: string): ReturnType<typeof startProgress> {
     const left = done === 0 ? "" : `, about ${formatSeconds((seconds * (all - done)) / done)} left`;
     return `${done} of ${all} rows${left}`;
   });
-}
-
-async function rowsOf(
-  indices: readonly number[],
-  { outputs, alarm }: SessionResult,
-  inputs: Values,
-  { labels, batch }: Examples,
-  reading: Reading,
-): Promise<readonly AnsweredRow[]> {
-  const answers = await answersOf(outputs, inputs, reading);
-  return indices.map((index, i) => ({
-    row: index + 1,
-    withheld: alarm,
-    answer: answers[i] ?? numbersOf(outputs, i, batch),
-    label: labels[index],
-  }));
 }
 
 function refuseSilence(rows: readonly AnsweredRow[], where: string): void {

@@ -61,5 +61,9 @@ export async function createProgram(wanted: string | undefined): Promise<Command
     const examples = (EXAMPLES[command.name()] ?? []).map((example) => `  $ pumac ${command.name()} ${example}`);
     command.addHelpText("after", `\nExamples:\n${examples.join("\n")}`);
   }
+  if (names.length > 1) {
+    // `pumac complete bash` prints a script; the script asks `pumac complete -- WORDS` for what fits.
+    (await import("@bomb.sh/tab/commander")).default(program);
+  }
   return program;
 }

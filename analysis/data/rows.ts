@@ -1,8 +1,10 @@
 /** Answers to a data set as rows of a file: JSON lines, or comma-separated values (RFC 4180). */
-import { type Answer, describeAnswer } from "../../client/answers.js";
+import { type Answer, answersOf, describeAnswer, type Reading } from "../../client/answers.js";
+import type { SessionResult } from "../../client/owners.js";
 import { csvCell } from "../../formats/table.js";
 import { fail } from "../../ir/diagnostics.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
+import type { Examples } from "./examples.js";
 
 /** What came of a row of the set; rows count from 1. */
 export interface AnsweredRow {
@@ -13,6 +15,23 @@ export interface AnsweredRow {
   readonly answer: Answer | { readonly kind: "outputs"; readonly values: Readonly<Record<string, readonly number[]>> };
   /** The set's own label. */
   readonly label: number | undefined;
+}
+
+/** The answers of a batch: of these examples, from their session. */
+export async function answeredRows(
+  indices: readonly number[],
+  { outputs, alarm }: Pick<SessionResult, "outputs" | "alarm">,
+  inputs: ReadonlyMap<string, TensorValue>,
+  { labels, batch }: Pick<Examples, "labels" | "batch">,
+  reading: Reading,
+): Promise<readonly AnsweredRow[]> {
+  const answers = await answersOf(outputs, inputs, reading);
+  return indices.map((index, i) => ({
+    row: index + 1,
+    withheld: alarm,
+    answer: answers[i] ?? numbersOf(outputs, i, batch),
+    label: labels[index],
+  }));
 }
 
 /** The numbers of one row of a batch. */

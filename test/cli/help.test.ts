@@ -27,3 +27,15 @@ it("is what a mistake in the options points to", async () => {
   expect(status).toBe(2);
   expect((await pumac("inspekt")).stderr).toMatch(/fix: see pumac --help\n$/);
 });
+
+it.each(["bash", "zsh", "fish"])("completion for %s is a script that asks pumac", async (shell) => {
+  const { status, stdout } = await pumac("complete", shell);
+  expect(status).toBe(0);
+  expect(stdout).toMatch(/pumac complete --/);
+});
+
+it("completion knows the commands and their options", async () => {
+  const all = (await pumac("complete", "--", "")).stdout.split("\n").map((line) => line.split("\t")[0]);
+  expect(all).toEqual(expect.arrayContaining([...commandNames()]));
+  expect((await pumac("complete", "--", "inspect", "--s")).stdout).toMatch(/^--sort\t/);
+});

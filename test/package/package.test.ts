@@ -60,7 +60,8 @@ function run(name: string, text: string) {
 it("holds what users need and nothing else", () => {
   const others = packed.files
     .map(({ path }) => path)
-    .filter((path) => !/^(dist\/.*(\.js|\.d\.ts)|docs\/[\w-]+\.(md|svg))$/.test(path))
+    .filter((path) => !/^(dist\/.*(\.js|\.d\.ts)|docs\/(api\/)?[\w-]+\.(md|svg))$/.test(path))
+    .filter((path) => !/^(schemas\/[a-z]+\.json|examples\/[a-z-]+\.mjs)$/.test(path))
     .filter((path) => !/^prebuilds\/[\w-]+\/pumac[\w.]*\.node$/.test(path));
   expect(others.toSorted()).toEqual([
     ...["ARCHITECTURE.md", "CHANGELOG.md", "README.md"],
@@ -155,6 +156,37 @@ void simulate("plan", { tensors: { x: "text" } });
   const tsc = join(ROOT, "node_modules", "typescript", "bin", "tsc");
   const checked = () => execFileSync(process.execPath, [tsc, "-p", folder], { encoding: "utf8", stdio: "pipe" });
   expect(checked).not.toThrow();
+});
+
+describe("the examples", () => {
+  const demo = join(modules, "pumac", "models", "bert-sst2");
+  const example = (name: string, ...words: readonly string[]) => {
+    const program = join(modules, "pumac", "examples", name);
+    expect(readFileSync(program, "utf8").split("\n").length).toBeLessThan(40);
+    cpSync(program, join(folder, name));
+    const { stdout, stderr, status } = spawnSync(process.execPath, [name, ...words], { cwd: folder, encoding: "utf8" });
+    return { stdout, stderr, status };
+  };
+
+  it("classify", () => {
+    expect(example("classify.mjs", demo, "A fine film.").stdout).toMatch(
+      /^\d+ rounds, \d+ bytes\npositive 0\.99\d\d\n$/,
+    );
+    const { stderr, status } = example("classify.mjs", folder, "A fine film.");
+    expect([stderr, status]).toEqual([expect.stringMatching(/^E0301 /), 3]);
+  });
+  it("gate a build on what a model costs", () => {
+    const model = join(demo, "bert_sst2.legacy.op14.onnx");
+    const within = example("cost.mjs", model, "bytes<10MB,rounds<100");
+    expect(within.stdout).toMatch(/^lan: 0\.\d\d s, most of it for \w+\nwan: .*\nwithin the budget\n$/);
+    expect(within.status).toBe(0);
+    expect(example("cost.mjs", model, "bytes<1kB").status).toBe(5);
+  });
+  it("answer a data set", () => {
+    writeFileSync(join(folder, "reviews.tsv"), "sentence\tlabel\nA fine film.\t1\nA dull, bad film.\t0\n");
+    const { stdout } = example("data-set.mjs", demo, "reviews.tsv");
+    expect(stdout).toMatch(/^1 positive 0\.\d+\n2 negative 0\.\d+\n2 of 2 as the table says\n$/);
+  });
 });
 
 describe("as a command", () => {

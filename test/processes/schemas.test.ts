@@ -1,0 +1,72 @@
+/** What every command prints with --json is what its published schema says, and every schema is some command's. */
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Ajv } from "ajv";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { OWN_FIXTURES } from "../onnx/support.js";
+import { pumac, temporaryFolder } from "./command.js";
+
+const SCHEMAS = join(import.meta.dirname, "..", "..", "schemas");
+const schemas = new Map(
+  readdirSync(SCHEMAS).map((name) => {
+    const schema = JSON.parse(readFileSync(join(SCHEMAS, name), "utf8"));
+    return [schema.$id as string, schema] as const;
+  }),
+);
+const ajv = new Ajv({ strict: true, allErrors: true, allowUnionTypes: true });
+const seen = new Set<string>();
+
+const FIXTURE = join(OWN_FIXTURES, "bert_cls.t5.legacy.eager.op11.dyn");
+const MODEL = join(FIXTURE, "model.onnx");
+const DATA = join(FIXTURE, "test_data_set_0");
+const folder = temporaryFolder();
+const [plan, other, set] = ["plan.pumac", "other.pumac", "set.json"].map((name) => join(folder, name));
+const DIMS = ["--dim", "batch=1,seq=8"];
+
+/** Holds a document to the schema that it names. */
+function check(text: string): void {
+  const document = JSON.parse(text);
+  seen.add(document.schema);
+  const schema = schemas.get(document.schema);
+  expect(schema, document.schema).toBeDefined();
+  const isValid = ajv.compile(schema!);
+  isValid(document);
+  expect(isValid.errors ?? []).toEqual([]);
+}
+
+beforeAll(async () => {
+  const made = await Promise.all([
+    pumac("compile", MODEL, ...DIMS, "--calibrate", DATA, "-o", plan, "--json"),
+    pumac("compile", MODEL, ...DIMS, "--assume-ranges", "--profile", "puma", "-o", other, "--json"),
+  ]);
+  for (const { stdout } of made) {
+    check(stdout);
+  }
+  const rows = [1, 2].map((id) => ({ input_ids: new Array(8).fill(id), attention_mask: new Array(8).fill(1) }));
+  writeFileSync(set, JSON.stringify(rows.map((row) => ({ ...row, token_type_ids: new Array(8).fill(0), label: 0 }))));
+});
+afterAll(() => expect([...seen].toSorted()).toEqual([...schemas.keys()].toSorted()));
+
+describe("a document", () => {
+  it.each([
+    ["inspect", [plan]],
+    ["inspect", [plan, other]],
+    ["simulate", [plan, "--inputs", DATA]],
+    ["simulate", [plan, "--data", set]],
+    ["run", [plan, "--inputs", DATA]],
+    ["verify", [plan]],
+    ["model", ["bert-base", "--no-weights", "--sequence", "8", "-o", join(folder, "bert.onnx")]],
+    ["explain", ["E0203"]],
+    ["doctor", []],
+    ["inspect", [join(folder, "none.pumac")]],
+    ["inspect", [plan, "--nothing"]],
+  ])("of %s is what its schema says: %j", async (command, words) => {
+    check((await pumac(command, ...words, "--json")).stdout);
+  });
+
+  it("of a report is what its schema says", async () => {
+    const report = join(folder, "report.json");
+    await pumac("simulate", plan, "--inputs", DATA, "--report", report);
+    check(readFileSync(report, "utf8"));
+  });
+});
