@@ -134,6 +134,7 @@ type Limits = readonly (readonly [node: number, limit: number])[];
  */
 function improve(rings: Rings, link: LinkCost): number {
   const groups = likeValues(rings);
+  const families = alike(rings, familyOf, CLOSE);
   const secondsAt = (depth: number) => depth * link.secondsPerRound + rings.bytes * link.secondsPerByte;
   let best = Number.POSITIVE_INFINITY;
   const seconds = () =>
@@ -157,6 +158,7 @@ function improve(rings: Rings, link: LinkCost): number {
   };
   for (let i = 0; i < SWEEPS; i++) {
     let changed = sweep(groups, []);
+    changed = sweep(families, []) || changed;
     for (const group of groups.filter((each) => each.some((node) => rings.limitOf(node) !== NEVER))) {
       changed = sweep(groupsNear(rings, groups, group), group) || changed;
     }
@@ -204,9 +206,28 @@ function choices(rings: Rings, group: readonly number[]): readonly Limits[] {
   ).filter((limits) => limits.some(([node, limit]) => rings.limitOf(node) !== limit));
 }
 
-/** Values that may be widened, grouped by what they are in their layer; those that may save most come first. */
+/** Values that may be widened, grouped by what they are in their layer. */
 function likeValues(rings: Rings): number[][] {
-  const keys = likeness(rings);
+  return alike(rings, ({ op, type }) => `${op} ${type.shape.join(",")}`, NEIGHBOURHOOD);
+}
+
+/** How far around itself a value looks to know its place: far enough to tell two projections of a layer apart. */
+const NEIGHBOURHOOD = 6;
+
+/**
+ * Families are what one chain of a node does for some of its heads or channels and its neighbours for the others: their
+ * shapes differ, and a round is only saved where all of them do without a `widen`.
+ */
+function familyOf({ op, type, origin }: ShareNode): string {
+  return `${op} ${type.shape.length} ${/\(\w+\)$/.exec(origin)?.[0]}`;
+}
+
+/** How far members of a family look around. */
+const CLOSE = 2;
+
+/** Values that may be widened, grouped by their labels and neighbourhoods; those that may save most come first. */
+function alike(rings: Rings, label: (node: ShareNode) => string, distance: number): number[][] {
+  const keys = likeness(rings, label, distance);
   const groups = new Map<number, { nodes: number[]; bits: number }>();
   rings.nodes.forEach((node, i) => {
     if (isWidenable(rings, i)) {
@@ -222,16 +243,13 @@ function likeValues(rings: Rings): number[][] {
     .map(({ nodes }) => nodes);
 }
 
-/** How far around itself a value looks to know its place: far enough to tell two projections of a layer apart. */
-const NEIGHBOURHOOD = 6;
-
 /**
- * What a value is in its layer: its op and shape, and those of what it is made of and of what is made of it, some steps
+ * What a value is in its layer: its label, and those of what it is made of and of what is made of it, some steps
  * far (Weisfeiler and Leman's refinement). Equal for the same place of every inner layer, whatever the nodes' names.
  */
-function likeness(rings: Rings): readonly number[] {
-  let labels = numbered(rings.nodes.map(({ op, type }) => `${op} ${type.shape.join(",")}`));
-  for (let i = 0; i < NEIGHBOURHOOD; i++) {
+function likeness(rings: Rings, label: (node: ShareNode) => string, distance: number): readonly number[] {
+  let labels = numbered(rings.nodes.map(label));
+  for (let i = 0; i < distance; i++) {
     const refined = rings.nodes.map(({ args }, node) => {
       const made = args.map((_, position) => labels[rings.argumentOf(node, position)]);
       const users = rings.usesOf(node).map(({ user, position }) => `${labels[user]}.${position}`);
