@@ -10,154 +10,192 @@
  * bits in one product, so that no bit waits for another. Digits are right to half a digit's bucket at a border, so
  * every sum is fitted that much wider.
  */
-import { ceilLog2, exp2, floorLog2 } from "../../ir/real.js";
+import { ceilLog2, exp2, floorLog2, pow } from "../../ir/real.js";
 import { sizeOf } from "../../ir/tensor/value.js";
-import { fractionOf, type Lowering, type ShareNode, shapeOf } from "./context.js";
+import { type Lowering, type ShareNode, shapeOf } from "./context.js";
 import { sumAdditive, WIDEST_DIGIT } from "./digits.js";
 import { type DecayPlan, decaysOn, noteDecays, planDecays } from "./inverses.js";
-import { addReal } from "./linear.js";
-import type { PowerRange } from "./power.js";
+import { type PowerRange, power, powerPrice } from "./power.js";
 
-/** Octaves of a bucket: few fast terms whose digits have two values. */
+/** Octaves of a bucket: few terms, whose digits have two values. */
 const OCTAVES = 3;
-/** A digit's bucket is this many octaves below the border that it must find: windows grow by a sixteenth. */
-const BLUR_OCTAVES = 3;
+/** A digit's bucket is so many octaves below the least border that it must find: windows are wider by it. */
+const BLURS = [3, 2];
+/** Bits of a value below a digit's bucket: what they are rounded by is a 64th of it. */
+const BELOW = 6;
+/** log₂ of the part of a bucket that a border is moved by, so that rounding does not pass it. */
+const MARGIN = 4;
+/** Bits of a result in the ring that a product behind it needs. */
+const RING = 58;
+/** Sums of exponentials are noise outside their interval: they are fitted wider by this part, for rounding. */
+const SLACK = 1 / 32;
+/** Bits that one sum deals at least for a value, times the range's ends. */
+const LEAST_BITS = 16;
+/** Dealt words for a selection by one bit and by two. */
+const SELECTION = 2;
+const SELECTION_BY_TWO = 6;
 
-/** A digit that finds borders: x modulo 2^top, in buckets of 2^bucket. */
+/** What is computed: scale·x^exponent at `fraction` bits for x in [low, high]. */
+export interface PowerForm {
+  readonly exponent: number;
+  readonly range: PowerRange;
+  readonly fraction: number;
+  readonly scale: number;
+}
+
+/** A digit of x, in buckets of 2^bucket. */
 interface Digit {
   readonly bucket: number;
   readonly width: number;
 }
 
 interface BucketsPlan {
-  /** From the first to the last: ends of the buckets. */
+  /** Where buckets meet. */
   readonly borders: readonly number[];
-  /** Buckets below the border that the coarse digit tells from the others. */
-  readonly small: number;
+  /** The place of the border that the coarse digit finds first. Those below are the fine digit's. */
+  readonly split: number;
   readonly coarse: Digit;
   readonly fine: Digit | undefined;
-  readonly parts: readonly { readonly low: number; readonly plan: DecayPlan }[];
-  /** Bits that are dealt and opened for every value, with words of a result that a product of 64 bits reads. */
+  readonly parts: readonly { readonly low: number; readonly high: number; readonly plan: DecayPlan }[];
+  /** Bits to P2 for every value. */
   readonly bits: number;
 }
 
-/** Bits of a result in a ring that a product behind it needs. */
-const RING = 58;
-
-/** How x^exponent on [low, high] is computed by buckets; undefined where some digit would be too long. */
-function planBuckets(
-  lowering: Lowering,
-  x: ShareNode,
-  exponent: number,
-  { low, high }: PowerRange,
-): BucketsPlan | undefined {
-  const first = floorLog2(low);
-  const count = Math.ceil((ceilLog2(high) - first) / OCTAVES);
+/** How a power is computed by buckets, with the split that deals least; undefined where digits would be too long. */
+function planBuckets(x: ShareNode, { exponent, range }: PowerForm): BucketsPlan | undefined {
+  const first = floorLog2(range.low);
+  const count = Math.ceil((ceilLog2(range.high) - first) / OCTAVES);
   const borders = Array.from({ length: count - 1 }, (_, i) => exp2(first + OCTAVES * (i + 1)));
-  const plans = borders.map((_, small) => withSplit(lowering, x, exponent, { low, high }, borders, small));
+  const plans = BLURS.flatMap((blur) => borders.map((_, split) => withSplit(x, exponent, range, borders, split, blur)));
   return plans.reduce((a, b) => (a === undefined || (b !== undefined && b.bits < a.bits) ? b : a), undefined);
 }
 
-/** With so many borders below that of the coarse digit. */
 function withSplit(
-  lowering: Lowering,
   x: ShareNode,
   exponent: number,
   { low, high }: PowerRange,
   borders: readonly number[],
-  small: number,
+  split: number,
+  blur: number,
 ): BucketsPlan | undefined {
-  const coarse = digitFor(borders[small], high);
-  const fine = small === 0 ? undefined : digitFor(borders[0], borders[small]);
+  const bucketFor = (border: number) => floorLog2(border) - blur;
+  const coarse = digitFor(bucketFor(borders[split]), high);
+  const fine =
+    split === 0
+      ? undefined
+      : { bucket: bucketFor(borders[0]), width: floorLog2(borders[split]) - bucketFor(borders[0]) };
   const digits = fine === undefined ? [coarse] : [coarse, fine];
   if (digits.some(({ width }) => width > WIDEST_DIGIT)) {
     return undefined;
   }
-  const slackOf = (border: number) => exp2((border < borders[small] ? fine! : coarse).bucket - 1);
   const ends = [low, ...borders, high];
-  const parts = ends.slice(0, -1).flatMap((start, i) => {
-    const from = i === 0 ? low : start - slackOf(start);
-    const to = i === borders.length ? high : ends[i + 1] + slackOf(ends[i + 1]);
-    const plan = planDecays(lowering, x, exponent, from, to);
-    return plan === undefined ? [] : [{ low: from, plan }];
+  const windows = ends.slice(1).map((to, i) => {
+    const [from, isFirst, isLast] = [ends[i], i === 0, i === borders.length];
+    const below =
+      i > split ? exp2(coarse.bucket) * (1 + 2 ** (1 - MARGIN)) : exp2(fine?.bucket ?? 0) * 2 ** (1 - MARGIN);
+    const above = i >= split ? 0 : exp2(fine!.bucket);
+    return { low: isFirst ? from : from - below, high: isLast ? to : to + above };
   });
-  if (parts.length < ends.length - 1) {
+  const parts = windows.flatMap((window) => {
+    const plan = planDecays(x, exponent, window.low, window.high);
+    return plan === undefined ? [] : [{ ...window, plan }];
+  });
+  if (parts.length < windows.length) {
     return undefined;
   }
-  const words = parts.reduce((sum, { plan }) => sum + plan.words * (RING + plan.dropped) + 2 * RING, 0);
-  const selection = (isSmall: boolean) => (isSmall ? 6 : 2) * RING;
-  const selections = parts.reduce((sum, _, i) => sum + selection(i <= small && small > 0), 0);
-  const bits = words + selections + digits.reduce((sum, { width }) => sum + 2 ** width, 0);
-  return { borders, small, coarse, fine, parts, bits };
+  const bits = parts.reduce((sum, { plan }, i) => {
+    const selection = fine !== undefined && i <= split ? SELECTION_BY_TWO : SELECTION;
+    return sum + plan.words * (RING + plan.dropped) + (selection + 1) * RING;
+  }, RING);
+  return { borders, split, coarse, fine, parts, bits: bits + digits.reduce((sum, { width }) => sum + 2 ** width, 0) };
 }
 
-/** The digit that finds a border and all above it, of values up to `most`. */
-function digitFor(border: number, most: number): Digit {
-  const bucket = floorLog2(border) - BLUR_OCTAVES;
+/** The digit of such buckets that tells values up to `most` apart. */
+function digitFor(bucket: number, most: number): Digit {
   return { bucket, width: ceilLog2(most + 2 * exp2(bucket)) - bucket };
 }
 
-/** Bits to P2 for each value, or infinite where buckets do not do. */
-export function bucketsBits(lowering: Lowering, x: ShareNode, exponent: number, range: PowerRange): number {
-  return planBuckets(lowering, x, exponent, range)?.bits ?? Number.POSITIVE_INFINITY;
-}
-
-/** scale·x^exponent at `fraction` bits for x in [low, high], masked; two rounds. */
-export function powerByBuckets(
-  lowering: Lowering,
-  x: ShareNode,
-  exponent: number,
-  range: PowerRange,
-  fraction: number,
-  scale: number,
-): ShareNode {
-  const plan = planBuckets(lowering, x, exponent, range)!;
-  const value = lowering.remasked(x);
-  const bits = selectors(lowering, value, plan);
-  const terms = plan.parts.map(({ low, plan: part }, i) => {
-    noteDecays(lowering, exponent, low, plan.borders[i] ?? range.high, part.fit);
-    const opened = lowering.remasked(decaysOn(lowering, value, part, { exponent, low, fraction, scale }));
+/** The power by buckets, masked; two rounds. */
+function powerByBuckets(lowering: Lowering, x: ShareNode, form: PowerForm, plan: BucketsPlan): ShareNode {
+  const { exponent, range, fraction, scale } = form;
+  const bits = selectors(lowering, x, plan);
+  const terms = plan.parts.map(({ low, high, plan: part }, i) => {
+    noteDecays(lowering, exponent, low, high, part.fit);
+    const opened = lowering.remasked(decaysOn(lowering, x, part, { exponent, low, fraction, scale }));
     return lowering.emit(bits[i].length === 2 ? "timesBits" : "timesBit", [...bits[i], opened]);
   });
-  const most = scale * Math.max(...[range.low, range.high].map((end) => end ** exponent));
+  const most = scale * Math.max(pow(range.low, exponent), pow(range.high, exponent));
   return lowering.remasked(lowering.bounded(sumAdditive(lowering, terms), most));
 }
 
 /** The masked bits of every bucket: one, or two that must both be set. */
-function selectors(lowering: Lowering, x: ShareNode, plan: BucketsPlan): readonly (readonly ShareNode[])[] {
-  const { borders, small, coarse, fine } = plan;
-  const spans = [undefined, ...borders].map((from, i) => [from, borders[i]] as const);
-  const isBelow = (i: number) => i <= small;
-  if (fine === undefined) {
-    return bitsOf(lowering, x, coarse, spans).map((bit) => [bit]);
-  }
-  const below = [undefined, borders[small]] as const;
-  const [isSmall, ...large] = bitsOf(lowering, x, coarse, [below, ...spans.filter((_, i) => !isBelow(i))]);
-  const ends = spans.filter((_, i) => isBelow(i)).map(([from, to]) => [from, to === borders[small] ? undefined : to] as const);
-  const among = bitsOf(lowering, x, fine, ends);
-  return [...among.map((bit) => [isSmall, bit]), ...large.map((bit) => [bit])];
-}
-
-/** Masked bits of [from ≤ x < to) by one digit; an end that is open is that of the digit's circle. */
-function bitsOf(
+function selectors(
   lowering: Lowering,
   x: ShareNode,
-  { bucket, width }: Digit,
-  spans: readonly (readonly [from: number | undefined, to: number | undefined])[],
-): readonly ShareNode[] {
-  const fraction = Math.min(fractionOf(x), Math.max(0, 2 - bucket));
+  { borders, split, coarse, fine }: BucketsPlan,
+): readonly (readonly ShareNode[])[] {
+  const spans = Array.from({ length: borders.length + 1 }, (_, i): Span => [borders[i - 1], borders[i]]);
+  const [small, large] = [spans.slice(0, split + 1), spans.slice(split + 1)];
+  const [isSmall, ...ofLarge] = bitsOf(lowering, x, coarse, 1 + 2 ** -MARGIN, [[undefined, borders[split]], ...large]);
+  const ends = small.map(([from, to]): Span => [from, to === borders[split] ? undefined : to]);
+  const ofSmall =
+    fine === undefined ? [[isSmall]] : bitsOf(lowering, x, fine, 2 ** -MARGIN, ends).map((bit) => [isSmall, bit]);
+  return [...ofSmall, ...ofLarge.map((bit) => [bit])];
+}
+
+type Span = readonly [from: number | undefined, to: number | undefined];
+
+/**
+ * Masked bits of [from ≤ x < to) by one digit, which reads x modulo its circle. Without the borrow, the digit of
+ * x + shift buckets is its own or the next one, so a border is anywhere in the bucket before or behind it, by `shift`.
+ */
+function bitsOf(lowering: Lowering, x: ShareNode, { bucket, width }: Digit, shift: number, spans: readonly Span[]) {
+  const fraction = Math.max(0, BELOW - bucket);
   const at = fraction + bucket;
-  const cut = lowering.emit("reduce", [lowering.atFraction(x, fraction)], { ring: at + width });
+  // Another value than x: what is read modulo the digit's circle says nothing of x's range (passes/guard.ts).
+  const residue = lowering.emit("relabel", [lowering.atFraction(x, fraction)], { fraction });
+  const cut = lowering.emit("reduce", [residue], { ring: at + width });
   const hot = lowering.emit("digits", [cut], { at, width });
   return spans.map(([from, to]) => {
-    const first = from === undefined ? 0 : from / exp2(bucket) + 1;
-    const last = to === undefined ? 2 ** width - 1 : to / exp2(bucket);
-    const span = { at, offset: 2 ** (at - 1), from: first, count: last - first + 1 };
+    const first = from === undefined ? 1 : from / exp2(bucket) + 1;
+    const last = to === undefined ? 2 ** width : to / exp2(bucket);
+    const span = { at, offset: Math.round(shift * 2 ** at), from: first, count: last - first + 1 };
     return lowering.emit("remaskBits", [lowering.emit("within", [hot, cut], span)]);
   });
 }
 
-/** Bits of all values. */
-export function bucketsBytes(lowering: Lowering, x: ShareNode, exponent: number, range: PowerRange): number {
-  return (bucketsBits(lowering, x, exponent, range) * sizeOf(shapeOf(x))) / 8;
+/**
+ * scale·x^exponent, masked, in the form that is fastest on the network that the plan is for. `beside` are the rounds
+ * that whatever multiplies it takes anyway.
+ */
+export function inversePower(lowering: Lowering, x: ShareNode, form: PowerForm, beside: number): ShareNode {
+  const { exponent, range, fraction, scale } = form;
+  const opened = lowering.remasked(x);
+  const reach = { low: range.low * (1 - SLACK), high: range.high * (1 + SLACK) };
+  const wider = { ...form, range: reach };
+  const seconds = (rounds: number, bits: number) =>
+    lowering.seconds(Math.max(rounds, beside), (bits * sizeOf(shapeOf(x))) / 8);
+  const series = powerPrice(lowering, opened, range, fraction);
+  // What it gives is narrow: it is widened for the product behind it.
+  const bySeries = seconds(series.rounds + 1, series.bits);
+  const buckets = planBuckets(opened, wider);
+  const byBuckets = buckets === undefined ? Number.POSITIVE_INFINITY : seconds(2, buckets.bits);
+  const best = Math.min(bySeries, byBuckets);
+  const isPossible = seconds(1, (range.high / range.low) * LEAST_BITS) < best;
+  const single = isPossible ? planDecays(opened, exponent, reach.low, reach.high) : undefined;
+  if (single !== undefined && seconds(1, single.words * (RING + single.dropped) + RING) <= best) {
+    return powerByDecays(lowering, opened, wider, single);
+  }
+  return buckets !== undefined && byBuckets <= bySeries
+    ? powerByBuckets(lowering, opened, wider, buckets)
+    : power(lowering, opened, exponent, range, fraction, scale);
+}
+
+/** The power by one sum on the whole interval, masked; one round. */
+function powerByDecays(lowering: Lowering, x: ShareNode, form: PowerForm, plan: DecayPlan): ShareNode {
+  const { exponent, range, fraction, scale } = form;
+  noteDecays(lowering, exponent, range.low, range.high, plan.fit);
+  const most = scale * Math.max(pow(range.low, exponent), pow(range.high, exponent));
+  const sum = decaysOn(lowering, x, plan, { exponent, low: range.low, fraction, scale });
+  return lowering.remasked(lowering.bounded(sum, most));
 }

@@ -20,7 +20,7 @@ import { ACCEPTED } from "../../passes/guard.js";
 import type { LinkCost } from "../../passes/plan-rings.js";
 import { copiedFrom } from "../../passes/rules/common.js";
 import { FormulaNotes, type NotedFormula } from "./formulas.js";
-import type { Decays, FourierSeries, WaveFit } from "./fourier.js";
+import type { FourierSeries, WaveFit } from "./fourier.js";
 import type { HeldRows } from "./held.js";
 
 export type { TensorNode };
@@ -77,7 +77,6 @@ export class Lowering {
   private readonly conversions = new Map<ShareNode, Map<string, ShareNode>>();
   private readonly inputs = new Map<string, ShareNode>();
   private readonly fits = new Map<string, FourierSeries>();
-  private readonly fittedDecays = new Map<string, Decays>();
   private readonly fittedWaves = new Map<string, WaveFit>();
   private readonly deferred = new Map<TensorNode, () => ShareNode>();
   private readonly unscaled = new Map<TensorNode, readonly HeldRows[]>();
@@ -187,13 +186,6 @@ export class Lowering {
     const series = this.fits.get(name) ?? compute();
     this.fits.set(name, series);
     return series;
-  }
-
-  /** A sum of exponentials, fitted once. */
-  decays(name: string, compute: () => Decays): Decays {
-    const decays = this.fittedDecays.get(name) ?? compute();
-    this.fittedDecays.set(name, decays);
-    return decays;
   }
 
   /** A curve's series on a window, fitted once. */

@@ -37,17 +37,49 @@ export function coarseBits(
   spans: readonly Span[],
 ): readonly ShareNode[] {
   const borders = [...new Set(spans.flat().filter(Number.isFinite))];
-  const wholeWidth = rangeExponentFor(bound, bucketExponent) - bucketExponent;
-  const reach = bound + Math.max(0, ...borders.map(Math.abs));
-  const cutWidth = rangeExponentFor(reach, bucketExponent) - bucketExponent;
-  const dealt = hotBits(cutWidth) + BITS_PER_BORDER * borders.length;
-  const isCut = wholeWidth > WIDEST_DIGIT || lowering.pays(1, (sizeOf(shapeOf(x)) * (2 ** wholeWidth - dealt)) / 8);
+  const { isCut, wholeWidth, cutWidth } = formOf(lowering, x, bound, bucketExponent, borders);
   const bucket = 2 ** bucketExponent;
   const inBuckets = spans.map(([low, high]): Span => [Math.round(low / bucket), Math.round(high / bucket)]);
   const bits = isCut
     ? byDigits(lowering, cut(lowering, x, cutWidth, bucketExponent), inBuckets, digitCount(cutWidth))
     : byWhole(lowering, cut(lowering, x, wholeWidth, bucketExponent), inBuckets);
   return bits.map((bit) => lowering.emit("remaskBits", [bit]));
+}
+
+interface Form {
+  readonly isCut: boolean;
+  readonly wholeWidth: number;
+  readonly cutWidth: number;
+  /** Bits to P2 for each value, without the opened answers. */
+  readonly bits: number;
+}
+
+/** Whether a digit is dealt whole or cut, on the network that the plan is for. */
+function formOf(
+  lowering: Lowering,
+  x: ShareNode,
+  bound: number,
+  bucketExponent: number,
+  borders: readonly number[],
+): Form {
+  const wholeWidth = rangeExponentFor(bound, bucketExponent) - bucketExponent;
+  const reach = bound + Math.max(0, ...borders.map(Math.abs));
+  const cutWidth = rangeExponentFor(reach, bucketExponent) - bucketExponent;
+  const dealt = hotBits(cutWidth) + BITS_PER_BORDER * borders.length;
+  const isCut = wholeWidth > WIDEST_DIGIT || lowering.pays(1, (sizeOf(shapeOf(x)) * (2 ** wholeWidth - dealt)) / 8);
+  return { isCut, wholeWidth, cutWidth, bits: isCut ? dealt : 2 ** wholeWidth };
+}
+
+/** Rounds of `coarseBits`, and the bits that reach P2 for each value. */
+export function coarseBitsPrice(
+  lowering: Lowering,
+  x: ShareNode,
+  bound: number,
+  bucketExponent: number,
+  borders: number,
+): { readonly rounds: number; readonly bits: number } {
+  const form = formOf(lowering, x, bound, bucketExponent, new Array<number>(borders).fill(bound));
+  return { rounds: form.isCut ? 2 : 1, bits: form.bits + borders };
 }
 
 /** Digits of a width that is cut: as many as none is too wide. */

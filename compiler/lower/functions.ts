@@ -6,6 +6,7 @@
 import { atan, ceilLog2, cos, exp, exp2, floorLog2, ln, log1p, log2, pow, sin } from "../../ir/real.js";
 import { ACCEPTED } from "../../passes/guard.js";
 import { activated, type Piecewise } from "./activation.js";
+import { inversePower } from "./buckets.js";
 import { atLeast } from "./comparison.js";
 import { constantOf, encodedScalar, fractionOf, type Lowering, type ShareNode, type TensorNode } from "./context.js";
 import { WIDEST_DIGIT } from "./digits.js";
@@ -44,7 +45,10 @@ function fractionFor({ low, high }: Interval, exponent: number): number {
 export function positivePower(lowering: Lowering, node: TensorNode, argument: TensorNode, exponent: number): ShareNode {
   const range = positiveInterval(lowering, node, argument);
   const x = positiveArgument(lowering, argument, range);
-  return power(lowering, x, exponent, range, fractionFor(range, exponent));
+  const fraction = fractionFor(range, exponent);
+  return exponent < 0
+    ? inversePower(lowering, x, { exponent, range, fraction, scale: 1 }, 1)
+    : power(lowering, x, exponent, range, fraction);
 }
 
 /** 1/x for an interval on one side of zero. Two rounds. */
@@ -62,7 +66,8 @@ export function reciprocalOf(lowering: Lowering, node: TensorNode, argument: Ten
   const x = lowering.emit("negate", [fineArgument(lowering, argument, range)]);
   const [least, most] = lowering.certainOf(argument);
   guardPositive(lowering, x, range, [-most, -least]);
-  return lowering.emit("negate", [power(lowering, x, -1, range, fractionFor(range, -1))]);
+  const form = { exponent: -1, range, fraction: fractionFor(range, -1), scale: 1 };
+  return lowering.emit("negate", [inversePower(lowering, x, form, 1)]);
 }
 
 /** x/y: a public divisor is a public factor, a secret one costs a reciprocal (two rounds) and a product. */
@@ -100,7 +105,8 @@ export function squareRootOf(lowering: Lowering, node: TensorNode, argument: Ten
   const x = fineArgument(lowering, argument, range);
   // What is negative has no root in the model either.
   guardPositive(lowering, x, range, [range.low, lowering.certainOf(argument)[1]]);
-  const inverse = power(lowering, addReal(lowering, x, ROOT_EPSILON), -0.5, range, fractionFor(range, -0.5));
+  const form = { exponent: -0.5, range, fraction: fractionFor(range, -0.5), scale: 1 };
+  const inverse = inversePower(lowering, addReal(lowering, x, ROOT_EPSILON), form, 1);
   return lowering.emit("multiply", [x, inverse], { drop: 0 });
 }
 
@@ -289,7 +295,8 @@ export function lowerArcTangent(lowering: Lowering, node: TensorNode): ShareNode
   const square = lowering.bounded(addReal(lowering, lowering.emit("multiply", [x, x], { drop: 0 }), 1), range.high);
   const root = power(lowering, lowering.atFraction(square, fractionOf(x)), 0.5, range, fractionFor(range, 0.5));
   const above = { low: 2, high: bound + 2 };
-  const inverse = power(lowering, addReal(lowering, root, 1), -1, above, fractionFor(above, -1));
+  const form = { exponent: -1, range: above, fraction: fractionFor(above, -1), scale: 1 };
+  const inverse = inversePower(lowering, addReal(lowering, root, 1), form, 1);
   const ratio = lowering.bounded(lowering.emit("multiply", [x, inverse], { drop: 0 }), 1);
   return arcOf(lowering, lowering.atFraction(ratio, fractionOf(x)), 1, 2);
 }

@@ -5,8 +5,7 @@
  * round where buckets take two and a `widen`.
  */
 import { ceilLog2, exp, floorLog2, ln, log2, pow } from "../../ir/real.js";
-import { sizeOf } from "../../ir/tensor/value.js";
-import { fractionOf, type Lowering, type ShareNode, shapeOf } from "./context.js";
+import { fractionOf, type Lowering, type ShareNode } from "./context.js";
 import type { Decays } from "./fourier.js";
 import { lawson, leastSquares, levenberg } from "./least-squares.js";
 import { addReal } from "./linear.js";
@@ -14,6 +13,8 @@ import { addReal } from "./linear.js";
 const POINTS = 200;
 const RIDGE = 1e-14;
 const STARTS = [0, 0.2];
+/** Faster rates than 2^(this/4) serve nobody. */
+const FASTEST = 12;
 
 /** Σ c·e^(−a·t) for t^exponent on [1, ratio], relative: variable projection over ln a, then Lawson's weights. */
 function fitDecays(exponent: number, ratio: number, terms: number, fastest: number): Decays {
@@ -44,120 +45,136 @@ function fitDecays(exponent: number, ratio: number, terms: number, fastest: numb
 const TOLERANCE = 1.5e-4;
 const LEAST_TERMS = 3;
 const MOST_TERMS = 12;
+/** Fewer terms than one for so many octaves never do. */
+const OCTAVES_OF_TERM = 1.7;
 
-/** The fewest terms for a tolerance; rates up to 2^(fastest/4). */
-function decaysFor(lowering: Lowering, exponent: number, ratio: number, fastest: number): Decays {
-  const octaves = Math.ceil(2 * log2(ratio)) / 2;
-  const most = pow(2, fastest / 4);
-  return lowering.decays(`t^${exponent} on 1:2^${octaves} up to ${fastest}`, () => {
-    let best = fitDecays(exponent, pow(2, octaves), LEAST_TERMS, most);
-    for (let terms = LEAST_TERMS + 1; terms <= MOST_TERMS && best.error > TOLERANCE; terms++) {
-      const next = fitDecays(exponent, pow(2, octaves), terms, most);
-      best = next.error < best.error ? next : best;
-    }
-    return best;
-  });
+/** On a wider interval not even the shortest digit's bucket would hold the span of the fastest rates. */
+const FREE_OCTAVES = 8;
+/** Wider intervals take more words than anybody pays for. */
+const MOST_RATIO_OCTAVES = 12;
+const FITS = new Map<string, Decays>();
+
+/**
+ * The fewest terms for a tolerance on [1, 2^octaves], of rates up to 2^(fastest/4). Fits depend on nothing else, so they
+ * are made once.
+ */
+function decaysFor(exponent: number, octaves: number, fastest: number): Decays {
+  const key = `${exponent} ${octaves} ${fastest}`;
+  const known = FITS.get(key) ?? fewestTerms(exponent, octaves, pow(2, fastest / 4));
+  FITS.set(key, known);
+  return known;
+}
+
+function fewestTerms(exponent: number, octaves: number, fastest: number): Decays {
+  const ratio = pow(2, octaves);
+  const least = LEAST_TERMS + Math.floor((octaves - 1) / OCTAVES_OF_TERM);
+  let best = fitDecays(exponent, ratio, least, fastest);
+  for (let terms = least + 1; terms <= MOST_TERMS && best.error > TOLERANCE; terms++) {
+    const next = fitDecays(exponent, ratio, terms, fastest);
+    best = next.error < best.error ? next : best;
+  }
+  return best;
 }
 
 /** Fractional bits of the argument, above what the low end needs. */
 const ARGUMENT_BITS = 11;
-/** Faster rates than 2^(this/4) serve nobody. */
-const MOST_RATE = 12;
 /** A fit that is held back by the digits' lengths may be this far off. */
 const LARGEST_ERROR = 1e-3;
 const SECRET_FRACTION = 14;
+/** Fractional bits of the public factors beyond the result's. */
+const PUBLIC_BITS = 3;
 /** Octaves that a dealt factor may span: the rest of a word of 128 bits. */
 const MOST_OCTAVES = 46;
+/** Octaves of a bucket that are tried: few long words or more short ones. */
+const SPANS = [8, 16, 24, 32, MOST_OCTAVES];
+/** Bits of a result in the ring of a product behind it, as words are priced. */
+const USUAL_RING = 58;
 /** Words of the digit of one term. */
 const MOST_DIGIT_BITS = 8;
 const RATE_UNIT = 2 ** 48;
 const COEFFICIENT_UNIT = 2 ** 30;
 
-interface DecayPlan {
+/** How a power on an interval is computed in one step. */
+export interface DecayPlan {
   readonly bits: number;
   readonly argumentFraction: number;
   readonly buckets: readonly number[];
   /** Octaves that the widest dealt factor spans. */
   readonly span: number;
+  /** Dealt words a value, and the bits of each beyond its result's. */
   readonly words: number;
+  readonly dropped: number;
   readonly fit: Decays;
 }
 
 /** How x^exponent on [low, high] is computed in one step, or undefined where its digits would be too long. */
-function planDecays(
-  lowering: Lowering,
-  x: ShareNode,
-  exponent: number,
-  low: number,
-  high: number,
-): DecayPlan | undefined {
+export function planDecays(x: ShareNode, exponent: number, low: number, high: number): DecayPlan | undefined {
   const argumentFraction = Math.min(fractionOf(x), ARGUMENT_BITS - floorLog2(low));
   const width = (high - low) * 2 ** argumentFraction + 1;
   const octavesOf = (a: number) => (a / low) * Math.LOG2E * 2 ** -argumentFraction;
+  const octaves = Math.ceil(2 * log2(high / low)) / 2;
   const shortest = 2 ** Math.max(0, ceilLog2(width) - MOST_DIGIT_BITS);
-  const fastest = Math.min(MOST_RATE, Math.floor(4 * log2(MOST_OCTAVES / (octavesOf(1) * shortest))));
-  const fit = fastest < 0 ? undefined : decaysFor(lowering, exponent, high / low, fastest);
+  const held = Math.floor(4 * log2(MOST_OCTAVES / (octavesOf(1) * shortest)));
+  const fastest = octaves > FREE_OCTAVES ? Math.min(FASTEST, held) : FASTEST;
+  const fit = octaves > MOST_RATIO_OCTAVES || fastest < 0 ? undefined : decaysFor(exponent, octaves, fastest);
   if (fit === undefined || fit.error > LARGEST_ERROR) {
     return undefined;
   }
-  for (let bits = ceilLog2(width + 1); bits <= ceilLog2(width) + 2; bits++) {
-    const widest = floorLog2(2 ** bits - width);
-    const shortestBucket = Math.max(0, bits - MOST_DIGIT_BITS);
-    const bucketOf = (a: number) => Math.max(shortestBucket, Math.min(widest, floorLog2(MOST_OCTAVES / octavesOf(a))));
-    const buckets = fit.rates.map(bucketOf);
-    const span = Math.ceil(Math.max(...fit.rates.map((a, i) => octavesOf(a) * 2 ** buckets[i])));
-    if (widest >= shortestBucket && span <= MOST_OCTAVES) {
+  const cost = ({ words, dropped }: DecayPlan) => words * (USUAL_RING + dropped);
+  const narrowest = ceilLog2(width + 1);
+  const forms = [0, 1, 2].flatMap((more) =>
+    SPANS.flatMap((most): DecayPlan[] => {
+      const bits = narrowest + more;
+      const widest = floorLog2(2 ** bits - width);
+      const shortestBucket = Math.max(0, bits - MOST_DIGIT_BITS);
+      const bucketOf = (a: number) => Math.max(shortestBucket, Math.min(widest, floorLog2(most / octavesOf(a))));
+      const buckets = fit.rates.map(bucketOf);
+      const span = Math.ceil(Math.max(...fit.rates.map((a, i) => octavesOf(a) * 2 ** buckets[i])));
       const words = buckets.reduce((sum, bucket) => sum + 2 ** (bits - bucket), 0);
-      return { bits, argumentFraction, buckets, span, words, fit };
-    }
-  }
-  return undefined;
+      const dropped = PUBLIC_BITS + span + SECRET_FRACTION;
+      return widest >= shortestBucket && span <= MOST_OCTAVES
+        ? [{ bits, argumentFraction, buckets, span, words, dropped, fit }]
+        : [];
+    }),
+  );
+  return forms.reduce<DecayPlan | undefined>((a, b) => (a === undefined || cost(b) < cost(a) ? b : a), undefined);
 }
 
-/** Bits of a dealt word in a ring that a product behind it needs, and of all that buckets or one series deal. */
-const BITS_OF_WORD = 112;
-const BITS_OTHERWISE = 1500;
+/** What a sum of exponentials computes: scale·x^exponent at `fraction` bits for x from `low` on. */
+interface Scaled {
+  readonly exponent: number;
+  readonly low: number;
+  readonly fraction: number;
+  readonly scale: number;
+}
 
-/**
- * scale·x^exponent at `fraction` bits for x in [low, high], masked, one round; undefined where `rounds` saved do not
- * pay for the words.
- */
-export function powerByDecays(
+/** The power by a plan for x; additive, no round, in any ring. */
+export function decaysOn(
   lowering: Lowering,
   x: ShareNode,
-  exponent: number,
-  { low, high }: { readonly low: number; readonly high: number },
-  fraction: number,
-  scale: number,
-  rounds: number,
-): ShareNode | undefined {
-  const plan = planDecays(lowering, x, exponent, low, high);
-  const bytes = ((plan?.words ?? 0) * BITS_OF_WORD - BITS_OTHERWISE) * (sizeOf(shapeOf(x)) / 8);
-  if (plan === undefined || lowering.seconds(rounds, 0) < lowering.seconds(0, bytes)) {
-    return undefined;
-  }
-  const { fit, span, bits, argumentFraction } = plan;
+  { fit, span, bits, argumentFraction, buckets }: DecayPlan,
+  { exponent, low, fraction, scale }: Scaled,
+): ShareNode {
   const shift = Math.round(log2(scale * pow(low, exponent)));
   const mantissa = (scale * pow(low, exponent)) / 2 ** shift;
   const units = fraction + shift;
-  const publicFraction = Math.max(1, units) + 3 + span;
+  const publicFraction = Math.max(1, units) + PUBLIC_BITS + span;
   const u = addReal(lowering, lowering.atFraction(x, argumentFraction), -low);
   const sum = lowering.emit("decays", [u], {
     bits,
     rates: fit.rates.map((a) => Math.round((a / low) * Math.LOG2E * 2 ** -argumentFraction * RATE_UNIT)),
     coefficients: fit.coefficients.map((c, i) => Math.round(c * exp(-fit.rates[i]) * mantissa * COEFFICIENT_UNIT)),
-    buckets: plan.buckets,
+    buckets,
     publicFraction,
     secretFraction: SECRET_FRACTION,
     drop: publicFraction + SECRET_FRACTION - units,
     ring: 0,
   });
-  noteDecays(lowering, exponent, low, high, fit);
-  const value = lowering.emit("relabel", [sum], { fraction });
-  return lowering.remasked(lowering.bounded(value, scale * Math.max(pow(low, exponent), pow(high, exponent))));
+  return lowering.emit("relabel", [sum], { fraction });
 }
 
-function noteDecays(lowering: Lowering, exponent: number, low: number, high: number, fit: Decays): void {
+/** Says in the plan's report which sum computes a power on [low, high]. */
+export function noteDecays(lowering: Lowering, exponent: number, low: number, high: number, fit: Decays): void {
   const label = exponent === -0.5 ? "1/√x" : exponent === -1 ? "1/x" : `x^${exponent}`;
   const at = (t: number) => fit.rates.reduce((sum, a, i) => sum + fit.coefficients[i] * exp(-a * t), 0);
   lowering.formulas.add(`decays ${label}`, `${low} ${high}`, () => ({

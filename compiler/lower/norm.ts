@@ -9,12 +9,11 @@
 import { ceilLog2, exp2, log2 } from "../../ir/real.js";
 import { stridesOf } from "../../ir/shape.js";
 import type { VarianceRange } from "../../passes/observed.js";
+import { inversePower } from "./buckets.js";
 import { fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
 import { guard } from "./guard.js";
-import { powerByDecays } from "./inverses.js";
 import { addReal } from "./linear.js";
 import { broadcastTo, reshapeTo } from "./movement.js";
-import { power, WIDEST_SERIES } from "./power.js";
 import type { ScaledRows } from "./scaled.js";
 
 /** Fractional bits of the value whose squares are summed, above what its smallest standard deviation needs. */
@@ -118,11 +117,7 @@ function inverseRoots(
   const root = (part: ShareNode, range: VarianceRange) => {
     const interval = { low: range.low * square, high: range.high * square };
     guardVariance(lowering, part, interval, edges);
-    const rounds = interval.high / interval.low > WIDEST_SERIES ? 2 : 1;
-    return (
-      powerByDecays(lowering, part, -0.5, interval, fraction, scale, rounds) ??
-      power(lowering, part, -0.5, interval, fraction, scale)
-    );
+    return inversePower(lowering, part, { exponent: -0.5, range: interval, fraction, scale }, 1);
   };
   const shape = shapeOf(v);
   const positions = shape.at(-1) ?? 1;

@@ -11,7 +11,7 @@
  */
 import { ceilLog2, exp2, floorLog2, log2, pow } from "../../ir/real.js";
 import type { Lowering, ShareNode } from "./context.js";
-import { coarseBits, type Span, sumAdditive } from "./digits.js";
+import { coarseBits, coarseBitsPrice, type Span, sumAdditive } from "./digits.js";
 import { describeSeries, type FourierSeries, fitFourier, seriesAt } from "./fourier.js";
 import { ANGLE_BITS, angleOf, seriesAttributes, stretchFor } from "./series.js";
 
@@ -76,6 +76,25 @@ export function power(
   return lowering.bounded(sum, scale * Math.max(...ends));
 }
 
+/** Rounds of `power`, and bits that reach P2 for every value, its widening for a product included. */
+export function powerPrice(
+  lowering: Lowering,
+  x: ShareNode,
+  range: PowerRange,
+  fraction: number,
+): { readonly rounds: number; readonly bits: number } {
+  const word = fraction + 2 + SECRET_FRACTION + 1;
+  const widening = 3 * (PRODUCT_RING - fraction - 2);
+  if (range.high / range.low <= WIDEST_SERIES) {
+    return { rounds: 1, bits: 2 * USUAL_HARMONICS * word + widening };
+  }
+  const [lowExponent, highExponent] = exponentsOf(range);
+  const count = Math.ceil((highExponent - lowExponent) / 2);
+  const { rounds, bits } = coarseBitsPrice(lowering, x, range.high, lowExponent, count - 1);
+  const values = count * (2 * HARMONICS + 3) * word;
+  return { rounds: count === 1 ? 1 : rounds + 1, bits: values + bits + widening };
+}
+
 function largestOf({ low, high }: PowerRange, exponent: number): number {
   return Math.max(pow(low, exponent), pow(high, exponent));
 }
@@ -117,6 +136,9 @@ function onOneSeries(
 }
 
 const LEAST_HARMONICS = 4;
+const USUAL_HARMONICS = 10;
+/** Bits of the ring of a product behind a power, as it is priced. */
+const PRODUCT_RING = 58;
 
 /** The period, in units of the interval, with the fewest harmonics: longer where the function bends less. */
 function periodOf(ratio: number): number {

@@ -10,19 +10,21 @@ import { exp2 } from "../../ir/real.js";
 import { stridesOf } from "../../ir/shape.js";
 import type { HeadRange } from "../../passes/rows.js";
 import { SPARE_BITS, WHOLE_SHARE } from "../../passes/rows.js";
+import { inversePower } from "./buckets.js";
 import { encode, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
 import { droppedBits, exp2Negative } from "./decays.js";
 import { guard } from "./guard.js";
 import { headsOf } from "./heads.js";
 import { addReal } from "./linear.js";
 import { reshapeTo } from "./movement.js";
-import { power } from "./power.js";
 import type { UnnormalisedRows } from "./rows.js";
 import type { Packing } from "./structure.js";
 
 /** Fractional bits of the exponent, in units of a head's own scale, and of the powers. */
 const EXPONENT_FRACTION = 11;
 const POWER_FRACTION = 12;
+/** The product with V is opened and widened beside 1/Σ. */
+const ROUNDS_OF_PRODUCT = 2;
 /** Bits that 1/Σ keeps at the largest sum. */
 const RECIPROCAL_BITS = 10;
 /** log₂ of the window of the exponent, in units: 64. */
@@ -167,7 +169,9 @@ export function shiftedPart(
   const last = shapeOf(numerators).length - 1;
   const total = lowering.bounded(finish.total(lowering.emit("sum", [numerators], { axis: last })), exp2(sum));
   guardSums(lowering, total, group, shapeOf(numerators)[last]);
-  const reciprocal = power(lowering, total, -1, { low: 1, high: exp2(sum) }, Math.ceil(sum) + RECIPROCAL_BITS);
+  const fraction = Math.ceil(sum) + RECIPROCAL_BITS;
+  const form = { exponent: -1, range: { low: 1, high: exp2(sum) }, fraction, scale: 1 };
+  const reciprocal = inversePower(lowering, total, form, ROUNDS_OF_PRODUCT);
   return { numerators, bound: exp2(sum), reciprocal: reshapeTo(lowering, reciprocal, [...shapeOf(total), 1]) };
 }
 

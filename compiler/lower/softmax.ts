@@ -9,6 +9,7 @@
 import { fail } from "../../ir/diagnostics.js";
 import { ceilLog2, exp2 } from "../../ir/real.js";
 import { sizeOf } from "../../ir/tensor/value.js";
+import { inversePower } from "./buckets.js";
 import { atLeast, comparedScores, tournament } from "./comparison.js";
 import {
   constantOf,
@@ -23,7 +24,6 @@ import {
 import { notZero, rangeExponentFor, WIDEST_DIGIT } from "./digits.js";
 import { addReal } from "./linear.js";
 import { reshapeTo } from "./movement.js";
-import { power } from "./power.js";
 import type { UnnormalisedRows } from "./rows.js";
 import { type Packing, pack, partsOf, perRow, unpack } from "./structure.js";
 import { comparisonBits } from "./thresholds.js";
@@ -39,6 +39,8 @@ const EXPONENT_RANGE = 8;
 /** log2 of the bucket width of the coarse maximum: it exceeds the maximum by less than two buckets. */
 const BUCKET_EXPONENT = 1;
 const RECIPROCAL_FRACTION = 18;
+/** The product with V is opened and widened beside 1/Σ. */
+const ROUNDS_OF_PRODUCT = 2;
 
 /** The scores of a softmax before they are lowered, as far as their price depends on them. */
 export interface ScoresForm {
@@ -74,7 +76,8 @@ export function maximumRows(lowering: Lowering, scores: Scores): UnnormalisedRow
   const sums = lowering.emit("sum", [numerators], { axis: shape.length - 1 });
   const sum = idleNode === undefined || evenNode !== undefined ? sums : withIdleRows(lowering, sums, idleNode);
   const range = { low: 2 ** (-2 * 2 ** BUCKET_EXPONENT), high: columns * 1.01 };
-  const reciprocal = power(lowering, sum, -1, range, RECIPROCAL_FRACTION);
+  const form = { exponent: -1, range, fraction: RECIPROCAL_FRACTION, scale: 1 };
+  const reciprocal = inversePower(lowering, sum, form, ROUNDS_OF_PRODUCT);
   return { numerators, bound: columns * 1.01, reciprocal: reshapeTo(lowering, reciprocal, [...shapeOf(sum), 1]) };
 }
 

@@ -1,0 +1,49 @@
+/**
+ * Powers of a positive value over a wide range: two rounds and a relative error below 5·10⁻⁴ everywhere, next to each
+ * border of the buckets above all, and at both ends of the range.
+ */
+import { describe, expect, test } from "vitest";
+import { costReport } from "../../analysis/cost.js";
+import { floats, runText } from "./support.js";
+
+const COUNT = 400;
+/** Doublings from the least value on which buckets meet, and a part of a bucket to either side of it. */
+const BORDERS = [3, 6, 9, 12];
+const NEAR = [0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1, 1.001, 1.01, 1.05, 1.1, 1.2, 1.3];
+
+/** Values of [low, high], evenly spread in octaves, and some about every border. */
+function valuesOf(low: number, high: number): number[] {
+  const even = Array.from({ length: COUNT }, (_, i) => low * (high / low) ** (i / (COUNT - 1)));
+  const start = 2 ** Math.floor(Math.log2(low));
+  const near = BORDERS.flatMap((octaves) => NEAR.map((part) => start * 2 ** octaves * part));
+  return [...even, ...near.filter((each) => each > low && each < high)];
+}
+
+const cases = [
+  { op: "reciprocal", of: (x: number) => 1 / x, low: 1, high: 2 ** 14 },
+  { op: "reciprocal", of: (x: number) => 1 / x, low: 0.3, high: 700 },
+  { op: "reciprocalSquareRoot", of: (x: number) => 1 / Math.sqrt(x), low: 0.5, high: 20_000 },
+];
+
+describe("powers over a wide range", () => {
+  test.each(cases)("$op of $low to $high", async ({ op, of, low, high }) => {
+    const values = valuesOf(low, high);
+    const text = `%0 = input {dtype = "f32", name = "x", shape = [${values.length}]} : f32[${values.length}] @ "x"
+%1 = parameter {dtype = "f32", name = "w", shape = [1]} : f32[1] @ "w"
+%2 = multiply %0, %1 : f32[${values.length}] @ "product"
+%3 = ${op} %2 : f32[${values.length}] @ "y"
+output "y" = %3`;
+    const inputs = new Map([["x", floats([values.length], (i) => values[i])]]);
+    // As many samples as it takes for margins of a quarter.
+    const calibration = Array.from({ length: 16 }, () => inputs);
+    const { plan, outputs } = await runText(
+      { text, inputs, weights: new Map([["w", floats([1], () => 1)]]) },
+      { calibration },
+    );
+    const given = inputs.get("x")!.data;
+    const errors = Array.from(outputs.get("y")!.data, (y, i) => Math.abs(y / of(given[i]) - 1));
+    expect(plan.steps.some(({ op: step }) => step === "decays")).toBe(true);
+    expect(costReport(plan).cost.rounds).toBe(3);
+    expect(Math.max(...errors)).toBeLessThan(5e-4);
+  });
+});
