@@ -1,5 +1,5 @@
 /** Rows of a softmax before they are divided by their sum. */
-import type { ShareNode } from "./context.js";
+import { fractionOf, type Lowering, type ShareNode, shapeOf } from "./context.js";
 
 /** rows = numerators · reciprocal. */
 export interface UnnormalisedRows {
@@ -9,4 +9,22 @@ export interface UnnormalisedRows {
   readonly bound: number;
   /** [..., 1], masked, 1 / row sum. */
   readonly reciprocal: ShareNode;
+}
+
+/**
+ * The sum of every row. A sum needs more bits than what is summed: where the numerators are opened, they are summed
+ * before, so that the sum has an opening of its own beside theirs and they need not be wide for it.
+ */
+export function sumOfRows(lowering: Lowering, numerators: ShareNode): ShareNode {
+  if (numerators.op === "add") {
+    const sums = numerators.args.map((each) => sumOfRows(lowering, each));
+    const fraction = Math.max(...sums.map(fractionOf));
+    return lowering.emit(
+      "add",
+      sums.map((each) => lowering.additive(each, fraction)),
+    );
+  }
+  const opening = numerators.op === "rescale" ? numerators.args[0] : numerators;
+  const summed = opening.op === "remask" ? opening.args[0] : numerators;
+  return lowering.emit("sum", [summed], { axis: shapeOf(summed).length - 1 });
 }

@@ -10,6 +10,7 @@ import { constantOf, encode, fractionOf, type Lowering, type ShareNode, shapeOf,
 import { addReal } from "../linear.js";
 import { reshapeTo } from "../movement.js";
 import { power } from "../power.js";
+import { sumOfRows } from "../rows.js";
 import { idleRowsOf, withIdleRows, withShares } from "../softmax.js";
 import { below } from "../thresholds.js";
 
@@ -34,7 +35,7 @@ export function lowerPumaSoftmax(lowering: Lowering, node: TensorNode): ShareNod
   const kept = keepNode === undefined ? power : timesKeep(lowering, power, keepNode);
   const own = lowering.atFraction(lowering.bounded(kept, 1.01), SQUARE_FRACTION);
   const numerators = evenNode === undefined ? own : lowering.bounded(withShares(lowering, own, evenNode), 1.01);
-  const sums = lowering.emit("sum", [numerators], { axis: shape.length - 1 });
+  const sums = sumOfRows(lowering, numerators);
   const sum = idleNode === undefined || evenNode !== undefined ? sums : withIdleRows(lowering, sums, idleNode);
   const reciprocal = reciprocalOfSum(lowering, sum, shape.at(-1)!);
   return lowering.emit("multiply", [numerators, reshapeTo(lowering, reciprocal, column)], { drop: 0 });
