@@ -55,8 +55,8 @@ const MOST_RATIO_OCTAVES = 12;
 const FITS = new Map<string, Decays>();
 
 /**
- * The fewest terms for a tolerance on [1, 2^octaves], of rates up to 2^(fastest/4). Fits depend on nothing else, so they
- * are made once.
+ * The fewest terms for a tolerance on [1, 2^octaves], of rates up to 2^(fastest/4). Fits depend on nothing else, so
+ * that each is made once.
  */
 function decaysFor(exponent: number, octaves: number, fastest: number): Decays {
   const key = `${exponent} ${octaves} ${fastest}`;

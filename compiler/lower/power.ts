@@ -100,7 +100,7 @@ function largestOf({ low, high }: PowerRange, exponent: number): number {
 }
 
 /** Above this ratio a single series needs more harmonics than buckets do. */
-export const WIDEST_SERIES = 32;
+const WIDEST_SERIES = 32;
 const ONE_SERIES_TOLERANCE = 2e-5;
 const MOST_HARMONICS = 20;
 
