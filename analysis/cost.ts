@@ -9,6 +9,7 @@ import type { Plan, Step } from "../ir/plan/types.js";
 import { SHARE, type ShareCost } from "../ir/share/index.js";
 import { isOpening } from "../ir/share/rounds.js";
 import { sizeOf } from "../ir/tensor/value.js";
+import { assessmentOf, type Statements } from "./assessment.js";
 import { inputBytes, partyMemory } from "./memory.js";
 import { layerOf, modelOp } from "./origins.js";
 import { type Paper, papersOf } from "./papers.js";
@@ -39,6 +40,8 @@ export interface GuardLine {
 
 export interface CostReport {
   readonly schema: "pumac.inspect/1";
+  /** What an assessment of data protection asks (`inspect --dpia`). */
+  readonly assessment: readonly Statements[];
   readonly plan: {
     readonly digest: string;
     readonly model: string;
@@ -124,6 +127,7 @@ export function costReport(
     }));
   return {
     schema: "pumac.inspect/1",
+    assessment: assessmentOf(plan, digest),
     plan: {
       digest,
       model: plan.name,

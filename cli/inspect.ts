@@ -1,6 +1,7 @@
 /** `pumac inspect`: what a plan costs and what everybody learns, before anything runs. */
 import { Chalk } from "chalk";
 import type { Command } from "commander";
+import { assessmentText } from "../analysis/assessment.js";
 import { checkBudget } from "../analysis/budget.js";
 import { type CostReport, costReport } from "../analysis/cost.js";
 import {
@@ -14,6 +15,7 @@ import {
   tableOf,
 } from "../analysis/describe.js";
 import { differenceOf } from "../analysis/difference.js";
+import { assessmentPage } from "../analysis/pages/assessment.js";
 import { renderPage } from "../analysis/pages/page.js";
 import { DEFAULT_NETWORK, parseNetwork } from "../compiler/network.js";
 import { FOR_ALL, writeWhole } from "../formats/files.js";
@@ -38,6 +40,7 @@ interface InspectFlags {
   readonly papers?: boolean;
   readonly formulas?: boolean;
   readonly json?: boolean;
+  readonly dpia?: boolean;
 }
 
 export function addInspect(program: Command): void {
@@ -58,6 +61,7 @@ export function addInspect(program: Command): void {
     .option("--budget <limits>", "fail (exit 5) when over, for example 'bytes<2GiB,rounds<400'")
     .option("--papers", "the papers that the plan's ops and formulas are from")
     .option("--formulas", "the formulas: for which function, where, with what error")
+    .option("--dpia", "what a data protection assessment asks: who takes part, who receives what, what is kept")
     .option("--html <file>", "write one self-contained page")
     .option("--json", "print one JSON document (pumac.inspect/1; of two plans pumac.difference/1)")
     .action(inspect);
@@ -80,12 +84,14 @@ function inspect(path: string, other: string | undefined, flags: InspectFlags): 
     printJson(report);
   } else if (flags.csv === true) {
     printResult(csvOf(report, flags));
+  } else if (flags.dpia === true) {
+    printResult(assessmentText(report.assessment));
   } else {
     printResult(describePlan(plan, report, flags, LOOK));
     printResult(tableOf(report, flags, LOOK));
   }
   if (flags.html !== undefined) {
-    writePage(flags.html, renderPage(plan, report));
+    writePage(flags.html, flags.dpia === true ? assessmentPage(report.assessment) : renderPage(plan, report));
   }
   if (flags.budget !== undefined) {
     checkBudget(flags.budget, report);

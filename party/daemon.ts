@@ -13,7 +13,7 @@ import { REQUEST } from "../runtime/requests.js";
 import { SocketTransport } from "../runtime/socket-transport.js";
 import { Admission } from "./admission.js";
 import type { PartyContext, PartySettings } from "./context.js";
-import { PlanShelf } from "./plans.js";
+import { MOST_READY, PlanShelf } from "./plans.js";
 import { answerProbe } from "./probe.js";
 import { receiveSharing } from "./receive-sharing.js";
 import { Quota, readAudit, SessionIds } from "./records.js";
@@ -50,7 +50,24 @@ export class PartyDaemon implements PartyContext {
   async start(): Promise<Address> {
     const { listenAt, identity } = this.settings;
     this.server = await serve(listenAt, identity, (caller) => this.welcome(caller));
+    void this.warm();
     return this.server.address;
+  }
+
+  /** Reads the plans that may run and looks through what is kept, so that the first session finds all ready. */
+  private async warm(): Promise<void> {
+    const approved = [...this.plans.list()].filter(([, standing]) => standing === "approved");
+    try {
+      for (const [digest] of approved.slice(0, MOST_READY)) {
+        this.plans.open(digest);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      for (const sharing of this.sharings.list()) {
+        await sharing.check();
+      }
+    } catch (error) {
+      this.settings.log.warn(fieldsOf(error), "not all that is kept can be used");
+    }
   }
 
   /** How many callers were hung up on. */

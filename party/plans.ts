@@ -29,7 +29,7 @@ export interface HeldPlan {
 /** So many plans that nobody has approved are kept for the operator to look at. */
 const MOST_UNAPPROVED = 64;
 /** So many plans are kept ready. */
-const MOST_READY = 16;
+export const MOST_READY = 16;
 
 export class PlanShelf {
   private readonly folder: string;

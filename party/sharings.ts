@@ -51,7 +51,7 @@ export class Sharing {
   private readonly entries = new Map<string, Entry>();
   private readonly taken: Entry[] = [];
   private readonly plans = new Set<string>();
-  private checked = false;
+  private checked: Promise<void> | undefined;
   private size = 0;
   private constructor(
     readonly id: string,
@@ -177,10 +177,15 @@ export class Sharing {
   }
 
   /** Sees, once in the party's life, that the words are those that came. E0306 where they are not. */
-  async check(): Promise<void> {
-    if (this.checked) {
-      return;
-    }
+  check(): Promise<void> {
+    this.checked ??= this.compare().catch((error: unknown) => {
+      this.checked = undefined;
+      throw error;
+    });
+    return this.checked;
+  }
+
+  private async compare(): Promise<void> {
     for (const [key, entry] of this.entries) {
       if (entry.bytes > 0) {
         const digest = createHash("sha256")
@@ -191,7 +196,6 @@ export class Sharing {
         }
       }
     }
-    this.checked = true;
   }
 
   private get words(): string {
@@ -268,6 +272,11 @@ export class SharingStore {
         onDamaged(error);
       }
     }
+  }
+
+  /** All of them. */
+  list(): readonly Sharing[] {
+    return [...this.sharings.values()];
   }
 
   get(id: string): Sharing | undefined {

@@ -24,6 +24,8 @@ const MOST_SPARE = 32;
 
 /** A pulse is sent so many times within the time after which a silent peer is given up. */
 const PULSES_PER_TIMEOUT = 4;
+/** And at least every so many milliseconds: the peer may be less patient than this side. */
+const LONGEST_PAUSE = 250;
 
 interface Waiter {
   readonly resolve: (frame: Uint8Array) => void;
@@ -68,7 +70,7 @@ export class Link {
     socket.on("error", () => this.lost());
     socket.on("close", () => this.lost());
     socket.resume();
-    this.pulse = setInterval(() => this.beat(), limits.timeout / PULSES_PER_TIMEOUT);
+    this.pulse = setInterval(() => this.beat(), Math.min(limits.timeout / PULSES_PER_TIMEOUT, LONGEST_PAUSE));
     this.pulse.unref();
   }
 

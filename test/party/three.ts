@@ -55,9 +55,10 @@ export interface Three {
   readonly stop: () => Promise<void>;
 }
 
-/** Starts three parties; `settings` may be other ones for each. */
+/** Starts three parties; `settings` may be other ones for each, and all who call may be led through another address. */
 export async function startThree(
   settings: Partial<PartySettings> | ((party: PartyName) => Partial<PartySettings>) = {},
+  through: (at: Address) => Promise<Address> = async (at) => at,
 ): Promise<Three> {
   const folder = mkdtempSync(join(tmpdir(), "pumac-test-"));
   const identities = await createIdentities(NAMES, 1);
@@ -79,7 +80,8 @@ export async function startThree(
       usage: () => ({ cpu: 0, memory: 0 }),
       ...more,
     });
-    addresses[party] = await daemon.start();
+    const at = await daemon.start();
+    addresses[party] = addresses[party] === ANY ? await through(at) : addresses[party];
     return daemon;
   };
   const of = {} as Record<PartyName, PartyDaemon>;
