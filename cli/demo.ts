@@ -74,7 +74,7 @@ async function follow(add: (program: Command) => void, words: readonly string[])
 
 function show(words: readonly string[]): void {
   const quoted = words.map((word) => (/^[\w./=:,-]+$/.test(word) ? word : `'${word}'`));
-  printResult(`$ pumac ${quoted.join(" ")}`);
+  printResult(`pumac ${quoted.join(" ")}`);
 }
 
 function title(line: string): void {

@@ -169,10 +169,13 @@ export function startRounds(label: string, plan: Plan): Progress {
     bytes ??= sumsOf(plan);
     const [sent, total] = [bytes[Math.min(done, bytes.length - 1)], bytes[bytes.length - 1]];
     const part = (done / all + sent / Math.max(total, 1)) / 2;
-    const left = part === 0 ? "" : `, about ${formatSeconds((seconds * (1 - part)) / part)} left`;
+    const left = part < LITTLE ? "" : `, about ${formatSeconds((seconds * (1 - part)) / part)} left`;
     return `${done} of ${all} rounds, ${formatBytes(sent)} of ${formatBytes(total)}${left}`;
   });
 }
+
+/** Before this part is done, a guess of the time that is left would be none. */
+const LITTLE = 0.1;
 
 /** The bytes that are sent by the end of each round. */
 function sumsOf(plan: Plan): number[] {
