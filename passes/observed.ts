@@ -38,6 +38,8 @@ const MADE_FAR = 64;
 /** The same of variances, in octaves. */
 const LEAST_OCTAVES = 0.6;
 const LEAST_OCTAVES_OF_ONE = 8;
+/** Few rows of made inputs say little of what rows vary by: an octave more for every halving below so many. */
+const MANY_ROWS = 64;
 /** Fewer samples than this say no less: rings are of 64 bits at most, and a norm's range squares in them. */
 const FEWEST = 4;
 
@@ -48,9 +50,10 @@ interface Halves<T> {
 interface Extremes {
   low: number;
   high: number;
+  rows: number;
 }
 
-const nothing = (): Extremes => ({ low: Number.POSITIVE_INFINITY, high: 0 });
+const nothing = (): Extremes => ({ low: Number.POSITIVE_INFINITY, high: 0, rows: 0 });
 
 export class Observed {
   private readonly channels = new Map<TensorNode, Halves<Float64Array>>();
@@ -98,6 +101,7 @@ export class Observed {
       const extremes = half[row % positions === 0 ? 0 : 1];
       extremes.low = Math.min(extremes.low, variance);
       extremes.high = Math.max(extremes.high, variance);
+      extremes.rows += 1;
     }
   }
 
@@ -107,13 +111,13 @@ export class Observed {
     return new Map([...this.channels].map(([node, { halves }]) => [node, reachOf(halves, least, isMade)]));
   }
 
-  /** What the row variances of each norm may be. */
-  variances(): ReadonlyMap<TensorNode, VarianceRange> {
+  /** What the row variances of each norm may be; of inputs that were made up, further where they have few rows. */
+  variances(isMade = false): ReadonlyMap<TensorNode, VarianceRange> {
     const least = this.least(LEAST_OCTAVES, LEAST_OCTAVES_OF_ONE);
     return new Map(
       [...this.rows].map(([node, { halves }]) => {
         const epsilon = node.attributes.epsilon as number;
-        const [first, rest] = [0, 1].map((k) => varianceOf([halves[0][k], halves[1][k]], epsilon, least));
+        const [first, rest] = [0, 1].map((k) => varianceOf([halves[0][k], halves[1][k]], epsilon, least, isMade));
         const all = hull(first, rest);
         return [node, first === undefined || rest === undefined ? all : { ...all, classes: { first, rest } }];
       }),
@@ -139,7 +143,12 @@ function reachOf([a, b]: readonly [Float64Array, Float64Array], least: number, i
 }
 
 /** The variances of one class of rows from both halves; undefined where there are none. */
-function varianceOf(halves: readonly [Extremes, Extremes], epsilon: number, least: number): VarianceRange | undefined {
+function varianceOf(
+  halves: readonly [Extremes, Extremes],
+  epsilon: number,
+  least: number,
+  isMade: boolean,
+): VarianceRange | undefined {
   const seen = halves.filter(({ low, high }) => low <= high);
   if (seen.length === 0) {
     return undefined;
@@ -148,7 +157,9 @@ function varianceOf(halves: readonly [Extremes, Extremes], epsilon: number, leas
   const high = Math.max(...seen.map((half) => half.high));
   const [a, b] = [seen[0], seen.at(-1)!];
   const apart = (x: number, y: number) => (Math.max(x, y) + epsilon) / (Math.min(x, y) + epsilon);
-  const margin = Math.max(exp2(least), apart(a.low, b.low), apart(a.high, b.high));
+  const rows = seen.reduce((sum, half) => sum + half.rows, 0);
+  const few = isMade ? Math.max(1, MANY_ROWS / rows) : 1;
+  const margin = few * Math.max(exp2(least), apart(a.low, b.low), apart(a.high, b.high));
   return {
     low: outward(Math.max(low / margin, epsilon, high * SMALLEST_VARIANCE), false),
     high: outward(high * margin + epsilon, true),

@@ -90,7 +90,7 @@ export function calibratedRanges(
     facts.isOneHot(node)
       ? [0, 1]
       : (sourceOf(node)?.interval ?? (isWeight(node) ? seen.get(node)! : marginOf(node, seen.get(node)!)));
-  const [variances, reaches, heads] = [observed.variances(), observed.reaches(isMade), rows.ranges()];
+  const [variances, reaches, heads] = [observed.variances(isMade), observed.reaches(isMade), rows.ranges()];
   return { ...propagate(graph, facts, measured, outwardInterval), variances, reaches, heads };
 }
 
