@@ -2,7 +2,7 @@
  * `pumac init` makes an organisation's key, its certificate and its topology file; `pumac topology add` takes the
  * public part of another organisation. Nobody signs anything: a peer is its certificate, compared by its fingerprint.
  */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { createCertificate } from "../client/identities.js";
@@ -26,6 +26,7 @@ interface InitFlags {
   readonly address?: string;
   readonly folder: string;
   readonly days: number;
+  readonly renew?: boolean;
 }
 
 export function addInit(program: Command): void {
@@ -37,18 +38,27 @@ export function addInit(program: Command): void {
     .option("--address <host:port>", "where the other organisations reach this party")
     .option("--folder <folder>", "where the files go", ".")
     .option("--days <number>", "how long the certificate is valid", parseCount, 365)
+    .option("--renew", "make a new key and certificate; both certificates are known until the others --replace the old")
     .action(async (flags: InitFlags) => {
       const name = nameOf(flags);
       mkdirSync(flags.folder, { recursive: true });
-      const { key, certificate } = await createCertificate(name, flags.days);
-      const own: TopologyPeer = {
-        ...(flags.address !== undefined && { address: flags.address }),
-        certificates: [certificate],
-      };
       const file = join(flags.folder, `${name}.toml`);
+      const keyFile = join(flags.folder, `${name}.key`);
+      const before = flags.renew === true ? loadTopology(file) : undefined;
+      const { key, certificate } = await createCertificate(name, flags.days);
+      const known = before?.peers[name];
+      const address = flags.address ?? known?.address;
+      const own: TopologyPeer = {
+        ...(address !== undefined && { address }),
+        certificates: [certificate, ...(known?.certificates.slice(0, 1) ?? [])],
+      };
+      if (before !== undefined) {
+        renameSync(keyFile, `${keyFile}.old`);
+      }
+      saveKey(keyFile, key);
+      const peers = { ...before?.peers, [name]: own };
+      saveTopology({ file, name, key: `${name}.key`, state: before?.state ?? `${name}.state`, peers });
       const shown = join(flags.folder, `${name}.public.toml`);
-      saveKey(join(flags.folder, `${name}.key`), key);
-      saveTopology({ file, name, key: `${name}.key`, state: `${name}.state`, peers: { [name]: own } });
       savePublicPart(shown, { peers: { [name]: own } });
       printNote(`${file}: this organisation's topology; its key lies beside it and stays here`);
       printNote(`${shown}: give this to the other organisations, and read them the fingerprint by another way`);
@@ -56,12 +66,12 @@ export function addInit(program: Command): void {
     });
 }
 
-function nameOf({ party, owner, address }: InitFlags): string {
+function nameOf({ party, owner, address, renew }: InitFlags): string {
   const isParty = (PARTIES as readonly (string | undefined)[]).includes(party);
   if ((party === undefined) === (owner === undefined) || (party !== undefined && !isParty)) {
     throw fail({ code: "E0201", what: "who is this?", fix: "give --party P0, P1 or P2, or --owner NAME" });
   }
-  if (isParty && address === undefined) {
+  if (isParty && address === undefined && renew !== true) {
     throw fail({ code: "E0201", what: "a party has an address", fix: "add --address HOST:PORT" });
   }
   if (owner !== undefined && (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,30}$/.test(owner) || /^P\d/.test(owner))) {

@@ -73,13 +73,12 @@ async function serve(flags: PartyFlags): Promise<void> {
   const party = partyOf(topology);
   const log = createLog(party);
   mkdirSync(topology.folder, { recursive: true, mode: 0o700 });
-  const address = (name: PartyName) => addressOf(topology, name);
   const { create: kernels, warning } = loadKernels();
   const daemon = new PartyDaemon({
     ...flags,
     party,
-    listenAt: address(party),
-    addresses: { P0: address("P0"), P1: address("P1"), P2: address("P2") },
+    listenAt: addressOf(topology, party),
+    addresses: addressesOf(topology),
     identity: identityOf(topology),
     state: topology.folder,
     timeout: flags.timeout * 1000,
@@ -91,6 +90,15 @@ async function serve(flags: PartyFlags): Promise<void> {
     onEnd: (end) => watch?.record(end),
   });
   const watch = flags.watch === undefined ? undefined : new Watch(daemon);
+  process.on("SIGHUP", () => {
+    try {
+      const fresh = loadTopology(flags.topology);
+      daemon.renew(identityOf(fresh), addressesOf(fresh));
+      log.info({ known: Object.keys(fresh.peers) }, "topology read again");
+    } catch (error) {
+      log.warn({ why: error instanceof Error ? error.message : String(error) }, "the topology stays as it was");
+    }
+  });
   const ended = new Promise<void>((resolve) => endGently(resolve));
   const at = await daemon.start();
   log.info({ ...at, state: topology.folder, ...(warning !== undefined && { slow: warning }) }, "listening");
@@ -105,6 +113,11 @@ async function serve(flags: PartyFlags): Promise<void> {
   await daemon.drain();
   watch?.close();
   log.info({}, "stopped");
+}
+
+function addressesOf(topology: Topology) {
+  const [P0, P1, P2] = PARTIES.map((name) => addressOf(topology, name));
+  return { P0, P1, P2 };
 }
 
 function partyOf({ name, file }: Topology): PartyName {

@@ -8,7 +8,7 @@ import { fail, PumacError } from "../ir/diagnostics.js";
 import { type Address, type Caller, type Server, serve } from "../runtime/connect.js";
 import { decodeControl, encodeControl } from "../runtime/control.js";
 import { PROTOCOL_VERSION } from "../runtime/handshake.js";
-import { isPartyName } from "../runtime/identity.js";
+import { type Identity, isPartyName } from "../runtime/identity.js";
 import { REQUEST } from "../runtime/requests.js";
 import { SocketTransport } from "../runtime/socket-transport.js";
 import { Admission } from "./admission.js";
@@ -36,11 +36,11 @@ export class PartyDaemon implements PartyContext {
   /** Sharings that are being changed: one request at a time. */
   private readonly busy = new Set<string>();
 
-  constructor(readonly settings: PartySettings) {
-    const { state, party, timeout, quota, log } = settings;
+  constructor(private given: PartySettings) {
+    const { state, party, timeout, quota, log } = given;
     this.plans = new PlanShelf(state);
     this.sharings = new SharingStore(state, party, (error) => log.warn(fieldsOf(error), "a sharing cannot be used"));
-    this.admission = new Admission(settings);
+    this.admission = new Admission(given);
     this.ids = new SessionIds(state, Date.now());
     this.quota = new Quota(quota, DAY, readAudit(state));
     this.rendezvous = new Rendezvous(timeout);
@@ -68,6 +68,16 @@ export class PartyDaemon implements PartyContext {
     } catch (error) {
       this.settings.log.warn(fieldsOf(error), "not all that is kept can be used");
     }
+  }
+
+  get settings(): PartySettings {
+    return this.given;
+  }
+
+  /** Takes another identity and other addresses of its peers, from the next call on. */
+  renew(identity: Identity, addresses: PartySettings["addresses"]): void {
+    this.given = { ...this.given, identity, addresses };
+    this.server?.renew(identity);
   }
 
   /** How many callers were hung up on. */

@@ -16,7 +16,12 @@ import {
   type Server as NetServer,
   type Socket,
 } from "node:net";
-import { type ConnectionOptions, createServer as createTlsServer, connect as dialTls } from "node:tls";
+import {
+  type ConnectionOptions,
+  createServer as createTlsServer,
+  connect as dialTls,
+  Server as TlsServer,
+} from "node:tls";
 import { fail, PumacError } from "../ir/diagnostics.js";
 import { checkIdentity, type Identity, tlsOptions } from "./identity.js";
 import type { SocketTransport } from "./socket-transport.js";
@@ -55,6 +60,8 @@ export interface Server {
   readonly address: Address;
   /** How many callers were hung up on. */
   readonly refused: () => number;
+  /** From now on calls are met with this identity; nothing changes for who is connected. Only over TLS. */
+  renew(identity: Identity): void;
   close(): void;
 }
 
@@ -64,9 +71,10 @@ export interface Server {
  */
 export async function serve(
   at: Address,
-  identity: Identity | undefined,
+  first: Identity | undefined,
   welcome: (caller: Caller) => void,
 ): Promise<Server> {
+  let identity = first;
   refuseOpenPlain(at, identity);
   const pending = new Set<Socket>();
   let refused = 0;
@@ -100,7 +108,13 @@ export async function serve(
       socket.destroy();
     }
   };
-  return { address, close, refused: () => refused };
+  const renew = (next: Identity): void => {
+    if (server instanceof TlsServer) {
+      identity = next;
+      server.setSecureContext(tlsOptions(next));
+    }
+  };
+  return { address, close, renew, refused: () => refused };
 }
 
 export interface Listener {

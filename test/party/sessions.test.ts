@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { createCertificate } from "../../client/identities.js";
 import { simulate } from "../../client/local/simulation.js";
 import { runModelOwner } from "../../client/owners.js";
 import { deleteSharing } from "../../client/remote/share.js";
@@ -178,6 +179,27 @@ describe("a data owner", () => {
     expect(await rejection(three!.ask(plan))).toEqual({ code: "E1003", where: "P1" });
     await three!.restart("P1", { quota: 2 });
     expect(await rejection(three!.ask(plan))).toEqual({ code: "E1003", where: "P1" });
+  });
+});
+
+describe("a certificate", () => {
+  it("is replaced while the others go on: two stand under one name, and what runs is not disturbed", async () => {
+    await sharedThree();
+    const fresh = await createCertificate("P1", 1);
+    const now = (name: "P0" | "P1" | "P2") => three!.of[name].settings;
+    const both = { ...now("P1").identity!.pinned, P1: [fresh.certificate, ...now("P1").identity!.pinned.P1] };
+    const running = three!.ask(plan);
+    await expect.poll(() => three!.of.P2.admission.running, { interval: 2 }).toBe(1);
+    for (const party of PARTIES) {
+      const own = party === "P1" ? fresh : now(party).identity!;
+      three!.of[party].renew({ ...own, pinned: both }, now(party).addresses);
+    }
+    expectClose(await logits(running), expected);
+    // Who has not heard of the new one refuses it; who has, asks.
+    expect((await rejection(three!.ask(plan))).code).toBe("E0701");
+    const topology = three!.topology("clinic");
+    topology.peers.P1.certificates.unshift(fresh.certificate);
+    expectClose(await logits(three!.ask(plan, { topology })), expected);
   });
 });
 
