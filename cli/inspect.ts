@@ -91,7 +91,7 @@ function inspect(path: string, other: string | undefined, flags: InspectFlags): 
     printResult(tableOf(report, flags, LOOK));
   }
   if (flags.html !== undefined) {
-    writePage(flags.html, flags.dpia === true ? assessmentPage(report.assessment) : renderPage(plan, report));
+    writePage(flags.html, flags.dpia === true ? assessmentPage(report.assessment) : renderPage(plan, report, network));
   }
   if (flags.budget !== undefined) {
     checkBudget(flags.budget, report);

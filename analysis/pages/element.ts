@@ -11,7 +11,7 @@ export function escapeHtml(text: string): string {
 /** An element around children that are markup already. */
 export function element(tag: string, attributes: Attributes, ...children: readonly string[]): string {
   const list = Object.entries(attributes).map(([name, value]) => ` ${name}="${escapeHtml(String(value))}"`);
-  return `<${tag}${list.join("")}>${children.join("")}</${tag}>`;
+  return `<${tag}${list.join("")}>${tag === "input" ? "" : `${children.join("")}</${tag}>`}`;
 }
 
 /** SVG text at a place. */

@@ -1,12 +1,14 @@
 /**
- * The page that `inspect --html` writes: one file that works offline. It has no script and no style attribute, only one
- * style sheet named by its hash, so the strictest content security policy holds; pictures are SVG made here.
+ * The page that `inspect --html` writes: one file that works offline. It has one style sheet and one script, named by
+ * their hashes in its content security policy, and no style attribute; pictures are SVG made here.
  */
 import { createHash } from "node:crypto";
 import { knowledgeOf } from "../../client/knowledge.js";
+import { DEFAULT_NETWORK, type Network } from "../../compiler/network.js";
 import type { Formula, Plan } from "../../ir/plan/types.js";
 import { type CostReport, costedSteps, GROUPS, groupBy } from "../cost.js";
 import { formatBytes, formatSeconds } from "../units.js";
+import { networkSwitch, nodeTable, SCRIPT } from "./behaviour.js";
 import { element, escapeHtml } from "./element.js";
 import { linkFlow } from "./flow.js";
 import { programGraph } from "./program.js";
@@ -15,30 +17,49 @@ import { costTable } from "./table.js";
 import { roundTimeline } from "./timeline.js";
 import { colourKey, coloursOf, treemap } from "./treemap.js";
 
-/** The policy that the page carries: nothing is loaded, nothing runs, one style sheet. */
-export function policy(): string {
-  const hash = createHash("sha256").update(STYLE).digest("base64");
-  return `default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'`;
+/** The policy that a page carries: nothing is loaded, and nothing runs but the script, if any; one style sheet. */
+export function policy(script?: string): string {
+  const hash = (text: string): string => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+  const runs = script === undefined ? "" : ` script-src ${hash(script)};`;
+  return `default-src 'none'; style-src ${hash(STYLE)};${runs} base-uri 'none'; form-action 'none'`;
 }
 
-export function renderPage(plan: Plan, report: CostReport): string {
-  const top = [heading(plan, report), figures(report), timeNote(report)];
-  const parts = [...top, ...pictures(plan, report), ...lists(report)];
+export function renderPage(plan: Plan, report: CostReport, network: Network = DEFAULT_NETWORK): string {
+  const learns = section(
+    "Who learns what",
+    "Beyond this plan itself: the architecture, shapes, ranges and the order of operations. Assumed: one party at " +
+      "most is curious, none cheats, and no two pool what they have.",
+    knowledge(plan),
+  );
+  const top = [heading(plan, report), figures(report), networkSwitch(report, network), timeNote(report), learns];
+  const below = [...pictures(plan, report), ...lists(report)];
+  const parts = [...top, contents([learns, ...below]), ...below];
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy()}">
+<meta http-equiv="Content-Security-Policy" content="${policy(SCRIPT)}">
 <meta name="viewport" content="width=device-width,initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>${escapeHtml(plan.name)}: what the plan costs</title>
 <style>${STYLE}</style></head><body><main>
 ${parts.join("\n")}
-</main></body></html>
+</main><script>${SCRIPT}</script></body></html>
 `;
 }
 
 export function section(title: string, about: string, ...body: readonly string[]): string {
   const note = about === "" ? "" : muted(about);
-  return element("section", {}, element("h2", {}, title), note, ...body);
+  return element("section", { id: anchorOf(title) }, element("h2", {}, title), note, ...body);
+}
+
+function anchorOf(title: string): string {
+  return title.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
+}
+
+/** Links to the sections; beside them where the window is wide enough. */
+function contents(sections: readonly string[]): string {
+  const titles = sections.flatMap((text) => /<h2>(.*?)<\/h2>/.exec(text)?.[1] ?? []);
+  const links = titles.map((title) => element("li", {}, element("a", { href: `#${anchorOf(title)}` }, title)));
+  return element("nav", { "aria-label": "contents" }, element("ul", {}, ...links));
 }
 
 export function muted(text: string): string {
@@ -66,10 +87,11 @@ function figures({ cost }: CostReport): string {
     ["inputs and weights, before", formatBytes(bytes.input)],
     ["memory, each party's process, about", formatBytes(Math.max(...Object.values(memory)))],
     ["multiply-adds, all parties", `${(all / 1e9).toFixed(2)} G`],
-    [`estimated on ${seconds.network}`, formatSeconds(seconds.estimate)],
   ];
   const cards = items.map(([name, value]) => element("li", {}, element("b", {}, value), escapeHtml(name)));
-  return element("ul", { class: "figures" }, ...cards);
+  const on = element("span", { id: "on" }, escapeHtml(seconds.network));
+  const time = element("li", {}, element("b", { id: "time" }, formatSeconds(seconds.estimate)), "estimated on ", on);
+  return element("ul", { class: "figures" }, ...cards, time);
 }
 
 function timeNote({ cost }: CostReport): string {
@@ -109,11 +131,6 @@ function pictures(plan: Plan, report: CostReport): string[] {
       linkFlow(report),
     ),
     section(
-      "Who learns what",
-      "Beyond this plan itself: the architecture, shapes, ranges and the order of operations.",
-      knowledge(plan),
-    ),
-    section(
       "The program",
       "The model's nodes that cost anything, as dark as they are dear. Arcs lead from a value to its uses; " +
         "a dot is a value from another layer.",
@@ -135,6 +152,7 @@ function lists(report: CostReport): string[] {
   });
   return [
     section("By op of the model", "", costTable(ops, report.cost)),
+    section("By node of the model", "Every byte belongs to the node that needs it.", nodeTable(report)),
     section("By op of the protocol suite", "", costTable(shares, report.cost)),
     section("By ring", ringNote, costTable(rings, report.cost, MOST_RINGS)),
     formulas.length === 0 ? "" : section("Formulas", FORMULA_NOTE, formulaTable(formulas)),

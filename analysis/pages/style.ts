@@ -27,6 +27,16 @@ code { overflow-wrap: anywhere; font-size: .85em; }
 .figures li { margin: 0; padding: .5rem .75rem; background: var(--card); border: 1px solid var(--line); }
 .figures li { border-radius: .5rem; font-size: .9rem; color: var(--muted); }
 .figures b { display: block; font-size: 1.3rem; color: var(--ink); font-variant-numeric: tabular-nums; }
+.controls { display: flex; flex-wrap: wrap; gap: .25rem .75rem; align-items: center; font-size: .9rem; }
+.controls[hidden] { display: none; }
+input, select { font: inherit; color: inherit; background: var(--card); border: 1px solid var(--line); }
+input, select { border-radius: .35rem; padding: .15rem .4rem; }
+input[type=number] { width: 6rem; } input[type=search] { width: 100%; max-width: 24rem; } [hidden] { display: none; }
+th button { all: unset; cursor: pointer; } th button:focus-visible { outline: 2px solid var(--online); }
+td.name { text-align: left; white-space: normal; overflow-wrap: anywhere; min-width: 6rem; }
+#nodes { font-size: .8rem; }
+nav ul { list-style: none; display: flex; flex-wrap: wrap; gap: .1rem 1rem; padding: 0; font-size: .9rem; }
+a { color: var(--online); } section { scroll-margin-top: 1rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .9rem; }
 td, th { padding: .3rem .5rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
@@ -60,6 +70,14 @@ details > div { padding: .25rem; overflow: hidden; }
 .nodes path { fill: none; stroke: var(--edge); stroke-width: 1.2; } .nodes circle { fill: var(--edge); }
 .nodes .small { fill: var(--ink); opacity: .75; }
 @media (min-width: 44rem) { .figures { grid-template-columns: repeat(4, 1fr); } }
+@media (min-width: 76rem) {
+  main { margin-left: max(13rem, calc(50% - 32rem)); }
+  nav { position: fixed; top: 1rem; left: 1rem; width: 11rem; }
+  nav ul { display: block; }
+}
+@media print {
+  nav, .controls { display: none; } section { break-inside: avoid; } main { max-width: none; }
+}
 @media (max-width: 60rem) { .desktop { display: none; } }
 @media (max-width: 36rem) {
   main { padding: .75rem; } .map { height: 30rem; } td, th { padding: .3rem .35rem; } .tablet { display: none; }

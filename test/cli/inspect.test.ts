@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runInNewContext } from "node:vm";
 import { afterAll, describe, expect, test } from "vitest";
 import { checkBudget, parseBudget } from "../../analysis/budget.js";
 import { costReport } from "../../analysis/cost.js";
@@ -10,7 +11,9 @@ import { differenceOf } from "../../analysis/difference.js";
 import { policy, renderPage } from "../../analysis/pages/page.js";
 import { layoutOf } from "../../analysis/pages/treemap.js";
 
+import { formatSeconds } from "../../analysis/units.js";
 import { compileModel } from "../../compiler/compile.js";
+import { parseNetwork } from "../../compiler/network.js";
 import { PumacError } from "../../ir/diagnostics.js";
 import type { Plan } from "../../ir/plan/types.js";
 import { BROWSER, openPage } from "../analysis/browser.js";
@@ -181,12 +184,24 @@ describe("the treemap", () => {
 });
 
 describe("the page", () => {
-  test("loads nothing, runs nothing, and has no style but the one that its policy names", () => {
+  /** The page around its one script, which its policy names. */
+  function apart(page: string): { readonly around: string; readonly script: string } {
+    const [before, script, after] = page.split(/<script>|<\/script>/);
+    expect(after).toBe("</body></html>\n");
+    expect(page).toContain(`content="${policy(script)}"`);
+    return { around: before, script };
+  }
+
+  test("loads nothing, and runs and looks like nothing but what its policy names", () => {
     const page = renderPage(plan, report);
-    expect(page).toContain(`content="${policy()}"`);
-    expect(policy()).toMatch(/^default-src 'none'; style-src 'sha256-[^']+'; base-uri 'none'; form-action 'none'$/);
-    expect(page).not.toMatch(/<script|<link|<img|<iframe|javascript:|https?:|url\(|@import|\son\w+=|\sstyle=/i);
-    expect(page).not.toMatch(/NaN|undefined|Infinity/);
+    const { around } = apart(page);
+    const hash = "'sha256-[^']+'";
+    const named = new RegExp(
+      `^default-src 'none'; style-src ${hash}; script-src ${hash}; base-uri 'none'; form-action 'none'$`,
+    );
+    expect(policy("x")).toMatch(named);
+    expect(around).not.toMatch(/<script|<link|<img|<iframe|javascript:|https?:|url\(|@import|\son\w+=|\sstyle=/i);
+    expect(around).not.toMatch(/NaN|undefined|Infinity/);
   });
 
   test("shows names of a hostile plan as text", () => {
@@ -196,19 +211,79 @@ describe("the page", () => {
       origins: plan.origins.map(({ node, op }, i) => ({ node: `"><script>${i}</script>${node}`, op })),
       shapes: { "<b onclick='x'>": [1] },
     };
-    const page = renderPage(hostile, costReport(hostile));
-    expect(page).not.toMatch(/<script|<b onclick/);
-    expect(page).toContain("&#60;script&#62;alert(1)");
+    const { around, script } = apart(renderPage(hostile, costReport(hostile)));
+    expect(around).not.toMatch(/<script|<b onclick/);
+    expect(around).toContain("&#60;script&#62;alert(1)");
+    expect(script).toBe(apart(renderPage(plan, report)).script);
+  });
+
+  test("has a link to each of its sections, and the numbers of every node", () => {
+    const { around } = apart(renderPage(plan, report));
+    const links = [...around.matchAll(/<a href="#([a-z-]+)">/g)].map(([, name]) => name);
+    expect(links.length).toBeGreaterThan(7);
+    expect(links).toEqual([...around.matchAll(/<section id="([a-z-]+)">/g)].map(([, name]) => name));
+    const totals = [...around.matchAll(/data-v="(\d+)">[\d,]+<\/td><\/tr>/g)].map(([, bytes]) => Number(bytes));
+    expect(totals.reduce((sum, bytes) => sum + bytes)).toBe(report.cost.bytes.total);
+  });
+
+  /** The page's script on elements that remember what they are told: as much of a document as it asks for. */
+  function running(page: string) {
+    const { around, script } = apart(page);
+    const elements = new Map<string, ReturnType<typeof made>>();
+    const made = (id: string) => {
+      const tag = new RegExp(`<[a-z]+ [^>]*id="${id}"[^>]*>`).exec(around)?.[0] ?? "";
+      const attributes = new Map([...tag.matchAll(/([\w-]+)="([^"]*)"/g)].map(([, name, value]) => [name, value]));
+      const dataset = Object.fromEntries([...attributes].map(([name, value]) => [name.replace("data-", ""), value]));
+      const heard = new Map<string, () => void>();
+      const addEventListener = (event: string, action: () => void) => heard.set(event, action);
+      const tBodies = [{ rows: [...ROWS] }];
+      const value = attributes.get("value") ?? "";
+      const selectedOptions = [{ textContent: "wan" }];
+      return { dataset, value, heard, addEventListener, tBodies, selectedOptions, textContent: "", hidden: true };
+    };
+    const getElementById = (id: string) => {
+      const found = elements.get(id) ?? made(id);
+      elements.set(id, found);
+      return found;
+    };
+    runInNewContext(script, { document: { getElementById, querySelectorAll: () => [] } });
+    return getElementById;
+  }
+  const ROWS = ["layer.0/Softmax", "layer.1/MatMul"].map((textContent) => ({ textContent, hidden: false }));
+
+  test("says the time on another network as inspect does", () => {
+    const byId = running(renderPage(plan, report));
+    const shown = (bandwidth: number, delay: number): string => {
+      const network = parseNetwork(`${bandwidth}mbps,${delay}ms`);
+      return formatSeconds(costReport(plan, network).cost.seconds.estimate);
+    };
+    byId("kind").value = "400,40";
+    byId("kind").heard.get("change")!();
+    expect(byId("time").textContent).toBe(shown(400, 40));
+    expect(byId("on").textContent).toBe("wan");
+    byId("bandwidth").value = "3";
+    byId("delay").value = "250";
+    byId("delay").heard.get("input")!();
+    expect(byId("time").textContent).toBe(shown(3, 250));
+    expect(byId("on").textContent).toBe("3 Mbit/s, 250 ms");
+    expect([byId("network").hidden, byId("find").hidden]).toEqual([false, false]);
+  });
+
+  test("finds nodes by words", () => {
+    const byId = running(renderPage(plan, report));
+    byId("find").value = "MATMUL layer";
+    byId("find").heard.get("input")!();
+    expect(byId("nodes").tBodies[0].rows.map(({ hidden }) => hidden)).toEqual([true, false]);
   });
 
   test("has well-formed pictures", () => {
     const page = renderPage(plan, report);
     const open: string[] = [];
-    const pictures = page.slice(page.indexOf("<main>"), page.indexOf("</body>"));
+    const pictures = page.slice(page.indexOf("<main>"), page.indexOf("<script>"));
     for (const [, closing, tag, , self] of pictures.matchAll(/<(\/?)([a-z0-9]+)((?:"[^"]*"|[^">])*?)(\/?)>/g)) {
       if (closing === "/") {
         expect(open.pop()).toBe(tag);
-      } else if (self !== "/" && tag !== "br") {
+      } else if (self !== "/" && tag !== "br" && tag !== "input") {
         open.push(tag);
       }
     }
