@@ -34,7 +34,10 @@ export async function importModel(path: string, sources: ModelSources): Promise<
       ...(weightsFile === undefined ? {} : { weights: SafetensorsFile.open(weightsFile) }),
     });
     check?.({
-      inputs: model.inputs.map(({ name }) => name),
+      inputs: [
+        ...model.inputs.map(({ name }) => name),
+        ...Object.keys(values ?? {}).filter((name) => model.arguments?.names.includes(name)),
+      ],
       outputs: model.graph.outputs.map(({ name }) => name),
       dims: [],
       ...(model.arguments && { arguments: model.arguments }),

@@ -171,6 +171,12 @@ export const CATALOGUE = {
     "The model rounds activations to 8 bits while it runs (DynamicQuantizeLinear). The plan leaves that out and",
     "computes with the numbers that they stand for: its answers are those of the model before it was quantised.",
   ),
+  W0308: entry(
+    3,
+    "approximation by hand",
+    "The model has an approximation that people write for secure computation, such as PUMA's piecewise GELU. The plan",
+    "computes the function that it stands for, by its own approximation; answers are those of the model's stock form.",
+  ),
   W0401: entry(
     4,
     "domain known from samples only",

@@ -74,7 +74,7 @@ export function importModule(module: Module, options: SourceOptions = {}): Impor
   const positions = onlyUnderWaves(first.graph);
   const { graph, owners, importer } = positions.size === 0 ? first : runImport(module, options, positions);
   const warnings = [...importer.warnings, ...owners.warnings(graph)];
-  const final = options.exact === true ? graph : recogniseFunctions(graph);
+  const final = options.exact === true ? graph : recogniseFunctions(graph, (name) => owners.held(name), warnings);
   return {
     graph: final,
     weights: owners.store(),
@@ -116,6 +116,11 @@ class Owners implements Ownership {
 
   get arguments(): DeclaredNames["arguments"] {
     return { names: this.names, filed: this.filed.size };
+  }
+
+  /** The value of a weight that the module itself holds. */
+  held(name: string): TensorValue | undefined {
+    return this.baked.get(name);
   }
 
   argument(emitter: Emitter, { index, path, type }: Argument): Value {
