@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { CATALOGUE, type DiagnosticCode } from "../ir/catalogue.js";
 import { fail } from "../ir/diagnostics.js";
+import { MENDS } from "../ir/mends.js";
 import { printJson, printResult } from "./terminal.js";
 
 export function addExplain(program: Command): void {
@@ -19,10 +20,11 @@ function explain(code: string, json: boolean): void {
     throw fail({ code: "E0201", what: `there is no code '${code}'`, fix });
   }
   const { exit, title, explain: page } = CATALOGUE[code as DiagnosticCode];
+  const { example, mend } = MENDS[code as DiagnosticCode];
   if (json) {
-    printJson({ schema: "pumac.explain/1", code, exit, title, explain: page });
+    printJson({ schema: "pumac.explain/1", code, exit, title, explain: page, example, mend });
   } else {
-    printResult(`${code}: ${title} (exit status ${exit})\n\n${page}`);
+    printResult(`${code}: ${title} (exit status ${exit})\n\n${page}\n\nexample: ${example}\nmend:    ${mend}`);
   }
 }
 
@@ -31,15 +33,17 @@ export function catalogueMarkdown(): string {
   const head = [
     "# Errors",
     "",
-    "Made from `ir/catalogue.ts`; `pumac explain CODE` prints the same.",
+    "Made from `ir/catalogue.ts` and `ir/mends.ts`; `pumac explain CODE` prints the same.",
     "The first two digits of a code are its exit status.",
     "Other exit statuses: 0 ok, 1 a bug in pumac, 130 and 143 ended by a signal.",
     "",
-    "| code | exit | what | explanation |",
-    "|---|---|---|---|",
+    "| code | exit | what | explanation | for example | mend |",
+    "|---|---|---|---|---|---|",
   ];
-  const rows = Object.entries(CATALOGUE).map(
-    ([code, { exit, title, explain: page }]) => `| ${code} | ${exit} | ${title} | ${page.replaceAll("|", "\\|")} |`,
-  );
+  const cell = (text: string) => text.replaceAll("|", "\\|");
+  const rows = Object.entries(CATALOGUE).map(([code, { exit, title, explain: page }]) => {
+    const { example, mend } = MENDS[code as DiagnosticCode];
+    return `| ${[code, exit, title, ...[page, example, mend].map(cell)].join(" | ")} |`;
+  });
   return `${[...head, ...rows].join("\n")}\n`;
 }

@@ -39,6 +39,7 @@ export function install() {
     return;
   }
   if (!installedAsLocked()) {
+    process.stderr.write("installing the packages of package-lock.json …\n");
     // A registry mirror may lack another platform's package; then `npm ci` refuses what `npm install` can do.
     const clean = spawnSync("npm", ["ci", "--no-audit", "--no-fund"], { cwd: root, stdio: ["ignore", 2, 2] });
     if (clean.status !== 0) {
@@ -98,6 +99,7 @@ const stamp = join(root, "dist", ".built");
 /** Builds dist/ and the native addon. */
 export function build() {
   const started = new Date();
+  process.stderr.write("building: a source is newer than dist/, or nothing has been built yet …\n");
   translate();
   const native = spawnSync(process.execPath, [join("scripts", "build-native.mjs")], { cwd: root, stdio: ["ignore", 2, 2] });
   if (native.status !== 0) {
@@ -106,6 +108,7 @@ export function build() {
   mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, "");
   utimesSync(stamp, started, started);
+  process.stderr.write(`built in ${((Date.now() - started) / 1000).toFixed(1)} s\n`);
 }
 
 /**
