@@ -35,6 +35,7 @@ const LEAST_TAIL_OF_ONE = 8;
  */
 const MADE_USUAL = 2;
 const MADE_FAR = 64;
+const MADE_OCTAVES = 1;
 /** The same of variances, in octaves. */
 const LEAST_OCTAVES = 0.6;
 const LEAST_OCTAVES_OF_ONE = 8;
@@ -111,9 +112,9 @@ export class Observed {
     return new Map([...this.channels].map(([node, { halves }]) => [node, reachOf(halves, least, isMade)]));
   }
 
-  /** What the row variances of each norm may be; of inputs that were made up, further where they have few rows. */
+  /** What the row variances of each norm may be; of made inputs an octave more, and further where they have few rows. */
   variances(isMade = false): ReadonlyMap<TensorNode, VarianceRange> {
-    const least = this.least(LEAST_OCTAVES, LEAST_OCTAVES_OF_ONE);
+    const least = this.least(LEAST_OCTAVES, LEAST_OCTAVES_OF_ONE) + (isMade ? MADE_OCTAVES : 0);
     return new Map(
       [...this.rows].map(([node, { halves }]) => {
         const epsilon = node.attributes.epsilon as number;

@@ -2,9 +2,10 @@
  * Linear and bilinear tensor ops. Additions, public factors and movements are local on every form of a value, so a sum
  * of products stays additive until somebody needs it masked: one opening for a product with its bias and residual.
  */
-import { floorLog2, log2 } from "../../ir/real.js";
+import { ceilLog2, floorLog2, log2 } from "../../ir/real.js";
 import { sameShape } from "../../ir/shape.js";
 import { isFloat, sizeOf, type TensorValue } from "../../ir/tensor/value.js";
+import { WORD } from "../../passes/rings.js";
 import {
   constantOf, encode, encodedScalar, fractionOf, isSource, type Lowering, type ShareNode, type TensorNode,
 } from "./context.js"; // biome-ignore format: one import
@@ -70,7 +71,8 @@ export function lowerMultiply(lowering: Lowering, node: TensorNode): ShareNode {
   const [x, y] = node.args;
   const factor = constantOf(y) ?? constantOf(x);
   if (factor !== undefined) {
-    return timesPublic(lowering, lowering.value(constantOf(y) === undefined ? y : x), factor);
+    const other = constantOf(y) === undefined ? y : x;
+    return timesPublic(lowering, withPlace(lowering, other, node), factor);
   }
   const open = [y, x].find((argument) => lowering.isPublic(argument));
   const secret = open === y ? x : y;
@@ -81,11 +83,24 @@ export function lowerMultiply(lowering: Lowering, node: TensorNode): ShareNode {
   return lowering.emit("multiply", [operand(lowering, x, fraction), operand(lowering, y, fraction)], { drop: 0 });
 }
 
+/** Bits of a word beside its fraction and its integer bits: what a widen wants, and a product that drops bits. */
+const HEADROOM = 9;
+
+/** A value that is multiplied with public reals, opened at fewer fractional bits where a word would not hold more. */
+function withPlace(lowering: Lowering, argument: TensorNode, product: TensorNode): ShareNode {
+  const value = lowering.value(argument);
+  const { activation } = lowering.precision;
+  const largest = Math.max(lowering.boundOf(argument), lowering.boundOf(product));
+  const isFull = fractionOf(value) + FACTOR_BITS + ceilLog2(largest) + HEADROOM > WORD;
+  return isFull && fractionOf(value) > activation ? lowering.atFraction(value, activation) : value;
+}
+
 /** A value times a public input: every party multiplies its share, no round. */
 function timesInput(lowering: Lowering, x: ShareNode, input: TensorNode): ShareNode {
   const factor = lowering.remasked(lowering.value(input, publicFraction(lowering, input)));
-  const kept = fractionOf(x) + fractionOf(factor) > LARGEST_FRACTION ? lowering.precision.activation : fractionOf(x);
-  return lowering.emit("timesPublic", [lowering.additive(x, kept), factor]);
+  const isFull = fractionOf(x) + fractionOf(factor) > LARGEST_FRACTION;
+  const secret = isFull ? lowering.atFraction(x, lowering.precision.activation) : x;
+  return lowering.emit("timesPublic", [lowering.additive(secret, fractionOf(secret)), factor]);
 }
 
 /** Fractional bits that give the smallest value of a public input its relative precision; 1/count is small. */

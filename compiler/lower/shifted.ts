@@ -11,7 +11,7 @@ import { stridesOf } from "../../ir/shape.js";
 import type { HeadRange } from "../../passes/rows.js";
 import { SPARE_BITS, WHOLE_SHARE } from "../../passes/rows.js";
 import { inversePower } from "./buckets.js";
-import { encode, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
+import { encode, fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
 import { droppedBits, exp2Negative } from "./decays.js";
 import { guard } from "./guard.js";
 import { headsOf } from "./heads.js";
@@ -231,10 +231,21 @@ export function shiftedScores(
 ): ShareNode {
   const [queries, keys] = node.args;
   const scales = heads.map((_, i) => 1 / (groups.find((group) => group.heads.includes(i))?.unit ?? 1));
-  const scaled = perHead(lowering, lowering.value(queries), scales, SCALE_FRACTION);
+  const scaled = perHead(lowering, factorOf(lowering, queries), scales, SCALE_FRACTION);
   const fraction = lowering.precision.activation;
-  const args = [scaled, lessFirst(lowering, lowering.value(keys), heads)].map((x) => lowering.atFraction(x, fraction));
+  const args = [scaled, lessFirst(lowering, factorOf(lowering, keys), heads)].map((x) =>
+    lowering.atFraction(x, fraction),
+  );
   return lowering.emit("matmul", args, { drop: 0, keep: packing?.kept ?? [] });
+}
+
+/** Fractional bits of a factor of the scores that scaling must not add to: a word has no place for them. */
+const LARGEST_FRACTION = 46;
+
+/** A factor of the scores before it is scaled; one of many fractional bits is opened with few, and may be widened. */
+function factorOf(lowering: Lowering, node: TensorNode): ShareNode {
+  const value = lowering.value(node);
+  return fractionOf(value) > LARGEST_FRACTION ? lowering.atFraction(value, lowering.precision.activation) : value;
 }
 
 function lessFirst(lowering: Lowering, keys: ShareNode, heads: readonly HeadRange[]): ShareNode {

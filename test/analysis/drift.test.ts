@@ -129,7 +129,7 @@ describe.skipIf(!existsSync(join(DATA, "fixtures-onnx")))("likewise for the othe
 
   it.each([
     ["flax_gpt2_lm", 28],
-    // flax_llama_lm is left out: calibrated on one sample it is E0404, a ring of 84 bits.
+    ["flax_llama_lm", 21],
     ["flax_vit_cls", 40],
   ] as const)("%s", async (name, weights) => {
     const folder = join(DATA, "fixtures-jax", name);
