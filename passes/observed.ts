@@ -35,7 +35,8 @@ const LEAST_TAIL_OF_ONE = 8;
  */
 const MADE_USUAL = 2;
 const MADE_FAR = 64;
-const MADE_OCTAVES = 1;
+/** And rows vary by more. */
+const MADE_HIGHER = 2;
 /** The same of variances, in octaves. */
 const LEAST_OCTAVES = 0.6;
 const LEAST_OCTAVES_OF_ONE = 8;
@@ -112,9 +113,9 @@ export class Observed {
     return new Map([...this.channels].map(([node, { halves }]) => [node, reachOf(halves, least, isMade)]));
   }
 
-  /** What the row variances of each norm may be; of made inputs an octave more, and further where they have few rows. */
+  /** What the row variances of each norm may be; of inputs that were made up, further where they have few rows. */
   variances(isMade = false): ReadonlyMap<TensorNode, VarianceRange> {
-    const least = this.least(LEAST_OCTAVES, LEAST_OCTAVES_OF_ONE) + (isMade ? MADE_OCTAVES : 0);
+    const least = this.least(LEAST_OCTAVES, LEAST_OCTAVES_OF_ONE);
     return new Map(
       [...this.rows].map(([node, { halves }]) => {
         const epsilon = node.attributes.epsilon as number;
@@ -163,7 +164,7 @@ function varianceOf(
   const margin = few * Math.max(exp2(least), apart(a.low, b.low), apart(a.high, b.high));
   return {
     low: outward(Math.max(low / margin, epsilon, high * SMALLEST_VARIANCE), false),
-    high: outward(high * margin + epsilon, true),
+    high: outward(high * margin * (isMade ? MADE_HIGHER : 1) + epsilon, true),
   };
 }
 
