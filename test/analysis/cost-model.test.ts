@@ -32,7 +32,7 @@ function writePart(name: string, text: string): void {
   );
 }
 
-/** Whole bytes of some bits of every element; words of `decays` are packed one by one. */
+/** Whole bytes of some bits of every element; words of so many are packed one by one. */
 function packed(elements: number, bits: number, words = 1): number {
   return words * Math.ceil((elements * bits) / words / 8);
 }
@@ -82,7 +82,7 @@ describe("the cost model's page", () => {
     expect([sum(3), sum(7), sum(8), sum(9)]).toEqual([3, 7, 8, 9].map((column) => Number(last[column])));
     for (const cells of rows.slice(0, -1)) {
       const [steps, elements, online, offline] = [3, 4, 5, 6].map((column) => numberOf(cells[column]));
-      const words = cells[2] === "`decays`" ? numberOf(cells[6].split("·")[0]) : 1;
+      const words = Number(/^(\d+)·\(/.exec(cells[6])?.[1] ?? 1);
       const worked = [2 * steps * packed(elements, online), steps * packed(elements, offline, words)];
       expect(worked, cells.join(" | ")).toEqual([Number(cells[8]), Number(cells[9])]);
     }
