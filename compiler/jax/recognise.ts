@@ -9,8 +9,9 @@ const EXPORT_FIX =
   "python -c \"import jax, sys; print(jax.export.deserialize(open(sys.argv[1], 'rb').read()).mlir_module())\" " +
   "FILE > model.mlir";
 const BYTECODE_FIX =
-  "write the text instead: open('model.mlir', 'w').write(jax.jit(f).lower(*args).as_text(debug_info=True)), " +
-  "or stablehlo-translate --deserialize FILE > model.mlir";
+  'python -c "import sys; from jax.interpreters import mlir; from jaxlib.mlir.dialects import stablehlo; ' +
+  "c = mlir.make_ir_context(); print(stablehlo.deserialize_portable_artifact(c, open(sys.argv[1], 'rb').read()))\" " +
+  "FILE > model.mlir";
 
 /** Throws E0301 for MLIR bytecode, a jax.export blob, an ONNX-unlike binary or HLO text; returns for anything else. */
 export function refuseOtherForms(bytes: Uint8Array, file: string): void {

@@ -1,6 +1,6 @@
 /**
- * Wrong options end in words, never in "a mistake in pumac": whatever shapes, dimensions, values and outputs a user asks
- * for of a model, the compiler compiles or throws diagnostics.
+ * Wrong options end in words, never in "a mistake in pumac": whatever shapes, dimensions, values and outputs a user
+ * asks for of a model, the compiler compiles or throws diagnostics.
  */
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
