@@ -24,6 +24,7 @@ import {
 import { notZero, rangeExponentFor, WIDEST_DIGIT } from "./digits.js";
 import { addReal } from "./linear.js";
 import { reshapeTo } from "./movement.js";
+import { REACHED_BITS, reachedBuckets } from "./reached.js";
 import type { UnnormalisedRows } from "./rows.js";
 import { type Packing, pack, partsOf, perRow, unpack } from "./structure.js";
 import { comparisonBits } from "./thresholds.js";
@@ -169,10 +170,15 @@ export function maximumForm(lowering: Lowering, { shape, bound, packing }: Score
   const powers = lowering.seconds(POWER_ROUNDS, (kept * POWER_BITS) / 8);
   const { seconds } = tournamentPlan(lowering, columns, rows, comparedScores(bound, fraction));
   const exact = seconds + lowering.seconds(3, (kept * keptNearBits(2 * bound, fraction)) / 8);
-  const counted = lowering.seconds(4, (2 ** width * (kept + rows) * counterBits(columns)) / 8);
+  const counters = (kept + rows) * counterBits(columns);
+  const isCounted = packing !== undefined || columns < LONG_ROW;
+  const counted = lowering.seconds(4, (2 ** width * (isCounted ? counters : kept + rows * REACHED_BITS)) / 8);
   const isExact = width > WIDEST_DIGIT || (columns > 1 && exact < counted);
   return { isExact, seconds: powers + (isExact ? exact : counted) };
 }
+
+/** From so many elements on the counters of a row cost more than its tests by random combinations. */
+const LONG_ROW = 64;
 
 /** Bits of a counter of up to so many elements. */
 function counterBits(count: number): number {
@@ -269,17 +275,30 @@ function coarseMaximum(
   const width = digitWidth(bound);
   const rangeExponent = width + BUCKET_EXPONENT;
   noteMaximum(lowering);
-  const counter = counterBits(count);
   const value = lowering.emit("reduce", [x], { ring: rangeExponent + fraction });
-  const mask = keep === undefined ? [] : [keep];
-  const counts = lowering.emit("coarseCount", [value, ...mask], { width, ring: counter, segments });
-  const opened = lowering.remasked(counts);
-  const some = notZero(lowering, opened, counter);
+  const isCounted = segments.length > 1 || count < LONG_ROW;
+  const some = isCounted
+    ? countedBuckets(lowering, value, width, counterBits(count), segments, keep)
+    : reachedBuckets(lowering, value, { ring: rangeExponent + fraction, width }, keep);
   const reached = lowering.emit("toArithmetic", [some], { ring: 0, fraction: 0 });
   const buckets = lowering.emit("sum", [reached], { axis: shapeOf(reached).length - 1 });
   const height = lowering.emit("relabel", [buckets], { fraction: -BUCKET_EXPONENT });
   const maximum = addReal(lowering, lowering.additive(height, fraction), -(2 ** (rangeExponent - 1)));
   return lowering.bounded(lowering.remasked(maximum), 2 ** rangeExponent);
+}
+
+/** Whether each bucket is reached, from counters of the elements that reach it. Two rounds, or three. */
+function countedBuckets(
+  lowering: Lowering,
+  value: ShareNode,
+  width: number,
+  counter: number,
+  segments: readonly number[],
+  keep: ShareNode | undefined,
+): ShareNode {
+  const mask = keep === undefined ? [] : [keep];
+  const counts = lowering.emit("coarseCount", [value, ...mask], { width, ring: counter, segments });
+  return notZero(lowering, lowering.remasked(counts), counter);
 }
 
 function noteExponential(lowering: Lowering): void {
