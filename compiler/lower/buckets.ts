@@ -41,6 +41,8 @@ export interface PowerForm {
   readonly range: PowerRange;
   readonly fraction: number;
   readonly scale: number;
+  /** Bits of the ring that is likely to be asked of the result; default: those of a product behind it. */
+  readonly ring?: number;
 }
 
 /** A digit of x, in buckets of 2^bucket. */
@@ -62,11 +64,13 @@ interface BucketsPlan {
 }
 
 /** How a power is computed by buckets, with the split that deals least; undefined where digits would be too long. */
-function planBuckets(x: ShareNode, { exponent, range }: PowerForm): BucketsPlan | undefined {
+function planBuckets(x: ShareNode, { exponent, range, ring = RING }: PowerForm): BucketsPlan | undefined {
   const first = floorLog2(range.low);
   const count = Math.ceil((ceilLog2(range.high) - first) / OCTAVES);
   const borders = Array.from({ length: count - 1 }, (_, i) => exp2(first + OCTAVES * (i + 1)));
-  const plans = BLURS.flatMap((blur) => borders.map((_, split) => withSplit(x, exponent, range, borders, split, blur)));
+  const plans = BLURS.flatMap((blur) =>
+    borders.map((_, split) => withSplit(x, exponent, range, ring, borders, split, blur)),
+  );
   return plans.reduce((a, b) => (a === undefined || (b !== undefined && b.bits < a.bits) ? b : a), undefined);
 }
 
@@ -74,6 +78,7 @@ function withSplit(
   x: ShareNode,
   exponent: number,
   { low, high }: PowerRange,
+  ring: number,
   borders: readonly number[],
   split: number,
   blur: number,
@@ -105,8 +110,8 @@ function withSplit(
   }
   const bits = parts.reduce((sum, { plan }, i) => {
     const selection = fine !== undefined && i <= split ? SELECTION_BY_TWO : SELECTION;
-    return sum + plan.words * (RING + plan.dropped) + (selection + 1) * RING;
-  }, RING);
+    return sum + plan.words * (ring + plan.dropped) + (selection + 1) * ring;
+  }, ring);
   return { borders, split, coarse, fine, parts, bits: bits + digits.reduce((sum, { width }) => sum + 2 ** width, 0) };
 }
 
@@ -169,21 +174,21 @@ function bitsOf(lowering: Lowering, x: ShareNode, { bucket, width }: Digit, shif
  * that whatever multiplies it takes anyway.
  */
 export function inversePower(lowering: Lowering, x: ShareNode, form: PowerForm, beside: number): ShareNode {
-  const { exponent, range, fraction, scale } = form;
+  const { exponent, range, fraction, scale, ring = RING } = form;
   const opened = lowering.remasked(x);
   const reach = { low: range.low * (1 - SLACK), high: range.high * (1 + SLACK) };
   const wider = { ...form, range: reach };
   const seconds = (rounds: number, bits: number) =>
     lowering.seconds(Math.max(rounds, beside), (bits * sizeOf(shapeOf(x))) / 8);
-  const series = powerPrice(lowering, opened, range, fraction);
+  const series = powerPrice(lowering, opened, range, fraction, ring);
   // What it gives is narrow: it is widened for the product behind it.
-  const bySeries = seconds(series.rounds + 1, series.bits);
+  const bySeries = seconds(series.rounds + (ring < RING ? 0 : 1), series.bits);
   const buckets = planBuckets(opened, wider);
   const byBuckets = buckets === undefined ? Number.POSITIVE_INFINITY : seconds(2, buckets.bits);
   const best = Math.min(bySeries, byBuckets);
   const isPossible = seconds(1, (range.high / range.low) * LEAST_BITS) < best;
   const single = isPossible ? planDecays(opened, exponent, reach.low, reach.high) : undefined;
-  if (single !== undefined && seconds(1, single.words * (RING + single.dropped) + RING) <= best) {
+  if (single !== undefined && seconds(1, single.words * (ring + single.dropped) + ring) <= best) {
     return powerByDecays(lowering, opened, wider, single);
   }
   return buckets !== undefined && byBuckets <= bySeries

@@ -20,6 +20,8 @@ import { ANGLE_BITS, angleOf, fitSeries, seriesOf } from "./series.js";
 
 /** Bits of relative precision that a positive argument is read with, and that a result keeps. */
 const RELATIVE_BITS = 14;
+/** Bits beyond its fraction of a result that no product need follow. */
+const LITTLE = 4;
 /** Bits of a public factor that scales an argument. */
 const SCALE_BITS = 20;
 
@@ -47,7 +49,7 @@ export function positivePower(lowering: Lowering, node: TensorNode, argument: Te
   const x = positiveArgument(lowering, argument, range);
   const fraction = fractionFor(range, exponent);
   return exponent < 0
-    ? inversePower(lowering, x, { exponent, range, fraction, scale: 1 }, 1)
+    ? inversePower(lowering, x, { exponent, range, fraction, scale: 1, ring: fraction + LITTLE }, 1)
     : power(lowering, x, exponent, range, fraction);
 }
 
@@ -66,7 +68,13 @@ export function reciprocalOf(lowering: Lowering, node: TensorNode, argument: Ten
   const x = lowering.emit("negate", [fineArgument(lowering, argument, range)]);
   const [least, most] = lowering.certainOf(argument);
   guardPositive(lowering, x, range, [-most, -least]);
-  const form = { exponent: -1, range, fraction: fractionFor(range, -1), scale: 1 };
+  const form = {
+    exponent: -1,
+    range,
+    fraction: fractionFor(range, -1),
+    scale: 1,
+    ring: fractionFor(range, -1) + LITTLE,
+  };
   return lowering.emit("negate", [inversePower(lowering, x, form, 1)]);
 }
 
@@ -105,7 +113,13 @@ export function squareRootOf(lowering: Lowering, node: TensorNode, argument: Ten
   const x = fineArgument(lowering, argument, range);
   // What is negative has no root in the model either.
   guardPositive(lowering, x, range, [range.low, lowering.certainOf(argument)[1]]);
-  const form = { exponent: -0.5, range, fraction: fractionFor(range, -0.5), scale: 1 };
+  const form = {
+    exponent: -0.5,
+    range,
+    fraction: fractionFor(range, -0.5),
+    scale: 1,
+    ring: fractionFor(range, -0.5) + LITTLE,
+  };
   const inverse = inversePower(lowering, addReal(lowering, x, ROOT_EPSILON), form, 1);
   return lowering.emit("multiply", [x, inverse], { drop: 0 });
 }
@@ -295,7 +309,13 @@ export function lowerArcTangent(lowering: Lowering, node: TensorNode): ShareNode
   const square = lowering.bounded(addReal(lowering, lowering.emit("multiply", [x, x], { drop: 0 }), 1), range.high);
   const root = power(lowering, lowering.atFraction(square, fractionOf(x)), 0.5, range, fractionFor(range, 0.5));
   const above = { low: 2, high: bound + 2 };
-  const form = { exponent: -1, range: above, fraction: fractionFor(above, -1), scale: 1 };
+  const form = {
+    exponent: -1,
+    range: above,
+    fraction: fractionFor(above, -1),
+    scale: 1,
+    ring: fractionFor(above, -1) + LITTLE,
+  };
   const inverse = inversePower(lowering, addReal(lowering, root, 1), form, 1);
   const ratio = lowering.bounded(lowering.emit("multiply", [x, inverse], { drop: 0 }), 1);
   return arcOf(lowering, lowering.atFraction(ratio, fractionOf(x)), 1, 2);

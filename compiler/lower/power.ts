@@ -82,9 +82,10 @@ export function powerPrice(
   x: ShareNode,
   range: PowerRange,
   fraction: number,
+  ring: number,
 ): { readonly rounds: number; readonly bits: number } {
   const word = fraction + 2 + SECRET_FRACTION + 1;
-  const widening = 3 * (PRODUCT_RING - fraction - 2);
+  const widening = 3 * Math.max(0, ring - fraction - 2);
   if (range.high / range.low <= WIDEST_SERIES) {
     return { rounds: 1, bits: 2 * USUAL_HARMONICS * word + widening };
   }
@@ -137,8 +138,6 @@ function onOneSeries(
 
 const LEAST_HARMONICS = 4;
 const USUAL_HARMONICS = 10;
-/** Bits of the ring of a product behind a power, as it is priced. */
-const PRODUCT_RING = 58;
 
 /** The period, in units of the interval, with the fewest harmonics: longer where the function bends less. */
 function periodOf(ratio: number): number {

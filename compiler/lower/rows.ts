@@ -1,5 +1,7 @@
 /** Rows of a softmax before they are divided by their sum. */
+import { sameShape } from "../../ir/shape.js";
 import { fractionOf, type Lowering, type ShareNode, shapeOf } from "./context.js";
+import { broadcastTo } from "./movement.js";
 
 /** rows = numerators · reciprocal. */
 export interface UnnormalisedRows {
@@ -17,7 +19,11 @@ export interface UnnormalisedRows {
  */
 export function sumOfRows(lowering: Lowering, numerators: ShareNode): ShareNode {
   if (numerators.op === "add") {
-    const sums = numerators.args.map((each) => sumOfRows(lowering, each));
+    const shape = shapeOf(numerators);
+    const whole = numerators.args.map((each) =>
+      sameShape(shapeOf(each), shape) ? each : broadcastTo(lowering, each, shape),
+    );
+    const sums = whole.map((each) => sumOfRows(lowering, each));
     const fraction = Math.max(...sums.map(fractionOf));
     return lowering.emit(
       "add",

@@ -35,7 +35,7 @@ export function lowerPumaSoftmax(lowering: Lowering, node: TensorNode): ShareNod
   const kept = keepNode === undefined ? power : timesKeep(lowering, power, keepNode);
   const own = lowering.atFraction(lowering.bounded(kept, 1.01), SQUARE_FRACTION);
   const numerators = evenNode === undefined ? own : lowering.bounded(withShares(lowering, own, evenNode), 1.01);
-  const sums = sumOfRows(lowering, numerators);
+  const sums = lowering.remasked(sumOfRows(lowering, numerators));
   const sum = idleNode === undefined || evenNode !== undefined ? sums : withIdleRows(lowering, sums, idleNode);
   const reciprocal = reciprocalOfSum(lowering, sum, shape.at(-1)!);
   return lowering.emit("multiply", [numerators, reshapeTo(lowering, reciprocal, column)], { drop: 0 });
