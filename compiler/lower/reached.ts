@@ -15,8 +15,9 @@ const SUMS = GROUPS * OF_GROUP;
 export const REACHED_BITS = SUMS + GROUPS * (2 ** OF_GROUP - 1 - OF_GROUP) + GROUPS + (2 ** GROUPS - 1 - GROUPS) + 1;
 
 /**
- * Masked bits [..., 1, 2^width]: whether some element of the last axis lies in or above each bucket of the ring, counted
- * from its least value, without the borrow. Three rounds. Elements that `keep`, which is public, leaves out do not count.
+ * Masked bits [..., 1, 2^width]: whether some element of the last axis lies in or above each bucket of the ring,
+ * counted from its least value, without the borrow. Three rounds. What `keep`, which is public, leaves out does not
+ * count.
  */
 export function reachedBuckets(
   lowering: Lowering,
