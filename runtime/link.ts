@@ -110,8 +110,12 @@ export class Link {
     if (this.failure === undefined && !this.socket.destroyed) {
       await this.write(KIND.goodbye, new Uint8Array(0)).catch(() => undefined);
       this.socket.end();
-      setTimeout(() => this.socket.destroy(), this.limits.timeout).unref();
+      // A peer that never closes its side holds the socket for a while, and nothing else.
+      const { socket } = this;
+      const timer = setTimeout(() => socket.destroy(), this.limits.timeout).unref();
+      socket.once("close", () => clearTimeout(timer));
     }
+    this.spare.length = 0;
     this.finished = true;
     clearInterval(this.pulse);
   }
@@ -132,6 +136,7 @@ export class Link {
     }
     this.failure = error;
     clearInterval(this.pulse);
+    this.spare.length = 0;
     this.waiting.length = 0;
     this.waiter?.reject(error);
     this.waiter = undefined;

@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { dial, listen } from "../../runtime/connect.js";
 import { SocketTransport } from "../../runtime/socket-transport.js";
@@ -142,6 +144,26 @@ describe("a link", () => {
     expect([...(await mesh.of("P2").receive("P1"))]).toEqual([4]);
     expect([...(await mesh.of("P2").receive("P0"))]).toEqual([1, 2, 3]);
     expect(await rejection(mesh.of("P2").receive("P0"))).toEqual({ code: "E0601", where: "P0" });
+  });
+
+  it("keeps no memory when it is finished", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    mesh = await connectMesh({ tls: false, timeout: 20_000 });
+    const [one, two] = [mesh.of("P1"), mesh.of("P2")];
+    const received = async (): Promise<WeakRef<ArrayBufferLike>> => {
+      await one.send("P2", new Uint8Array(1 << 20));
+      const frame = await two.receive("P1");
+      two.release("P1", frame);
+      return new WeakRef(frame.buffer);
+    };
+    const memory = await received();
+    await Promise.all([one.close(), two.close()]);
+    const isKept = (): boolean => {
+      collect();
+      return memory.deref() !== undefined;
+    };
+    await expect.poll(isKept).toBe(false);
   });
 
   it("survives noise from a stranger: a frame of an unknown kind ends the session as a violation", async () => {
