@@ -23,7 +23,7 @@ export const ROOMS = [
   ...INNER,
   { name: library, imports: ["compiler", "analysis", "client", "runtime", "formats", "ir"], ships: true },
   { name: "cli", imports: [...inner, library], ships: true },
-  { name: "bench", imports: inner, ships: false },
+  { name: "bench", imports: [...inner, library], ships: false },
   { name: "scripts", imports: [], ships: false },
   { name: "test", imports: [...inner, library, "bench", "scripts"], ships: false },
   // Only the tests of the command line itself may import it.
