@@ -35,9 +35,12 @@ export function syntheticSamples(placed: Placed): readonly ModelInputs[] {
   // Small vocabularies are gone through.
   const turns = inputs.map((node) => Math.ceil((depths.get(node) ?? 0) / sizeOf(node.type.shape)));
   const rounds = Math.max(0, ...turns.filter((each) => each <= MOST_ROUNDS));
-  return [...extents, ...new Array<Extent>(rounds).fill("whole")].map((extent, i) => {
+  // Twice, one place further the second time: what is seen at the first place is no sample of the others.
+  const all = rounds > 1 ? 2 * rounds : rounds;
+  return [...extents, ...new Array<Extent>(all).fill("whole")].map((extent, i) => {
     const numbers = uniform(i + 1);
     const round = i - extents.length;
+    const shift = round < rounds ? 0 : 1;
     return new Map(
       inputs.map((node) => {
         const data = new Float64Array(sizeOf(node.type.shape));
@@ -49,7 +52,7 @@ export function syntheticSamples(placed: Placed): readonly ModelInputs[] {
               : masks.has(node)
                 ? kept(at, node.type.shape, extent)
                 : round >= 0 && depths.has(node)
-                  ? (round * data.length + at) % depths.get(node)!
+                  ? ((round % rounds) * data.length + at + shift) % depths.get(node)!
                   : syntheticNumber(node, at, depths.get(node), numbers);
         });
         return [node.attributes.name as string, { ...node.type, data }];

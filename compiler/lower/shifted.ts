@@ -239,13 +239,15 @@ export function shiftedScores(
   return lowering.emit("matmul", args, { drop: 0, keep: packing?.kept ?? [] });
 }
 
-/** Fractional bits of a factor of the scores that scaling must not add to: a word has no place for them. */
+/** Fractional bits of a scaled factor of the scores, at most: a word has no place for more. */
 const LARGEST_FRACTION = 46;
 
 /** A factor of the scores before it is scaled; one of many fractional bits is opened with few, and may be widened. */
 function factorOf(lowering: Lowering, node: TensorNode): ShareNode {
   const value = lowering.value(node);
-  return fractionOf(value) > LARGEST_FRACTION ? lowering.atFraction(value, lowering.precision.activation) : value;
+  return fractionOf(value) + SCALE_FRACTION > LARGEST_FRACTION
+    ? lowering.atFraction(value, lowering.precision.activation)
+    : value;
 }
 
 function lessFirst(lowering: Lowering, keys: ShareNode, heads: readonly HeadRange[]): ShareNode {
