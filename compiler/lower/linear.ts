@@ -2,10 +2,9 @@
  * Linear and bilinear tensor ops. Additions, public factors and movements are local on every form of a value, so a sum
  * of products stays additive until somebody needs it masked: one opening for a product with its bias and residual.
  */
-import { ceilLog2, floorLog2, log2 } from "../../ir/real.js";
+import { floorLog2, log2 } from "../../ir/real.js";
 import { sameShape } from "../../ir/shape.js";
 import { isFloat, sizeOf, type TensorValue } from "../../ir/tensor/value.js";
-import { WORD } from "../../passes/rings.js";
 import {
   constantOf, encode, encodedScalar, fractionOf, isSource, type Lowering, type ShareNode, type TensorNode,
 } from "./context.js"; // biome-ignore format: one import
@@ -72,7 +71,7 @@ export function lowerMultiply(lowering: Lowering, node: TensorNode): ShareNode {
   const factor = constantOf(y) ?? constantOf(x);
   if (factor !== undefined) {
     const other = constantOf(y) === undefined ? y : x;
-    return timesPublic(lowering, withPlace(lowering, other, node), factor);
+    return timesPublic(lowering, withPlace(lowering, other), factor);
   }
   const open = [y, x].find((argument) => lowering.isPublic(argument));
   const secret = open === y ? x : y;
@@ -83,16 +82,11 @@ export function lowerMultiply(lowering: Lowering, node: TensorNode): ShareNode {
   return lowering.emit("multiply", [operand(lowering, x, fraction), operand(lowering, y, fraction)], { drop: 0 });
 }
 
-/** Bits of a word beside its fraction and its integer bits: what a widen wants, and a product that drops bits. */
-const HEADROOM = 9;
-
-/** A value that is multiplied with public reals, opened at fewer fractional bits where a word would not hold more. */
-function withPlace(lowering: Lowering, argument: TensorNode, product: TensorNode): ShareNode {
+/** A factor of public reals, opened at fewer fractional bits where the product would have too many. */
+function withPlace(lowering: Lowering, argument: TensorNode): ShareNode {
   const value = lowering.value(argument);
-  const { activation } = lowering.precision;
-  const largest = Math.max(lowering.boundOf(argument), lowering.boundOf(product));
-  const isFull = fractionOf(value) + FACTOR_BITS + ceilLog2(largest) + HEADROOM > WORD;
-  return isFull && fractionOf(value) > activation ? lowering.atFraction(value, activation) : value;
+  const isFull = fractionOf(value) + FACTOR_BITS > LARGEST_FRACTION;
+  return isFull ? lowering.atFraction(value, lowering.precision.activation) : value;
 }
 
 /** A value times a public input: every party multiplies its share, no round. */
