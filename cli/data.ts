@@ -6,7 +6,8 @@
 import { evaluateExamples, plainModel, type Roles, scoresOf, type Values } from "../analysis/data/evaluation.js";
 import { readExamples } from "../analysis/data/examples.js";
 import { type AnsweredRow, answeredRows, writerFor } from "../analysis/data/rows.js";
-import { describeShare, type Scored, type Share, type Summary, summarise } from "../analysis/data/summary.js";
+import { summarise } from "../analysis/data/summary.js";
+import { dataDocument, describeData } from "../analysis/data/text.js";
 import { formatSeconds } from "../analysis/units.js";
 import { describeAnswer } from "../client/answers.js";
 import { dataInputs } from "../client/owners.js";
@@ -71,7 +72,14 @@ export async function answerSet(planPath: string, flags: DataFlags, rolesFrom: R
     });
   } else {
     const run = { digest, path: flags.data, output, seconds, cut: examples.cut?.size ?? 0 };
-    present(run, summarise(scored), rows, flags);
+    const summary = summarise(scored);
+    if (flags.json === true) {
+      printJson(dataDocument(run, summary, rows));
+    } else {
+      const { results, notes } = describeData(run, summary);
+      results.forEach(printResult);
+      notes.forEach(printNote);
+    }
   }
 }
 
@@ -114,71 +122,4 @@ function refuseOthers(flags: DataFlags): void {
   }
 }
 
-interface DataRun {
-  readonly digest: string;
-  readonly path: string;
-  readonly output: string;
-  readonly seconds: number;
-  /** Texts that were longer than the plan. */
-  readonly cut: number;
-}
-
-function present(run: DataRun, summary: Summary, rows: readonly AnsweredRow[], { json }: DataFlags): void {
-  const { count, alarms, agreement, accuracy, largestError, meanError, different } = summary;
-  if (json === true) {
-    printJson({
-      schema: "pumac.data/1",
-      plan: { digest: run.digest },
-      data: run.path,
-      output: run.output,
-      count,
-      withheld: alarms.map((index) => index + 1),
-      agreement,
-      accuracy: accuracy === undefined ? null : { private: accuracy.privately, plain: accuracy.plainly },
-      cut: run.cut,
-      error: { largest: largestError, mean: meanError },
-      different: different.map(documentOf),
-      answers: rows.map(({ row, withheld, answer }) => ({ row, ...(withheld ? { withheld } : answer) })),
-      seconds: run.seconds,
-    });
-    return;
-  }
-  const shares: readonly (readonly [string, Share])[] = [
-    ["same class as the plain model", agreement],
-    ...(accuracy === undefined
-      ? []
-      : ([
-          ["right, private", accuracy.privately],
-          ["right, plain", accuracy.plainly],
-        ] as const)),
-  ];
-  printResult(shares.map(([what, share]) => `${what.padEnd(32)}${describeShare(share)}`).join("\n"));
-  printResult(
-    `${`largest error of '${run.output}'`.padEnd(32)}${largestError.toFixed(5)}, mean ${meanError.toFixed(5)}`,
-  );
-  if (alarms.length > 0) {
-    const which = alarms.slice(0, MOST_SHOWN).map((index) => index + 1).join(", "); // biome-ignore format: one line
-    printResult(`${"withheld by the overflow guard".padEnd(32)}${alarms.length}: example ${which}`);
-  }
-  printNote(
-    `${cutText(run)}${count} examples in ${formatSeconds(run.seconds)}, ${formatSeconds(run.seconds / count)} each`,
-  );
-  for (const each of different.slice(0, MOST_SHOWN)) {
-    const [mine, plain] = [each.privately, each.plainly].map((scores) => scores.map((x) => x.toFixed(4)).join(" "));
-    printNote(`example ${each.index + 1}: private ${mine}, plain ${plain}${labelText(each)}`);
-  }
-}
-
 const MOST_SHOWN = 10;
-
-function cutText({ cut }: DataRun): string {
-  return cut === 0 ? "" : `${cut} texts were longer than the plan and have been cut\n`;
-}
-
-function labelText({ label }: Scored): string {
-  return label === undefined ? "" : `, label ${label}`;
-}
-
-function documentOf({ index, label, privately, plainly }: Scored): object {
-  return { example: index + 1, label: label ?? null, private: privately, plain: plainly };
-}

@@ -3,15 +3,15 @@ import type { Command } from "commander";
 import { rolesOf } from "../analysis/data/evaluation.js";
 import { renderReport } from "../analysis/pages/report/page.js";
 import { type Reported, reportRun } from "../analysis/report/analysis.js";
+import { describeReport } from "../analysis/report/text.js";
 import { simulate } from "../client/local/simulation.js";
 import { allowed } from "../client/outputs.js";
 import { writeWhole } from "../formats/files.js";
 import { fail } from "../ir/diagnostics.js";
 import { answerSet } from "./data.js";
 import { interrupted } from "./exit.js";
-import { printReport } from "./present-report.js";
 import { prepareRun, presentRun, type RunFlags, runOptions, startRounds } from "./run-common.js";
-import { parseCount } from "./terminal.js";
+import { parseCount, printNote } from "./terminal.js";
 
 interface SimulateFlags extends RunFlags {
   readonly seed?: number;
@@ -49,7 +49,8 @@ async function simulateOrEvaluate(planPath: string, flags: SimulateFlags): Promi
   const options = { ...prepared, tolerance, seed, onRound: progress.update };
   const reported = await reportRun(options).finally(progress.stop);
   writeReport(report, reported);
-  printReport(reported.report, report);
+  describeReport(reported.report).forEach(printNote);
+  printNote(`report: ${report}`);
   if (reported.result.alarm) {
     throw fail({
       code: "E0503",
