@@ -1,8 +1,7 @@
 /** `pumac generate`: a language model's text, token by token, from the parties of a topology or from three here. */
 import type { Command } from "commander";
-import { costOf } from "../analysis/cost.js";
-import { formatBytes } from "../analysis/units.js";
-import { type Ending, generate, type Written } from "../client/generate.js";
+import { describeWritten } from "../analysis/measured.js";
+import { generate, type Written } from "../client/generate.js";
 import { withTrio } from "../client/local/trio.js";
 import { askParties } from "../client/remote/ask.js";
 import { type LoadedPlan, loadPlan } from "../formats/plan-file.js";
@@ -96,24 +95,5 @@ async function write(loaded: LoadedPlan, flags: GenerateFlags, topology: Topolog
     return;
   }
   writePart("\n");
-  printSpeed(loaded, tokens, seconds, step.value);
-}
-
-const ENDINGS: Readonly<Record<Ending, string>> = {
-  length: "--max-tokens is reached",
-  "end of text": "the model ended the text",
-  stop: "a --stop was written",
-  context: "the plan's length is reached: compile for a longer one to write on",
-};
-
-function printSpeed({ plan }: LoadedPlan, tokens: readonly Written[], seconds: number, ending: Ending): void {
-  const cost = costOf(plan);
-  const [{ measured }] = tokens.length > 0 ? tokens : [{ measured: cost }];
-  printNote(
-    [
-      `${tokens.length} tokens, ${(tokens.length / seconds).toFixed(2)} a second; ${ENDINGS[ending]}`,
-      `a token: ${measured.rounds} rounds, ${formatBytes(measured.bytes.total)} ` +
-        `(predicted ${cost.rounds}, ${formatBytes(cost.bytes.total)})`,
-    ].join("\n"),
-  );
+  printNote(describeWritten(loaded.plan, tokens, seconds, step.value));
 }

@@ -3,20 +3,24 @@
  * the result is shown. Results go to stdout; what was measured goes beside what `inspect` predicts.
  */
 import type { Command } from "commander";
-import { costOf, costReport } from "../analysis/cost.js";
-import { formatBytes, formatSeconds } from "../analysis/units.js";
-import { answersOf, describeAnswer, labelsBeside, type Reading, readLabels } from "../client/answers.js";
+import { describeMeasured, roundsDone } from "../analysis/measured.js";
+import {
+  answersOf,
+  describeAnswer,
+  describeNumbers,
+  labelsBeside,
+  type Reading,
+  readLabels,
+  tokenTexts,
+} from "../client/answers.js";
 import type { GivenInputs } from "../client/inputs.js";
 import { disclosureOf } from "../client/knowledge.js";
 import { checkOutputOptions, handleOutputs, parseTolerance, type Tolerance } from "../client/outputs.js";
-import type { LoadedPlan } from "../formats/plan-file.js";
 import { loadEncoder } from "../formats/text.js";
 import { type OpenPlan, openPlan, type PreparedRun, prepare, type SessionResult } from "../index.js";
 import { fail } from "../ir/diagnostics.js";
 import type { Plan } from "../ir/plan/types.js";
-import type { TensorValue } from "../ir/tensor/value.js";
 import { loadKernels } from "../runtime/kernels/load.js";
-import type { Measured } from "../runtime/measurement.js";
 import { interrupted } from "./exit.js";
 import { givenBy } from "./inputs.js";
 import {
@@ -164,29 +168,7 @@ export function readingOf({ labels, tokenizer }: AnswerFlags, plan?: OpenPlan): 
 
 /** Rounds done of all, their bytes, and the time that is left by them. */
 export function startRounds(label: string, plan: Plan): Progress {
-  let bytes: number[] | undefined;
-  return startProgress(label, (done, all, seconds) => {
-    bytes ??= sumsOf(plan);
-    const [sent, total] = [bytes[Math.min(done, bytes.length - 1)], bytes[bytes.length - 1]];
-    const part = (done / all + sent / Math.max(total, 1)) / 2;
-    const left = part < LITTLE ? "" : `, about ${formatSeconds((seconds * (1 - part)) / part)} left`;
-    return `${done} of ${all} rounds, ${formatBytes(sent)} of ${formatBytes(total)}${left}`;
-  });
-}
-
-/** Before this part is done, a guess of the time that is left would be none. */
-const LITTLE = 0.1;
-
-/** The bytes that are sent by the end of each round. */
-function sumsOf(plan: Plan): number[] {
-  const perRound = new Map(
-    costReport(plan).perRound.map(({ name, bytes }) => [Number(name.match(/\d+/)), bytes.total]),
-  );
-  let sum = 0;
-  return Array.from({ length: plan.rounds + 1 }, (_, round) => {
-    sum += perRound.get(round) ?? 0;
-    return sum;
-  });
+  return startProgress(label, roundsDone(plan));
 }
 
 /** What an answer is shown with. `inputBytes`: what the owners share for it, where it is not weights and inputs. */
@@ -200,7 +182,7 @@ export async function presentRun(
   { outputs, measured }: SessionResult,
   flags: AnswerFlags,
 ): Promise<void> {
-  const text = await tokenText(outputs, reading);
+  const text = await tokenTexts(outputs, reading);
   const answers = await answersOf(outputs, inputs, reading);
   if (flags.json === true) {
     printJson({
@@ -218,46 +200,9 @@ export async function presentRun(
     for (const [name, value] of outputs) {
       const said =
         name === "token" && text !== undefined ? ` ${text.map((each) => JSON.stringify(each)).join(" ")}` : "";
-      printResult(`${name} [${value.shape}]: ${describeValue(value)}${said}`);
+      printResult(`${name} [${value.shape}]: ${describeNumbers(value)}${said}`);
     }
-    printCosts(loaded, measured, inputBytes);
+    printNote(describeMeasured(loaded.plan, measured, inputBytes));
   }
   handleOutputs(flags, outputs).forEach(printNote);
-}
-
-/** The next tokens as text, where the plan reveals them and there is a tokenizer. */
-async function tokenText(
-  outputs: ReadonlyMap<string, TensorValue>,
-  { encoder }: Reading,
-): Promise<readonly string[] | undefined> {
-  const token = outputs.get("token");
-  return token && encoder && Promise.all([...token.data].map((id) => encoder.decode([id])));
-}
-
-const MOST_SHOWN = 16;
-
-function describeValue({ data }: TensorValue): string {
-  const shown = [...data.subarray(0, MOST_SHOWN)].map((number) => number.toFixed(4));
-  return data.length > MOST_SHOWN ? `${shown.join(" ")} … (${data.length} numbers)` : shown.join(" ");
-}
-
-function printCosts({ plan }: LoadedPlan, measured: Measured, inputBytes: number | undefined): void {
-  const cost = costOf(plan);
-  const predicted = { ...cost.bytes, ...(inputBytes !== undefined && { input: inputBytes }) };
-  const row = (what: string, is: string, predicted: string): string =>
-    `${what.padEnd(22)}${is.padStart(14)}${predicted.padStart(14)}`;
-  const bytes = (what: "online" | "offline" | "total" | "input"): string =>
-    row(`bytes ${what}`, formatBytes(measured.bytes[what]), formatBytes(predicted[what]));
-  printNote(
-    [
-      row("(sum over parties)", "measured", "predicted"),
-      row("rounds", String(measured.rounds), String(cost.rounds)),
-      bytes("online"),
-      bytes("offline"),
-      bytes("total"),
-      bytes("input"),
-      row("seconds online", formatSeconds(measured.seconds.online), ""),
-      row("seconds total", formatSeconds(measured.seconds.total), ""),
-    ].join("\n"),
-  );
 }

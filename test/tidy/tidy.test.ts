@@ -21,6 +21,10 @@ describe("the sources", () => {
   it("keep files, functions and lines short", () => {
     expect(rules.tooLong(sources)).toEqual([]);
   });
+  it("keep the command line thin: it parses, calls, prints and exits", () => {
+    const lines = sources.filter(({ path }) => path.startsWith("cli/")).map(({ text }) => text.split("\n").length - 1);
+    expect(lines.reduce((sum, each) => sum + each)).toBeLessThan(2200);
+  });
   it("have no any, no enum, no default export, and open with a comment", () => {
     expect(rules.forbiddenConstructs(sources)).toEqual([]);
   });

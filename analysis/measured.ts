@@ -1,0 +1,70 @@
+/** What a session did cost, beside what was predicted, as text. */
+import type { Ending, Written } from "../client/generate.js";
+import type { Plan } from "../ir/plan/types.js";
+import type { Measured } from "../runtime/measurement.js";
+import { costOf, costReport } from "./cost.js";
+import { formatBytes, formatSeconds } from "./units.js";
+
+/** A table; `inputBytes`: what the owners share, where it is not weights and inputs. */
+export function describeMeasured(plan: Plan, measured: Measured, inputBytes: number | undefined): string {
+  const cost = costOf(plan);
+  const predicted = { ...cost.bytes, ...(inputBytes !== undefined && { input: inputBytes }) };
+  const row = (what: string, is: string, predicted: string): string =>
+    `${what.padEnd(22)}${is.padStart(14)}${predicted.padStart(14)}`;
+  const bytes = (what: "online" | "offline" | "total" | "input"): string =>
+    row(`bytes ${what}`, formatBytes(measured.bytes[what]), formatBytes(predicted[what]));
+  return [
+    row("(sum over parties)", "measured", "predicted"),
+    row("rounds", String(measured.rounds), String(cost.rounds)),
+    bytes("online"),
+    bytes("offline"),
+    bytes("total"),
+    bytes("input"),
+    row("seconds online", formatSeconds(measured.seconds.online), ""),
+    row("seconds total", formatSeconds(measured.seconds.total), ""),
+  ].join("\n");
+}
+
+/** Before this part is done, a guess of the time that is left would be none. */
+const LITTLE = 0.1;
+
+/** Says, while a session runs, how many of a plan's rounds and bytes are done, and the time that is left by them. */
+export function roundsDone(plan: Plan): (done: number, all: number, seconds: number) => string {
+  let bytes: readonly number[] | undefined;
+  return (done, all, seconds) => {
+    bytes ??= sumsOf(plan);
+    const [sent, total] = [bytes[Math.min(done, bytes.length - 1)], bytes[bytes.length - 1]];
+    const part = (done / all + sent / Math.max(total, 1)) / 2;
+    const left = part < LITTLE ? "" : `, about ${formatSeconds((seconds * (1 - part)) / part)} left`;
+    return `${done} of ${all} rounds, ${formatBytes(sent)} of ${formatBytes(total)}${left}`;
+  };
+}
+
+/** The bytes that are sent by the end of each round. */
+function sumsOf(plan: Plan): readonly number[] {
+  const perRound = new Map(
+    costReport(plan).perRound.map(({ name, bytes }) => [Number(name.match(/\d+/)), bytes.total]),
+  );
+  let sum = 0;
+  return Array.from({ length: plan.rounds + 1 }, (_, round) => {
+    sum += perRound.get(round) ?? 0;
+    return sum;
+  });
+}
+
+const ENDINGS: Readonly<Record<Ending, string>> = {
+  length: "--max-tokens is reached",
+  "end of text": "the model ended the text",
+  stop: "a --stop was written",
+  context: "the plan's length is reached: compile for a longer one to write on",
+};
+
+/** How fast tokens were written, why no more were, and what each did cost. */
+export function describeWritten(plan: Plan, tokens: readonly Written[], seconds: number, ending: Ending): string {
+  const cost = costOf(plan);
+  const { rounds, bytes } = tokens[0]?.measured ?? cost;
+  return [
+    `${tokens.length} tokens, ${(tokens.length / seconds).toFixed(2)} a second; ${ENDINGS[ending]}`,
+    `a token: ${rounds} rounds, ${formatBytes(bytes.total)} (predicted ${cost.rounds}, ${formatBytes(cost.bytes.total)})`,
+  ].join("\n");
+}
