@@ -65,6 +65,7 @@ export function describeWritten(plan: Plan, tokens: readonly Written[], seconds:
   const { rounds, bytes } = tokens[0]?.measured ?? cost;
   return [
     `${tokens.length} tokens, ${(tokens.length / seconds).toFixed(2)} a second; ${ENDINGS[ending]}`,
-    `a token: ${rounds} rounds, ${formatBytes(bytes.total)} (predicted ${cost.rounds}, ${formatBytes(cost.bytes.total)})`,
+    `a token: ${rounds} rounds, ${formatBytes(bytes.total)} ` +
+      `(predicted ${cost.rounds}, ${formatBytes(cost.bytes.total)})`,
   ].join("\n");
 }
