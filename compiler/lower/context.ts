@@ -214,6 +214,14 @@ export class Lowering {
     }
   }
 
+  /** Gives a value room for more than was measured of it. */
+  expect(value: ShareNode, bound: number): void {
+    this.bounds.set(value, bound);
+    if (this.accepted.has(value)) {
+      this.accepted.set(value, bound * ACCEPTED);
+    }
+  }
+
   /** Says where the rows of a value are that may never be scaled. */
   hold(node: TensorNode, rows: readonly HeldRows[]): void {
     this.unscaled.set(node, rows);

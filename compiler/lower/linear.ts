@@ -86,6 +86,11 @@ export function lowerMultiply(lowering: Lowering, node: TensorNode): ShareNode {
 function withPlace(lowering: Lowering, argument: TensorNode): ShareNode {
   const value = lowering.value(argument);
   const isFull = fractionOf(value) + FACTOR_BITS > LARGEST_FRACTION;
+  if (isFull && argument.op === "multiply") {
+    // What was seen of a product says little of it where a factor turns with the position, as rotary ones do.
+    const [a, b] = argument.args.map((each) => lowering.boundOf(each));
+    lowering.expect(value, Math.max(lowering.boundOf(argument), a * b));
+  }
   return isFull ? lowering.atFraction(value, lowering.precision.activation) : value;
 }
 

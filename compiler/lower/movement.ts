@@ -6,6 +6,7 @@ import { fail } from "../../ir/diagnostics.js";
 import { broadcastStrides, sameShape, stridesOf } from "../../ir/shape.js";
 import { wrapIndex } from "../../ir/tensor/ops/movement.js";
 import { sizeOf } from "../../ir/tensor/value.js";
+import { ACCEPTED } from "../../passes/guard.js";
 import {
   constantOf,
   fractionOf,
@@ -71,11 +72,14 @@ export function lowerConcatenate(lowering: Lowering, node: TensorNode): ShareNod
   return lowering.emit("concatenate", parts, { axis: node.attributes.axis });
 }
 
-/** Padding with a public number; an infinite one is the end of the argument's range, which no element passes. */
+/**
+ * Padding with a public number; an infinite one is the end of the argument's range, which no element passes, or of what
+ * the overflow guard lets pass.
+ */
 export function lowerPad(lowering: Lowering, node: TensorNode): ShareNode {
   const { low, high, value } = node.attributes as { low: number[]; high: number[]; value: number };
-  const [least, most] = lowering.ranges.get(node.args[0])!;
-  const finite = Number.isFinite(value) ? value : value < 0 ? least : most;
+  const end = lowering.boundOf(node.args[0]) * (lowering.isGuarded ? ACCEPTED : 1);
+  const finite = Number.isFinite(value) ? value : Math.sign(value) * end;
   return padded(lowering, lowering.value(node.args[0]), low, high, finite);
 }
 

@@ -26,6 +26,9 @@ const RESULT_FRACTION = 11;
 const SLOPED_FRACTION = 13;
 /** Fractional bits of a series' argument: half a unit is as small as the error of the fits. */
 const ARGUMENT_FRACTION = 10;
+/** Of so few elements (a small model's) more bits cost nothing that is seen, and a small model's outputs feel them. */
+const FEW = 2 ** 15;
+const FINER = 2;
 /** Fractional bits of a public and of a dealt factor, for a wave of amplitude 1. */
 const FACTOR_BITS = 12;
 /** Bits beyond its fraction in which a result is likely to be kept: what a product behind it needs. */
@@ -66,7 +69,7 @@ export function windowed(
     }
     guardWindow(lowering, node.args[0], part, window);
     const waves = lowering.waves(f.curve.name, window, () => wavesOn(f.curve, window));
-    return bySeries(lowering, part, f, waves);
+    return bySeries(lowering, part, f, waves, sizeOf(shapeOf(x)) < FEW ? FINER : 0);
   });
   return inOrder(lowering, parts, classes);
 }
@@ -150,13 +153,13 @@ export function curveOf(lowering: Lowering, x: ShareNode, waves: WaveFit, fracti
 }
 
 /** slope·x + curve(x) + offset on a window; opened without the curve's middle, which is public. */
-function bySeries(lowering: Lowering, x: ShareNode, f: Sloped, waves: WaveFit): ShareNode {
+function bySeries(lowering: Lowering, x: ShareNode, f: Sloped, waves: WaveFit, finer: number): ShareNode {
   noteWaves(lowering, f, waves);
   const [low, high] = imageOf(waves, waves.window[1]);
   const middle = (low + high) / 2;
   const isSloped = f.slope !== 0;
-  const fraction = isSloped ? SLOPED_FRACTION : RESULT_FRACTION;
-  const curve = curveOf(lowering, x, waves, isSloped ? SLOPED_FRACTION - 1 : ARGUMENT_FRACTION);
+  const fraction = isSloped ? SLOPED_FRACTION : RESULT_FRACTION + finer;
+  const curve = curveOf(lowering, x, waves, isSloped ? SLOPED_FRACTION - 1 : ARGUMENT_FRACTION + finer);
   const radius = (high - low) / 2;
   const rest = lowering.bounded(addReal(lowering, curve, waves.constant - middle), radius);
   if (!isSloped) {

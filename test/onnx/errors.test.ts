@@ -97,7 +97,7 @@ describe("operators", () => {
     expect(found[0].where).toBe("first, third");
     expect(found[0].what).toContain("opset 17");
     expect(found[1].what).toContain("com.microsoft::QAttention");
-    expect(found[1].fix).toContain("float32");
+    expect(found[1].fix).toContain("export in floats");
   });
 
   it("collects what fails in single nodes, and passes over what depends on it", () => {
