@@ -85,13 +85,15 @@ export function lowerMultiply(lowering: Lowering, node: TensorNode): ShareNode {
 /** A factor of public reals, opened at fewer fractional bits where the product would have too many. */
 function withPlace(lowering: Lowering, argument: TensorNode): ShareNode {
   const value = lowering.value(argument);
-  const isFull = fractionOf(value) + FACTOR_BITS > LARGEST_FRACTION;
+  const { activation, weight } = lowering.precision;
+  // A product with weights has place for a factor; one that was scaled already has not.
+  const isFull = fractionOf(value) > activation + weight && fractionOf(value) + FACTOR_BITS > LARGEST_FRACTION;
   if (isFull && argument.op === "multiply") {
     // What was seen of a product says little of it where a factor turns with the position, as rotary ones do.
     const [a, b] = argument.args.map((each) => lowering.boundOf(each));
     lowering.expect(value, Math.max(lowering.boundOf(argument), a * b));
   }
-  return isFull ? lowering.atFraction(value, lowering.precision.activation) : value;
+  return isFull ? lowering.atFraction(value, activation) : value;
 }
 
 /** A value times a public input: every party multiplies its share, no round. */

@@ -6,7 +6,7 @@
  *     scores (1 round) · 2^score (1) · P·V beside 1/Σ (2) · their product
  */
 
-import { exp2 } from "../../ir/real.js";
+import { ceilLog2, exp2 } from "../../ir/real.js";
 import { stridesOf } from "../../ir/shape.js";
 import type { HeadRange } from "../../passes/rows.js";
 import { SPARE_BITS, WHOLE_SHARE } from "../../passes/rows.js";
@@ -239,15 +239,14 @@ export function shiftedScores(
   return lowering.emit("matmul", args, { drop: 0, keep: packing?.kept ?? [] });
 }
 
-/** Fractional bits of a scaled factor of the scores, at most: a word has no place for more. */
-const LARGEST_FRACTION = 46;
+/** Bits of a factor of the scores before it is scaled, at most: a word has no place for more. */
+const MOST_BITS = 48;
 
 /** A factor of the scores before it is scaled; one of many fractional bits is opened with few, and may be widened. */
 function factorOf(lowering: Lowering, node: TensorNode): ShareNode {
   const value = lowering.value(node);
-  return fractionOf(value) + SCALE_FRACTION > LARGEST_FRACTION
-    ? lowering.atFraction(value, lowering.precision.activation)
-    : value;
+  const bits = fractionOf(value) + ceilLog2(lowering.boundOf(node));
+  return bits > MOST_BITS ? lowering.atFraction(value, lowering.precision.activation) : value;
 }
 
 function lessFirst(lowering: Lowering, keys: ShareNode, heads: readonly HeadRange[]): ShareNode {
