@@ -77,7 +77,7 @@ export class Scanner {
     return this.piece("reference");
   }
 
-  /** The text of a type of either level. */
+  /** The text of a type of either language. */
   type(): string {
     return this.piece("type");
   }

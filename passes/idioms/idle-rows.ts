@@ -24,7 +24,7 @@ export interface Penalty {
   /** 0 where kept. */
   readonly node: TensorNode;
   /** All numbers that it may be where not kept, or undefined where an input gives them. */
-  readonly levels: readonly number[] | undefined;
+  readonly depths: readonly number[] | undefined;
   /** Where the score was replaced by it; nowhere if undefined. */
   readonly replaced: TensorNode | undefined;
   /** Whether it, or part of it, was added to the score. */
@@ -58,11 +58,11 @@ export function idleRows(masked: Masked, rewriter: Rewriter): Found {
   if (isFalse(none)) {
     return nothing;
   }
-  if (penalty === undefined || penalty.levels?.every((level) => level === Number.NEGATIVE_INFINITY)) {
+  if (penalty === undefined || penalty.depths?.every((depth) => depth === Number.NEGATIVE_INFINITY)) {
     return { ...nothing, idle: [none] };
   }
-  if (given === undefined && penalty.levels?.length === 1) {
-    const isLost = !penalty.added || penalty.levels[0] < -DEEP;
+  if (given === undefined && penalty.depths?.length === 1) {
+    const isLost = !penalty.added || penalty.depths[0] < -DEEP;
     return isLost
       ? { ...nothing, idle: [none, none] }
       : { scores, keep: rows.make("or", keep, none), idle: [rows.truth(0)] };
@@ -138,9 +138,9 @@ class Rows {
   }
 
   /** Whether the scores of a row that keeps nothing are lost beside its largest penalty. */
-  private lost({ levels, added }: Penalty, largest: TensorNode): TensorNode {
-    const always = !added || levels?.every((level) => level < -DEEP || level === Number.NEGATIVE_INFINITY);
-    const never = added && levels?.every((level) => level >= -DEEP || level === Number.NEGATIVE_INFINITY);
+  private lost({ depths, added }: Penalty, largest: TensorNode): TensorNode {
+    const always = !added || depths?.every((depth) => depth < -DEEP || depth === Number.NEGATIVE_INFINITY);
+    const never = added && depths?.every((depth) => depth >= -DEEP || depth === Number.NEGATIVE_INFINITY);
     return always ? this.truth(1) : never ? this.truth(0) : this.make("less", largest, this.scalar(-DEEP, largest));
   }
 

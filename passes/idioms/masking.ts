@@ -220,7 +220,7 @@ function isComputed(node: TensorNode, rewriter: Rewriter): boolean {
 function total(penalties: readonly Penalty[], x: TensorNode, rewriter: Rewriter): Penalty {
   return penalties.reduce((a, b) => ({
     node: rewriter.emit("add", [a.node, b.node], {}, x.origin),
-    levels: a.levels === undefined || b.levels === undefined ? undefined : [...a.levels, ...b.levels],
+    depths: a.depths === undefined || b.depths === undefined ? undefined : [...a.depths, ...b.depths],
     replaced: both("or", a.replaced, b.replaced, x, rewriter),
     added: true,
   }));
@@ -250,10 +250,10 @@ function peelSelect(x: TensorNode, context: Context): Peeled {
   const zero = rewriter.scalar(0, limit);
   const penalty: Penalty = {
     node: rewriter.emit("select", [keep, inner.penalty?.node ?? zero, limit], {}, x.origin),
-    levels:
+    depths:
       inner.penalty === undefined
         ? [scalarOf(limit)!]
-        : inner.penalty.levels && [...inner.penalty.levels, scalarOf(limit)!],
+        : inner.penalty.depths && [...inner.penalty.depths, scalarOf(limit)!],
     replaced: both("or", rewriter.emit("not", [keep], {}, x.origin), inner.penalty?.replaced, x, rewriter),
     added: inner.penalty?.added ?? false,
   };
@@ -278,8 +278,8 @@ function peelLimit(x: TensorNode, context: Context): Peeled {
     return { scores, keeps, penalty };
   }
   const node = rewriter.emit("maximum", [penalty.node, rewriter.scalar(low, penalty.node)], {}, x.origin);
-  const levels = penalty.levels?.map((level) => Math.max(level, low));
-  return { scores, keeps, penalty: { ...penalty, node, levels: levels && [...levels, low] } };
+  const depths = penalty.depths?.map((depth) => Math.max(depth, low));
+  return { scores, keeps, penalty: { ...penalty, node, depths: depths && [...depths, low] } };
 }
 
 /** Parts of which some are masked: a sink beside the scores is one more key that is always seen. */
@@ -304,7 +304,7 @@ function peelParts(x: TensorNode, context: Context): Peeled {
   const zero = rewriter.scalar(0, masked[0].node);
   const penalty: Penalty = {
     node: join(parts.map((each) => each.penalty?.node ?? zero)),
-    levels: masked.some(({ levels }) => levels === undefined) ? undefined : masked.flatMap(({ levels }) => levels!),
+    depths: masked.some(({ depths }) => depths === undefined) ? undefined : masked.flatMap(({ depths }) => depths!),
     replaced: undefined,
     added: masked.some(({ added }) => added),
   };
@@ -340,11 +340,11 @@ function partOf(term: TensorNode, rewriter: Rewriter): Part | undefined {
     return additiveSelect(term, rewriter);
   }
   const values = [...new Set([...new Set(elements.atZero), ...new Set(elements.atOne)])];
-  const levels = values.filter((value) => value <= -FAR);
+  const depths = values.filter((value) => value <= -FAR);
   const truth = (data: TensorValue["data"]) => Float64Array.from(data, (value) => (value <= -FAR ? 0 : 1));
   const choice = { ...elements, atZero: truth(elements.atZero), atOne: truth(elements.atOne) };
-  const penalty = { node: term, levels, replaced: undefined, added: true };
-  if (levels.length > 0 && values.every((value) => Math.abs(value) < NEAR || value <= -FAR)) {
+  const penalty = { node: term, depths, replaced: undefined, added: true };
+  if (depths.length > 0 && values.every((value) => Math.abs(value) < NEAR || value <= -FAR)) {
     const keep = emitKeep(choice, term, rewriter, analysis);
     return keep === undefined ? additiveSelect(term, rewriter) : { keep, penalty };
   }
@@ -359,7 +359,7 @@ function additiveSelect(term: TensorNode, rewriter: Rewriter): Part | undefined 
   const [condition, yes, no] = term.args;
   const near = (node: TensorNode) => Math.abs(scalarOf(node) ?? FAR) < NEAR;
   const far = (node: TensorNode) => (scalarOf(node) ?? 0) <= -FAR;
-  const penalty = { node: term, levels: [Math.min(scalarOf(yes) ?? 0, scalarOf(no) ?? 0)], replaced: undefined };
+  const penalty = { node: term, depths: [Math.min(scalarOf(yes) ?? 0, scalarOf(no) ?? 0)], replaced: undefined };
   if (near(yes) && far(no)) {
     return { keep: condition, penalty: { ...penalty, added: true } };
   }
@@ -382,7 +382,7 @@ function additiveInput(term: TensorNode, rewriter: Rewriter): Part | undefined {
   const make = (op: string, ...args: TensorNode[]) => rewriter.emit(op, args, {}, term.origin);
   const keep = make("greater", term, rewriter.scalar(-FAR, term));
   const zero = rewriter.scalar(0, term);
-  const penalty = { node: make("select", keep, zero, term), levels: undefined, replaced: undefined, added: true };
+  const penalty = { node: make("select", keep, zero, term), depths: undefined, replaced: undefined, added: true };
   return { keep, penalty, rest: make("select", keep, term, zero) };
 }
 
@@ -393,8 +393,8 @@ function mixedConstant(term: TensorNode, rewriter: Rewriter): Part | undefined {
     return undefined;
   }
   const { atOne, shape } = elements;
-  const levels = [...new Set(atOne)].filter((value) => value <= -FAR);
-  if (levels.length === 0 || atOne.every((value) => value <= -FAR)) {
+  const depths = [...new Set(atOne)].filter((value) => value <= -FAR);
+  if (depths.length === 0 || atOne.every((value) => value <= -FAR)) {
     return undefined;
   }
   const constant = (dtype: TensorValue["dtype"], value: (each: number) => number) =>
@@ -404,7 +404,7 @@ function mixedConstant(term: TensorNode, rewriter: Rewriter): Part | undefined {
     rest: constant(term.type.dtype, (value) => (value <= -FAR ? 0 : value)),
     penalty: {
       node: constant(term.type.dtype, (value) => (value <= -FAR ? value : 0)),
-      levels,
+      depths,
       replaced: undefined,
       added: true,
     },
