@@ -13,7 +13,7 @@ import { verifyPlan } from "../compiler/verify.js";
 import { openModel } from "../compiler/weights.js";
 import type { ModelFiles } from "../formats/plan-file.js";
 import { type Diagnostic, fail, PumacError } from "../ir/diagnostics.js";
-import { decodePlan, encodePlan, planDigest } from "../ir/plan/codec.js";
+import { decodePlan, digestIn, encodePlan, planDigest } from "../ir/plan/codec.js";
 import type { Plan } from "../ir/plan/types.js";
 import { loadKernels } from "../runtime/kernels/load.js";
 import { calibrationInputs, type Samples } from "./data/calibration.js";
@@ -104,12 +104,13 @@ async function perform(task: Task, heard: Heard): Promise<Made | undefined> {
     ...(heard.dump === undefined ? {} : { dump: heard.dump }),
     calibrationRun: { multiply: loadKernels().multiplyReals, onProgress: heard.onProgress },
   });
+  const file = encodePlan(plan);
   if (calibration !== "structure") {
     const { weightsFile } = options;
     const files = { model: task.model, ...(weightsFile === undefined ? {} : { weights: weightsFile }) };
-    remember(planDigest(plan), plan, files, weights);
+    remember(digestIn(file), plan, files, weights);
   }
-  return { file: encodePlan(plan), warnings, ranges: calibration };
+  return { file, warnings, ranges: calibration };
 }
 
 const THREAD = join(import.meta.dirname, "compiling.js");

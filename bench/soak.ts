@@ -5,7 +5,6 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createCertificate } from "../client/identities.js";
@@ -21,6 +20,7 @@ import { loadKernels } from "../runtime/kernels/load.js";
 import { systemRandom } from "../runtime/keys.js";
 import { processUsage } from "../runtime/memory.js";
 import { PARTIES, type PartyName } from "../runtime/transport.js";
+import { freePort } from "./free-port.js";
 import { printNote, printResult } from "./terminal.js";
 
 const [questions, clients] = [process.argv[2] ?? "1000", process.argv[3] ?? "20"].map(Number);
@@ -30,14 +30,6 @@ const TEXTS = ["A fine film.", "A dull film, badly acted.", "I would see it agai
 const NAMES = [...PARTIES, "lab", "clinic"] as const;
 /** Memory may be this much more at the end than after the first tenth. */
 const MOST_GROWTH = 1.25;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** Keys and topologies of all five. */
 async function prepare(folder: string): Promise<void> {

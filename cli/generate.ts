@@ -11,20 +11,17 @@ import { openForSharing } from "../index.js";
 import { fail } from "../ir/diagnostics.js";
 import { interrupted } from "./exit.js";
 import { textOf } from "./inputs.js";
-import { sayFirst } from "./run-common.js";
+import { type RunFlags, sayFirst } from "./run-common.js";
 import { collect, parseCount, parseSeconds, printJson, printNote, startProgress, writePart } from "./terminal.js";
 
-interface GenerateFlags {
+interface GenerateFlags extends Pick<RunFlags, "weights" | "trustPlan" | "json"> {
   readonly tokenizer: string;
   readonly prompt: string;
   readonly maxTokens: number;
   readonly stop: readonly string[];
   readonly topology?: string;
   readonly local?: boolean;
-  readonly weights: readonly string[];
-  readonly trustPlan: readonly string[];
   readonly timeout: number;
-  readonly json?: boolean;
 }
 
 export function addGenerate(program: Command): void {

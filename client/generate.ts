@@ -44,6 +44,7 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Writte
     throw fail({ code: "E0202", what, where: "--prompt", fix: "compile for longer texts (--dim or --shape)" });
   }
   const start = ids.length;
+  const before = await encoder.decode(ids);
   let text = "";
   for (let count = 0; count < mostTokens; count++) {
     if (ids.length > context) {
@@ -57,7 +58,7 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Writte
     }
     ids.push(id);
     // Some characters are several tokens: what is not yet whole is shown with the next one.
-    const all = await shownOf(encoder, ids, start);
+    const all = await shownOf(encoder, ids, start, before);
     const stop = stops.map((each) => all.indexOf(each)).filter((at) => at >= 0);
     const end = stop.length === 0 ? all.length : Math.min(...stop);
     const whole = all.slice(0, end).replace(/\uFFFD+$/, "");
@@ -71,8 +72,8 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Writte
 }
 
 /** The text behind the prompt: words bring their spaces, so both are decoded and the first is cut off. */
-async function shownOf(encoder: Encoder, ids: readonly number[], start: number): Promise<string> {
-  const [before, all] = [await encoder.decode(ids.slice(0, start)), await encoder.decode(ids)];
+async function shownOf(encoder: Encoder, ids: readonly number[], start: number, before: string): Promise<string> {
+  const all = await encoder.decode(ids);
   return all.startsWith(before) ? all.slice(before.length) : await encoder.decode(ids.slice(start));
 }
 

@@ -26,10 +26,11 @@ export function standingOf(digest: string, plan: Plan, files: ModelFiles, weight
   if (known === undefined) {
     return "unknown";
   }
-  if (known.weights !== weightsDigest(plan, weights)) {
+  const given = weightsDigest(plan, weights);
+  if (known.weights !== given) {
     return "others";
   }
-  remember(digest, plan, files, weights);
+  note(digest, { weights: given, files: filesDigest(files) });
   return "verified";
 }
 
@@ -40,7 +41,10 @@ export function isRemembered(digest: string, files: ModelFiles): boolean {
 
 /** Notes that the plan is of these weights. What cannot be written is not remembered. */
 export function remember(digest: string, plan: Plan, files: ModelFiles, weights: WeightStore): void {
-  const verification: Verification = { weights: weightsDigest(plan, weights), files: filesDigest(files) };
+  note(digest, { weights: weightsDigest(plan, weights), files: filesDigest(files) });
+}
+
+function note(digest: string, verification: Verification): void {
   const [path, fresh] = [pathOf(digest), `${pathOf(digest)}.${process.pid}`];
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });

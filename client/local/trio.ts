@@ -9,6 +9,7 @@ import { join } from "node:path";
 import type { Topology } from "../../formats/topology.js";
 import { fail } from "../../ir/diagnostics.js";
 import type { Address } from "../../runtime/connect.js";
+import type { Identity } from "../../runtime/identity.js";
 import type { FromStaying, ToStaying } from "../../runtime/staying.js";
 import { PARTIES, type PartyName } from "../../runtime/transport.js";
 import { createIdentities } from "../identities.js";
@@ -56,14 +57,9 @@ export async function withTrio<T>(options: TrioOptions, work: (topology: Topolog
       child.send({ kind: "peers", addresses } satisfies ToStaying, () => undefined);
     }
     const topology = (name: (typeof OWNERS)[number]): Topology => {
-      const { key, pinned } = identities.get(name)!;
-      const peers = Object.entries(pinned).map(([peer, certificates]): [string, Topology["peers"][string]] => {
-        const at = addresses[peer as PartyName] as { port: number } | undefined;
-        return [peer, { certificates: [...certificates], ...(at && { address: `127.0.0.1:${at.port}` }) }];
-      });
       const state = join(folder, name);
       mkdirSync(state, { recursive: true });
-      return { name, file: name, key: "", secret: key, state, folder: state, peers: Object.fromEntries(peers) };
+      return topologyHere(name, identities.get(name)!, addresses, state);
     };
     await shareModel({ topology: topology("model-owner"), timeout, plans, ...(onProgress && { onProgress }) });
     return await work(topology("data-owner"));
@@ -71,6 +67,20 @@ export async function withTrio<T>(options: TrioOptions, work: (topology: Topolog
     cleanUp();
     signal?.removeEventListener("abort", cleanUp);
   }
+}
+
+/** A topology that stands in no file, of parties on the loopback interface; `state`: what `name` keeps is there. */
+export function topologyHere(
+  name: string,
+  { key, pinned }: Identity,
+  addresses: Readonly<Record<PartyName, Address>>,
+  state: string,
+): Topology {
+  const peers = Object.entries(pinned).map(([peer, certificates]): [string, Topology["peers"][string]] => {
+    const at = addresses[peer as PartyName] as { port: number } | undefined;
+    return [peer, { certificates: [...certificates], ...(at && { address: `127.0.0.1:${at.port}` }) }];
+  });
+  return { name, file: name, key: "", secret: key, state, folder: state, peers: Object.fromEntries(peers) };
 }
 
 /** Starts a party; resolves with its address when it listens. */

@@ -47,10 +47,15 @@ function fractionFor({ low, high }: Interval, exponent: number): number {
 export function positivePower(lowering: Lowering, node: TensorNode, argument: TensorNode, exponent: number): ShareNode {
   const range = positiveInterval(lowering, node, argument);
   const x = positiveArgument(lowering, argument, range);
-  const fraction = fractionFor(range, exponent);
   return exponent < 0
-    ? inversePower(lowering, x, { exponent, range, fraction, scale: 1, ring: fraction + LITTLE }, 1)
-    : power(lowering, x, exponent, range, fraction);
+    ? inverseOf(lowering, x, exponent, range)
+    : power(lowering, x, exponent, range, fractionFor(range, exponent));
+}
+
+/** x^exponent, exponent < 0, of a value in an interval of positive numbers, in the ring of a small product. */
+function inverseOf(lowering: Lowering, x: ShareNode, exponent: number, range: Interval): ShareNode {
+  const fraction = fractionFor(range, exponent);
+  return inversePower(lowering, x, { exponent, range, fraction, scale: 1, ring: fraction + LITTLE }, 1);
 }
 
 /** 1/x for an interval on one side of zero. Two rounds. */
@@ -68,14 +73,7 @@ export function reciprocalOf(lowering: Lowering, node: TensorNode, argument: Ten
   const x = lowering.emit("negate", [fineArgument(lowering, argument, range)]);
   const [least, most] = lowering.certainOf(argument);
   guardPositive(lowering, x, range, [-most, -least]);
-  const form = {
-    exponent: -1,
-    range,
-    fraction: fractionFor(range, -1),
-    scale: 1,
-    ring: fractionFor(range, -1) + LITTLE,
-  };
-  return lowering.emit("negate", [inversePower(lowering, x, form, 1)]);
+  return lowering.emit("negate", [inverseOf(lowering, x, -1, range)]);
 }
 
 /** x/y: a public divisor is a public factor, a secret one costs a reciprocal (two rounds) and a product. */
@@ -113,14 +111,7 @@ export function squareRootOf(lowering: Lowering, node: TensorNode, argument: Ten
   const x = fineArgument(lowering, argument, range);
   // What is negative has no root in the model either.
   guardPositive(lowering, x, range, [range.low, lowering.certainOf(argument)[1]]);
-  const form = {
-    exponent: -0.5,
-    range,
-    fraction: fractionFor(range, -0.5),
-    scale: 1,
-    ring: fractionFor(range, -0.5) + LITTLE,
-  };
-  const inverse = inversePower(lowering, addReal(lowering, x, ROOT_EPSILON), form, 1);
+  const inverse = inverseOf(lowering, addReal(lowering, x, ROOT_EPSILON), -0.5, range);
   return lowering.emit("multiply", [x, inverse], { drop: 0 });
 }
 
@@ -309,14 +300,7 @@ export function lowerArcTangent(lowering: Lowering, node: TensorNode): ShareNode
   const square = lowering.bounded(addReal(lowering, lowering.emit("multiply", [x, x], { drop: 0 }), 1), range.high);
   const root = power(lowering, lowering.atFraction(square, fractionOf(x)), 0.5, range, fractionFor(range, 0.5));
   const above = { low: 2, high: bound + 2 };
-  const form = {
-    exponent: -1,
-    range: above,
-    fraction: fractionFor(above, -1),
-    scale: 1,
-    ring: fractionFor(above, -1) + LITTLE,
-  };
-  const inverse = inversePower(lowering, addReal(lowering, root, 1), form, 1);
+  const inverse = inverseOf(lowering, addReal(lowering, root, 1), -1, above);
   const ratio = lowering.bounded(lowering.emit("multiply", [x, inverse], { drop: 0 }), 1);
   return arcOf(lowering, lowering.atFraction(ratio, fractionOf(x)), 1, 2);
 }

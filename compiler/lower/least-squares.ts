@@ -73,12 +73,7 @@ export function lawson(rows: Rows, targets: readonly number[], ridge: number): L
   let weights = targets.map(() => 1 / targets.length);
   let best: LinearFit = { coefficients: [], error: Number.POSITIVE_INFINITY };
   for (let round = 0; round < LAWSON_ROUNDS; round++) {
-    const roots = weights.map(Math.sqrt);
-    const x = leastSquares(
-      scaled.map((row, i) => row.map((each) => each * roots[i])),
-      targets.map((each, i) => each * roots[i]),
-      ridge,
-    );
+    const x = weightedSquares(scaled, targets, weights, ridge);
     const errors = scaled.map((row, i) => Math.abs(dot(row, x) - targets[i]));
     const error = Math.max(...errors);
     if (error < best.error) {
@@ -91,14 +86,18 @@ export function lawson(rows: Rows, targets: readonly number[], ridge: number): L
   return best;
 }
 
-/** The fit with the smallest weighted sum of squares. */
-export function weighted(rows: Rows, targets: readonly number[], weights: readonly number[]): LinearFit {
+function weightedSquares(rows: Rows, targets: readonly number[], weights: readonly number[], ridge: number): number[] {
   const roots = weights.map(Math.sqrt);
-  const coefficients = leastSquares(
+  return leastSquares(
     rows.map((row, i) => row.map((each) => each * roots[i])),
     targets.map((each, i) => each * roots[i]),
-    WEIGHTED_RIDGE,
+    ridge,
   );
+}
+
+/** The fit with the smallest weighted sum of squares. */
+export function weighted(rows: Rows, targets: readonly number[], weights: readonly number[]): LinearFit {
+  const coefficients = weightedSquares(rows, targets, weights, WEIGHTED_RIDGE);
   return { coefficients, error: Math.max(...rows.map((row, i) => Math.abs(dot(row, coefficients) - targets[i]))) };
 }
 

@@ -8,7 +8,6 @@ import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { costReport } from "../../analysis/cost.js";
 import { simulate } from "../../client/local/simulation.js";
-import { allowed } from "../../client/outputs.js";
 import { runOwners } from "../../client/owners.js";
 import { type Compiled, type CompileOptions, compileModel } from "../../compiler/compile.js";
 import { importModel } from "../../compiler/import.js";
@@ -17,13 +16,9 @@ import { findModel, loadPlan, savePlan } from "../../formats/plan-file.js";
 import { SafetensorsFile } from "../../formats/safetensors.js";
 import { evaluateGraph } from "../../ir/tensor/index.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
-import { expectAsPredicted, simulateCompiled } from "../fixtures/support.js";
+import { expectAsPredicted, simulateCompiled, usual } from "../fixtures/support.js";
 import { dataFolder, type Fixture, FORMS, MODELS } from "./data.js";
 
-/** The tolerance of --expect: 2^-9 of the largest wanted value, and 0.02 at least. */
-function usual({ data }: TensorValue): number {
-  return allowed("usual", Math.max(0, ...Array.from(data, Math.abs)));
-}
 const FIXTURES = dataFolder("fixtures-jax");
 
 type Values = ReadonlyMap<string, TensorValue>;

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createIdentities } from "../../client/identities.js";
 import { inputValues } from "../../client/inputs.js";
+import { topologyHere } from "../../client/local/trio.js";
 import { dataInputs, type OwnerValues, runDataOwner } from "../../client/owners.js";
 import { type AskOptions, askParties } from "../../client/remote/ask.js";
 import { type SharedPlan, type ShareOptions, shareModel } from "../../client/remote/share.js";
@@ -88,14 +89,7 @@ export async function startThree(
   for (const party of PARTIES) {
     of[party] = await start(party, typeof settings === "function" ? settings(party) : settings);
   }
-  const topology = (name: Name): Topology => {
-    const { key, pinned } = identities.get(name)!;
-    const peers = Object.entries(pinned).map(([peer, certificates]): [string, Topology["peers"][string]] => {
-      const at = addresses[peer as PartyName] as { port: number } | undefined;
-      return [peer, { certificates: [...certificates], ...(at && { address: `127.0.0.1:${at.port}` }) }];
-    });
-    return { name, file: name, key: "", secret: key, state: "", folder: state(name), peers: Object.fromEntries(peers) };
-  };
+  const topology = (name: Name): Topology => topologyHere(name, identities.get(name)!, addresses, state(name));
   return {
     of,
     ends,

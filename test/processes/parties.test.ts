@@ -4,9 +4,9 @@
  * has its documented status.
  */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { freePort } from "../../bench/free-port.js";
 import { PARTIES, type PartyName } from "../../runtime/transport.js";
 import { pumac, type Running, startPumac, temporaryFolder } from "./command.js";
 
@@ -21,14 +21,6 @@ const topologyOf = (name: (typeof NAMES)[number]): readonly string[] => [
   join(folder, name, `${name}.toml`),
 ];
 const ask = ["infer", plan, "--inputs", DATA, ...topologyOf("clinic")];
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 async function mustRun(...args: readonly string[]): Promise<string> {
   const { status, stdout, stderr } = await pumac(...args);
