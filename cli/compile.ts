@@ -4,10 +4,9 @@ import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
 import { costOf } from "../analysis/cost.js";
 import { formatBytes } from "../analysis/units.js";
-import type { GivenTensor } from "../client/inputs.js";
 import { disclosureOf } from "../client/knowledge.js";
 import { DEFAULT_PRECISION } from "../compiler/compile.js";
-import type { GivenValue } from "../compiler/imported.js";
+import { parseDims, parseShapes, parseValue } from "../formats/bindings.js";
 import { writeWhole, writing } from "../formats/files.js";
 import { type CompileOptions, compile as compilePlan, type Samples } from "../index.js";
 import { fail } from "../ir/diagnostics.js";
@@ -200,56 +199,10 @@ function compileOptions(flags: CompileFlags): CompileOptions {
   };
 }
 
-const TRUTH: Readonly<Record<string, number>> = { true: 1, false: 0 };
-
-/** `use_cache_branch=true`, `offset=3`, `lengths=3,4`, and whatever --input takes. */
-export function parseValue(text: string): readonly [string, GivenValue] {
-  const [, name, rest] = /^([^=]+)=(.+)$/s.exec(text) ?? [];
-  const parts = rest?.split(",") ?? [""];
-  const numbers = parts.map((each) => TRUTH[each] ?? (each.trim() === "" ? Number.NaN : Number(each)));
-  if (name !== undefined && !numbers.some(Number.isNaN)) {
-    return [name, { data: numbers }];
-  }
-  if (rest === undefined || !/^@|=/.test(rest)) {
-    throw fail({ code: "E0201", what: `'${text}' gives no value`, fix: "write --value use_cache_branch=true" });
-  }
-  return Object.entries(givenBy({ input: [text] }).tensors as Readonly<Record<string, GivenTensor>>)[0];
-}
-
 /** Writes the text of a graph into the folder of --dump. */
 function writerIn(folder: string): (name: string, text: string) => void {
   return (name, text) => {
     const path = join(folder, `${name}.txt`);
     writeWhole(path, "the dump", text);
   };
-}
-
-/** `name=1x128`, each its own option or separated by commas. */
-function parseShapes(specifications: readonly string[]): Readonly<Record<string, readonly number[]>> {
-  return Object.fromEntries(
-    specifications
-      .flatMap((text) => text.split(","))
-      .map((text) => {
-        const match = /^(.+)=(\d+(?:x\d+)*|)$/.exec(text);
-        if (match === null) {
-          throw fail({ code: "E0201", what: `'${text}' is no shape`, fix: "write --shape input_ids=1x128" });
-        }
-        return [match[1], match[2] === "" ? [] : match[2].split("x").map(Number)];
-      }),
-  );
-}
-
-/** `batch=1,sequence=128`. */
-function parseDims(specifications: readonly string[]): Readonly<Record<string, number>> {
-  return Object.fromEntries(
-    specifications
-      .flatMap((text) => text.split(","))
-      .map((text) => {
-        const match = /^(.+)=(\d+)$/.exec(text);
-        if (match === null) {
-          throw fail({ code: "E0201", what: `'${text}' binds no dimension`, fix: "write --dim batch=1,sequence=128" });
-        }
-        return [match[1], Number(match[2])];
-      }),
-  );
 }

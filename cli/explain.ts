@@ -27,23 +27,3 @@ function explain(code: string, json: boolean): void {
     printResult(`${code}: ${title} (exit status ${exit})\n\n${page}\n\nexample: ${example}\nmend:    ${mend}`);
   }
 }
-
-/** docs/errors.md: the catalogue as a page. A test keeps the file equal to this. */
-export function catalogueMarkdown(): string {
-  const head = [
-    "# Errors",
-    "",
-    "Made from `ir/catalogue.ts` and `ir/mends.ts`; `pumac explain CODE` prints the same.",
-    "The first two digits of a code are its exit status.",
-    "Other exit statuses: 0 ok, 1 a bug in pumac, 130 and 143 ended by a signal.",
-    "",
-    "| code | exit | what | explanation | for example | mend |",
-    "|---|---|---|---|---|---|",
-  ];
-  const cell = (text: string) => text.replaceAll("|", "\\|");
-  const rows = Object.entries(CATALOGUE).map(([code, { exit, title, explain: page }]) => {
-    const { example, mend } = MENDS[code as DiagnosticCode];
-    return `| ${[code, exit, title, ...[page, example, mend].map(cell)].join(" | ")} |`;
-  });
-  return `${[...head, ...rows].join("\n")}\n`;
-}

@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { describeWritten } from "../analysis/measured.js";
 import { generate, type Written } from "../client/generate.js";
+import { textOf } from "../client/given.js";
 import { withTrio } from "../client/local/trio.js";
 import { askParties } from "../client/remote/ask.js";
 import { type LoadedPlan, loadPlan } from "../formats/plan-file.js";
@@ -10,7 +11,6 @@ import { loadTopology, type Topology } from "../formats/topology.js";
 import { openForSharing } from "../index.js";
 import { fail } from "../ir/diagnostics.js";
 import { interrupted } from "./exit.js";
-import { textOf } from "./inputs.js";
 import { type RunFlags, sayFirst } from "./run-common.js";
 import { collect, parseCount, parseSeconds, printJson, printNote, startProgress, writePart } from "./terminal.js";
 

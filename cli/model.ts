@@ -1,5 +1,4 @@
 /** `pumac model`: a model of a known architecture with random weights, in the form that Hugging Face exports have. */
-import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import type { Command } from "commander";
 import { writing } from "../formats/files.js";
@@ -9,7 +8,7 @@ import {
   ARCHITECTURES,
   type ArchitectureConfig,
   architectureModel,
-  configFrom,
+  readConfig,
 } from "../models/architectures/index.js";
 import { parseCount, printJson, printNote } from "./terminal.js";
 
@@ -57,15 +56,4 @@ function known(name: string | undefined): ArchitectureConfig {
     throw fail({ code: "E0201", what: `there is no architecture '${name ?? ""}'`, fix });
   }
   return config;
-}
-
-function readConfig(path: string): ArchitectureConfig {
-  let json: unknown;
-  try {
-    json = JSON.parse(readFileSync(path, "utf8"));
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw fail({ code: "E0301", what: "the config cannot be read", where: path, why });
-  }
-  return configFrom(json as Readonly<Record<string, unknown>>, path);
 }

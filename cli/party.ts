@@ -1,32 +1,16 @@
 /** `pumac party`: the daemon of one party, until SIGTERM, which lets running sessions finish (exit 0). */
-import { mkdirSync } from "node:fs";
 import { totalmem } from "node:os";
 import type { Command } from "commander";
 import { formatBytes, formatSeconds } from "../analysis/units.js";
-import { addressOf, identityOf, loadTopology, type Topology } from "../formats/topology.js";
+import { loadTopology } from "../formats/topology.js";
 import { fail } from "../ir/diagnostics.js";
-import { PartyDaemon } from "../party/daemon.js";
 import { readAudit } from "../party/records.js";
-import { Watch } from "../party/watch.js";
-import { expiringSoon } from "../runtime/identity.js";
-import { loadKernels } from "../runtime/kernels/load.js";
-import { systemRandom } from "../runtime/keys.js";
-import { processUsage } from "../runtime/memory.js";
-import { PARTIES, type PartyName } from "../runtime/transport.js";
+import { type PartyLimits, partyOf, type StartedParty, startParty } from "../party/start.js";
 import { endGently } from "./exit.js";
 import { createLog } from "./log.js";
 import { parseBytes, parseCount, parseSeconds, printJson, printResult } from "./terminal.js";
 
-interface PartyFlags {
-  readonly topology: string;
-  readonly sessions: number;
-  readonly memory: number;
-  readonly queue: number;
-  readonly timeout: number;
-  readonly deadline: number;
-  readonly quota: number;
-  readonly watch?: { readonly host: string; readonly port: number };
-}
+type PartyFlags = PartyLimits & { readonly topology: string };
 
 export function addParty(program: Command): void {
   const party = program
@@ -68,69 +52,14 @@ function audit({ topology, json }: { readonly topology: string; readonly json?: 
   }
 }
 
-async function serve(flags: PartyFlags): Promise<void> {
-  const topology = loadTopology(flags.topology);
-  const party = partyOf(topology);
-  const log = createLog(party);
-  mkdirSync(topology.folder, { recursive: true, mode: 0o700 });
-  const { create: kernels, warning } = loadKernels();
-  const daemon = new PartyDaemon({
-    ...flags,
-    party,
-    listenAt: addressOf(topology, party),
-    addresses: addressesOf(topology),
-    identity: identityOf(topology),
-    state: topology.folder,
-    timeout: flags.timeout * 1000,
-    deadline: flags.deadline * 1000,
-    kernels,
-    random: systemRandom,
-    log,
-    usage: processUsage,
-    onEnd: (end) => watch?.record(end),
-  });
-  const watch = flags.watch === undefined ? undefined : new Watch(daemon);
-  process.on("SIGHUP", () => {
-    try {
-      const fresh = loadTopology(flags.topology);
-      daemon.renew(identityOf(fresh), addressesOf(fresh));
-      log.info({ known: Object.keys(fresh.peers) }, "topology read again");
-    } catch (error) {
-      log.warn({ why: error instanceof Error ? error.message : String(error) }, "the topology stays as it was");
-    }
-  });
+async function serve({ topology, ...limits }: PartyFlags): Promise<void> {
+  const log = createLog(partyOf(loadTopology(topology)));
   const ended = new Promise<void>((resolve) => endGently(resolve));
-  const at = await daemon.start();
-  log.info({ ...at, state: topology.folder, ...(warning !== undefined && { slow: warning }) }, "listening");
-  if (watch !== undefined && flags.watch !== undefined) {
-    log.info({ host: flags.watch.host, port: await watch.start(flags.watch) }, "watched");
-  }
-  for (const { name, days } of expiringSoon(identityOf(topology).pinned, Date.now())) {
-    log.warn({ name, days }, "a certificate expires soon");
-  }
+  let party: StartedParty | undefined;
+  process.on("SIGHUP", () => party?.renew());
+  party = await startParty(topology, { ...limits, log });
   await ended;
-  log.info({ sessions: daemon.admission.running }, "draining");
-  await daemon.drain();
-  watch?.close();
-  log.info({}, "stopped");
-}
-
-function addressesOf(topology: Topology) {
-  const [P0, P1, P2] = PARTIES.map((name) => addressOf(topology, name));
-  return { P0, P1, P2 };
-}
-
-function partyOf({ name, file }: Topology): PartyName {
-  const party = PARTIES.find((each) => each === name);
-  if (party === undefined) {
-    throw fail({
-      code: "E0305",
-      what: `it is of ${name}, which is no party`,
-      where: file,
-      fix: "pumac init --party P0",
-    });
-  }
-  return party;
+  await party.stop();
 }
 
 /** `1000/day`. */

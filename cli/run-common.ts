@@ -4,18 +4,11 @@
  */
 import type { Command } from "commander";
 import { describeMeasured, roundsDone } from "../analysis/measured.js";
-import {
-  answersOf,
-  describeAnswer,
-  describeNumbers,
-  labelsBeside,
-  type Reading,
-  readLabels,
-  tokenTexts,
-} from "../client/answers.js";
+import { labelsBeside, type Reading, readLabels } from "../client/answers.js";
 import type { GivenInputs } from "../client/inputs.js";
 import { disclosureOf } from "../client/knowledge.js";
 import { checkOutputOptions, handleOutputs, parseTolerance, type Tolerance } from "../client/outputs.js";
+import { describeOutputs, documentOf, readOutputs } from "../client/read.js";
 import { loadEncoder } from "../formats/text.js";
 import { type OpenPlan, openPlan, type PreparedRun, prepare, type SessionResult } from "../index.js";
 import { fail } from "../ir/diagnostics.js";
@@ -182,26 +175,11 @@ export async function presentRun(
   { outputs, measured }: SessionResult,
   flags: AnswerFlags,
 ): Promise<void> {
-  const text = await tokenTexts(outputs, reading);
-  const answers = await answersOf(outputs, inputs, reading);
+  const read = await readOutputs(outputs, inputs, reading);
   if (flags.json === true) {
-    printJson({
-      schema: "pumac.run/1",
-      plan: { digest: loaded.digest },
-      outputs: Object.fromEntries([...outputs].map(([name, { shape, data }]) => [name, { shape, data: [...data] }])),
-      ...(text !== undefined && { text }),
-      answers,
-      measured,
-    });
+    printJson({ schema: "pumac.run/1", plan: { digest: loaded.digest }, ...documentOf(read), measured });
   } else {
-    for (const answer of answers) {
-      printResult(describeAnswer(answer));
-    }
-    for (const [name, value] of outputs) {
-      const said =
-        name === "token" && text !== undefined ? ` ${text.map((each) => JSON.stringify(each)).join(" ")}` : "";
-      printResult(`${name} [${value.shape}]: ${describeNumbers(value)}${said}`);
-    }
+    describeOutputs(read).forEach(printResult);
     printNote(describeMeasured(loaded.plan, measured, inputBytes));
   }
   handleOutputs(flags, outputs).forEach(printNote);

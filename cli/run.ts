@@ -7,11 +7,11 @@ import { checkMemory } from "../analysis/memory.js";
 import { type LocalPartiesOptions, withLocalParties } from "../client/local/parties.js";
 import { KeptSharing, type LocalOwnersOptions, runDataOwner, runOwnerClients } from "../client/owners.js";
 import type { LoadedPlan } from "../formats/plan-file.js";
-import type { PreparedRun, SessionResult } from "../index.js";
+import type { SessionResult } from "../index.js";
 import { systemRandom } from "../runtime/keys.js";
-import { answerSet } from "./data.js";
+import { answerData } from "./data.js";
 import { interrupted } from "./exit.js";
-import { prepareRun, presentRun, type RunFlags, runOptions, startRounds } from "./run-common.js";
+import { type Asked, prepareRun, presentRun, type RunFlags, runOptions, startRounds } from "./run-common.js";
 import { parseSeconds, printNote } from "./terminal.js";
 
 export interface RealRunFlags extends RunFlags {
@@ -20,8 +20,8 @@ export interface RealRunFlags extends RunFlags {
 }
 
 /** What was run, and what came of it. */
-export interface LocalRun {
-  readonly prepared: PreparedRun;
+interface LocalRun {
+  readonly prepared: Asked;
   readonly result: SessionResult;
 }
 
@@ -31,7 +31,7 @@ export function addRun(program: Command): void {
       await runLocally(planPath, flags);
     } else {
       const session = sessionOf(planPath, flags);
-      await answerSet(planPath, { ...flags, data: flags.data }, (loaded, owned) => {
+      await answerData(planPath, { ...flags, data: flags.data }, (loaded, owned) => {
         const kept = new KeptSharing();
         return (inputs) =>
           session(loaded, { values: runDataOwner(loaded.plan, inputs, owned), kept, showAlarmed: true });

@@ -8,7 +8,7 @@ import { simulate } from "../client/local/simulation.js";
 import { allowed } from "../client/outputs.js";
 import { writeWhole } from "../formats/files.js";
 import { fail } from "../ir/diagnostics.js";
-import { answerSet } from "./data.js";
+import { answerData } from "./data.js";
 import { interrupted } from "./exit.js";
 import { prepareRun, presentRun, type RunFlags, runOptions, startRounds } from "./run-common.js";
 import { parseCount, printNote } from "./terminal.js";
@@ -31,7 +31,7 @@ async function simulateOrEvaluate(planPath: string, flags: SimulateFlags): Promi
     if (report !== undefined) {
       throw fail({ code: "E0201", what: "--data does not go with --report", fix: "report on one input" });
     }
-    return answerSet(planPath, { ...flags, data }, rolesOf);
+    return answerData(planPath, { ...flags, data }, rolesOf);
   }
   if (report !== undefined && !/\.(html|json)$/.test(report)) {
     throw fail({ code: "E0201", what: `a report is no '${report}'`, fix: "name a .html or .json file" });

@@ -266,20 +266,3 @@ export function describeAnswer(answer: Answer): string {
     }
   }
 }
-
-/** The next tokens as text, where the plan reveals them and there is a tokenizer. */
-export async function tokenTexts(
-  outputs: ReadonlyMap<string, TensorValue>,
-  { encoder }: Reading,
-): Promise<readonly string[] | undefined> {
-  const token = outputs.get("token");
-  return token && encoder && Promise.all([...token.data].map((id) => encoder.decode([id])));
-}
-
-const MOST_NUMBERS = 16;
-
-/** The first numbers of an output. */
-export function describeNumbers({ data }: TensorValue): string {
-  const shown = [...data.subarray(0, MOST_NUMBERS)].map((number) => number.toFixed(4));
-  return data.length > MOST_NUMBERS ? `${shown.join(" ")} … (${data.length} numbers)` : shown.join(" ");
-}

@@ -1,8 +1,11 @@
 /**
- * The documentation of a language's ops as a page, made from the op table, so that it cannot say anything else than the
- * compiler. `docs/tensor-ops.md` and `docs/share-ops.md` are these pages; `npm run docs` writes them, a test compares.
+ * Pages made from tables, so that they cannot say anything else than the program: the ops of a language
+ * (`docs/tensor-ops.md`, `docs/share-ops.md`) and the errors (`docs/errors.md`). `npm run docs` writes them, tests
+ * compare.
  */
+import { CATALOGUE, type DiagnosticCode } from "./catalogue.js";
 import type { Language, OpDefinition } from "./graph.js";
+import { MENDS } from "./mends.js";
 
 /** What the page says before its table, by language. */
 const INTRODUCTIONS: Readonly<Record<string, string>> = {
@@ -34,4 +37,24 @@ function describeOp<T>(name: string, { arity, attributes, doc }: OpDefinition<T>
   const count = least === most ? String(least) : most > 1000 ? `${least} or more` : `${least} to ${most}`;
   const kinds = Object.entries(attributes).map(([attribute, kind]) => `\`${attribute}\` ${kind}`);
   return `| \`${name}\` | ${count} | ${kinds.join(", ")} | ${doc.replaceAll("|", "\\|")} |`;
+}
+
+/** docs/errors.md: the catalogue as a page. */
+export function describeErrors(): string {
+  const head = [
+    "# Errors",
+    "",
+    "Made from `ir/catalogue.ts` and `ir/mends.ts`; `pumac explain CODE` prints the same.",
+    "The first two digits of a code are its exit status.",
+    "Other exit statuses: 0 ok, 1 a bug in pumac, 130 and 143 ended by a signal.",
+    "",
+    "| code | exit | what | explanation | for example | mend |",
+    "|---|---|---|---|---|---|",
+  ];
+  const cell = (text: string) => text.replaceAll("|", "\\|");
+  const rows = Object.entries(CATALOGUE).map(([code, { exit, title, explain: page }]) => {
+    const { example, mend } = MENDS[code as DiagnosticCode];
+    return `| ${[code, exit, title, ...[page, example, mend].map(cell)].join(" | ")} |`;
+  });
+  return `${[...head, ...rows].join("\n")}\n`;
 }

@@ -4,10 +4,8 @@ import { join } from "node:path";
 import { buildIfStale, root } from "./workspace.mjs";
 
 buildIfStale();
-const { catalogueMarkdown } = await import("../dist/cli/explain.js");
-writeFileSync(join(root, "docs", "errors.md"), catalogueMarkdown());
-
-const { describeLanguage } = await import("../dist/ir/docs.js");
+const { describeErrors, describeLanguage } = await import("../dist/ir/docs.js");
+writeFileSync(join(root, "docs", "errors.md"), describeErrors());
 const { TENSOR } = await import("../dist/ir/tensor/index.js");
 const { SHARE } = await import("../dist/ir/share/index.js");
 for (const language of [TENSOR, SHARE]) {

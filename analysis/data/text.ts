@@ -1,4 +1,5 @@
 /** What came of a data set, as text for people and as the document of --json. */
+import { describeAnswer } from "../../client/answers.js";
 import { formatSeconds } from "../units.js";
 import type { AnsweredRow } from "./rows.js";
 import { describeShare, type Scored, type Share, type Summary } from "./summary.js";
@@ -67,6 +68,13 @@ export function describeData(
 }
 
 const MOST_SHOWN = 10;
+
+/** The first answers, where nothing is scored. */
+export function describeRows(rows: readonly AnsweredRow[]): readonly string[] {
+  return rows
+    .slice(0, MOST_SHOWN)
+    .map(({ row, answer }) => `row ${row}: ${answer.kind === "outputs" ? "numbers" : describeAnswer(answer)}`);
+}
 
 function describeDifferent({ index, label, privately, plainly }: Scored): string {
   const [mine, plain] = [privately, plainly].map((scores) => scores.map((x) => x.toFixed(4)).join(" "));

@@ -2,6 +2,7 @@
  * The known architectures: sizes by name, as published on the Hugging Face hub, or read from a model's own
  * `config.json`.
  */
+import { readFileSync } from "node:fs";
 import { fail } from "../../ir/diagnostics.js";
 
 export type Architecture = "bert" | "roberta" | "gpt2" | "llama";
@@ -97,7 +98,19 @@ const DEFAULTS: Readonly<Record<string, number>> = {
   positions: 1024,
 };
 
-/** Reads a Hugging Face `config.json` (parsed). E0301 where a size is missing, E0402 for another architecture. */
+/** Reads a Hugging Face `config.json`. E0301 where it cannot be read or a size is missing, E0402 as `configFrom`. */
+export function readConfig(path: string): ArchitectureConfig {
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw fail({ code: "E0301", what: "the config cannot be read", where: path, why });
+  }
+  return configFrom(json as Readonly<Record<string, unknown>>, path);
+}
+
+/** The sizes in a parsed `config.json`. E0301 where a size is missing, E0402 for another architecture. */
 export function configFrom(json: Readonly<Record<string, unknown>>, where: string): ArchitectureConfig {
   const type = json.model_type;
   if (type !== "bert" && type !== "roberta" && type !== "gpt2" && type !== "llama") {

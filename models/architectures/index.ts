@@ -5,7 +5,7 @@ import type { ArchitectureConfig } from "./config.js";
 import { gpt2Model } from "./gpt2.js";
 import { llamaModel } from "./llama.js";
 
-export { ARCHITECTURES, type ArchitectureConfig, configFrom } from "./config.js";
+export { ARCHITECTURES, type ArchitectureConfig, configFrom, readConfig } from "./config.js";
 
 /**
  * The model at batch 1 and `length` tokens; write it with `writeModel`, with external data for all but small ones.

@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { costReport } from "../../analysis/cost.js";
-import { readInputs } from "../../cli/inputs.js";
+import { inputValues } from "../../client/inputs.js";
 import { simulate } from "../../client/local/simulation.js";
 import { dataInputs, runDataOwner, runModelOwner } from "../../client/owners.js";
 import { type Compiled, compileModel } from "../../compiler/compile.js";
@@ -40,7 +40,7 @@ beforeAll(async () => {
 
 /** The largest difference of a logit, whether the label agrees, and whether the costs are the predicted ones. */
 async function classify({ plan, model }: (typeof compiled)[number], { text, logits }: Sentence, seed: number) {
-  const inputs = await readInputs({ input: [`text:${text}`], tokenizer: TOKENIZER, truncate: true }, dataInputs(plan));
+  const inputs = await inputValues({ texts: [text], tokenizer: TOKENIZER, onCut: () => undefined }, dataInputs(plan));
   const values = runDataOwner(plan, inputs, model);
   const { outputs, measured } = await simulate({ plan, digest: planDigest(plan) }, values, seed);
   const data = [...outputs.get("logits")!.data];

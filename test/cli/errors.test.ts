@@ -2,15 +2,15 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { catalogueMarkdown } from "../../cli/explain.js";
 import { createProgram } from "../../cli/program.js";
 import { CATALOGUE } from "../../ir/catalogue.js";
+import { describeErrors } from "../../ir/docs.js";
 import { MENDS } from "../../ir/mends.js";
 
 describe("the error catalogue", () => {
   it("is the page docs/errors.md", () => {
     const page = readFileSync(join(import.meta.dirname, "..", "..", "docs", "errors.md"), "utf8");
-    expect(page).toBe(catalogueMarkdown());
+    expect(page).toBe(describeErrors());
   });
 
   it("names options that there are, in examples and mends", async () => {

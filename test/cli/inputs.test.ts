@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { dump } from "npyjs";
 import { afterAll, describe, expect, it } from "vitest";
-import { readInputs } from "../../cli/inputs.js";
+import { givenInputs, type WrittenInputs } from "../../client/given.js";
+import { inputValues } from "../../client/inputs.js";
 import { checkOutputOptions, handleOutputs } from "../../client/outputs.js";
 import { parseInline, readTensor, writeTensor } from "../../formats/tensor-files.js";
 import { PumacError } from "../../ir/diagnostics.js";
@@ -96,6 +97,8 @@ describe("tensor files", () => {
 });
 
 describe("the inputs of a run", () => {
+  const readInputs = async (written: WrittenInputs, expected: ReadonlyMap<string, TensorType>) =>
+    inputValues(givenInputs(written), expected);
   const plan = new Map<string, TensorType>([
     ["ids", { dtype: "i64", shape: [1, 2] }],
     ["x", { dtype: "f32", shape: [2] }],

@@ -3,9 +3,9 @@
  * with what was probably meant; a secret that is misspelled must not become public.
  */
 import { describe, expect, it } from "vitest";
-import { parseValue } from "../../cli/compile.js";
 import { allowed, checkOutputOptions, parseTolerance } from "../../client/outputs.js";
 import { checkNames, type GivenNames } from "../../compiler/names.js";
+import { parseValue } from "../../formats/bindings.js";
 import type { PumacError } from "../../ir/diagnostics.js";
 
 const ONNX = { inputs: ["input_ids", "attention_mask"], outputs: ["logits", "hidden"], dims: ["batch", "sequence"] };
