@@ -335,6 +335,39 @@ napi_value multiply(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// mapFile(path: string): ArrayBuffer | undefined: map_file of pages.hpp, given back when nobody holds the buffer.
+napi_value map_to_buffer(napi_env env, napi_callback_info info) {
+  napi_value values[1], result = nullptr;
+  try {
+    read_arguments(env, info, values);
+    size_t room = 0, length = 0;
+    check(napi_get_value_string_utf8(env, values[0], nullptr, 0, &room));
+    std::string path(room + 1, 0);
+    check(napi_get_value_string_utf8(env, values[0], &path[0], path.size(), &room));
+    void* bytes = map_file(path.c_str(), length);
+    if (bytes == nullptr) return nullptr;
+    if (napi_create_external_arraybuffer(env, bytes, length, drop_memory, reinterpret_cast<void*>(length), &result) !=
+        napi_ok) {
+      release_pages(bytes, length);
+      throw NodeFailure{};
+    }
+  } catch (...) {
+    rethrow(env, "mapFile");
+  }
+  return result;
+}
+
+// leaveNoCore(): boolean; see pages.hpp.
+napi_value end_without_core(napi_env env, napi_callback_info) {
+  napi_value result = nullptr;
+  try {
+    check(napi_get_boolean(env, leave_no_core(), &result));
+  } catch (...) {
+    rethrow(env, "leaveNoCore");
+  }
+  return result;
+}
+
 void set_number(napi_env env, napi_value object, const char* name, int value) {
   napi_value number;
   check(napi_create_int32(env, value, &number));
@@ -364,6 +397,8 @@ napi_value initialise(napi_env env, napi_value exports) {
     set_function(env, exports, "addKey", add_key, nullptr);
     set_function(env, exports, "threads", threads, nullptr);
     set_function(env, exports, "multiplyReals", multiply, nullptr);
+    set_function(env, exports, "mapFile", map_to_buffer, nullptr);
+    set_function(env, exports, "leaveNoCore", end_without_core, nullptr);
     set_number(env, exports, "bestTier", static_cast<int>(best_tier()));
     set_number(env, exports, "bestStreamTier", static_cast<int>(best_stream_tier()));
   } catch (...) {

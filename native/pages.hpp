@@ -1,5 +1,5 @@
 // The arena's memory: whole zeroed pages straight from the system, large ones where there are, kept out of core dumps.
-// The system clears pages before anyone else gets them.
+// The system clears pages before anyone else gets them. And what a process that holds shares asks of the system besides.
 #pragma once
 
 #include <cstddef>
@@ -14,5 +14,12 @@ void release_pages(void* bytes, size_t length);
 
 // Overwrites memory with zeros, and the compiler may not leave it out.
 void wipe(void* bytes, size_t length);
+
+// A file's bytes, mapped: all who map it use the system's one copy, and what is written here stays here. Null for a file
+// that cannot be opened, or an empty one.
+void* map_file(const char* path, size_t& length);
+
+// From now on this process leaves no core file, to whatever limit or program the system hands them; whether that holds.
+bool leave_no_core();
 
 }  // namespace pumac

@@ -45,6 +45,8 @@ export interface SessionEnd {
   /** Payload bytes that this party sent, by receiver. */
   readonly sent: Readonly<Record<string, number>>;
   readonly seconds: number;
+  /** Seconds that this party waited for frames, by sender. */
+  readonly waits: Readonly<Record<string, number>>;
   readonly error: unknown;
 }
 

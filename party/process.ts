@@ -7,6 +7,7 @@ import { loadKernels } from "../runtime/kernels/load.js";
 import { systemRandom } from "../runtime/keys.js";
 import { processUsage } from "../runtime/memory.js";
 import type { FromStaying, ToStaying } from "../runtime/staying.js";
+import { leaveNoCore } from "../runtime/system.js";
 import type { PartyName } from "../runtime/transport.js";
 import { PartyDaemon } from "./daemon.js";
 
@@ -33,6 +34,7 @@ async function handle(message: ToStaying): Promise<void> {
   process.send?.({ kind: "listening", address: await daemon.start() } satisfies FromStaying);
 }
 
+leaveNoCore();
 process.on("message", (message: ToStaying) => {
   handle(message).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);

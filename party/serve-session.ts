@@ -18,6 +18,7 @@ import type { OwnerShares } from "../runtime/weight-store.js";
 import type { PartyContext, SessionEnd } from "./context.js";
 import type { HeldPlan } from "./plans.js";
 import { writeAudit } from "./records.js";
+import { WaitingTransport } from "./waits.js";
 import { unlessAborted, within } from "./within.js";
 
 export interface AskedSession {
@@ -35,12 +36,14 @@ interface Course {
   plan: string | null;
   sharing: string | null;
   rounds: number;
+  /** Seconds of waiting by peer. */
+  waits: Readonly<Record<string, number>>;
 }
 
 /** Serves a session to its end. Never rejects: what went wrong is in the end. */
 export async function serveSession(daemon: PartyContext, asked: AskedSession): Promise<SessionEnd> {
   const { state, log } = daemon.settings;
-  const course: Course = { phase: "asked", plan: null, sharing: null, rounds: 0 };
+  const course: Course = { phase: "asked", plan: null, sharing: null, rounds: 0, waits: {} };
   const began = performance.now();
   let error: unknown;
   let report: PartyReport | undefined;
@@ -63,7 +66,7 @@ export async function serveSession(daemon: PartyContext, asked: AskedSession): P
     error ??= cause;
   }
   log.info({ ...line, phase }, `session ${outcome}`);
-  return { outcome, rounds, sent, seconds, error };
+  return { outcome, rounds, sent, seconds, waits: course.waits, error };
 }
 
 function codeOf(error: unknown): string {
@@ -155,7 +158,9 @@ async function run(
   const { party, kernels, random, usage } = daemon.settings;
   course.phase = "agreeing";
   const before = usage().cpu;
-  return await runSession(transport, {
+  const waiting = new WaitingTransport(transport);
+  course.waits = waiting.seconds;
+  return await runSession(waiting, {
     plan: held.digest,
     layouts: { model: [], data: held.data, public: held.open },
     random,

@@ -1,7 +1,7 @@
 /**
  * What a party keeps of shared weights: for each sharing a folder with its part of the seeds, the packed masked words
- * one after the other (at P1 and P2), and a journal, a line for each weight that has arrived whole. Sessions read words
- * by position where they use them: all of them use the one copy that the system keeps of the file in memory.
+ * one after the other (at P1 and P2), and a journal, a line for each weight that has arrived whole. The words are mapped
+ * into memory: all sessions use the one copy that the system keeps of the file.
  *
  * A weight has its place in the seeds' streams for ever: the same place is never given to another one.
  */
@@ -14,6 +14,7 @@ import { writing } from "../formats/files.js";
 import { fail } from "../ir/diagnostics.js";
 import { packedBytes } from "../ir/share/rules.js";
 import { blocksOf, type KeyedWeight } from "../runtime/requests.js";
+import { mapFile } from "../runtime/system.js";
 import type { PartyName } from "../runtime/transport.js";
 import type { OwnerShares } from "../runtime/weight-store.js";
 
@@ -53,6 +54,7 @@ export class Sharing {
   private readonly plans = new Set<string>();
   private checked: Promise<void> | undefined;
   private size = 0;
+  private mapped: Uint8Array = new Uint8Array(0);
   private constructor(
     readonly id: string,
     readonly folder: string,
@@ -202,16 +204,24 @@ export class Sharing {
     return join(this.folder, "words");
   }
 
+  /** Words by position; nobody writes to them. E0306 where the file has become shorter. */
   private async read({ at, bytes }: Entry): Promise<Uint8Array> {
-    const words = new Uint8Array(bytes);
-    const file = await open(this.words, "r").catch((error: Error) => {
-      throw damaged(this.words, error.message);
-    });
+    const end = at + bytes;
+    const size = statSync(this.words, { throwIfNoEntry: false })?.size ?? 0;
+    if (size < end) {
+      throw damaged(this.words, size === 0 ? "it is gone" : "it is too short");
+    }
+    if (this.mapped.length < end) {
+      this.mapped = mapFile(this.words) ?? this.mapped;
+    }
+    return this.mapped.length < end ? await this.readInto(new Uint8Array(bytes), at) : this.mapped.subarray(at, end);
+  }
+
+  /** The same for a system that maps no files. */
+  private async readInto(words: Uint8Array, at: number): Promise<Uint8Array> {
+    const file = await open(this.words, "r");
     try {
-      const { bytesRead } = await file.read(words, 0, bytes, at);
-      if (bytesRead < bytes) {
-        throw damaged(this.words, "it is too short");
-      }
+      await file.read(words, 0, words.length, at);
       return words;
     } finally {
       await file.close();

@@ -6,6 +6,7 @@ import { expiringSoon } from "../runtime/identity.js";
 import { loadKernels } from "../runtime/kernels/load.js";
 import { systemRandom } from "../runtime/keys.js";
 import { processUsage } from "../runtime/memory.js";
+import { leaveNoCore } from "../runtime/system.js";
 import { PARTIES, type PartyName } from "../runtime/transport.js";
 import type { Bounds } from "./admission.js";
 import type { Log } from "./context.js";
@@ -40,11 +41,14 @@ export function partyOf({ name, file }: Topology): PartyName {
   return party;
 }
 
-/** Begins to serve. E0305 for the topology, E1001 where an address is taken. */
+/** Begins to serve; this process leaves no core file from then on. E0305 for the topology, E1001 where an address is taken. */
 export async function startParty(file: string, given: PartyLimits & { readonly log: Log }): Promise<StartedParty> {
   const topology = loadTopology(file);
   const party = partyOf(topology);
   const { log, watch: place } = given;
+  if (!leaveNoCore()) {
+    log.warn({ fix: "start it with ulimit -c 0" }, "a core file of this process would hold its shares");
+  }
   mkdirSync(topology.folder, { recursive: true, mode: 0o700 });
   const { create: kernels, warning } = loadKernels();
   const daemon = new PartyDaemon({

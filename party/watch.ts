@@ -16,6 +16,9 @@ export class Watch {
   private readonly sessions = this.counter("sessions_total", "Sessions that ended, by how", ["outcome"]);
   private readonly rounds = this.counter("rounds_total", "Rounds of sessions that ended", []);
   private readonly bytes = this.counter("sent_bytes_total", "Payload bytes sent in sessions, by receiver", ["to"]);
+  private readonly waits = this.counter("wait_seconds_total", "Time that sessions waited for frames, by sender", [
+    "for",
+  ]);
   private readonly seconds = new Histogram({
     name: "pumac_session_seconds",
     help: "How long answered sessions took",
@@ -46,11 +49,14 @@ export class Watch {
   }
 
   /** Counts a session. */
-  record({ outcome, rounds, sent, seconds }: SessionEnd): void {
+  record({ outcome, rounds, sent, seconds, waits }: SessionEnd): void {
     this.sessions.inc({ outcome });
     this.rounds.inc(rounds);
     for (const [to, bytes] of Object.entries(sent)) {
       this.bytes.inc({ to }, bytes);
+    }
+    for (const [peer, waited] of Object.entries(waits)) {
+      this.waits.inc({ for: peer }, waited);
     }
     if (outcome === "answered") {
       this.seconds.observe(seconds);

@@ -1,10 +1,19 @@
 #!/usr/bin/env bash
-# Five organisations on three loopback addresses: three parties, a lab with a model, a clinic with texts. Each has a
-# folder of its own; what goes from one folder to another is what would be sent by mail or over the network. In earnest
-# every folder is on a machine of its own, and nothing else changes but the addresses.
+# Five organisations: three parties, a lab with a model, a clinic with texts. Each has a folder of its own; what goes from
+# one folder to another is what would be sent by mail or over the network. Each party has a network namespace of its own
+# where the system lets this user make some, a loopback address elsewhere (or with NETWORK=loopback). In earnest every
+# folder is on a machine of its own, and nothing else changes but the addresses.
 #
 #   examples/three-organisations/walk.sh [FOLDER]
 set -eu
+namespaces() { unshare --user --map-root-user --net --mount --fork --kill-child "$@"; }
+wire='mount -t tmpfs none /run && mkdir /run/netns && ip link add hosts type bridge && ip netns add try &&
+  ip link add one type veth peer name two netns try'
+if [ -z "${NETWORK:-}" ] && namespaces sh -c "$wire" 2>/dev/null; then
+  export NETWORK=namespaces
+  namespaces "$0" "$@"
+  exit
+fi
 root=$(cd "$(dirname "$0")/../.." && pwd)
 pumac=${PUMAC:-$root/pumac}
 port=${PORT:-7100}
@@ -15,6 +24,31 @@ export XDG_STATE_HOME=$here/lab
 declare -A running=()
 trap 'for id in "${running[@]}"; do kill -9 "$id" 2>/dev/null || true; done' EXIT
 
+# Where P0, P1 and P2 are, and a command as it runs on the machine of one of them.
+address() {
+  if [ "${NETWORK:-}" = namespaces ]; then echo "10.77.0.$(($1 + 1)):$port"; else echo "127.0.0.$(($1 + 1)):$((port + $1))"; fi
+}
+at() {
+  local machine=$1
+  shift
+  if [ "${NETWORK:-}" = namespaces ]; then exec nsenter --net="/run/netns/$machine" "$@"; else exec "$@"; fi
+}
+if [ "${NETWORK:-}" = namespaces ]; then
+  mount -t tmpfs none /run
+  mkdir /run/netns
+  ip link add hosts type bridge
+  ip address add 10.77.0.254/24 dev hosts
+  ip link set hosts up
+  for i in 0 1 2; do
+    ip netns add P$i
+    ip link add p$i type veth peer name net netns P$i
+    ip link set p$i master hosts up
+    ip -n P$i address add "10.77.0.$((i + 1))/24" dev net
+    ip -n P$i link set net up
+    ip -n P$i link set lo up
+  done
+fi
+
 say() { printf '\n── %s\n' "$*"; }
 # Runs a command that must end with this status.
 expect() {
@@ -24,7 +58,7 @@ expect() {
   [ "$status" = "$wanted" ] || { echo "ended with $status instead of $wanted: $*" >&2; exit 1; }
 }
 start() {
-  "$pumac" party --topology "$here/$1/$1.toml" --timeout 5 2>"$here/$1/log" &
+  at "$1" "$pumac" party --topology "$here/$1/$1.toml" --timeout 5 2>"$here/$1/log" &
   running[$1]=$!
   for _ in $(seq 200); do
     grep -q '"listening"' "$here/$1/log" && return
@@ -42,10 +76,11 @@ ask() {
   return $status
 }
 
+say "three parties, on ${NETWORK:-loopback}: $(for i in 0 1 2; do printf '%s ' "$(address $i)"; done)"
 say "every organisation makes its key; the public parts are exchanged, fingerprints are compared"
 mkdir -p "$here"
 for i in 0 1 2; do
-  "$pumac" init --party P$i --address "127.0.0.$((i + 1)):$((port + i))" --folder "$here/P$i" --quiet
+  "$pumac" init --party P$i --address "$(address $i)" --folder "$here/P$i" --quiet
 done
 "$pumac" init --owner lab --folder "$here/lab" --quiet
 "$pumac" init --owner clinic --folder "$here/clinic" --quiet

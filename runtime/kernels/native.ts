@@ -52,6 +52,8 @@ interface Addon {
   closeArena(handle: ArenaHandle, buffer: ArrayBuffer): void;
   addKey(handle: ArenaHandle, key: Uint8Array): number;
   threads(count?: number): number;
+  mapFile(path: string): ArrayBuffer | undefined;
+  leaveNoCore(): boolean;
   multiplyReals(tier: number, c: Float64Array, cAt: number, a: Float64Array, aAt: number, ...rest: RealArguments): void;
 }
 
@@ -72,6 +74,9 @@ export interface NativeModule {
   create(arenaBytes: number, options?: NativeOptions): Kernels;
   /** Matrix products over doubles (native/reals.hpp), on a tier; default: the best. */
   multiplyReals(tier?: Tier): MultiplyReals;
+  /** See runtime/system.ts. */
+  mapFile(path: string): ArrayBuffer | undefined;
+  leaveNoCore(): boolean;
 }
 
 /** Starts a kernel: its name, its estimated time on one core in nanoseconds, its arguments. */
@@ -109,6 +114,8 @@ function moduleOf(addon: Addon): NativeModule {
     streamTiers: STREAM_TIERS.slice(0, addon.bestStreamTier + 1),
     threads: (count) => (count === undefined ? addon.threads() : addon.threads(count)),
     create: (arenaBytes, options = {}) => createKernels(addon, arenaBytes, options),
+    mapFile: (path) => addon.mapFile(path),
+    leaveNoCore: () => addon.leaveNoCore(),
     multiplyReals:
       (tier = TIERS[addon.bestTier]) =>
       ({ c, cAt, a, aAt, b, bAt, rows, inner, columns }) => {

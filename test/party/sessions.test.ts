@@ -10,7 +10,8 @@ import { simulate } from "../../client/local/simulation.js";
 import { runModelOwner } from "../../client/owners.js";
 import { deleteSharing } from "../../client/remote/share.js";
 import { readAudit } from "../../party/records.js";
-import { PARTIES } from "../../runtime/transport.js";
+import type { Identity } from "../../runtime/identity.js";
+import { PARTIES, type PartyName } from "../../runtime/transport.js";
 import { rejection } from "../runtime/mesh.js";
 import { smallPlan, startThree, type Three } from "./three.js";
 
@@ -186,14 +187,16 @@ describe("a certificate", () => {
   it("is replaced while the others go on: two stand under one name, and what runs is not disturbed", async () => {
     await sharedThree();
     const fresh = await createCertificate("P1", 1);
-    const now = (name: "P0" | "P1" | "P2") => three!.of[name].settings;
+    const now = (name: PartyName) => three!.of[name].settings;
     const both = { ...now("P1").identity!.pinned, P1: [fresh.certificate, ...now("P1").identity!.pinned.P1] };
+    const renew = (party: PartyName, own: Omit<Identity, "pinned">): void =>
+      three!.of[party].renew({ ...own, pinned: both }, now(party).addresses);
+    // The others first, as the operators agree on: who dials in that moment knows both.
+    renew("P0", now("P0").identity!);
+    renew("P2", now("P2").identity!);
     const running = three!.ask(plan);
     await expect.poll(() => three!.of.P2.admission.running, { interval: 2 }).toBe(1);
-    for (const party of PARTIES) {
-      const own = party === "P1" ? fresh : now(party).identity!;
-      three!.of[party].renew({ ...own, pinned: both }, now(party).addresses);
-    }
+    renew("P1", fresh);
     expectClose(await logits(running), expected);
     // Who has not heard of the new one refuses it; who has, asks.
     expect((await rejection(three!.ask(plan))).code).toBe("E0701");

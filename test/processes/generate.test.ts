@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { dataFolder } from "../jax/data.js";
 import { pumac, temporaryFolder } from "./command.js";
+import { documentOf } from "./documents.js";
 
 const STORIES = dataFolder("llama-stories260k");
 
@@ -18,6 +19,7 @@ describe.skipIf(STORIES === undefined)("generate", () => {
     expect(status).toBe(0);
     const { greedy_ids } = JSON.parse(readFileSync(join(STORIES!, "reference.json"), "utf8"));
     const { text, tokens, measured, ended } = JSON.parse(stdout);
+    expect(documentOf(stdout).schema).toBe("pumac.generate/1");
     expect(tokens).toEqual(greedy_ids.slice(4, 8));
     expect(text).toBe(" time, there was");
     expect(ended).toBe("length");

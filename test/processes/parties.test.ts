@@ -3,12 +3,14 @@
  * busy with a session, a party that is told to stop finishes what runs, and what is wrong with files and certificates
  * has its documented status.
  */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../../bench/free-port.js";
 import { PARTIES, type PartyName } from "../../runtime/transport.js";
-import { pumac, type Running, startPumac, temporaryFolder } from "./command.js";
+import { MAIN, pumac, type Running, startPumac, temporaryFolder } from "./command.js";
+import { documentOf } from "./documents.js";
 
 const MODEL = join(import.meta.dirname, "..", "..", "models", "fixtures", "bert_cls.t5.legacy.eager.op11.dyn");
 const DATA = join(MODEL, "test_data_set_0");
@@ -20,6 +22,7 @@ const topologyOf = (name: (typeof NAMES)[number]): readonly string[] => [
   "--topology",
   join(folder, name, `${name}.toml`),
 ];
+const ofPlan = ["--plan", plan];
 const ask = ["infer", plan, "--inputs", DATA, ...topologyOf("clinic")];
 
 async function mustRun(...args: readonly string[]): Promise<string> {
@@ -27,6 +30,11 @@ async function mustRun(...args: readonly string[]): Promise<string> {
   expect(stderr + stdout).not.toMatch(/error\[/);
   expect(status).toBe(0);
   return stdout;
+}
+
+/** Where a party is watched. */
+async function watchOf(name: PartyName): Promise<{ readonly port: number }> {
+  return JSON.parse((await parties.get(name)!.said(/.*"watched".*/))[0]);
 }
 
 async function startParty(name: PartyName): Promise<void> {
@@ -55,8 +63,9 @@ beforeAll(async () => {
   await compiled;
   await Promise.all(PARTIES.map((name) => mustRun("trust", "approve", plan, ...topologyOf(name))));
   await Promise.all(PARTIES.map(startParty));
-  await mustRun("share", join(MODEL, "model.onnx"), "--plan", plan, ...topologyOf("lab"));
-  rmSync(join(folder, "lab"), { recursive: true });
+  const shared = await mustRun("share", join(MODEL, "model.onnx"), "--plan", plan, ...topologyOf("lab"), "--json");
+  expect(documentOf(shared).schema).toBe("pumac.share/1");
+  renameSync(join(folder, "lab"), join(folder, "lab-is-gone"));
 });
 
 afterAll(async () => {
@@ -111,21 +120,28 @@ describe("three parties that stay", () => {
   });
 
   it("keep what they know in files of their own, and write every session down", async () => {
-    const document = JSON.parse(await mustRun("party", "audit", ...topologyOf("P1"), "--json"));
+    const document = documentOf(await mustRun("party", "audit", ...topologyOf("P1"), "--json"));
     expect(document.schema).toBe("pumac.audit/1");
-    expect(document.sessions[0]).toMatchObject({ asker: "clinic", outcome: "answered" });
-    const words = Object.keys(document.sessions[0]).toSorted();
-    expect(words).toEqual("asker outcome phase plan rounds seconds sent session sharing time".split(" ").toSorted());
+    const [first] = document.sessions as readonly object[];
+    expect(first).toMatchObject({ asker: "clinic", outcome: "answered" });
+  });
+
+  it("say which plans they know", async () => {
+    const list = documentOf(await mustRun("trust", "list", ...topologyOf("P2"), "--json"));
+    expect(list).toMatchObject({ schema: "pumac.trust/1", plans: [{ standing: "approved" }] });
   });
 
   it("are watched on a port of their own", async () => {
-    const { port } = JSON.parse((await parties.get("P0")!.said(/.*"watched".*/))[0]);
+    const { port } = await watchOf("P0");
     const get = async (path: string) => await fetch(`http://127.0.0.1:${port}${path}`);
     expect(await (await get("/healthz")).text()).toBe("ok\n");
     expect(await (await get("/readyz")).json()).toEqual({ ready: true, draining: false, expiring: [] });
     const metrics = await (await get("/metrics")).text();
     expect(metrics).toMatch(/^pumac_sessions_total\{outcome="answered"\} [1-9]/m);
     expect(metrics).toMatch(/^pumac_sent_bytes_total\{to="P2"\} [1-9]/m);
+    expect(metrics).toMatch(/^pumac_wait_seconds_total\{for="data"\} \d+\.\d/m);
+    const waits = await (await fetch(`http://127.0.0.1:${(await watchOf("P1")).port}/metrics`)).text();
+    expect(waits).toMatch(/^pumac_wait_seconds_total\{for="P2"\} \d+\.\d/m);
     expect((await get("/secrets")).status).toBe(404);
   });
 
@@ -136,6 +152,38 @@ describe("three parties that stay", () => {
     expect((await pumac(...ask, "--timeout", "1")).status).toBe(6);
     await startParty("P1");
     await mustRun(...ask);
+  });
+
+  it("delete a sharing when its owner says so, and say what each deleted", async () => {
+    renameSync(join(folder, "lab-is-gone"), join(folder, "lab"));
+    const { sharing } = documentOf(
+      await mustRun("share", join(MODEL, "model.onnx"), ...ofPlan, ...topologyOf("lab"), "--json"),
+    );
+    const words = ["share", "--delete", String(sharing), ...topologyOf("lab"), "--json"];
+    expect(documentOf(await mustRun(...words))).toMatchObject({ sharing, deleted: [{ found: true }, {}, {}] });
+    expect((await pumac(...ask)).stderr).toContain("E0803");
+  });
+
+  it("leave no core file when they are aborted, whatever the limit of who starts them", async () => {
+    const place = join(folder, "core");
+    mkdirSync(place);
+    const abort = async (...command: readonly string[]): Promise<NodeJS.Signals | null> => {
+      const started = ["-c", 'ulimit -c unlimited 2>/dev/null; cd "$0"; exec "$@"', place, ...command];
+      const child = spawn("sh", started, { stdio: ["ignore", "ignore", "pipe"] });
+      const ended = new Promise<NodeJS.Signals | null>((resolve) => child.once("exit", (_, signal) => resolve(signal)));
+      await new Promise((resolve) => child.stderr.once("data", resolve));
+      child.kill("SIGABRT");
+      return await ended;
+    };
+    const { child, finished } = parties.get("P2")!;
+    child.kill("SIGTERM");
+    await finished;
+    expect(await abort(process.execPath, MAIN, "party", ...topologyOf("P2"))).toBe("SIGABRT");
+    expect(readdirSync(place)).toEqual([]);
+    // A process like any other does leave one, where this system writes them into the working folder.
+    const pattern = readFileSync("/proc/sys/kernel/core_pattern", "utf8");
+    expect(await abort(process.execPath, "-e", "console.error(1); setInterval(() => 0, 1000)")).toBe("SIGABRT");
+    expect(pattern.startsWith("core") ? readdirSync(place).length : 1).toBe(1);
   });
 });
 

@@ -5,13 +5,13 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { MAIN, temporaryFolder } from "./command.js";
 
-it("walks through three organisations", () => {
+it.each(["", "loopback"])("walks through three organisations (network: %j)", (network) => {
   const folder = temporaryFolder();
   const pumac = join(folder, "pumac");
   writeFileSync(pumac, `#!/bin/sh\nexec "${process.execPath}" "${MAIN}" "$@"\n`, { mode: 0o755 });
   const script = join(import.meta.dirname, "..", "..", "examples", "three-organisations", "walk.sh");
   const port = String(20_000 + (process.pid % 20_000));
-  const env = { ...process.env, PUMAC: pumac, PORT: port };
+  const env = { ...process.env, PUMAC: pumac, PORT: port, NETWORK: network };
   const { status, stdout, stderr } = spawnSync("bash", [script, join(folder, "walk")], { encoding: "utf8", env });
   expect(stderr).toBe("");
   expect(status).toBe(0);

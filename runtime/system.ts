@@ -1,0 +1,24 @@
+/**
+ * What a process that holds shares asks of its system, and Node does not offer: the addon does it, where there is one.
+ */
+import { openNative } from "./kernels/native.js";
+
+/**
+ * From now on this process leaves no core file, which would hold its shares: by the limit of cores, and where the system
+ * pipes them to a program by being no longer dumpable. Also nobody else of this user may then look into its memory.
+ * Whether that holds.
+ */
+export function leaveNoCore(): boolean {
+  const native = openNative();
+  return typeof native !== "string" && native.leaveNoCore();
+}
+
+/**
+ * A file mapped into memory: all who map it use the system's one copy, read as it is used; what is written to it here
+ * stays here. Undefined where it cannot be mapped: it is to be read then. The file must not become shorter meanwhile.
+ */
+export function mapFile(path: string): Uint8Array | undefined {
+  const native = openNative();
+  const mapped = typeof native === "string" ? undefined : native.mapFile(path);
+  return mapped && new Uint8Array(mapped);
+}
