@@ -1,7 +1,7 @@
 /**
  * What a party keeps of shared weights: for each sharing a folder with its part of the seeds, the packed masked words
- * one after the other (at P1 and P2), and a journal, a line for each weight that has arrived whole. The words are mapped
- * into memory: all sessions use the one copy that the system keeps of the file.
+ * one after the other (at P1 and P2), and a journal, a line for each weight that has arrived whole. The words are
+ * mapped into memory: all sessions use the one copy that the system keeps of the file.
  *
  * A weight has its place in the seeds' streams for ever: the same place is never given to another one.
  */

@@ -41,7 +41,7 @@ export function partyOf({ name, file }: Topology): PartyName {
   return party;
 }
 
-/** Begins to serve; this process leaves no core file from then on. E0305 for the topology, E1001 where an address is taken. */
+/** Begins to serve; from then on the process leaves no core file. E0305: the topology; E1001: an address is taken. */
 export async function startParty(file: string, given: PartyLimits & { readonly log: Log }): Promise<StartedParty> {
   const topology = loadTopology(file);
   const party = partyOf(topology);

@@ -4,8 +4,8 @@
 import { openNative } from "./kernels/native.js";
 
 /**
- * From now on this process leaves no core file, which would hold its shares: by the limit of cores, and where the system
- * pipes them to a program by being no longer dumpable. Also nobody else of this user may then look into its memory.
+ * From now on this process leaves no core file, which would hold its shares: by the limit of cores, and, where the
+ * system pipes them to a program, by being undumpable; nobody else of this user may look into its memory then either.
  * Whether that holds.
  */
 export function leaveNoCore(): boolean {
