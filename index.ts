@@ -1,7 +1,7 @@
 /**
  * pumac as a library: what the command line does, as functions. A model becomes a plan (`compile`), the plan says
  * exactly what it costs (`inspect`), and the three roles run it in this process (`simulate`), which shows what it
- * answers and gives no privacy.
+ * answers and gives no privacy. A data owner asks three parties (`connect`), and lets them write (`generate`).
  *
  * What a user can mend rejects with a `PumacError`: its `diagnostics` are values with a code, the place, why, and what
  * to do. Anything else that is thrown is a mistake in pumac.
@@ -15,8 +15,10 @@ import { rolesOf } from "./analysis/data/evaluation.js";
 import { readExamples } from "./analysis/data/examples.js";
 import { type AnsweredRow, answeredRows } from "./analysis/data/rows.js";
 import { type Answer, answersOf, describeAnswer, type Labels, labelsBeside, readLabels } from "./client/answers.js";
+import { type Ending, type Written, generate as writeTokens } from "./client/generate.js";
 import { type GivenInputs, inputValues } from "./client/inputs.js";
 import { simulate as simulateRoles } from "./client/local/simulation.js";
+import { startTrio, type TrioOptions } from "./client/local/trio.js";
 import {
   dataInputs,
   type OwnerValues,
@@ -24,16 +26,18 @@ import {
   runModelOwnerInTurns,
   type SessionResult,
 } from "./client/owners.js";
+import { type AskOptions, askParties } from "./client/remote/ask.js";
 import type { SharedPlan } from "./client/remote/share.js";
 import { isRemembered } from "./client/verified.js";
 import type { ImportedModel } from "./compiler/imported.js";
 import { DEFAULT_NETWORK, parseNetwork } from "./compiler/network.js";
 import { openModel } from "./compiler/weights.js";
-import { readBytes } from "./formats/files.js";
+import { chatTemplateBeside, type Message } from "./formats/chat-template.js";
 import { findModel, type LoadedPlan, loadPlan, type ModelFiles, savePlan } from "./formats/plan-file.js";
 import { loadEncoder } from "./formats/text.js";
-import { type Diagnostic, PumacError } from "./ir/diagnostics.js";
-import { decodePlan, digestIn } from "./ir/plan/codec.js";
+import { loadTopology } from "./formats/topology.js";
+import { type Diagnostic, fail, PumacError } from "./ir/diagnostics.js";
+import { decodePlan, digestIn, encodePlan } from "./ir/plan/codec.js";
 import type { Plan } from "./ir/plan/types.js";
 import type { TensorValue } from "./ir/tensor/value.js";
 
@@ -45,15 +49,18 @@ export {
   checkBudget,
   type Diagnostic,
   describeAnswer,
+  type Ending,
   type GivenInputs,
   type Labels,
   labelsBeside,
+  type Message,
   type Plan,
   PumacError,
   readLabels,
   type Samples,
   type SessionResult,
   type TensorValue,
+  type Written,
 };
 
 /** A plan, and how to find the model that it was compiled from: a plan holds no weight. */
@@ -168,16 +175,16 @@ async function assured({ plan, digest }: LoadedPlan, files: ModelFiles, options:
  * they do not.
  */
 export async function openForSharing(
-  paths: readonly string[],
+  wanted: readonly (string | OpenPlan)[],
   given: readonly string[],
   options: PrepareOptions = {},
 ): Promise<readonly SharedPlan[]> {
   const plans: SharedPlan[] = [];
-  for (const path of paths) {
-    const { plan, digest, files } = openPlan(path, given);
+  for (const each of wanted) {
+    const { plan, digest, files } = typeof each === "string" ? openPlan(each, given) : each;
     const { weights } = await openModel(files(), plan);
     await assured({ plan, digest }, files(), options);
-    plans.push({ plan, digest, file: readBytes(path), weights });
+    plans.push({ plan, digest, file: encodePlan(plan), weights });
   }
   return plans;
 }
@@ -260,4 +267,102 @@ export async function* answerRows(
     yield* await answeredRows(indices.slice(0, all - from), result, inputs, examples, reading);
     onProgress?.(Math.min(all, from + examples.batch), all);
   }
+}
+
+export interface ConnectOptions extends Waiting, PrepareOptions {
+  /** The data owner's topology file: its parties keep the model's shares. */
+  readonly topology?: string | undefined;
+  /** Starts three parties on this machine instead, and shares the model with them: no privacy. */
+  readonly local?: boolean | undefined;
+  /** With `local`: the model, where it is not the one that the plan names. */
+  readonly weights?: readonly string[];
+  /** How long a silent party is waited for, in seconds; a minute unless said otherwise. */
+  readonly timeout?: number;
+  /** With `local`: hears what the three parties receive. */
+  readonly onSeen?: TrioOptions["onSeen"];
+}
+
+/** What a single question may have besides. */
+export type AskingOptions = Pick<AskOptions, "signal" | "onShared" | "onPlace" | "sharing">;
+
+/** Three parties that keep a model's shares, as a data owner asks them. */
+export interface Connection {
+  readonly plans: readonly OpenPlan[];
+  /** Asks once; the plan is the first one unless another is named. Rejects with E0202 for inputs, E05xx to E10xx. */
+  readonly infer: (inputs: GivenInputs, options?: AskingOptions, plan?: LoadedPlan) => Promise<SessionResult>;
+  /** The same with what a data owner's program has made of its inputs. */
+  readonly ask: (values: OwnerValues, options?: AskingOptions, plan?: LoadedPlan) => Promise<SessionResult>;
+  /** Ends parties that were started for this; those of a topology stay. */
+  readonly close: () => void;
+}
+
+/**
+ * Finds the parties that answer questions about these plans: those of a topology, or three that are started on this
+ * machine. The signal ends all of it, then and later. E0201 where neither is named.
+ */
+export async function connect(
+  wanted: string | OpenPlan | readonly (string | OpenPlan)[],
+  options: ConnectOptions,
+): Promise<Connection> {
+  const { topology: file, local = false, weights = [], signal, onProgress, onSeen } = options;
+  if ((file === undefined) === !local) {
+    const fix = "add --topology FILE, or --local";
+    throw fail({ code: "E0201", what: "which parties are to be asked?", fix });
+  }
+  const given = [wanted].flat() as readonly (string | OpenPlan)[];
+  const plans = given.map((each) => (typeof each === "string" ? openPlan(each, weights) : each));
+  const timeout = (options.timeout ?? 60) * 1000;
+  const { topology, close } =
+    file !== undefined
+      ? { topology: loadTopology(file), close: () => undefined }
+      : await startTrio({
+          plans: await openForSharing(plans, weights, options),
+          timeout,
+          ...{ ...(signal && { signal }), ...(onProgress && { onProgress }), ...(onSeen && { onSeen }) },
+        });
+  const ask: Connection["ask"] = (values, asking = {}, plan = plans[0]) => {
+    const signals = [signal, asking.signal].filter((each) => each !== undefined);
+    return askParties(plan, values, { ...asking, topology, timeout, signal: AbortSignal.any(signals) });
+  };
+  const infer: Connection["infer"] = async (inputs, asking, { plan, digest } = plans[0]) => {
+    const values = await inputValues(inputs, dataInputs(plan));
+    return ask(runDataOwner(plan, values, new Map()), asking, { plan, digest });
+  };
+  return { plans, infer, ask, close };
+}
+
+export interface GenerateOptions extends AskingOptions {
+  /** What the text begins with, or a conversation, where the model has a chat template beside its tokenizer. */
+  readonly prompt: string | readonly Message[];
+  /** The model's tokenizer.json, or llama2.c's tok*.bin. */
+  readonly tokenizer: string;
+  /** How many tokens are written at most; 32 unless said otherwise. */
+  readonly maxTokens?: number;
+  /** Texts before which it ends. */
+  readonly stops?: readonly string[];
+}
+
+/**
+ * Lets a language model write: each token as it is there, with its text and what it cost; returns why no more is
+ * written. The plan reveals the next token (`compile` with `reveal: ["token"]`). E0202 where the prompt does not fit.
+ */
+export async function* generate(
+  { plans, ask }: Connection,
+  { prompt, tokenizer, maxTokens = 32, stops = [], ...asking }: GenerateOptions,
+  { plan, digest }: LoadedPlan = plans[0],
+): AsyncGenerator<Written, Ending> {
+  const encoder = loadEncoder(tokenizer);
+  const template = typeof prompt === "string" ? undefined : chatTemplateBeside(tokenizer);
+  if (typeof prompt !== "string" && template === undefined) {
+    const fix = "put the model's tokenizer_config.json beside it, or give the prompt as a text";
+    throw fail({ code: "E0201", what: "there is no chat template beside the tokenizer", where: tokenizer, fix });
+  }
+  return yield* writeTokens({
+    plan,
+    encoder: typeof prompt === "string" ? encoder : { ...encoder, encode: (texts) => encoder.encode(texts, "bare") },
+    ask: (values) => ask(values, asking, { plan, digest }),
+    prompt: typeof prompt === "string" ? prompt : template!(prompt),
+    mostTokens: maxTokens,
+    stops,
+  });
 }

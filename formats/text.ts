@@ -18,7 +18,8 @@ export interface Tokens {
 }
 
 export interface Encoder {
-  readonly encode: (texts: readonly string[]) => Promise<readonly Tokens[]>;
+  /** With the special tokens that begin and close a text; `bare`: only those that the text spells out itself. */
+  readonly encode: (texts: readonly string[], bare?: "bare") => Promise<readonly Tokens[]>;
   readonly decode: (ids: readonly number[]) => Promise<string>;
   readonly paddingId: number;
   /** The token that stands for a gap to fill, where the vocabulary has one. */
@@ -44,7 +45,10 @@ export function loadEncoder(path: string): Encoder {
 
 function encoderOfPieces({ encode, decode }: PieceTokenizer): Encoder {
   return {
-    encode: async (texts) => texts.map((text) => ({ ids: encode(text), closing: 0 })),
+    encode: async (texts, bare) => {
+      const begun = bare === undefined ? 0 : 1;
+      return texts.map((text) => ({ ids: encode(text).slice(begun), closing: 0 }));
+    },
     decode: async (ids) => decode(ids),
     paddingId: 0,
     endIds: [1, 2],
@@ -62,11 +66,13 @@ function encoderOfFile(path: string): Encoder {
     tokenizer.disablePadding();
     const padding = file.added_tokens?.find(({ content }) => PADDING_TOKENS.includes(content))?.id;
     return {
-      encode: async (texts) => {
-        const encodings = await tokenizer.encodeBatch([...texts]);
+      encode: async (texts, bare) => {
+        const encodings = await tokenizer.encodeBatch([...texts], { addSpecialTokens: bare === undefined });
         return encodings.map((encoding) => {
           const special = encoding.getSpecialTokensMask();
-          return { ids: encoding.getIds(), closing: special.length - 1 - special.lastIndexOf(0) };
+          // A template that spells out its last tokens has nothing that closes it.
+          const closing = bare === undefined ? special.length - 1 - special.lastIndexOf(0) : 0;
+          return { ids: encoding.getIds(), closing };
         });
       },
       decode: (ids) => tokenizer.decode([...ids], false),

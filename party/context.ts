@@ -3,6 +3,7 @@ import type { Address } from "../runtime/connect.js";
 import type { Identity } from "../runtime/identity.js";
 import type { KernelsFactory } from "../runtime/kernels/interface.js";
 import type { RandomSource } from "../runtime/keys.js";
+import type { Seen } from "../runtime/staying.js";
 import type { PartyName } from "../runtime/transport.js";
 import type { Admission, Bounds } from "./admission.js";
 import type { PlanShelf } from "./plans.js";
@@ -34,6 +35,8 @@ export interface PartySettings extends Bounds {
   readonly log: Log;
   /** Hears of every session that has ended. */
   readonly onEnd?: (end: SessionEnd) => void;
+  /** Hears, now and then, what a session's peers have sent: for a trial on one machine. */
+  readonly onSeen?: (seen: Seen) => void;
   readonly usage: () => { readonly cpu: number; readonly memory: number };
 }
 

@@ -21,7 +21,7 @@ async function handle(message: ToStaying): Promise<void> {
     Object.assign(addresses, message.addresses);
     return;
   }
-  const { approved, ...given } = message;
+  const { approved, watched, ...given } = message;
   const daemon = new PartyDaemon({
     ...given,
     ...{ listenAt: LOOPBACK, addresses, sessions: 1, queue: 1, deadline: DEADLINE, quota: Number.POSITIVE_INFINITY },
@@ -29,6 +29,7 @@ async function handle(message: ToStaying): Promise<void> {
     random: systemRandom,
     log: { info: () => undefined, warn: () => undefined },
     usage: processUsage,
+    ...(watched && { onSeen: (seen) => void process.send?.({ kind: "seen", seen } satisfies FromStaying) }),
   });
   approved.forEach((digest) => void daemon.plans.approve(digest));
   process.send?.({ kind: "listening", address: await daemon.start() } satisfies FromStaying);

@@ -18,6 +18,7 @@ import type { OwnerShares } from "../runtime/weight-store.js";
 import type { PartyContext, SessionEnd } from "./context.js";
 import type { HeldPlan } from "./plans.js";
 import { writeAudit } from "./records.js";
+import { SeenFrames } from "./seen.js";
 import { WaitingTransport } from "./waits.js";
 import { unlessAborted, within } from "./within.js";
 
@@ -155,7 +156,7 @@ async function run(
   held: HeldPlan,
   course: Course,
 ): Promise<PartyReport> {
-  const { party, kernels, random, usage } = daemon.settings;
+  const { party, kernels, random, usage, onSeen } = daemon.settings;
   course.phase = "agreeing";
   const before = usage().cpu;
   const waiting = new WaitingTransport(transport);
@@ -180,10 +181,14 @@ async function run(
     },
     interpret: (session) => {
       course.phase = "running";
+      const seen = onSeen === undefined ? undefined : new SeenFrames(party, onSeen);
       const onRound = (done: number): void => {
         course.rounds = done;
+        seen?.round(done);
       };
-      return runParty({ ...session, plan: held.plan, party, kernels: wiping(kernels), onRound });
+      const watched = seen?.over(session, held.data) ?? session;
+      const running = runParty({ ...watched, plan: held.plan, party, kernels: wiping(kernels), onRound });
+      return running.finally(() => seen?.report());
     },
   });
 }

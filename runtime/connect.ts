@@ -237,16 +237,16 @@ export async function dial(
   timeout: number,
   id = ONLY_SESSION,
 ): Promise<void> {
-  transport.attach(peer, await call(transport.self, peer, at, identity, { timeout, id }));
+  transport.attach(peer, await call(transport, peer, at, identity, { timeout, id }));
 }
 
 /**
  * Dials a party, again and again until it listens or the time (milliseconds) is over, and says who calls (its role) and
  * about what (`id`). E0701 where the other end does not hold the certificate that is pinned for it; E0201 without an
- * identity beyond this machine.
+ * identity beyond this machine. Nobody goes on calling for a session that is over.
  */
 async function call(
-  self: PeerName,
+  { self, signal }: SocketTransport,
   peer: PartyName,
   at: Address,
   identity: Identity | undefined,
@@ -274,6 +274,7 @@ async function call(
         throw fail({ code: "E0601", what: `${peer} cannot be reached`, where: peer, why });
       }
       await new Promise((resolve) => setTimeout(resolve, RETRY_MILLISECONDS));
+      signal.throwIfAborted();
     }
   }
 }

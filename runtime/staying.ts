@@ -1,7 +1,7 @@
 /** What a program says to the parties that it starts on its own machine, over private channels, and they to it. */
 import type { Address } from "./connect.js";
 import type { Identity } from "./identity.js";
-import type { PartyName } from "./transport.js";
+import type { PartyName, PeerName } from "./transport.js";
 
 /** From the parent: what to be, then where all parties listen. */
 export type ToStaying =
@@ -14,10 +14,22 @@ export type ToStaying =
       readonly memory: number;
       /** Digests of the plans that may be run. */
       readonly approved: readonly string[];
+      /** Whether the parent wants to hear what this party receives. */
+      readonly watched: boolean;
     }
   | { readonly kind: "peers"; readonly addresses: Readonly<Record<PartyName, Address>> };
 
-/** To the parent: where this party listens, or why it does not. */
+/** What a party has received in a session so far, and the beginning of the last frame: masked words, never a seed. */
+export interface Seen {
+  readonly party: PartyName;
+  readonly from: PeerName;
+  readonly bytes: number;
+  readonly rounds: number;
+  readonly words: Uint8Array;
+}
+
+/** To the parent: where this party listens, or why it does not; what it sees. */
 export type FromStaying =
   | { readonly kind: "listening"; readonly address: Address }
+  | { readonly kind: "seen"; readonly seen: Seen }
   | { readonly kind: "failed"; readonly reason: string };

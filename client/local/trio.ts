@@ -10,7 +10,7 @@ import type { Topology } from "../../formats/topology.js";
 import { fail } from "../../ir/diagnostics.js";
 import type { Address } from "../../runtime/connect.js";
 import type { Identity } from "../../runtime/identity.js";
-import type { FromStaying, ToStaying } from "../../runtime/staying.js";
+import type { FromStaying, Seen, ToStaying } from "../../runtime/staying.js";
 import { PARTIES, type PartyName } from "../../runtime/transport.js";
 import { createIdentities } from "../identities.js";
 import { type SharedPlan, shareModel } from "../remote/share.js";
@@ -26,11 +26,21 @@ export interface TrioOptions {
   /** Ends everything at once, in the moment in which it is aborted. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, all: number) => void;
+  /** Hears what the parties receive: it is on one machine, where nothing is hidden from whoever started them. */
+  readonly onSeen?: (seen: Seen) => void;
 }
 
-/** Starts three parties, shares the model, gives the data owner's topology to the work, and leaves nothing behind. */
-export async function withTrio<T>(options: TrioOptions, work: (topology: Topology) => Promise<T>): Promise<T> {
-  const { plans, timeout, signal, onProgress } = options;
+/** Three parties that keep a model's shares. */
+export interface Trio {
+  /** The data owner's. */
+  readonly topology: Topology;
+  /** Ends the parties, and leaves nothing behind. */
+  readonly close: () => void;
+}
+
+/** Starts three parties and shares the model with them. Whatever goes wrong, nothing is left behind. */
+export async function startTrio(options: TrioOptions): Promise<Trio> {
+  const { plans, timeout, signal, onProgress, onSeen } = options;
   const folder = mkdtempSync(join(tmpdir(), "pumac-"));
   const children: ChildProcess[] = [];
   const cleanUp = (): void => {
@@ -38,9 +48,11 @@ export async function withTrio<T>(options: TrioOptions, work: (topology: Topolog
       child.kill("SIGKILL");
     }
     rmSync(folder, { recursive: true, force: true });
+    signal?.removeEventListener("abort", cleanUp);
   };
   signal?.addEventListener("abort", cleanUp);
   try {
+    signal?.throwIfAborted();
     const identities = await createIdentities([...PARTIES, ...OWNERS], 1);
     const approved = plans.map(({ digest }) => digest);
     const started = PARTIES.map((party) => {
@@ -49,7 +61,7 @@ export async function withTrio<T>(options: TrioOptions, work: (topology: Topolog
       const state = join(folder, party);
       mkdirSync(state);
       const start = { kind: "start", party, identity: identities.get(party)!, state, timeout, approved } as const;
-      return listening(party, child, { ...start, memory: totalmem() });
+      return listening(party, child, { ...start, memory: totalmem(), watched: onSeen !== undefined }, onSeen);
     });
     const [P0, P1, P2] = await Promise.all(started);
     const addresses = { P0, P1, P2 };
@@ -62,10 +74,10 @@ export async function withTrio<T>(options: TrioOptions, work: (topology: Topolog
       return topologyHere(name, identities.get(name)!, addresses, state);
     };
     await shareModel({ topology: topology("model-owner"), timeout, plans, ...(onProgress && { onProgress }) });
-    return await work(topology("data-owner"));
-  } finally {
+    return { topology: topology("data-owner"), close: cleanUp };
+  } catch (error) {
     cleanUp();
-    signal?.removeEventListener("abort", cleanUp);
+    throw signal?.aborted === true ? signal.reason : error;
   }
 }
 
@@ -84,13 +96,23 @@ export function topologyHere(
 }
 
 /** Starts a party; resolves with its address when it listens. */
-function listening(party: PartyName, child: ChildProcess, start: ToStaying): Promise<Address> {
+function listening(
+  party: PartyName,
+  child: ChildProcess,
+  start: ToStaying,
+  onSeen: TrioOptions["onSeen"],
+): Promise<Address> {
   return new Promise((resolve, reject) => {
     child.on("message", (message: FromStaying) => {
-      if (message.kind === "listening") {
-        resolve(message.address);
-      } else {
-        reject(fail({ code: "E1001", what: `${party} cannot start`, where: party, why: message.reason }));
+      switch (message.kind) {
+        case "listening":
+          resolve(message.address);
+          break;
+        case "seen":
+          onSeen?.(message.seen);
+          break;
+        case "failed":
+          reject(fail({ code: "E1001", what: `${party} cannot start`, where: party, why: message.reason }));
       }
     });
     child.once("error", reject);

@@ -30,6 +30,10 @@ export interface AskOptions {
   readonly sharing?: string | undefined;
   /** Hears of a place in a party's queue. */
   readonly onPlace?: (party: PartyName, place: number) => void;
+  /** Hears the masked words of an input, as P1 and P2 get them. */
+  readonly onShared?: ((words: Uint8Array) => void) | undefined;
+  /** Ends the session at all parties: the promise rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface RemoteAnswer extends SessionResult {
@@ -43,11 +47,15 @@ export async function askParties(
   values: OwnerValues,
   options: AskOptions,
 ): Promise<RemoteAnswer> {
+  const { signal, onShared } = options;
   const started = performance.now();
   const session = Buffer.from(systemRandom(16)).toString("hex");
-  const transport = await connectParties("data", options.topology, session, options.timeout);
+  const transport = await connectParties("data", options.topology, session, options.timeout, signal);
   const sharer = new Sharer(loadKernels().create);
+  const leave = (): void => transport.abort(signal?.reason);
+  signal?.addEventListener("abort", leave);
   try {
+    signal?.throwIfAborted();
     const sharing = await agree(transport, digest, options.sharing);
     await enter(transport, options.onPlace ?? (() => undefined));
     const reveals = revealLayouts(plan);
@@ -60,7 +68,7 @@ export async function askParties(
       layouts: inputLayouts(plan.steps, "data"),
       publicLayouts: inputLayouts(plan.steps, "public"),
       values: (name, source) => values.value(source, name),
-      sharer,
+      sharer: { check: (...given) => sharer.check(...given), mask: watched(sharer, onShared) },
       random: systemRandom,
     });
     const result = await receiveAnswer(data, sharer, { plan, owners: [sent], started });
@@ -68,10 +76,22 @@ export async function askParties(
     return { ...result, session, sharing };
   } catch (error) {
     transport.abort(error);
-    throw error;
+    throw signal?.aborted === true ? signal.reason : error;
   } finally {
+    signal?.removeEventListener("abort", leave);
     sharer.close();
   }
+}
+
+/** Masks, and shows what is masked; public inputs are not. */
+function watched(sharer: Sharer, onShared: AskOptions["onShared"]): Sharer["mask"] {
+  return async (layout, value, seeds) => {
+    const words = await sharer.mask(layout, value, seeds);
+    if (seeds !== undefined) {
+      onShared?.(words);
+    }
+    return words;
+  };
 }
 
 /** Asks all three where the plan stands; gives the sharing that all keep. */

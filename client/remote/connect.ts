@@ -5,23 +5,34 @@ import { dial } from "../../runtime/connect.js";
 import { SocketTransport } from "../../runtime/socket-transport.js";
 import { PARTIES, type PartyName, type PeerName } from "../../runtime/transport.js";
 
-/** Connects to all three about `id` (32 hexadecimal digits). E0601 and E0701 name the party; `timeout` is in ms. */
+/**
+ * Connects to all three about `id` (32 hexadecimal digits). E0601 and E0701 name the party; `timeout` is in ms. The
+ * signal ends it: the promise rejects with the signal's reason.
+ */
 export async function connectParties(
   role: Extract<PeerName, "model" | "data">,
   topology: Topology,
   id: string,
   timeout: number,
+  signal?: AbortSignal,
 ): Promise<SocketTransport> {
+  signal?.throwIfAborted();
   const transport = new SocketTransport(role, timeout);
   const identity = identityOf(topology);
+  const leave = (): void => transport.abort(signal?.reason);
+  signal?.addEventListener("abort", leave);
   try {
-    await Promise.all(
-      PARTIES.map((party) => dial(transport, party, addressOf(topology, party), identity, timeout, id)),
-    );
+    const links = PARTIES.map((party) => dial(transport, party, addressOf(topology, party), identity, timeout, id));
+    const over = new Promise<never>((_, reject) => {
+      transport.signal.addEventListener("abort", () => reject(transport.signal.reason));
+    });
+    await Promise.race([Promise.all(links), over]);
     return transport;
   } catch (error) {
     transport.abort(error);
     throw error;
+  } finally {
+    signal?.removeEventListener("abort", leave);
   }
 }
 

@@ -18,9 +18,11 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { dataFolder } from "../jax/data.js";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const MODEL = join(ROOT, "models", "fixtures", "bert_cls.t5.legacy.eager.op11.dyn");
+const STORIES = dataFolder("llama-stories260k");
 const folder = mkdtempSync(join(tmpdir(), "pumac-package-"));
 const modules = join(folder, "node_modules");
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -158,15 +160,17 @@ void simulate("plan", { tensors: { x: "text" } });
   expect(checked).not.toThrow();
 });
 
+/** Runs an example as a user of the package would. */
+function example(name: string, ...words: readonly string[]) {
+  const program = join(modules, "pumac", "examples", name);
+  expect(readFileSync(program, "utf8").split("\n").length).toBeLessThan(40);
+  cpSync(program, join(folder, name));
+  const { stdout, stderr, status } = spawnSync(process.execPath, [name, ...words], { cwd: folder, encoding: "utf8" });
+  return { stdout, stderr, status };
+}
+
 describe("the examples", () => {
   const demo = join(modules, "pumac", "models", "bert-sst2");
-  const example = (name: string, ...words: readonly string[]) => {
-    const program = join(modules, "pumac", "examples", name);
-    expect(readFileSync(program, "utf8").split("\n").length).toBeLessThan(40);
-    cpSync(program, join(folder, name));
-    const { stdout, stderr, status } = spawnSync(process.execPath, [name, ...words], { cwd: folder, encoding: "utf8" });
-    return { stdout, stderr, status };
-  };
 
   it("classify", () => {
     expect(example("classify.mjs", demo, "A fine film.").stdout).toMatch(
@@ -186,6 +190,14 @@ describe("the examples", () => {
     writeFileSync(join(folder, "reviews.tsv"), "sentence\tlabel\nA fine film.\t1\nA dull, bad film.\t0\n");
     const { stdout } = example("data-set.mjs", demo, "reviews.tsv");
     expect(stdout).toMatch(/^1 positive 0\.\d+\n2 negative 0\.\d+\n2 of 2 as the table says\n$/);
+  });
+});
+
+describe.skipIf(STORIES === undefined)("the example that writes", () => {
+  it("generates", () => {
+    const name = join(STORIES!, "stories260K.dynamo.op18.static32.onnx");
+    const words = [name, join(STORIES!, "tok512.bin"), "Once upon a", "2"];
+    expect(example("generate.mjs", ...words).stdout).toMatch(/^a token: \d+ rounds, \d+ bytes\n time,\n$/);
   });
 });
 

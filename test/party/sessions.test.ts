@@ -183,6 +183,31 @@ describe("a data owner", () => {
   });
 });
 
+describe("a data owner", () => {
+  it("leaves in the middle when it is told to, and the parties are free again", async () => {
+    await sharedThree();
+    const ending = new AbortController();
+    const words: Uint8Array[] = [];
+    const onShared = (masked: Uint8Array) => {
+      words.push(masked);
+      ending.abort(new Error("enough"));
+    };
+    await expect(three!.ask(plan, { signal: ending.signal, onShared })).rejects.toThrow("enough");
+    expect(words.length).toBeGreaterThan(0);
+    await expect.poll(() => PARTIES.map((party) => three!.of[party].admission.running)).toEqual([0, 0, 0]);
+    await expect(three!.ask(plan, { signal: AbortSignal.abort("before") })).rejects.toBe("before");
+    expectClose(await logits(three!.ask(plan)), expected);
+  });
+
+  it("does not wait for a party that does not listen once it is told to leave", async () => {
+    await sharedThree();
+    const topology = three!.topology("clinic");
+    const nobody = { ...topology, peers: { ...topology.peers, P2: { ...topology.peers.P2, address: "127.0.0.1:1" } } };
+    const asked = three!.ask(plan, { topology: nobody, signal: AbortSignal.timeout(100) });
+    await expect(asked).rejects.toThrow(/timeout/);
+  });
+});
+
 describe("a certificate", () => {
   it("is replaced while the others go on: two stand under one name, and what runs is not disturbed", async () => {
     await sharedThree();
