@@ -11,6 +11,7 @@ import { decodeControl, encodeControl } from "../runtime/control.js";
 import { PROTOCOL_VERSION } from "../runtime/handshake.js";
 import type { RandomSource } from "../runtime/keys.js";
 import type { MeteredTransport, OwnerReport, PartyReport } from "../runtime/measurement.js";
+import { nextRun } from "../runtime/session.js";
 import { PARTIES, type PartyName, type Transport } from "../runtime/transport.js";
 import type { InputLayout, Owner, Source } from "../runtime/weight-store.js";
 import { drawSeeds, type Seeds, type Sharer } from "./sharing.js";
@@ -24,10 +25,9 @@ export interface RevealLayout {
   readonly elements: number;
 }
 
-export interface ClientOptions {
+/** What an owner shares of a program's inputs, and with what. */
+export interface SharedValues {
   readonly owner: Owner;
-  /** Hexadecimal digest of the plan. */
-  readonly plan: string;
   readonly layouts: readonly InputLayout[];
   /** The public inputs, which the data owner sends; none at the model's owner. */
   readonly publicLayouts: readonly InputLayout[];
@@ -35,10 +35,15 @@ export interface ClientOptions {
   readonly values: (name: string, source: Source) => TensorValue;
   readonly sharer: Pick<Sharer, "check" | "mask">;
   readonly random: RandomSource;
-  /** The data owner's: the sharing of the weights that it asks about, where the parties keep some. */
-  readonly weights?: string;
   /** Hears how many of the owner's inputs are shared. */
   readonly onProgress?: (done: number, all: number) => void;
+}
+
+export interface ClientOptions extends SharedValues {
+  /** Hexadecimal digest of the plan. */
+  readonly plan: string;
+  /** The data owner's: the sharing of the weights that it asks about, where the parties keep some. */
+  readonly weights?: string;
 }
 
 const ACCEPTANCE = object({ accepted: literal(true) });
@@ -48,25 +53,50 @@ const ACCEPTANCE = object({ accepted: literal(true) });
  * before anything is sent (E0202): whether a session begins is all that a peer can see of them.
  */
 export async function shareInputs(transport: MeteredTransport, options: ClientOptions): Promise<OwnerReport> {
-  for (const layout of [...options.layouts, ...options.publicLayouts]) {
-    await options.sharer.check(layout, options.values(layout.name, layout.owner));
+  await checkInputs(options);
+  await offerPlan(transport, options);
+  return await giveShares(transport, options);
+}
+
+/** E0202 for a value that the plan does not allow. */
+async function checkInputs({ layouts, publicLayouts, sharer, values }: SharedValues): Promise<void> {
+  for (const layout of [...layouts, ...publicLayouts]) {
+    await sharer.check(layout, values(layout.name, layout.owner));
   }
-  const phase = options.owner === "model" ? "weights" : "input";
-  const sharing = Buffer.from(options.random(32)).toString("hex");
-  const { plan, weights } = options;
+}
+
+/** Offers a plan to the parties and waits until all three accept. */
+export async function offerPlan(
+  transport: Transport,
+  { plan, weights, random }: Pick<ClientOptions, "plan" | "weights" | "random">,
+): Promise<void> {
+  const sharing = Buffer.from(random(32)).toString("hex");
   const offer = encodeControl({ version: PROTOCOL_VERSION, plan, sharing, ...(weights !== undefined && { weights }) });
   await Promise.all(PARTIES.map((party) => transport.send(party, offer)));
   for (const party of PARTIES) {
     decodeControl(await transport.receive(party), party, ACCEPTANCE, "a party's answer to an offer is no acceptance");
   }
-  transport.phase = phase;
-  await sendShares(transport, options, drawSeeds(options.random));
-  transport.phase = "control";
-  const sent = (party: PartyName): number => transport.bytes(phase, party);
-  return { sent: { P0: sent("P0"), P1: sent("P1"), P2: sent("P2") } };
 }
 
-async function sendShares(transport: Transport, options: ClientOptions, seeds: Seeds): Promise<void> {
+/** Asks the parties for a run of a program of an accepted plan, and gives them the data owner's inputs of it. */
+export async function giveRun(transport: MeteredTransport, program: number, given: SharedValues): Promise<OwnerReport> {
+  await checkInputs(given);
+  await Promise.all(PARTIES.map((party) => transport.send(party, nextRun(program))));
+  return await giveShares(transport, given);
+}
+
+/** Shares the values under fresh seeds; what was sent. */
+async function giveShares(transport: MeteredTransport, given: SharedValues): Promise<OwnerReport> {
+  const phase = given.owner === "model" ? "weights" : "input";
+  const before = PARTIES.map((party) => transport.bytes(phase, party));
+  transport.phase = phase;
+  await sendShares(transport, given, drawSeeds(given.random));
+  transport.phase = "control";
+  const [P0, P1, P2] = PARTIES.map((party, i) => transport.bytes(phase, party) - before[i]);
+  return { sent: { P0, P1, P2 } };
+}
+
+async function sendShares(transport: Transport, options: SharedValues, seeds: Seeds): Promise<void> {
   if (options.layouts.length > 0) {
     await transport.send("P0", Buffer.concat([seeds.first, seeds.second]));
     await transport.send("P1", seeds.first);

@@ -90,6 +90,7 @@ export function emit(graph: Graph<ShareType>, meaning: Meaning, header: PlanHead
     reveals,
     tables: tablesFor(steps),
     arena,
+    parts: [],
   };
 }
 

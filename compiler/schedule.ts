@@ -30,9 +30,11 @@ export function schedule(graph: Graph<ShareType>): Schedule {
   const order = walkFromOutputs(graph);
   const depth = new Map<ShareNode, number>();
   const late = new Set<ShareNode>();
+  const asked = new Set(graph.outputs.map(({ node }) => node));
   for (const node of order) {
     depth.set(node, Math.max(0, ...node.args.map((argument) => depth.get(argument)!)) + (isOpening(node) ? 1 : 0));
-    if (!isOpening(node) && node.args.every((argument) => late.has(argument)) && !isDealing(node)) {
+    const isMade = isOpening(node) || isDealing(node) || asked.has(node);
+    if (!isMade && node.args.every((argument) => late.has(argument))) {
       late.add(node);
     }
   }

@@ -33,6 +33,8 @@ export class PartyDaemon implements PartyContext {
   readonly rendezvous: Rendezvous;
   private server: Server | undefined;
   private readonly open = new Set<SocketTransport>();
+  /** Conversations that wait for their owner's next question: they have nothing to finish when the party is stopped. */
+  private readonly idle = new Set<SocketTransport>();
   /** Sharings that are being changed: one request at a time. */
   private readonly busy = new Set<string>();
 
@@ -93,12 +95,15 @@ export class PartyDaemon implements PartyContext {
   async drain(): Promise<void> {
     const { server } = this;
     this.server = undefined;
+    this.idle.forEach((transport) => void this.stop(transport));
     await this.admission.drain();
     server?.close();
     this.rendezvous.close();
-    for (const transport of this.open) {
-      transport.abort(fail({ code: "E1002", what: "the party has been stopped", where: this.settings.party }));
-    }
+    this.open.forEach((transport) => void this.stop(transport));
+  }
+
+  private stop(transport: SocketTransport): void {
+    transport.abort(fail({ code: "E1002", what: "the party has been stopped", where: this.settings.party }));
   }
 
   /** Takes a caller; throws for who is not expected. */
@@ -147,8 +152,15 @@ export class PartyDaemon implements PartyContext {
     transport: SocketTransport,
     onAdmitted: AskedSession["onAdmitted"],
   ): Promise<void> {
-    const asked: AskedSession = { id: caller.id, asker: caller.name, transport, onAdmitted };
+    const onIdle = (isIdle: boolean): void => {
+      isIdle ? this.idle.add(transport) : this.idle.delete(transport);
+      if (isIdle && this.isDraining) {
+        this.stop(transport);
+      }
+    };
+    const asked: AskedSession = { id: caller.id, asker: caller.name, transport, onAdmitted, onIdle };
     const end = await serveSession(this, asked);
+    this.idle.delete(transport);
     this.settings.onEnd?.(end);
     if (end.error !== undefined) {
       throw end.error;

@@ -9,7 +9,7 @@ import { writeWhole } from "../formats/files.js";
 import { loadPlan } from "../formats/plan-file.js";
 import { fail } from "../ir/diagnostics.js";
 import { decodePlan, digestIn } from "../ir/plan/codec.js";
-import type { Plan } from "../ir/plan/types.js";
+import { type Plan, programsOf } from "../ir/plan/types.js";
 import { longestFrame, withoutNotes } from "../runtime/party.js";
 import { type KeyedWeight, weightsOf } from "../runtime/requests.js";
 import { type InputLayout, inputLayouts } from "../runtime/weight-store.js";
@@ -20,10 +20,17 @@ export type Standing = "approved" | "unapproved" | "unknown";
 export interface HeldPlan {
   readonly digest: string;
   readonly plan: Plan;
+  /** Of the plan's own program, then of its parts. */
+  readonly programs: readonly HeldProgram[];
+  readonly longestFrame: number;
+}
+
+/** What a program takes of the owners. */
+export interface HeldProgram {
+  readonly plan: Plan;
   readonly weights: readonly KeyedWeight[];
   readonly data: readonly InputLayout[];
-  readonly open: readonly InputLayout[];
-  readonly longestFrame: number;
+  readonly public: readonly InputLayout[];
 }
 
 /** So many plans that nobody has approved are kept for the operator to look at. */
@@ -88,14 +95,13 @@ export class PlanShelf {
       return known;
     }
     const { plan } = loadPlan(this.fileOf(digest));
-    const held: HeldPlan = {
-      digest,
-      plan: withoutNotes(plan),
-      weights: weightsOf(plan),
-      data: inputLayouts(plan.steps, "data"),
-      open: inputLayouts(plan.steps, "public"),
-      longestFrame: longestFrame(plan),
-    };
+    const programs = programsOf(plan).map((program) => ({
+      plan: withoutNotes(program),
+      weights: weightsOf(program),
+      data: inputLayouts(program.steps, "data"),
+      public: inputLayouts(program.steps, "public"),
+    }));
+    const held: HeldPlan = { digest, plan: programs[0].plan, programs, longestFrame: longestFrame(plan) };
     if (this.ready.size >= MOST_READY) {
       this.ready.delete([...this.ready.keys()][0]);
     }

@@ -69,7 +69,7 @@ async function receivePlans({ plans: digests }: Share, { transport, plans }: Sha
 async function receiveWeights(share: Share, request: SharingRequest, known: Sharing | undefined): Promise<number> {
   const { transport, store, owner, now } = request;
   const self = transport.self as PartyName;
-  const weights = allWeights(share.plans.map((digest) => weightsOf(request, digest)));
+  const weights = allWeights(share.plans.flatMap((digest) => weightsOf(request, digest)));
   transport.allowFrames(PIECE_BYTES);
   const { entries } = decodeControl(await transport.receive("model"), "model", COMING);
   const seeds = await transport.receive("model");
@@ -94,15 +94,16 @@ async function receiveWeights(share: Share, request: SharingRequest, known: Shar
     arrived += await sharing.keep(weight, place, (left) => receivePiece(transport, left));
   }
   for (const digest of share.plans) {
-    sharing.sharesFor(weightsOf(request, digest));
+    weightsOf(request, digest).forEach((program) => void sharing.sharesFor(program));
     sharing.serve(digest);
   }
   await transport.send("model", encodeControl({ kept: sharing.held.size }));
   return arrived;
 }
 
-function weightsOf({ plans }: SharingRequest, digest: string): readonly KeyedWeight[] {
-  return plans.open(digest).weights;
+/** What each program of a plan takes. */
+function weightsOf({ plans }: SharingRequest, digest: string): readonly (readonly KeyedWeight[])[] {
+  return plans.open(digest).programs.map(({ weights }) => weights);
 }
 
 async function receivePiece(transport: SocketTransport, left: number): Promise<Uint8Array> {

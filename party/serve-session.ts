@@ -14,7 +14,7 @@ import { ASK, ENTER, type Have } from "../runtime/requests.js";
 import { runSession } from "../runtime/session.js";
 import type { SocketTransport } from "../runtime/socket-transport.js";
 import { PARTIES } from "../runtime/transport.js";
-import type { OwnerShares } from "../runtime/weight-store.js";
+import { hasState, type OwnerShares, stateBytes } from "../runtime/weight-store.js";
 import type { PartyContext, SessionEnd } from "./context.js";
 import type { HeldPlan } from "./plans.js";
 import { writeAudit } from "./records.js";
@@ -29,6 +29,8 @@ export interface AskedSession {
   readonly transport: SocketTransport;
   /** Hears what gives the session's room free: to be called when its links are closed. */
   readonly onAdmitted: (leave: () => void) => void;
+  /** Hears whether a conversation waits for its owner's next question. */
+  readonly onIdle: (isIdle: boolean) => void;
 }
 
 /** What is known of a session so far. */
@@ -128,16 +130,18 @@ const BESIDE_ARENA = 32e6;
 async function enter(
   { admission, quota, settings }: PartyContext,
   { transport, asker, onAdmitted }: AskedSession,
-  { plan, longestFrame }: HeldPlan,
+  { programs, longestFrame }: HeldPlan,
   course: Course,
 ): Promise<boolean> {
-  const arena = settings.party === "P0" ? plan.arena.P0 : plan.arena.P12;
+  const as = settings.party === "P0" ? "P0" : "P12";
+  const arena = Math.max(...programs.map(({ plan }) => plan.arena[as]));
+  const kept = stateBytes(programs[0].plan, as);
   const say = (place: number, refused: "E1002" | null = null): Promise<void> =>
     transport.send("data", encodeControl({ place, refused, seconds: admission.seconds }));
   const told = (place: number): void => void say(place).catch(() => undefined);
   course.phase = "waiting";
   try {
-    onAdmitted(await admission.enter(arena + longestFrame + BESIDE_ARENA, told, transport.signal));
+    onAdmitted(await admission.enter(arena + kept + longestFrame + BESIDE_ARENA, told, transport.signal));
   } catch (error) {
     if (error instanceof PumacError && error.diagnostics[0].code === "E1002") {
       await say(0, "E1002");
@@ -152,7 +156,7 @@ async function enter(
 
 async function run(
   daemon: PartyContext,
-  { id, asker, transport }: AskedSession,
+  { id, asker, transport, onIdle }: AskedSession,
   held: HeldPlan,
   course: Course,
 ): Promise<PartyReport> {
@@ -161,9 +165,11 @@ async function run(
   const before = usage().cpu;
   const waiting = new WaitingTransport(transport);
   course.waits = waiting.seconds;
+  const [first] = held.programs;
   return await runSession(waiting, {
     plan: held.digest,
-    layouts: { model: [], data: held.data, public: held.open },
+    layouts: { model: [], data: first.data, public: first.public },
+    programs: hasState(first.plan) ? held.programs : undefined,
     random,
     usage: () => ({ ...usage(), cpu: usage().cpu - before }),
     clock: () => performance.now() / 1000,
@@ -178,6 +184,10 @@ async function run(
       onAgreed: () => {
         course.phase = "input";
       },
+      onIdle: (isIdle) => {
+        course.phase = "input";
+        onIdle(isIdle);
+      },
     },
     interpret: (session) => {
       course.phase = "running";
@@ -186,21 +196,23 @@ async function run(
         course.rounds = done;
         seen?.round(done);
       };
-      const watched = seen?.over(session, held.data) ?? session;
-      const running = runParty({ ...watched, plan: held.plan, party, kernels: wiping(kernels), onRound });
+      const program = held.programs[session.run.program];
+      const watched = seen?.over(session, program.data) ?? session;
+      const running = runParty({ ...watched, plan: program.plan, party, kernels: wiping(kernels), onRound });
       return running.finally(() => seen?.report());
     },
   });
 }
 
-async function weightsOf(daemon: PartyContext, held: HeldPlan, id: string): Promise<OwnerShares> {
+/** This party's part of a sharing, as each program of the plan takes it. */
+async function weightsOf(daemon: PartyContext, held: HeldPlan, id: string): Promise<readonly OwnerShares[]> {
   const sharing = daemon.sharings.get(id);
   if (sharing === undefined || !sharing.serves(held.digest)) {
     const what = "this party keeps no such sharing of the plan's weights";
     throw fail({ code: "E0803", what, where: daemon.settings.party, fix: "ask again, or share the model again" });
   }
   await sharing.check();
-  return sharing.sharesFor(held.weights);
+  return held.programs.map(({ weights }) => sharing.sharesFor(weights));
 }
 
 /** Dials the parties with smaller numbers, and waits for those with larger ones. */

@@ -16,7 +16,7 @@ import { derivePairKeys, ephemeralKey, pairOf, type RandomSource, sha256 } from 
 import { PARTIES, type PartyName, type Transport } from "./transport.js";
 
 /** The wire's version: parties of different versions do not talk. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 const NONCE_BYTES = 32;
 

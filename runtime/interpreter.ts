@@ -4,7 +4,9 @@
  * from anyone: it deals, and the transport holds it back when P2 does not keep up. Every send is masked by the roles;
  * `reveal` alone sends something else, and only to the data owner.
  *
- * It assumes a checked plan (ir/plan/check), keys that were never used before, and links that are authentic.
+ * It assumes a checked plan (ir/plan/check), keys of the session that were never used before, and links that are
+ * authentic. A session may run several programs, one after the other: every run has keys of its own, derived from the
+ * session's and the run's number, so that no two runs share a stream position. What a run keeps, later ones read.
  */
 import { fail } from "../ir/diagnostics.js";
 import type { Plan } from "../ir/plan/types.js";
@@ -12,8 +14,10 @@ import type { Pair } from "../ir/share/index.js";
 import { packedBytes } from "../ir/share/rules.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import type { Kernels, KernelsFactory } from "./kernels/interface.js";
+import { type RunName, runKeys } from "./keys.js";
 import { type Layout, layoutOf, measure, type PartyStep, ScratchSpace, stepsOf } from "./layout.js";
 import { type Dealing, type InputPort, isOpening, type OpeningRoles, type RoleContext } from "./ops/role.js";
+import { SecretState } from "./state.js";
 import { DealingReader, DealingWriter, NO_DEALING, type Region } from "./streams.js";
 import type { PartyName, PeerName, Transport } from "./transport.js";
 import type { InputShares, OwnerShares } from "./weight-store.js";
@@ -23,8 +27,12 @@ export interface PartyOptions {
   readonly party: PartyName;
   readonly transport: Transport;
   readonly kernels: KernelsFactory;
-  /** AES-128 keys of the pairs that this party belongs to; fresh for this run. */
+  /** The session's keys of the pairs that this party belongs to. */
   readonly keys: Partial<Readonly<Record<Pair, Uint8Array>>>;
+  /** Which run of the session this is, and of which of its programs. */
+  readonly run: RunName;
+  /** What runs of the session keep at this party. */
+  readonly state?: SecretState;
   readonly inputs: InputShares;
   /** Values of public inputs, packed to their rings, at P1 and P2. */
   readonly publicInput?: (name: string) => Uint8Array;
@@ -47,9 +55,14 @@ export async function runParty(options: PartyOptions): Promise<RunReport> {
   const steps = stepsOf(options.plan, options.party);
   const layout = layoutOf(options.plan, options.party, await measure(steps, options.party));
   const kernels = options.kernels(layout.bytes);
+  const keys = runKeys(options.keys, options.run);
+  const { state = new SecretState() } = options;
   try {
-    return await new Run(options, steps, layout, kernels).all();
+    const report = await new Run({ ...options, keys, state }, steps, layout, kernels).all();
+    state.commit();
+    return report;
   } finally {
+    Object.values(keys).forEach((key) => void key.fill(0));
     kernels.close();
   }
 }
@@ -80,7 +93,7 @@ class Run {
   private turn = performance.now();
 
   constructor(
-    private readonly options: PartyOptions,
+    private readonly options: PartyOptions & { readonly state: SecretState },
     private readonly steps: readonly PartyStep[],
     private readonly layout: Layout,
     private readonly kernels: Kernels,
@@ -239,6 +252,8 @@ class Run {
       },
       publicWords: (offset, count) => new BigUint64Array(kernels.arena, offset, count),
       load: (source, offset) => bytes.set(source, offset),
+      recall: (name, offset, length) => options.state.recall(name, bytes.subarray(offset, offset + length)),
+      keep: (name, offset, length) => options.state.keep(name, bytes.slice(offset, offset + length)),
       reveal: (offset, length) => this.send("data", bytes.slice(offset, offset + length)),
     };
   }

@@ -81,6 +81,34 @@ export function derivePairKeys(own: EphemeralKey, peerKey: Uint8Array, transcrip
   return { stream: derive("stream", 16), confirmation: derive("confirmation", 32) };
 }
 
+/** Which run of a session: its number, from 0, and the place of the program that it runs among the plan's. */
+export interface RunName {
+  readonly number: number;
+  readonly program: number;
+}
+
+/** The one run of a session that runs its plan once. */
+export const ONLY_RUN: RunName = { number: 0, program: 0 };
+
+/**
+ * The keys of one run: HKDF of the session's, by the run's number and its program. Stream positions begin at 0 in
+ * every run; with a key for each they are other positions, and parties that were told different programs for one run
+ * share no stream at all.
+ */
+export function runKeys(
+  keys: Partial<Readonly<Record<Pair, Uint8Array>>>,
+  { number, program }: RunName,
+): Partial<Readonly<Record<Pair, Uint8Array>>> {
+  if (![number, program].every((each) => Number.isSafeInteger(each) && each >= 0)) {
+    throw new Error(`run ${number} of program ${program}`);
+  }
+  const derived = Object.entries(keys).map(([pair, key]) => {
+    const made = hkdfSync("sha256", key, new Uint8Array(0), `pumac run ${number} of program ${program}, ${pair}`, 16);
+    return [pair, new Uint8Array(made)] as const;
+  });
+  return Object.fromEntries(derived);
+}
+
 /** SHA-256. */
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   const hash = createHash("sha256");

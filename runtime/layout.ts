@@ -123,6 +123,8 @@ export async function measure(steps: readonly PartyStep[], party: PartyName): Pr
     constant: (value) => scratch.take(8 * value.data.length),
     publicWords: (_place, count) => new BigUint64Array(count),
     load: () => undefined,
+    recall: () => undefined,
+    keep: () => undefined,
     reveal: () => Promise.resolve(),
   };
   for (const step of steps) {

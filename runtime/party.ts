@@ -3,7 +3,7 @@
  * nothing and never ends the process; whoever starts it decides what an error means.
  */
 import { definitionOf } from "../ir/graph.js";
-import type { Plan } from "../ir/plan/types.js";
+import { type Plan, programsOf } from "../ir/plan/types.js";
 import { SHARE } from "../ir/share/index.js";
 import { type Address, dial, type Listener, listen } from "./connect.js";
 import type { Identity } from "./identity.js";
@@ -107,11 +107,16 @@ export function wiping(factory: KernelsFactory): KernelsFactory {
 /** What a party runs of a plan: the rest, as large again, would be looked through by every garbage collection. */
 export function withoutNotes(plan: Plan): Plan {
   const none = { nodes: [], outputs: [] };
-  return { ...plan, origins: [], values: [], formulas: [], owners: { model: none, data: none } };
+  const parts = plan.parts.map(withoutNotes);
+  return { ...plan, origins: [], values: [], formulas: [], owners: { model: none, data: none }, parts };
 }
 
 /** The longest frame that a plan foresees, in bytes: an input, a round's openings, or all that P0 deals. */
-export function longestFrame({ steps, rounds }: Plan): number {
+export function longestFrame(plan: Plan): number {
+  return Math.max(...programsOf(plan).map(longestFrameOf));
+}
+
+function longestFrameOf({ steps, rounds }: Plan): number {
   const openings = new Array<number>(rounds + 1).fill(0);
   let dealt = 0;
   let longest = 0;

@@ -89,9 +89,10 @@ export interface KeyedWeight extends InputLayout {
 }
 
 /**
- * What a plan takes of the model's owner. The key names a weight whatever the plan: the program that the owner runs for
- * it in the clear, its shape and its fractional bits. Two plans of one model with a key in common use one sharing of
- * it, even in rings of different sizes: words and masks modulo 2^64 are also words and masks modulo smaller powers.
+ * What a plan's own program takes of the model's owner. The key names a weight whatever the plan: the program that
+ * the owner runs for it in the clear, its shape and its fractional bits. Two plans of one model with a key in common
+ * use one sharing of it, even in rings of different sizes: words and masks modulo 2^64 are also words and masks modulo
+ * smaller powers.
  */
 export function weightsOf(plan: Plan): readonly KeyedWeight[] {
   return inputLayouts(plan.steps, "model").map((layout) => ({ ...layout, key: keyOf(plan, layout) }));
@@ -120,10 +121,10 @@ function programOf({ nodes }: Graph<TensorType>, node: Node<TensorType>): Graph<
 /** The widest ring. */
 export const WIDEST = 64;
 
-/** By key, the weights that plans take, each in the widest ring that one of them needs. */
-export function allWeights(plans: readonly (readonly KeyedWeight[])[]): ReadonlyMap<string, KeyedWeight> {
+/** By key, the weights that programs take, each in the widest ring that one of them needs. */
+export function allWeights(programs: readonly (readonly KeyedWeight[])[]): ReadonlyMap<string, KeyedWeight> {
   const all = new Map<string, KeyedWeight>();
-  for (const weight of plans.flat()) {
+  for (const weight of programs.flat()) {
     const known = all.get(weight.key);
     if (known === undefined || known.ring < weight.ring) {
       all.set(weight.key, weight);

@@ -3,12 +3,13 @@
  * inputs, the plan itself, the report. Nothing of it is kept: keys, shares and stream positions end with the session,
  * and a session that fails is never resumed.
  */
-import { number, object, optional, string } from "valibot";
+import { nullable, number, object, optional, string } from "valibot";
 import { fail } from "../ir/diagnostics.js";
 import { decodeControl, encodeControl } from "./control.js";
 import { PROTOCOL_VERSION, type SessionKeys, shakeHands } from "./handshake.js";
-import type { RandomSource } from "./keys.js";
+import { ONLY_RUN, type RandomSource, type RunName } from "./keys.js";
 import { MeteredTransport, type PartyReport } from "./measurement.js";
+import { SecretState } from "./state.js";
 import type { PartyName, Transport } from "./transport.js";
 import type { InputLayout, InputShares, Owner, OwnerShares, Source } from "./weight-store.js";
 
@@ -19,12 +20,21 @@ export interface EstablishedSession {
   readonly inputs: InputShares;
   /** The packed words of a public input, at P1 and P2. */
   readonly publicInput: (name: string) => Uint8Array;
+  /** Which of the session's runs it is, and of which program. */
+  readonly run: RunName;
+  /** What this party keeps between the runs. */
+  readonly state: SecretState;
 }
+
+/** What the data owner gives for one run. */
+type Given = Readonly<Record<"data" | "public", readonly InputLayout[]>>;
 
 export interface SessionOptions {
   /** Hexadecimal digest of the plan that this party holds. */
   readonly plan: string;
   readonly layouts: Readonly<Record<Source, readonly InputLayout[]>>;
+  /** A plan whose programs keep something: the data owner says before each run which one it is, until it ends. */
+  readonly programs?: readonly Given[] | undefined;
   readonly random: RandomSource;
   /** Interprets the plan in this party's role; see `interpreter.ts`. */
   readonly interpret: (session: EstablishedSession) => Promise<unknown>;
@@ -40,12 +50,14 @@ export interface SessionOptions {
 export interface KeptSession {
   readonly session: string;
   readonly asker: string;
-  /** This party's part of a sharing of weights that serves the plan; E0801 where it has none of this id. */
-  readonly weights: (id: string) => Promise<OwnerShares>;
+  /** This party's part of a sharing of weights, for each program of the plan; E0803 where it has none of this id. */
+  readonly weights: (id: string) => Promise<readonly OwnerShares[]>;
   /** Resolves when the other parties are connected. */
   readonly connect: () => Promise<void>;
   /** Hears that all three agree. */
   readonly onAgreed: () => void;
+  /** Hears that the data owner of a conversation has its answer and may ask on, and that it does. */
+  readonly onIdle: (isIdle: boolean) => void;
 }
 
 const OWNERS = ["model", "data"] as const;
@@ -79,45 +91,103 @@ interface Agreed {
   readonly keys: SessionKeys;
   readonly owners: readonly Owner[];
   /** The weights, where they were shared before the session. */
-  readonly shared: OwnerShares | undefined;
+  readonly shared: readonly OwnerShares[] | undefined;
   /** When the session began. */
   readonly times: number[];
 }
 
-/** The session from the moment in which all agree. */
+/** What the data owner of a conversation says before each run, or that it was the last. */
+const NEXT = object({ program: nullable(number()) });
+
+/** The frame that asks for a run of a program, by its place; null: there is none any more. */
+export function nextRun(program: number | null): Uint8Array {
+  return encodeControl({ program });
+}
+
+/** The session from the moment in which all agree; its last report. */
 async function runAgreed(
   transport: MeteredTransport,
   options: SessionOptions,
   { keys, owners, shared, times }: Agreed,
 ): Promise<PartyReport> {
-  const self = transport.self as PartyName;
   await Promise.all(owners.map((owner) => transport.send(owner, encodeControl({ accepted: true }))));
   times.push(options.clock());
-  const model = shared ?? (await receiveShares(transport, "model", options.layouts.model));
+  const models = shared ?? [await receiveShares(transport, "model", options.layouts.model)];
   times.push(options.clock());
-  const data = await receiveShares(transport, "data", options.layouts.data);
-  const open = await receiveWords(transport, "data", options.layouts.public);
-  times.push(options.clock());
+  const state = new SecretState();
+  try {
+    const { programs } = options;
+    if (programs === undefined) {
+      return await runOnce(transport, options, {
+        keys,
+        model: models[0],
+        state,
+        times,
+        given: options.layouts,
+        run: ONLY_RUN,
+      });
+    }
+    let report: PartyReport | undefined;
+    for (let number = 0; ; number++) {
+      options.kept?.onIdle(number > 0);
+      const { program } = decodeControl(await transport.receive("data"), "data", NEXT, "no run and no end");
+      options.kept?.onIdle(false);
+      const given = program === null ? undefined : programs[program];
+      if (program === null && report !== undefined) {
+        return report;
+      }
+      if (program === null || given === undefined) {
+        throw fail({ code: "E0901", what: `the data owner asks for program ${program}`, where: "data" });
+      }
+      const began = number === 0 ? times : times.map(options.clock);
+      const model = models[program];
+      report = await runOnce(transport, options, { keys, model, state, times: began, given, run: { number, program } });
+    }
+  } finally {
+    state.wipe();
+  }
+}
+
+interface OneRun {
+  readonly keys: SessionKeys;
+  readonly model: OwnerShares;
+  readonly state: SecretState;
+  /** When the session began, when all agreed, and when the weights were there. */
+  readonly times: readonly number[];
+  readonly given: Given;
+  readonly run: RunName;
+}
+
+/** One run: the data owner's shares, the program, the report. */
+async function runOnce(transport: MeteredTransport, options: SessionOptions, one: OneRun): Promise<PartyReport> {
+  const self = transport.self as PartyName;
+  const { keys, model, state, given, run } = one;
+  const receivers = ["P0", "P1", "P2", "data"] as const;
+  const peer = self === "P1" ? "P2" : "P1";
+  const before = new Map(receivers.map((name) => [name, transport.bytes("run", name)] as const));
+  const framesBefore = transport.frames("run", peer);
+  const data = await receiveShares(transport, "data", given.data);
+  const open = await receiveWords(transport, "data", given.public);
+  const arrived = options.clock();
 
   transport.phase = "run";
   const publicInput = (name: string): Uint8Array => known(open.get(name), name);
   try {
-    await options.interpret({ transport, keys, inputs: { model, data }, publicInput });
+    await options.interpret({ transport, keys, inputs: { model, data }, publicInput, run, state });
   } finally {
     data.first?.fill(0);
     data.second?.fill(0);
   }
   transport.phase = "control";
-  times.push(options.clock());
 
-  const [setup, weights, input, run] = times.slice(1).map((time, i) => time - times[i]);
-  const receivers = ["P0", "P1", "P2", "data"] as const;
+  const moments = [...one.times, arrived, options.clock()];
+  const [setup, weights, input, seconds] = moments.slice(1).map((time, i) => time - moments[i]);
   const usage = options.usage?.();
   const report: PartyReport = {
     party: self,
-    sent: Object.fromEntries(receivers.map((peer) => [peer, transport.bytes("run", peer)])),
-    rounds: self === "P0" ? 0 : transport.frames("run", self === "P1" ? "P2" : "P1"),
-    seconds: { setup, weights, input, run },
+    sent: Object.fromEntries(receivers.map((name) => [name, transport.bytes("run", name) - before.get(name)!])),
+    rounds: self === "P0" ? 0 : transport.frames("run", peer) - framesBefore,
+    seconds: { setup, weights, input, run: seconds },
     cpu: usage?.cpu ?? null,
     memory: usage?.memory ?? null,
   };

@@ -6,6 +6,7 @@
  */
 import type { Step } from "../ir/plan/types.js";
 import { packedBytes } from "../ir/share/rules.js";
+import { heldBytes } from "../ir/share/types.js";
 import { sizeOf } from "../ir/tensor/value.js";
 
 export type Owner = "model" | "data";
@@ -55,6 +56,16 @@ export function inputLayouts(steps: readonly Step[], owner: Source): readonly In
     }
   }
   return layouts;
+}
+
+/** Whether a plan keeps values between runs: its sessions run its programs as often as the data owner asks. */
+export function hasState({ steps }: { readonly steps: readonly Step[] }): boolean {
+  return steps.some(({ op }) => op === "keep");
+}
+
+/** Bytes that a party keeps between the runs of a session. */
+export function stateBytes({ steps }: { readonly steps: readonly Step[] }, party: "P0" | "P12"): number {
+  return steps.filter(({ op }) => op === "keep").reduce((sum, { type }) => sum + heldBytes(type, party), 0);
 }
 
 /** One party's part of one owner's sharing. */

@@ -6,7 +6,7 @@
 import type { LoadedPlan } from "../../formats/plan-file.js";
 import type { Topology } from "../../formats/topology.js";
 import { type Diagnostic, fail } from "../../ir/diagnostics.js";
-import type { Plan } from "../../ir/plan/types.js";
+import { type Plan, programsOf } from "../../ir/plan/types.js";
 import { packedBytes } from "../../ir/share/rules.js";
 import { decodeControl, encodeControl } from "../../runtime/control.js";
 import { PROTOCOL_VERSION } from "../../runtime/handshake.js";
@@ -56,10 +56,7 @@ export async function askParties(
   signal?.addEventListener("abort", leave);
   try {
     signal?.throwIfAborted();
-    const sharing = await agree(transport, digest, options.sharing);
-    await enter(transport, options.onPlace ?? (() => undefined));
-    const reveals = revealLayouts(plan);
-    transport.allowFrames(Math.max(...reveals.map(({ elements, ring }) => packedBytes(elements, ring))));
+    const sharing = await enterParties(transport, { plan, digest }, options);
     const data = new MeteredTransport(transport);
     const sent = await shareInputs(data, {
       owner: "data",
@@ -84,7 +81,7 @@ export async function askParties(
 }
 
 /** Masks, and shows what is masked; public inputs are not. */
-function watched(sharer: Sharer, onShared: AskOptions["onShared"]): Sharer["mask"] {
+export function watched(sharer: Sharer, onShared: AskOptions["onShared"]): Sharer["mask"] {
   return async (layout, value, seeds) => {
     const words = await sharer.mask(layout, value, seeds);
     if (seeds !== undefined) {
@@ -92,6 +89,19 @@ function watched(sharer: Sharer, onShared: AskOptions["onShared"]): Sharer["mask
     }
     return words;
   };
+}
+
+/** Agrees with the parties on a sharing of the plan's weights, which it gives, and waits in their queues. */
+export async function enterParties(
+  transport: SocketTransport,
+  { plan, digest }: LoadedPlan,
+  { sharing: wanted, onPlace }: AskOptions,
+): Promise<string> {
+  const sharing = await agree(transport, digest, wanted);
+  await enter(transport, onPlace ?? (() => undefined));
+  const reveals = programsOf(plan).flatMap(revealLayouts);
+  transport.allowFrames(Math.max(...reveals.map(({ elements, ring }) => packedBytes(elements, ring))));
+  return sharing;
 }
 
 /** Asks all three where the plan stands; gives the sharing that all keep. */

@@ -12,6 +12,7 @@ import { writeWhole } from "../../formats/files.js";
 import type { LoadedPlan } from "../../formats/plan-file.js";
 import type { Topology } from "../../formats/topology.js";
 import { type Diagnostic, fail } from "../../ir/diagnostics.js";
+import { programsOf } from "../../ir/plan/types.js";
 import { packedBytes } from "../../ir/share/rules.js";
 import { evaluateGraph, type WeightStore } from "../../ir/tensor/index.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
@@ -77,7 +78,7 @@ type Memory = InferOutput<typeof MEMORY>;
 /** Shares what the parties do not hold. E0802 where a party has not approved a plan: nothing is shared then. */
 export async function shareModel(options: ShareOptions): Promise<ShareResult> {
   const { topology, timeout, plans } = options;
-  const needed = allWeights(plans.map(({ plan }) => weightsOf(plan)));
+  const needed = allWeights(plans.flatMap(({ plan }) => programsOf(plan).map(weightsOf)));
   const memory = remembered(options) ?? freshMemory(options);
   const transport = await connectParties("model", topology, memory.sharing, timeout);
   try {
@@ -215,7 +216,8 @@ function placed(weight: KeyedWeight, { places }: Memory): KeyedWeight {
 function evaluate({ plans }: Sending, keys: ReadonlySet<string>): Map<string, TensorValue> {
   const { multiplyReals: multiply } = loadKernels();
   const values = new Map<string, TensorValue>();
-  for (const { plan, weights } of plans) {
+  const programs = plans.flatMap(({ plan, weights }) => programsOf(plan).map((each) => ({ plan: each, weights })));
+  for (const { plan, weights } of programs) {
     const wanted = weightsOf(plan).filter(({ key }) => keys.has(key) && !values.has(key));
     const outputOf = new Map(
       wanted.map(({ name, key }) => {

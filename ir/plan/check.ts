@@ -7,6 +7,7 @@
  */
 
 import type { Attributes, Node } from "../graph.js";
+import { sameShape } from "../shape.js";
 import { POWER_INDEX_BITS } from "../share/decays.js";
 import { heldBytes, SHARE, type ShareType, type WordType } from "../share/index.js";
 import { LINEAR } from "../share/linear.js";
@@ -17,7 +18,7 @@ import { sizeOf } from "../tensor/value.js";
 import { verify } from "../verify.js";
 import { publicInputs } from "./disclosed.js";
 import { leaksOf } from "./leakage.js";
-import type { HeldPart, Plan, Step } from "./types.js";
+import { type HeldPart, type Plan, programsOf, type Step } from "./types.js";
 
 const BLOCK = 16;
 /** Streams end here: positions are doubles, and one that is rounded would be another's. */
@@ -32,10 +33,22 @@ function insist(condition: boolean, message: string): void {
 }
 
 export function checkPlan(plan: Plan): void {
+  const programs = programsOf(plan);
+  for (const program of programs) {
+    checkProgram(program);
+  }
+  insist(
+    plan.parts.every(({ parts }) => parts.length === 0),
+    "its parts have parts",
+  );
+  checkState(programs);
+}
+
+function checkProgram(plan: Plan): void {
   const nodes = nodesOf(plan);
   const outputs = nodes
-    .filter(({ op }) => op === "reveal" || op === "verdict")
-    .map((node) => ({ name: node.op === "reveal" ? revealName(node) : "verdict", node }));
+    .filter(({ op }) => op === "reveal" || op === "verdict" || op === "keep")
+    .map((node) => ({ name: node.op === "verdict" ? "verdict" : `${node.op} ${revealName(node)}`, node }));
   const violations = verify({ nodes, outputs }, SHARE);
   insist(violations.length === 0, `its program is not sound: ${violations.slice(0, 3).map(String).join("; ")}`);
   checkRounds(plan);
@@ -196,6 +209,33 @@ function checkReveals(plan: Plan): void {
 }
 
 /**
+ * All programs keep the same values, each once, and what any of them reads is as all of them keep it: of the same shape
+ * and fraction, in at least the bits that are read. So whatever ran before, a run finds what it reads; at the beginning
+ * that is zeros.
+ */
+function checkState(programs: readonly Plan[]): void {
+  const types = programs.map(
+    ({ steps }) =>
+      new Map(steps.flatMap((step) => (step.op === "keep" ? [[revealName(step), step.type as WordType]] : []))),
+  );
+  const names = (of: ReadonlyMap<string, WordType>) => [...of.keys()].sort().join(", ");
+  types.forEach((own) => {
+    insist(names(own) === names(types[0]), `its programs keep ${names(types[0])} and ${names(own)}`);
+  });
+  for (const { steps } of programs) {
+    const reads = steps.filter(({ op, attributes }) => op === "input" && attributes.owner === "state");
+    for (const { attributes, type } of reads) {
+      const read = type as WordType;
+      const fits = types.every((own) => {
+        const has = own.get(revealName({ attributes }));
+        return has?.fraction === read.fraction && sameShape(has.shape, read.shape) && has.ring >= read.ring;
+      });
+      insist(fits, `it reads '${revealName({ attributes })}' otherwise than it is kept`);
+    }
+  }
+}
+
+/**
  * The tables are the ones that every party would compute, and the ones that the steps read: a plan cannot smuggle in a
  * function of its own.
  */
@@ -237,7 +277,7 @@ function checkBindings(plan: Plan): void {
   }
   const bound = new Map(plan.bindings.map((binding) => [binding.input, binding]));
   insist(bound.size === plan.bindings.length, "an input is given twice");
-  const inputs = plan.steps.filter(({ op }) => op === "input");
+  const inputs = plan.steps.filter(({ op, attributes }) => op === "input" && attributes.owner !== "state");
   for (const { attributes, type } of inputs) {
     const name = String(attributes.name);
     const binding = bound.get(name);

@@ -90,6 +90,7 @@ interface PlanMessage {
   readonly exponentials: readonly TableMessage[];
   readonly arena0: number;
   readonly arena12: number;
+  readonly parts: readonly PlanMessage[];
 }
 
 const MESSAGE = protobuf.parse(PLAN_SCHEMA).root.lookupType("pumac.Plan");
@@ -230,6 +231,7 @@ function toMessage(plan: Plan): PlanMessage {
     exponentials: [...plan.tables.exponentials].map(tableMessage),
     arena0: plan.arena.P0,
     arena12: plan.arena.P12,
+    parts: plan.parts.map(toMessage),
   };
 }
 
@@ -346,6 +348,7 @@ function fromMessage(message: PlanMessage, name: string): Plan {
     ranges: rangesOf(message),
     tables: { cosines: tablesOf(message.cosines), exponentials: tablesOf(message.exponentials) },
     arena: { P0: message.arena0, P12: message.arena12 },
+    parts: message.parts.map((part) => fromMessage(part, name)),
   };
 }
 

@@ -55,6 +55,10 @@ function messagesOf(
   type: ShareType,
   { offline, online, output }: ShareCost,
 ): Readonly<Record<Receiver, number>> {
+  if (op === "input" && attributes.owner === "state") {
+    // What an earlier run kept: it comes from nobody.
+    return { P1: 0, P2: 0, "the data owner": 0 };
+  }
   if (op === "input" && attributes.owner !== "public" && "ring" in type) {
     // The owner's words, from its own streams: the same ones to both.
     const words = Math.ceil((sizeOf(type.shape) * type.ring) / 8);

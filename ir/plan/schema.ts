@@ -69,5 +69,6 @@ message Plan {
   repeated Tensor tensors = 20;
   string record = 21;
   repeated Held values = 22;
+  repeated Plan parts = 23;
 }
 `;

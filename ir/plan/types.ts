@@ -61,7 +61,7 @@ export interface HeldValue {
   readonly parts: readonly HeldPart[];
 }
 
-/** Which output of which owner's program an input of the share program is. */
+/** Which output of which owner's program an input of the share program is; none gives what an earlier run has kept. */
 export interface Binding {
   readonly input: string;
   readonly owner: "model" | "data" | "public";
@@ -150,4 +150,14 @@ export interface Plan {
   readonly ranges: RangeSource;
   readonly tables: PlanTables;
   readonly arena: { readonly P0: number; readonly P12: number };
+  /**
+   * Further programs over the same sharing of the weights, which a session runs beside this one, in any order: of a
+   * language model the ones that read a prompt, by its length; this one writes a token. Parts have no parts.
+   */
+  readonly parts: readonly Plan[];
+}
+
+/** The programs of a plan, itself first. */
+export function programsOf(plan: Plan): readonly Plan[] {
+  return [plan, ...plan.parts];
 }

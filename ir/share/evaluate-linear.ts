@@ -55,6 +55,7 @@ function concatenate(parts: readonly ShareValue[], words: readonly BigUint64Arra
 export const LINEAR_MEANING = {
   input: fresh,
   constant: (_args, attributes, type) => make(type, constantWords(attributes, type.shape)),
+  keep: ([x]) => x,
   add: combine(1n),
   subtract: combine(-1n),
   negate: ([x], _attributes, type) => both(x, type, (words) => words.map((word) => -word)),

@@ -43,7 +43,7 @@ function moved(type: ShareType, shape: readonly number[]): ShareType {
 
 function owner(attributes: Attributes): string {
   const name = stringOf(attributes, "owner");
-  refuse(!["model", "data", "public"].includes(name), `unknown owner '${name}'`);
+  refuse(!["model", "data", "public", "state"].includes(name), `unknown owner '${name}'`);
   return name;
 }
 
@@ -56,7 +56,9 @@ const SOURCES = {
     doc:
       "A value of an owner, shared before the run: the owner gives one seed to P0 and P1, one to P0 and P2 (the " +
       "masks), and m to P1 and P2. Its draws are from the streams of the owner's own two seeds, at the same " +
-      "position in both, not from the session's. A public input has the mask 0.",
+      "position in both, not from the session's. A public input has the mask 0. One of owner `state` is what an " +
+      "earlier run of the session kept under this name (zeros with the mask 0 before any did): each party has its " +
+      "components.",
     arity: [0, 0],
     attributes: { owner: "string", name: "string", ring: "integer", fraction: "integer", shape: "integers" },
     ring: "planned",
@@ -70,7 +72,7 @@ const SOURCES = {
     demand: () => [],
     draws: (_, attributes, type) => {
       const bytes = 8 * sizeOf(type.shape);
-      return attributes.owner === "public"
+      return attributes.owner === "public" || attributes.owner === "state"
         ? []
         : [
             { pair: "01", bytes },
@@ -87,6 +89,29 @@ const SOURCES = {
     bound: unbounded,
     infer: (_, attributes) => declared(attributes, tensorOf(attributes, "value").shape),
     demand: () => [],
+  },
+} as const satisfies Record<string, OpSpecification>;
+
+const STATE = {
+  keep: {
+    doc:
+      "The value stays at the parties for later runs of the session, under its name: P0 keeps both masks, P1 and " +
+      "P2 m and a mask each, as they hold them. Nothing is sent, and nothing is drawn: m was opened once, and what " +
+      "later runs open is hidden by masks of their own. `ring`: the bits that those runs read; 0: all that it has.",
+    arity: [1, 1],
+    attributes: { name: "string", ring: "integer" },
+    ring: "derived",
+    reads: "residues",
+    bound: sameBound,
+    infer: ([x], attributes) => {
+      stringOf(attributes, "name");
+      const type = masked(x);
+      const ring = integerOf(attributes, "ring", 0, 64);
+      refuse(type.ring !== 0 && type.ring < ring, `keep reads ${ring} bits of a ring of ${type.ring}`);
+      return type;
+    },
+    demand: (_, attributes) => [attributes.ring as number],
+    alias: true,
   },
 } as const satisfies Record<string, OpSpecification>;
 
@@ -328,4 +353,4 @@ const MOVEMENTS = {
   },
 } as const satisfies Record<string, OpSpecification>;
 
-export const LINEAR = { ...SOURCES, ...ARITHMETIC, ...MOVEMENTS } as const;
+export const LINEAR = { ...SOURCES, ...STATE, ...ARITHMETIC, ...MOVEMENTS } as const;

@@ -2,7 +2,7 @@
  * Roles of the local ops: no message, so nothing to leak. A linear map with public integer coefficients acts on every
  * component alike; a public constant is added to m (masked) or to P1's share (additive) alone.
  */
-import { componentBytes, componentsOf, elementBytes } from "../../ir/share/index.js";
+import { componentBytes, componentsOf, elementBytes, heldBytes } from "../../ir/share/index.js";
 import { packedBytes, takenParts } from "../../ir/share/rules.js";
 import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
 import {
@@ -236,7 +236,7 @@ async function loadMask(context: RoleContext, step: RoleStep, which: "first" | "
  * The owner's message came before the run: m to P1 and P2, a seed for mask1 to P0 and P1, one for mask2 to P0 and P2.
  * Masks are regenerated from the seeds where they are used; only m is stored. A party learns m = value + fresh masks.
  */
-const input: LocalRoles = {
+const given: LocalRoles = {
   P0: async (context, step) => {
     await loadMask(context, step, "first", step.offset);
     await loadMask(context, step, "second", second(step));
@@ -251,6 +251,24 @@ const input: LocalRoles = {
   },
 };
 
+function bytesHeld({ party }: RoleContext, { type }: RoleStep): number {
+  return heldBytes(type, party === "P0" ? "P0" : "P12");
+}
+
+/** What an owner gave, or what the parties kept themselves: every component as it was. */
+const input = everyone((context, step) => {
+  const { owner, name } = step.attributes as { owner: string; name: string };
+  return owner === "state"
+    ? context.recall(name, step.offset, bytesHeld(context, step))
+    : given[context.party]?.(context, step);
+});
+
+/** Each party puts its own components aside: nothing is sent, so nothing can be learnt. */
+const keep = everyone(async (context, step) => {
+  await copy[context.party]?.(context, step);
+  context.keep(step.attributes.name as string, step.offset, bytesHeld(context, step));
+});
+
 /** m is the public value, both masks are 0. */
 const constant: Phase = async (context, step) => {
   const { kernels, party } = context;
@@ -263,6 +281,7 @@ const constant: Phase = async (context, step) => {
 export const LINEAR_ROLES = {
   input,
   constant: everyone(constant),
+  keep,
   add: pairwise("add"),
   subtract: pairwise("subtract"),
   negate: everyone((context, step) =>

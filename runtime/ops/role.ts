@@ -76,6 +76,10 @@ export interface RoleContext {
   publicWords(offset: number, count: number): BigUint64Array;
   /** Copies bytes from outside into the arena. */
   load(bytes: Uint8Array, offset: number): void;
+  /** Copies what an earlier run kept under this name into the arena; zeros where none did. */
+  recall(name: string, offset: number, bytes: number): void;
+  /** Keeps bytes of the arena for later runs, once this one has ended well. */
+  keep(name: string, offset: number, bytes: number): void;
   /** Sends bytes of the arena to the data owner, in one frame. */
   reveal(offset: number, bytes: number): Promise<void>;
 }

@@ -73,18 +73,18 @@ export function shuffled(graph: Graph<ShareType>, seed: number): Graph<ShareType
 
 /** A header whose owners give every input of the program as it is. */
 function headerFor(graph: Graph<ShareType>): PlanHeader {
-  const inputs = graph.nodes.filter(({ op }) => op === "input");
+  const inputs = graph.nodes.filter(({ op, attributes }) => op === "input" && attributes.owner !== "state");
   const named = inputs.map(({ attributes, type }) => ({
     owner: attributes.owner as "model" | "data" | "public",
     name: attributes.name as string,
     shape: (type as WordType).shape,
   }));
-  const program = (owners: readonly string[]) => {
+  const program = (op: "input" | "parameter", owners: readonly string[]) => {
     const builder = new Builder(TENSOR);
     const outputs = named
       .filter(({ owner }) => owners.includes(owner))
       .sort((a, b) => (a.name < b.name ? -1 : 1))
-      .map(({ name, shape }) => ({ name, node: builder.emit("input", [], { name, dtype: "f32", shape }) }));
+      .map(({ name, shape }) => ({ name, node: builder.emit(op, [], { name, dtype: "f32", shape }) }));
     return builder.finish(outputs);
   };
   const shapes = named.filter(({ owner }) => owner === "data").map(({ name, shape }) => [name, shape] as const);
@@ -93,7 +93,7 @@ function headerFor(graph: Graph<ShareType>): PlanHeader {
     profile: "fourier",
     modelDigest: "0".repeat(64),
     shapes: Object.fromEntries(shapes),
-    owners: { model: program(["model"]), data: program(["data", "public"]) },
+    owners: { model: program("parameter", ["model"]), data: program("input", ["data", "public"]) },
     bindings: named
       .map(({ name, owner }) => ({ input: name, owner, output: name }))
       .sort((a, b) => (a.input < b.input ? -1 : 1)),

@@ -8,6 +8,7 @@ import { SHARE } from "../../ir/share/index.js";
 import { runParty } from "../../runtime/interpreter.js";
 import { unpackHalves } from "../../runtime/kernels/packing.js";
 import { createPortableKernels } from "../../runtime/kernels/portable.js";
+import { ONLY_RUN } from "../../runtime/keys.js";
 import type { PeerName } from "../../runtime/transport.js";
 import { planOf, recorder, runPlan } from "../share/harness.js";
 
@@ -108,6 +109,7 @@ describe("a peer that does not follow the plan", () => {
       party,
       transport,
       keys,
+      run: ONLY_RUN,
       kernels: createPortableKernels,
       inputs: { model: inputs, data: inputs },
     });
@@ -134,6 +136,7 @@ describe("a peer that does not follow the plan", () => {
     const running = runParty({
       ...options,
       keys: { "01": new Uint8Array(16), "12": new Uint8Array(16) },
+      run: ONLY_RUN,
       inputs: { model: short, data: short },
     });
     await expect(running).rejects.toThrow("E0202");

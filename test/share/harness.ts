@@ -17,6 +17,8 @@ import type { Kernels, KernelsFactory } from "../../runtime/kernels/interface.js
 import { packHalves } from "../../runtime/kernels/packing.js";
 import { createPortableKernels } from "../../runtime/kernels/portable.js";
 import { streamBytes } from "../../runtime/kernels/portable-stream.js";
+import { ONLY_RUN, type RunName } from "../../runtime/keys.js";
+import type { SecretState } from "../../runtime/state.js";
 import { PARTIES, type PartyName, type PeerName } from "../../runtime/transport.js";
 import { inputLayouts, type OwnerShares } from "../../runtime/weight-store.js";
 
@@ -97,6 +99,7 @@ export function planOf(graph: Graph<ShareType>): Plan {
     ranges: { method: "structure by choice", inputs: 0, margin: 1 },
     tables: tablesOf(order),
     arena,
+    parts: [],
   };
 }
 
@@ -165,6 +168,9 @@ export interface RunOptions extends LocalOptions {
   /** Key material by label; random without. */
   readonly seed?: number;
   readonly keyOf?: (label: string) => Uint8Array;
+  /** Which run of a session it is, and what the parties have kept in earlier ones. */
+  readonly run?: RunName;
+  readonly states?: Readonly<Record<PartyName, SecretState>>;
 }
 
 /** Runs a plan in the three roles and gives access to what they hold at the end. */
@@ -196,6 +202,8 @@ export async function runPlan(plan: Plan, values: Values, options: RunOptions = 
           return { ...kernels, close: () => undefined };
         },
         keys: Object.fromEntries(pairs[party].map((pair) => [pair, material(pair)])),
+        run: options.run ?? ONLY_RUN,
+        ...(options.states && { state: options.states[party] }),
         inputs,
         publicInput: (name) => {
           const step = plan.steps.find(({ attributes }) => attributes.name === name)!;

@@ -31,10 +31,11 @@ function randomWords(random: () => number): Values {
     });
 }
 
-/** What was shared: the words that the test chose, in the input's ring. */
+/** What was shared: the words that the test chose, in the input's ring; zeros of what no run has kept. */
 function inputOf({ attributes, type }: Step, { value }: ShareValue, known: Values): ShareValue {
   const bits = "ring" in type ? type.ring : 64;
-  const words = known(attributes.name as string, value.length);
+  const words =
+    attributes.owner === "state" ? new BigUint64Array(value.length) : known(String(attributes.name), value.length);
   return { type, value: words.map((word) => BigInt.asUintN(bits, word)) };
 }
 

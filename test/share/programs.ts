@@ -48,6 +48,13 @@ export class Maker {
     return this.emit("input", [], { owner: "data", name, ring, fraction: 3, shape: [...shape] });
   }
 
+  /** What earlier runs kept: nothing yet, which is zeros. */
+  recalled(): ShareNode {
+    const name = `kept${this.names++}`;
+    const [ring, fraction, shape] = [this.pick(1, 64), this.pick(0, 12), this.shape()];
+    return this.emit("input", [], { owner: "state", name, ring, fraction, shape });
+  }
+
   /** A public input; those named "flag" hold 0 and 1. */
   open(shape: readonly number[], prefix = "open"): ShareNode {
     const ring = prefix === "flag" ? 16 : this.pick(1, 64);
@@ -198,7 +205,12 @@ function concatenate(make: Maker): ShareNode {
 }
 
 export const PROGRAMS: Readonly<Record<ShareOpName, (make: Maker) => ShareNode>> = {
-  input: (make) => (make.flip() ? make.masked() : make.open(make.shape())),
+  input: (make) => [() => make.masked(), () => make.open(make.shape()), () => make.recalled()][make.pick(0, 2)](),
+  keep: (make) => {
+    const ring = make.pick(4, 64);
+    const bits = make.flip() ? 0 : make.pick(1, ring);
+    return make.emit("keep", [make.masked(make.shape(), ring)], { name: `kept${make.pick(0, 99)}`, ring: bits });
+  },
   constant: (make) => make.emit("constant", [], { value: make.integers(make.shape(), 2 ** 50), ring: 52, fraction: 1 }),
   add: pairwise("add"),
   subtract: pairwise("subtract"),

@@ -45,9 +45,25 @@ const LOCAL: Partial<Record<ShareOpName, Rule>> = {
       ["", input({ shape: [2 ** 20, 2 ** 20 + 1] })],
       ["", input({ shape: [-1] })],
       ["", input({ shape: [0.5] })],
+      ["", input({ owner: "states" })],
       ["", input({ owner: "nobody" })],
       ["", input({ owner: 3 })],
       ["", input({ name: 3 })],
+    ],
+  },
+  keep: {
+    last: [
+      [X, { name: "y", ring: 0 }],
+      [X, { name: "y", ring: 40 }],
+      ["masked<0,6>[4]", { name: "y", ring: 64 }],
+    ],
+    first: [
+      [X, { name: "y", ring: 41 }],
+      [X, { name: "y", ring: -1 }],
+      ["masked<0,6>[4]", { name: "y", ring: 65 }],
+      [X, { name: 3, ring: 0 }],
+      ["additive<40,6>[4]", { name: "y", ring: 0 }],
+      ["bits[4]", { name: "y", ring: 0 }],
     ],
   },
   constant: {
