@@ -33,6 +33,7 @@ import type { ImportedModel } from "./compiler/imported.js";
 import { DEFAULT_NETWORK, parseNetwork } from "./compiler/network.js";
 import { openModel } from "./compiler/weights.js";
 import { chatTemplateBeside, type Message } from "./formats/chat-template.js";
+import { tokenizerIn } from "./formats/checkpoint.js";
 import { findModel, type LoadedPlan, loadPlan, type ModelFiles, savePlan } from "./formats/plan-file.js";
 import { loadEncoder } from "./formats/text.js";
 import { loadTopology } from "./formats/topology.js";
@@ -97,13 +98,13 @@ export interface CompiledPlan extends OpenPlan {
 }
 
 /**
- * Compiles a model: ONNX (`.onnx`, external data beside it), StableHLO text (`.mlir`) or HLO proto (`.hlo.pb`). The
- * same model and options give the same plan, byte for byte. Rejects with E02xx for options, E03xx for files, E04xx for
- * what cannot be computed on secrets.
+ * Compiles a model: ONNX (`.onnx`, external data beside it), StableHLO text (`.mlir`), HLO proto (`.hlo.pb`) or a
+ * Hugging Face folder. The same model and options give the same plan, byte for byte. Rejects with E02xx for options,
+ * E03xx for files, E04xx for what cannot be computed on secrets.
  */
 export async function compile(model: string, options: CompileOptions = {}): Promise<CompiledPlan> {
   const { calibrate = [], onCalibration, onProgress, dump, signal, ...rest } = options;
-  const samples = calibrate.map(({ onCut: _, ...each }) => each);
+  const samples = calibrate.map(({ onCut: _, tokenizer = tokenizerIn(model), ...each }) => ({ ...each, tokenizer }));
   const heard = { onCalibration, onProgress, dump };
   const { file, warnings, ranges } = await compileApart(model, { ...rest, calibrate: samples }, heard, signal);
   const plan = decodePlan(file, model);
@@ -210,7 +211,9 @@ export async function prepare(
   options: PrepareOptions = {},
 ): Promise<PreparedRun> {
   const wanted = opened(plan);
-  const inputs = await inputValues(given, dataInputs(wanted.plan));
+  const tokenizer =
+    (given.texts ?? []).length === 0 ? undefined : (given.tokenizer ?? tokenizerIn(wanted.files().model));
+  const inputs = await inputValues({ ...given, tokenizer }, dataInputs(wanted.plan));
   const { loaded, model, owned } = await prepareModel(wanted, options);
   return { loaded, model, inputs, values: runDataOwner(loaded.plan, inputs, owned) };
 }
@@ -237,7 +240,7 @@ export async function simulate(
 export interface DataSet {
   /** .tsv, .csv, .jsonl, .json or .npz. */
   readonly data: string;
-  /** The model's tokenizer.json, for texts. */
+  /** The model's tokenizer.json, for texts; a model's folder has its own. */
   readonly tokenizer?: string;
   /** Only the first rows. */
   readonly count?: number;
@@ -249,10 +252,11 @@ export interface DataSet {
  */
 export async function* answerRows(
   plan: string | OpenPlan,
-  { data, tokenizer, count }: DataSet,
+  { data, count, ...given }: DataSet,
   { seed, signal, onProgress }: SimulateOptions = {},
 ): AsyncGenerator<AnsweredRow> {
   const wanted = opened(plan);
+  const tokenizer = given.tokenizer ?? tokenizerIn(wanted.files().model);
   const examples = await readExamples(data, tokenizer, dataInputs(wanted.plan));
   const { loaded, owned } = await prepareModel(wanted, { signal });
   const encoder = tokenizer === undefined ? undefined : loadEncoder(tokenizer);

@@ -7,6 +7,7 @@ import { formatBytes } from "../analysis/units.js";
 import { disclosureOf } from "../client/knowledge.js";
 import { DEFAULT_PRECISION } from "../compiler/compile.js";
 import { parseDims, parseShapes, parseValue } from "../formats/bindings.js";
+import { isFolder } from "../formats/checkpoint.js";
 import { writeWhole, writing } from "../formats/files.js";
 import { type CompileOptions, compile as compilePlan, type Samples } from "../index.js";
 import { fail } from "../ir/diagnostics.js";
@@ -42,7 +43,7 @@ export function addCompile(program: Command): void {
   program
     .command("compile")
     .description("compile a model to a plan")
-    .argument("[model]", "ONNX (.onnx, external data beside it), StableHLO text (.mlir) or HLO proto (.hlo.pb)")
+    .argument("[model]", "ONNX (.onnx, data beside it), StableHLO text (.mlir), HLO proto (.hlo.pb), HF folder")
     .option("-o, --output <plan>", "where to write the plan (default: the model's name with .pumac)")
     .option("--shape <name=AxB>", "bind an input's shape, for example input_ids=1x128", collect, [])
     .option("--dim <name=n>", "bind symbolic dimensions, for example batch=1,sequence=128", collect, [])
@@ -94,7 +95,7 @@ async function compile(given: string | undefined, stated: CompileFlags): Promise
   for (const warning of warnings) {
     printProblem(warning, "warning");
   }
-  const path = flags.output ?? `${basename(model, extname(model))}.pumac`;
+  const path = flags.output ?? `${basename(model, isFolder(model) ? "" : extname(model))}.pumac`;
   compiled.save(path);
   const cost = costOf(plan);
   const { name, profile, shapes, reveals, published, disclosed } = plan;

@@ -6,6 +6,7 @@ import { answerSet, openSet } from "../analysis/data/answer-set.js";
 import { plainModel, type Roles, type Values } from "../analysis/data/evaluation.js";
 import { dataDocument, describeData, describeRows } from "../analysis/data/text.js";
 import { formatSeconds } from "../analysis/units.js";
+import { tokenizerIn } from "../formats/checkpoint.js";
 import type { LoadedPlan } from "../formats/plan-file.js";
 import { openPlan, prepareModel } from "../index.js";
 import { fail } from "../ir/diagnostics.js";
@@ -22,9 +23,10 @@ interface DataFlags extends RunFlags {
 type RolesFrom = (loaded: LoadedPlan, owned: Values) => Roles;
 
 /** Runs the set and prints what came of it; E0201 where options do not go together. */
-export async function answerData(planPath: string, flags: DataFlags, rolesFrom: RolesFrom): Promise<void> {
-  refuseOthers(flags);
-  const opened = openPlan(planPath, flags.weights);
+export async function answerData(planPath: string, given: DataFlags, rolesFrom: RolesFrom): Promise<void> {
+  refuseOthers(given);
+  const opened = openPlan(planPath, given.weights);
+  const flags = { ...given, tokenizer: given.tokenizer ?? tokenizerIn(opened.files().model) };
   const set = await openSet(opened.plan, flags);
   const reading = readingOf(flags, opened);
   sayFirst(opened.plan);

@@ -9,6 +9,7 @@ import type { GivenInputs } from "../client/inputs.js";
 import { disclosureOf } from "../client/knowledge.js";
 import { checkOutputOptions, handleOutputs, parseTolerance, type Tolerance } from "../client/outputs.js";
 import { describeOutputs, documentOf, readOutputs } from "../client/read.js";
+import { tokenizerIn } from "../formats/checkpoint.js";
 import { loadEncoder } from "../formats/text.js";
 import { type OpenPlan, openPlan, type PreparedRun, prepare, type SessionResult } from "../index.js";
 import { fail } from "../ir/diagnostics.js";
@@ -31,7 +32,7 @@ import {
 export interface AnswerFlags {
   readonly input: readonly string[];
   readonly inputs?: string;
-  readonly tokenizer?: string;
+  readonly tokenizer?: string | undefined;
   readonly truncate?: boolean;
   readonly output: readonly string[];
   readonly expect: readonly string[];
@@ -62,7 +63,7 @@ export function answerOptions(command: Command): Command {
       [],
     )
     .option("--inputs <folder>", "an ONNX test data folder: input_0.pb, input_1.pb, …")
-    .option("--tokenizer <file>", "the model's tokenizer.json, for text inputs")
+    .option("--tokenizer <file>", "the model's tokenizer.json, for text inputs (default: its folder's)")
     .option("--truncate", "cut texts that are longer than the plan, and say so")
     .option("--output <name=@file>", "write an output to a .npy or .json file; with --data: FILE", collect, [])
     .option(
@@ -104,11 +105,12 @@ export interface Asked extends PreparedRun {
 }
 
 /** Loads the plan, reads and checks all inputs, and runs the owners' programs in the clear. */
-export async function prepareRun(planPath: string, flags: RunFlags): Promise<Asked> {
-  if (flags.count !== undefined) {
+export async function prepareRun(planPath: string, given: RunFlags): Promise<Asked> {
+  if (given.count !== undefined) {
     throw fail({ code: "E0201", what: "--count is of a data set", fix: "add --data FILE" });
   }
-  const opened = openPlan(planPath, flags.weights);
+  const opened = openPlan(planPath, given.weights);
+  const flags = { ...given, tokenizer: given.tokenizer ?? tokenizerIn(opened.files().model) };
   checkNames(opened.plan, flags);
   const reading = readingOf(flags, opened);
   sayFirst(opened.plan);

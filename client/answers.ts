@@ -4,7 +4,8 @@
  * in the config.json beside a model, and from the tokenizer.
  */
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
+import { folderOf } from "../formats/checkpoint.js";
 import { readBytes } from "../formats/files.js";
 import type { Encoder } from "../formats/text.js";
 import { fail } from "../ir/diagnostics.js";
@@ -60,7 +61,7 @@ export function readLabels(path: string): Labels {
 
 /** The labels in the config.json beside a model, where there are some. */
 export function labelsBeside(model: string): Labels | undefined {
-  const path = join(dirname(model), "config.json");
+  const path = join(folderOf(model), "config.json");
   const labels = existsSync(path) ? labelsIn(readFileSync(path, "utf8")) : undefined;
   return labels && { ...labels, names: labels.names.map(printable) };
 }

@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { folderOf } from "../formats/checkpoint.js";
 import type { ModelFiles } from "../formats/plan-file.js";
 import type { Plan } from "../ir/plan/types.js";
 import type { WeightStore } from "../ir/tensor/index.js";
@@ -69,13 +70,13 @@ function read(digest: string): Verification | undefined {
   }
 }
 
-/** Sizes and times of all that lies in the folders of the model's files: external data is beside the model. */
+/** Sizes and times of all that lies in the folders of the model's files: external data and shards are there. */
 function filesDigest({ model, weights }: ModelFiles): string {
   const hash = createHash("sha256")
     .update(model)
     .update("\0")
     .update(weights ?? "");
-  for (const folder of new Set([model, weights ?? model].map(dirname))) {
+  for (const folder of new Set([model, weights ?? model].map(folderOf))) {
     for (const name of readdirSync(folder).sort()) {
       const { size, mtimeMs, ino } = statSync(join(folder, name), { throwIfNoEntry: false }) ?? {};
       hash.update(`\0${name} ${size} ${mtimeMs} ${ino}`);

@@ -1,5 +1,6 @@
 /** Which front end reads a model file. Only that one is loaded. */
 
+import { isFolder } from "../formats/checkpoint.js";
 import { SafetensorsFile } from "../formats/safetensors.js";
 import { fail } from "../ir/diagnostics.js";
 import type { DeclaredNames, GivenValue, ImportedModel } from "./imported.js";
@@ -19,9 +20,18 @@ export interface ModelSources {
 
 const JAX_ENDINGS = [".mlir", ".pb", ".stablehlo", ".mlirbc", ".bin", ".hlo"];
 
-/** Imports a model by its ending; E0301 for an unknown one. */
+/** Imports a model by its ending, or a Hugging Face folder; E0301 for what is neither. */
 export async function importModel(path: string, sources: ModelSources): Promise<ImportedModel> {
   const { dims, shapes, values, weightArguments, weightsFile, check } = sources;
+  if (isFolder(path)) {
+    const { importCheckpoint } = await import("./checkpoint.js");
+    return importCheckpoint(path, {
+      dims,
+      shapes,
+      ...(values === undefined ? {} : { values }),
+      ...(check && { check }),
+    });
+  }
   if (path.endsWith(".onnx")) {
     const { importOnnx } = await import("./onnx/index.js");
     return importOnnx(path, { dims, shapes, ...(values === undefined ? {} : { values }), ...(check && { check }) });
@@ -48,7 +58,7 @@ export async function importModel(path: string, sources: ModelSources): Promise<
     code: "E0301",
     what: "no front end reads this file",
     where: path,
-    why: "the ending is none of .onnx, .mlir, .hlo.pb",
-    fix: "export the model as ONNX, StableHLO text or HLO proto (docs/exporting.md)",
+    why: "it is no folder, and the ending is none of .onnx, .mlir, .hlo.pb",
+    fix: "give a Hugging Face folder, or export the model as ONNX, StableHLO text or HLO proto (docs/exporting.md)",
   });
 }

@@ -29,7 +29,6 @@ const LONGEST_HEADER = 100_000_000;
 interface Entry extends TensorType {
   /** From the start of the file. */
   readonly offset: number;
-  readonly bytes: number;
 }
 
 /** A safetensors file: names, types, metadata, and values on demand. */
@@ -57,14 +56,17 @@ export class SafetensorsFile {
     return this.entries.get(name);
   }
 
-  /** The tensor's values. E0301 where there is none of that name. */
-  read(name: string): TensorValue {
+  /** The tensor's values, or `count` of them from element `first` on. E0301 where there is none of that name. */
+  read(name: string, first = 0, count?: number): TensorValue {
     const entry = this.entries.get(name);
     if (entry === undefined) {
       throw fail({ code: "E0301", what: `the file has no tensor '${name}'`, where: this.source.name });
     }
-    const { dtype, shape, offset, bytes } = entry;
-    return { dtype, shape, data: decodeElements(this.source.read(offset, bytes), dtype, sizeOf(shape)) };
+    const { dtype, shape, offset } = entry;
+    const wanted = count ?? sizeOf(shape) - first;
+    const width = elementBytes(dtype);
+    const bytes = this.source.read(offset + first * width, wanted * width);
+    return { dtype, shape, data: decodeElements(bytes, dtype, wanted) };
   }
 }
 
@@ -119,7 +121,7 @@ function addEntry(header: Header, name: string, value: unknown): void {
   if (bytes !== sizeOf(shape) * known[1] || start + place[1] > source.size) {
     throw broken(source, `'${name}' has another size than its shape says`);
   }
-  header.entries.set(name, { dtype: known[0], shape, offset: start + place[0], bytes });
+  header.entries.set(name, { dtype: known[0], shape, offset: start + place[0] });
 }
 
 function isCounts(value: unknown): value is number[] {

@@ -8,7 +8,7 @@ const INNER = [
   { name: "ir", imports: [], ships: true },
   { name: "passes", imports: ["ir"], ships: true },
   { name: "formats", imports: ["ir"], ships: true },
-  { name: "compiler", imports: ["passes", "formats", "ir"], ships: true },
+  { name: "compiler", imports: ["passes", "models", "formats", "ir"], ships: true },
   { name: "models", imports: ["formats", "ir"], ships: true },
   { name: "runtime", imports: ["ir"], ships: true },
   { name: "party", imports: ["runtime", "formats", "ir"], ships: true },

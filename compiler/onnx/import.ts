@@ -3,6 +3,7 @@
  * told all at once; what is merely suspicious is a warning.
  */
 import { basename } from "node:path";
+import { ModelFile } from "../../formats/model-file.js";
 import type { NodeProto, ValueInfo } from "../../formats/onnx/schema.js";
 import { dtypeOf, type StoredTensor } from "../../formats/onnx/tensor-proto.js";
 import type { Diagnostic } from "../../ir/diagnostics.js";
@@ -33,7 +34,12 @@ const NEWEST_OPSET = 28;
  * operators known, but not like this. E0301, E0302, E0304: the file.
  */
 export function importOnnx(path: string, options: ImportOptions = {}): ImportedModel {
-  const model = readModel(path);
+  return importRead(readModel(new ModelFile(path)), options);
+}
+
+/** The same of a model that has been read. */
+export function importRead(model: OnnxModel, options: ImportOptions): ImportedModel {
+  const { path } = model;
   const warnings: Diagnostic[] = [];
   checkOpsets(model, warnings);
   checkOperators(model);

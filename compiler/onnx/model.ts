@@ -4,7 +4,7 @@
  * is not a weight is decoded.
  */
 
-import { type ByteSource, ModelFile, memorySource } from "../../formats/model-file.js";
+import { type ByteSource, memorySource } from "../../formats/model-file.js";
 import { decodeMessage, type FunctionProto, type GraphProto, type ModelHeader } from "../../formats/onnx/schema.js";
 import { readTensor, type StoredTensor } from "../../formats/onnx/tensor-proto.js";
 import { joinBytes, wireFields } from "../../formats/onnx/wire.js";
@@ -40,8 +40,8 @@ export function normalDomain(domain: string): string {
  * Reads a model's structure. E0301 where the file is not ONNX, E0302 where it contradicts itself, E0304 (external
  * data).
  */
-export function readModel(path: string): OnnxModel {
-  const source = new ModelFile(path);
+export function readModel(source: ByteSource): OnnxModel {
+  const path = source.name;
   const header: Uint8Array[] = [];
   const structure: Uint8Array[] = [];
   const tensors: [offset: number, length: number][] = [];

@@ -1,57 +1,88 @@
-/** BERT and RoBERTa with a classification head, in the form of the dynamo exporter. */
-import type { ModelSource, ValueSource } from "../../formats/onnx/write.js";
+/** BERT, RoBERTa and DistilBERT with their heads, in the form of the dynamo exporter. */
+import type { ModelSource } from "../../formats/onnx/write.js";
 import type { ArchitectureConfig } from "./config.js";
-import { GraphWriter } from "./writer.js";
+import { encoderHead } from "./heads.js";
+import type { GraphWriter } from "./writer.js";
 
 const FIRST_AXIS = { axis: { integer: 0 } };
 
-/** Encoder, pooled first position, classifier. `roberta`: positions counted from the padding id, no token types. */
-export function encoderModel(config: ArchitectureConfig, length: number, seed: number, roberta: boolean): ModelSource {
-  const graph = new GraphWriter(seed);
-  const name = roberta ? "roberta" : "bert";
-  const { hidden } = config;
-  graph.enter(`${name}.embeddings`);
-  let x = embeddings(graph, config, length, name, roberta);
-  const mask = graph.mask(length, () => true, length);
-  for (let layer = 0; layer < config.layers; layer++) {
-    x = encoderLayer(graph, config, length, x, mask, `${name}.encoder.layer.${layer}`);
-  }
-  graph.enter("classifier");
-  const first = graph.node("Gather", [x, graph.constant([0], [], "i64")], { axis: { integer: 1 } });
-  const head = roberta ? ["classifier.dense", "classifier.out_proj"] : ["bert.pooler.dense", "classifier"];
-  const pooled = graph.node("Tanh", [gemm(graph, first, head[0], hidden, hidden)]);
-  const logits = gemm(graph, pooled, head[1], hidden, config.labels);
-  const ids = ["input_ids", "attention_mask", ...(roberta ? [] : ["token_type_ids"])];
-  const inputs = ids.map((id): ValueSource => ({ name: id, dtype: "i64", shape: [1, length] }));
-  return graph.finish(inputs, logits, "logits", [1, config.labels]);
+/** What the parts of a layer are called. */
+interface LayerNames {
+  readonly layers: string;
+  readonly query: string;
+  readonly key: string;
+  readonly value: string;
+  readonly attended: string;
+  readonly attendedNorm: string;
+  readonly wide: string;
+  readonly narrow: string;
+  readonly norm: string;
 }
 
-function gemm(graph: GraphWriter, x: string, name: string, from: number, to: number): string {
-  const inputs = [x, graph.weight(`${name}.weight`, [to, from]), graph.weight(`${name}.bias`, [to])];
-  return graph.node("Gemm", inputs, { transB: { integer: 1 } });
+const BERT_NAMES: LayerNames = {
+  layers: "encoder.layer",
+  query: "attention.self.query",
+  key: "attention.self.key",
+  value: "attention.self.value",
+  attended: "attention.output.dense",
+  attendedNorm: "attention.output.LayerNorm",
+  wide: "intermediate.dense",
+  narrow: "output.dense",
+  norm: "output.LayerNorm",
+};
+
+const DISTILBERT_NAMES: LayerNames = {
+  layers: "transformer.layer",
+  query: "attention.q_lin",
+  key: "attention.k_lin",
+  value: "attention.v_lin",
+  attended: "attention.out_lin",
+  attendedNorm: "sa_layer_norm",
+  wide: "ffn.lin1",
+  narrow: "ffn.lin2",
+  norm: "output_layer_norm",
+};
+
+/** What an encoder is given: RoBERTa and DistilBERT know no token types. */
+export function encoderInputs({ architecture }: ArchitectureConfig): readonly string[] {
+  return ["input_ids", "attention_mask", ...(architecture === "bert" ? ["token_type_ids"] : [])];
+}
+
+/** Embeddings, encoder, head. RoBERTa counts positions from the padding id. */
+export function encoderModel(config: ArchitectureConfig, graph: GraphWriter): ModelSource {
+  const { architecture } = config;
+  graph.enter(`${architecture}.embeddings`);
+  let x = embeddings(graph, config);
+  const mask = graph.mask(() => true);
+  const names = architecture === "distilbert" ? DISTILBERT_NAMES : BERT_NAMES;
+  for (let layer = 0; layer < config.layers; layer++) {
+    x = encoderLayer(graph, config, x, mask, `${architecture}.${names.layers}.${layer}`, names);
+  }
+  graph.enter("classifier");
+  return graph.finish(encoderInputs(config), encoderHead(graph, config, x));
 }
 
 /**
  * The rows of the position table that a fixed length needs are folded by the exporter, unless they depend on the ids.
  */
-function embeddings(
-  graph: GraphWriter,
-  config: ArchitectureConfig,
-  length: number,
-  name: string,
-  roberta: boolean,
-): string {
-  const { hidden } = config;
+function embeddings(graph: GraphWriter, config: ArchitectureConfig): string {
+  const { hidden, architecture, positions } = config;
+  const { batch, length } = graph.frame;
+  const name = `${architecture}.embeddings`;
   const table = (part: string, rows: number): string =>
-    graph.weight(`${name}.embeddings.${part}_embeddings.weight`, [rows, hidden]);
+    graph.weight(`${name}.${part}_embeddings.weight`, [rows, hidden]);
   const words = graph.node("Gather", [table("word", config.vocabulary), "input_ids"], FIRST_AXIS);
-  const types = table("token_type", config.tokenTypes);
-  const typeIds = roberta ? graph.constant(Array(length).fill(0), [1, length], "i64") : "token_type_ids";
-  const sum = graph.node("Add", [words, graph.node("Gather", [types, typeIds], FIRST_AXIS)]);
-  const rows = roberta
-    ? graph.node("Gather", [table("position", config.positions), countedPositions(graph, config.padding)], FIRST_AXIS)
-    : graph.weight("bert.embeddings.position_embeddings.rows", [1, length, hidden]);
-  return graph.layerNorm(graph.node("Add", [sum, rows]), `${name}.embeddings.LayerNorm`, hidden, config.epsilon);
+  const rows = (): string =>
+    architecture === "roberta"
+      ? graph.node("Gather", [table("position", positions), countedPositions(graph, config.padding ?? 1)], FIRST_AXIS)
+      : graph.firstRows(`${name}.position_embeddings`, positions, hidden);
+  let sum = words;
+  if (architecture !== "distilbert") {
+    const zeros = () => graph.constant(Array(batch * length).fill(0), [batch, length], "i64");
+    const types = architecture === "roberta" ? zeros() : "token_type_ids";
+    sum = graph.node("Add", [words, graph.node("Gather", [table("token_type", config.tokenTypes), types], FIRST_AXIS)]);
+  }
+  return graph.layerNorm(graph.node("Add", [sum, rows()]), `${name}.LayerNorm`, hidden, config.epsilon);
 }
 
 /** RoBERTa counts the positions of what is not padding, from the padding id on. */
@@ -68,26 +99,27 @@ function countedPositions(graph: GraphWriter, padding: number): string {
 function encoderLayer(
   graph: GraphWriter,
   config: ArchitectureConfig,
-  length: number,
   x: string,
   mask: string,
   name: string,
+  names: LayerNames,
 ): string {
   graph.enter(name);
-  const { hidden, heads, intermediate, epsilon } = config;
+  const { hidden, heads, intermediate, epsilon, activation = "gelu" } = config;
+  const { batch, length } = graph.frame;
   const width = hidden / heads;
   const project = (part: string): string => {
-    const value = graph.linear(x, `${name}.attention.self.${part}`, hidden, hidden, true);
-    return graph.reshape(value, 1, length, -1, width);
+    const value = graph.linear(x, `${name}.${part}`, hidden, hidden, true);
+    return graph.reshape(value, batch, length, -1, width);
   };
-  const q = graph.transpose(project("query"), 0, 2, 1, 3);
-  const keys = project("key");
-  const v = graph.transpose(project("value"), 0, 2, 1, 3);
+  const q = graph.transpose(project(names.query), 0, 2, 1, 3);
+  const keys = project(names.key);
+  const v = graph.transpose(project(names.value), 0, 2, 1, 3);
   const attended = graph.attend(q, graph.transpose(keys, 0, 2, 3, 1), v, mask, width);
-  const merged = graph.reshape(graph.transpose(attended, 0, 2, 1, 3), 1, length, -1);
-  const output = graph.linear(merged, `${name}.attention.output.dense`, hidden, hidden, true);
-  const middle = graph.layerNorm(graph.node("Add", [output, x]), `${name}.attention.output.LayerNorm`, hidden, epsilon);
-  const wide = graph.gelu(graph.linear(middle, `${name}.intermediate.dense`, hidden, intermediate, true));
-  const narrow = graph.linear(wide, `${name}.output.dense`, intermediate, hidden, true);
-  return graph.layerNorm(graph.node("Add", [narrow, middle]), `${name}.output.LayerNorm`, hidden, epsilon);
+  const merged = graph.reshape(graph.transpose(attended, 0, 2, 1, 3), batch, length, -1);
+  const output = graph.linear(merged, `${name}.${names.attended}`, hidden, hidden, true);
+  const middle = graph.layerNorm(graph.node("Add", [output, x]), `${name}.${names.attendedNorm}`, hidden, epsilon);
+  const wide = graph.activation(graph.linear(middle, `${name}.${names.wide}`, hidden, intermediate, true), activation);
+  const narrow = graph.linear(wide, `${name}.${names.narrow}`, intermediate, hidden, true);
+  return graph.layerNorm(graph.node("Add", [narrow, middle]), `${name}.${names.norm}`, hidden, epsilon);
 }

@@ -1,39 +1,35 @@
-/** LLaMA with its language-model head, in the form of the dynamo exporter: RMSNorm, rotary angles folded, SwiGLU. */
+/**
+ * LLaMA, Mistral, Qwen2 and Qwen3 with their heads, in the form of the dynamo exporter: RMSNorm, rotary angles folded,
+ * SwiGLU.
+ */
 import type { ModelSource } from "../../formats/onnx/write.js";
-import { cos, pow, sin } from "../../ir/real.js";
 import type { ArchitectureConfig } from "./config.js";
-import { GraphWriter } from "./writer.js";
+import { DECODER_INPUTS } from "./gpt2.js";
+import { decoderHead } from "./heads.js";
+import { type Rotary, rotaryTables } from "./rotary.js";
+import type { GraphWriter } from "./writer.js";
 
-/** The cosines and sines of all positions, [1, 1, S, d], halves repeated. */
-interface Rotary {
-  readonly cosines: string;
-  readonly sines: string;
-}
+const WORDS = "model.embed_tokens.weight";
 
-export function llamaModel(config: ArchitectureConfig, length: number, seed: number): ModelSource {
-  const graph = new GraphWriter(seed);
-  const { hidden, heads, vocabulary } = config;
+export function llamaModel(config: ArchitectureConfig, graph: GraphWriter): ModelSource {
+  const { hidden, heads, vocabulary, headWidth = hidden / heads } = config;
   graph.enter("model");
-  const words = graph.weight("model.embed_tokens.weight", [vocabulary, hidden]);
+  const words = graph.weight(WORDS, [vocabulary, hidden]);
   let x = graph.node("Gather", [words, "input_ids"], { axis: { integer: 0 } });
-  const mask = graph.mask(length, (query, key) => key <= query, length);
-  const rotary = rotaryTables(graph, length, hidden / heads, config.theta);
+  const masks = new Map<number | null, string>();
+  const maskOf = (window: number | null): string => {
+    const known = masks.get(window);
+    const mask = known ?? graph.mask((query, key) => key <= query && (window === null || key > query - window));
+    masks.set(window, mask);
+    return mask;
+  };
+  const rotary = rotaryTables(graph, config, graph.frame.length, headWidth);
   for (let layer = 0; layer < config.layers; layer++) {
-    x = decoderLayer(graph, config, length, x, mask, rotary, `model.layers.${layer}`);
+    x = decoderLayer(graph, config, x, maskOf(config.windows?.[layer] ?? null), rotary, `model.layers.${layer}`);
   }
   graph.enter("lm_head");
   const normal = rmsNorm(graph, x, "model.norm", hidden, config.epsilon);
-  const logits = graph.linear(normal, "lm_head", hidden, vocabulary, false);
-  return graph.finishDecoder(logits, length, vocabulary);
-}
-
-function rotaryTables(graph: GraphWriter, length: number, width: number, theta: number): Rotary {
-  const angles = Array.from({ length: length * width }, (_, i) => {
-    const feature = (i % width) % (width / 2);
-    return Math.floor(i / width) * pow(theta, (-2 * feature) / width);
-  });
-  const table = (f: (angle: number) => number): string => graph.constant(angles.map(f), [1, 1, length, width], "f32");
-  return { cosines: table(cos), sines: table(sin) };
+  return graph.finish(DECODER_INPUTS, decoderHead(graph, config, normal, WORDS));
 }
 
 function rmsNorm(graph: GraphWriter, x: string, name: string, width: number, epsilon: number): string {
@@ -55,46 +51,62 @@ function rotate(graph: GraphWriter, x: string, rotary: Rotary, width: number): s
 }
 
 /** Each key-value head for several query heads: a view. */
-function repeatHeads(graph: GraphWriter, x: string, config: ArchitectureConfig, length: number): string {
-  const { heads, kvHeads, hidden } = config;
+function repeatHeads(graph: GraphWriter, x: string, { heads, kvHeads }: ArchitectureConfig, width: number): string {
   if (heads === kvHeads) {
     return x;
   }
-  const width = hidden / heads;
+  const { batch, length } = graph.frame;
   const apart = graph.node("Unsqueeze", [x, graph.integers(2)]);
-  const wide = graph.node("Expand", [apart, graph.integers(1, kvHeads, heads / kvHeads, length, width)]);
-  return graph.reshape(wide, 1, heads, length, width);
+  const wide = graph.node("Expand", [apart, graph.integers(batch, kvHeads, heads / kvHeads, length, width)]);
+  return graph.reshape(wide, batch, heads, length, width);
 }
 
 function decoderLayer(
   graph: GraphWriter,
   config: ArchitectureConfig,
-  length: number,
   x: string,
   mask: string,
   rotary: Rotary,
   name: string,
 ): string {
   graph.enter(name);
-  const { hidden, heads, kvHeads, intermediate, epsilon } = config;
-  const width = hidden / heads;
+  const { hidden, intermediate, epsilon, activation = "silu", biases } = config;
   const before = rmsNorm(graph, x, `${name}.input_layernorm`, hidden, epsilon);
-  const project = (part: string, count: number): string => {
-    const value = graph.linear(before, `${name}.self_attn.${part}_proj`, hidden, count * width, false);
-    return graph.transpose(graph.reshape(value, 1, length, -1, width), 0, 2, 1, 3);
-  };
-  const q = project("q", heads);
-  const k = project("k", kvHeads);
-  const v = project("v", kvHeads);
-  const turnedQ = rotate(graph, q, rotary, width);
-  const keys = repeatHeads(graph, rotate(graph, k, rotary, width), config, length);
-  const values = repeatHeads(graph, v, config, length);
-  const attended = graph.attend(turnedQ, graph.transpose(keys, 0, 1, 3, 2), values, mask, width);
-  const merged = graph.reshape(graph.transpose(attended, 0, 2, 1, 3), 1, length, -1);
-  const middle = graph.node("Add", [x, graph.linear(merged, `${name}.self_attn.o_proj`, hidden, hidden, false)]);
+  const middle = graph.node("Add", [x, attention(graph, config, before, mask, rotary, `${name}.self_attn`)]);
   const after = rmsNorm(graph, middle, `${name}.post_attention_layernorm`, hidden, epsilon);
-  const gate = graph.linear(after, `${name}.mlp.gate_proj`, hidden, intermediate, false);
-  const gated = graph.node("Mul", [gate, graph.node("Sigmoid", [gate])]);
-  const product = graph.node("Mul", [gated, graph.linear(after, `${name}.mlp.up_proj`, hidden, intermediate, false)]);
-  return graph.node("Add", [middle, graph.linear(product, `${name}.mlp.down_proj`, intermediate, hidden, false)]);
+  const bias = biases?.feedForward === true;
+  const gate = graph.linear(after, `${name}.mlp.gate_proj`, hidden, intermediate, bias);
+  const up = graph.linear(after, `${name}.mlp.up_proj`, hidden, intermediate, bias);
+  const product = graph.node("Mul", [graph.activation(gate, activation), up]);
+  return graph.node("Add", [middle, graph.linear(product, `${name}.mlp.down_proj`, intermediate, hidden, bias)]);
+}
+
+function attention(
+  graph: GraphWriter,
+  config: ArchitectureConfig,
+  x: string,
+  mask: string,
+  rotary: Rotary,
+  name: string,
+): string {
+  const { hidden, heads, kvHeads, epsilon, biases, headNorms, headWidth: width = hidden / heads } = config;
+  const { batch, length } = graph.frame;
+  const project = (part: string, count: number): string => {
+    const value = graph.linear(x, `${name}.${part}_proj`, hidden, count * width, biases?.projections === true);
+    const apart = graph.reshape(value, batch, length, -1, width);
+    const isNormal = headNorms === true && part !== "v";
+    return graph.transpose(
+      isNormal ? rmsNorm(graph, apart, `${name}.${part}_norm`, width, epsilon) : apart,
+      0,
+      2,
+      1,
+      3,
+    );
+  };
+  const q = rotate(graph, project("q", heads), rotary, width);
+  const keys = repeatHeads(graph, rotate(graph, project("k", kvHeads), rotary, width), config, width);
+  const values = repeatHeads(graph, project("v", kvHeads), config, width);
+  const attended = graph.attend(q, graph.transpose(keys, 0, 1, 3, 2), values, mask, width);
+  const merged = graph.reshape(graph.transpose(attended, 0, 2, 1, 3), batch, length, -1);
+  return graph.linear(merged, `${name}.o_proj`, heads * width, hidden, biases?.output === true);
 }

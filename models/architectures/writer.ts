@@ -1,49 +1,44 @@
 /**
  * Builds the ONNX graph of a known architecture node by node, in the words of torch's dynamo exporter at operator set
- * 18 with fixed shapes (initialisers for all constants, HF names for weights, Linear weights transposed).
- * Weights are made from a seed when they are written, piece by piece.
+ * 18 with fixed shapes (initialisers for all constants, HF names for weights).
  */
 
 import type { AttributeSource, ModelSource, NodeSource, TensorSource, ValueSource } from "../../formats/onnx/write.js";
-import { type DType, sizeOf } from "../../ir/tensor/value.js";
+import { fail } from "../../ir/diagnostics.js";
+import type { DType } from "../../ir/tensor/value.js";
+import type { WeightSource } from "./weights.js";
 
-/** Elements made at a time. */
-const PIECE = 1 << 16;
-
-/** A 32-bit hash of a name: each weight has its own stream, whatever the order of writing (FNV-1a). */
-function hashOf(text: string, seed: number): number {
-  let hash = (0x811c9dc5 ^ seed) >>> 0;
-  for (let i = 0; i < text.length; i++) {
-    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193) >>> 0;
-  }
-  return hash || 1;
+/** The sizes of a model's inputs. */
+export interface Frame {
+  readonly batch: number;
+  readonly length: number;
 }
 
-/** Uniform float32 values centre ± spread, little-endian, from a seeded xorshift. For random weights only. */
-function* uniformBytes(count: number, seed: number, centre: number, spread: number): Iterable<Uint8Array> {
-  let state = seed;
-  const scale = (2 * spread) / 2 ** 32;
-  for (let first = 0; first < count; first += PIECE) {
-    const piece = new Float32Array(Math.min(PIECE, count - first));
-    for (let i = 0; i < piece.length; i++) {
-      state ^= state << 13;
-      state ^= state >>> 17;
-      state ^= state << 5;
-      piece[i] = centre + (state >>> 0) * scale - spread;
-    }
-    yield new Uint8Array(piece.buffer);
-  }
+/** What a finished model gives: the value of the graph under the output's name. */
+export interface Result {
+  readonly name: string;
+  readonly value: string;
+  readonly shape: readonly number[];
 }
 
 export class GraphWriter {
   private readonly nodes: NodeSource[] = [];
   private readonly tensors: TensorSource[] = [];
   private readonly constants = new Map<string, string>();
+  private readonly read = new Map<string, string>();
   private count = 0;
   /** The module whose nodes are being written; part of their names, so that reports know the layer. */
   private module = "";
 
-  constructor(private readonly seed: number) {}
+  constructor(
+    private readonly weights: WeightSource,
+    readonly frame: Frame,
+  ) {}
+
+  /** Whether the model has a weight of that name. */
+  has(name: string): boolean {
+    return this.weights.has(name);
+  }
 
   /** Names what follows after a module, for example `model.layers.3`. */
   enter(module: string): void {
@@ -68,12 +63,30 @@ export class GraphWriter {
     return names;
   }
 
-  /** A weight under its Hugging Face name: uniform with the deviation 0.02 around a centre. */
+  /** A weight by its Hugging Face name, as float32; `centre`: around what random ones lie. */
   weight(name: string, shape: readonly number[], centre = 0): string {
-    const stream = (): Iterable<Uint8Array> =>
-      uniformBytes(sizeOf(shape), hashOf(name, this.seed), centre, 0.02 * Math.sqrt(3));
-    this.tensors.push({ name, dtype: "f32", shape, stream });
-    return name;
+    const known = this.read.get(name);
+    if (known !== undefined) {
+      return known;
+    }
+    const tensor = this.weights.tensor(name, shape, centre);
+    if (tensor.source !== undefined) {
+      this.tensors.push(tensor.source);
+    }
+    const value = tensor.dtype === "f32" ? tensor.name : this.node("Cast", [tensor.name], { to: { integer: 1 } });
+    this.read.set(name, value);
+    return value;
+  }
+
+  /** The first rows of a table of positions, [1, S, width]. */
+  firstRows(table: string, rows: number, width: number): string {
+    const { length } = this.frame;
+    if (!this.weights.asStored) {
+      return this.weight(`${table}.rows`, [1, length, width]);
+    }
+    const whole = this.weight(`${table}.weight`, [rows, width]);
+    const part = this.node("Slice", [whole, this.integers(0), this.integers(length), this.integers(0)]);
+    return this.node("Unsqueeze", [part, this.integers(0)]);
   }
 
   /** A constant; equal ones are one initialiser. */
@@ -97,10 +110,19 @@ export class GraphWriter {
     return this.constant(values, [values.length], "i64");
   }
 
-  /** x W + b, W already transposed to [in, out]. */
-  linear(x: string, name: string, from: number, to: number, bias: boolean): string {
-    const product = this.node("MatMul", [x, this.weight(`${name}.weight`, [from, to])]);
+  /** x W + b; exporters fold the transposition of W to [in, out]. `stored`: where W is not `name`'s own. */
+  linear(x: string, name: string, from: number, to: number, bias: boolean, stored = `${name}.weight`): string {
+    const weight = this.weights.asStored
+      ? this.transpose(this.weight(stored, [to, from]), 1, 0)
+      : this.weight(stored, [from, to]);
+    const product = this.node("MatMul", [x, weight]);
     return bias ? this.node("Add", [product, this.weight(`${name}.bias`, [to])]) : product;
+  }
+
+  /** x Wᵀ + b of x [B, in], as exporters write a linear map of one row. */
+  gemm(x: string, name: string, from: number, to: number): string {
+    const inputs = [x, this.weight(`${name}.weight`, [to, from]), this.weight(`${name}.bias`, [to])];
+    return this.node("Gemm", inputs, { transB: { integer: 1 } });
   }
 
   layerNorm(x: string, name: string, width: number, epsilon: number): string {
@@ -114,6 +136,31 @@ export class GraphWriter {
 
   transpose(x: string, ...permutation: number[]): string {
     return this.node("Transpose", [x], { perm: { integers: permutation } });
+  }
+
+  /** An activation by Hugging Face's name; E0402 for one that is not known. */
+  activation(x: string, name: string): string {
+    switch (name) {
+      case "gelu":
+        return this.gelu(x);
+      case "gelu_new":
+      case "gelu_pytorch_tanh":
+      case "gelu_fast":
+        return this.geluTanh(x);
+      case "relu":
+        return this.node("Relu", [x]);
+      case "silu":
+      case "swish":
+        return this.node("Mul", [x, this.node("Sigmoid", [x])]);
+      case "tanh":
+        return this.node("Tanh", [x]);
+      default:
+        throw fail({
+          code: "E0402",
+          what: `the activation '${name}' cannot be written`,
+          fix: "export the model as ONNX (docs/exporting.md)",
+        });
+    }
   }
 
   /** x Φ(x), written as exporters below operator set 20 do. */
@@ -131,15 +178,16 @@ export class GraphWriter {
     return this.node("Mul", [this.node("Mul", [x, this.scalar(0.5)]), this.node("Add", [turned, this.scalar(1)])]);
   }
 
-  /** [1, 1, S, S] additive mask from `attention_mask` and a boolean structure, as transformers 5 traces it. */
-  mask(length: number, sees: (query: number, key: number) => boolean, rows: number): string {
-    const structure = Array.from({ length: rows * length }, (_, i) =>
+  /** [B, 1, S, S] additive mask from `attention_mask` and a boolean structure, as transformers 5 traces it. */
+  mask(sees: (query: number, key: number) => boolean): string {
+    const { batch, length } = this.frame;
+    const structure = Array.from({ length: length * length }, (_, i) =>
       sees(Math.floor(i / length), i % length) ? 1 : 0,
     );
-    const keep = this.constant(structure, [1, 1, rows, length], "bool");
-    const index = Array.from({ length }, (_, key) => [0, key]).flat();
+    const keep = this.constant(structure, [1, 1, length, length], "bool");
+    const index = Array.from({ length: batch * length }, (_, i) => [Math.floor(i / length), i % length]).flat();
     const bits = this.node("Cast", ["attention_mask"], { to: { integer: 9 } });
-    const keys = this.node("GatherND", [bits, this.constant(index, [1, 1, 1, length, 2], "i64")]);
+    const keys = this.node("GatherND", [bits, this.constant(index, [batch, 1, 1, length, 2], "i64")]);
     const both = this.node("And", [keep, keys]);
     return this.node("Where", [both, this.scalar(0), this.scalar(-3.4028234663852886e38)]);
   }
@@ -151,31 +199,24 @@ export class GraphWriter {
     return this.node("MatMul", [weights, v]);
   }
 
-  /** The finished model of a language model's head: ids and mask in, the logits of every position out. */
-  finishDecoder(logits: string, length: number, vocabulary: number): ModelSource {
-    const inputs = ["input_ids", "attention_mask"].map(
-      (name): ValueSource => ({ name, dtype: "i64", shape: [1, length] }),
-    );
-    return this.finish(inputs, logits, "logits", [1, length, vocabulary]);
-  }
-
-  /** The finished model; the value `result` becomes the output `name`. */
-  finish(
-    inputs: readonly ValueSource[],
-    result: string,
-    name: string,
-    shape: readonly number[],
-    graph = "main_graph",
-  ): ModelSource {
-    const rename = (value: string): string => (value === result ? name : value);
+  /** The finished model: ids of the inputs' names in, the results out. */
+  finish(inputs: readonly string[], results: readonly Result[]): ModelSource {
+    const { batch, length } = this.frame;
+    const names = new Map(results.map(({ name, value }) => [value, name]));
+    const rename = (value: string): string => names.get(value) ?? value;
     const nodes = this.nodes.map((node) => ({
       ...node,
       inputs: node.inputs.map(rename),
       outputs: node.outputs.map(rename),
     }));
-    const outputs = [{ name, dtype: "f32" as const, shape }];
     return {
-      graph: { name: graph, inputs, outputs, nodes, tensors: this.tensors },
+      graph: {
+        name: "main_graph",
+        inputs: inputs.map((name): ValueSource => ({ name, dtype: "i64", shape: [batch, length] })),
+        outputs: results.map(({ name, shape }): ValueSource => ({ name, dtype: "f32", shape })),
+        nodes,
+        tensors: this.tensors,
+      },
       opsets: { "": 18 },
       producer: "pumac",
     };

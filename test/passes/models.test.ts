@@ -6,6 +6,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { importCheckpoint } from "../../compiler/checkpoint.js";
 import type { ImportedModel } from "../../compiler/imported.js";
 import { importJax } from "../../compiler/jax/index.js";
 import { importOnnx } from "../../compiler/onnx/index.js";
@@ -120,6 +121,20 @@ describe.skipIf(!existsSync(join(DATA, "bert-sst2")))("the trained BERT", () => 
     for (const text of texts.slice(1)) {
       expect(text).toBe(texts[0]);
     }
+  });
+});
+
+describe.skipIf(!existsSync(join(DATA, "bert-sst2")))("the folders of trained models", () => {
+  it.each([
+    ["bert-sst2", "bert_sst2.dynamo.op20.static48.onnx", 48],
+    ["llama-stories260k", "stories260K.dynamo.op18.static32.onnx", 32],
+  ])("%s has the secret program of its export", (name, exported, sequence) => {
+    const models = [
+      importCheckpoint(join(DATA, name), { dims: { batch: 1, sequence } }),
+      importOnnx(join(DATA, name, exported)),
+    ];
+    const [own, other] = models.map((model) => anonymous(compileTensors(model.graph).secret));
+    expect(own).toBe(other);
   });
 });
 
