@@ -155,6 +155,7 @@ const REPORT = object({
   rounds: number(),
   seconds: object({ setup: number(), weights: number(), input: number(), run: number() }),
   cpu: nullable(number()),
+  cpuOfRun: nullable(number()),
   memory: nullable(number()),
 });
 

@@ -72,29 +72,24 @@ void encode(const Call& call) {
   *refused = first;
 }
 
-// A factor of a product: one place, or the sum or difference of two.
-struct Factor {
-  const uint64_t* at;
-  const uint64_t* other;
-  int sign;
-
-  // The words [from, from + count) as one array: in place where there is nothing to combine, else in `space`.
-  const uint64_t* read(size_t from, size_t count, uint64_t* space) const {
-    if (sign == 0) return at + from;
-    const uint64_t *x = at + from, *y = other + from;
-    if (sign > 0) {
-      for (size_t i = 0; i < count; i++) space[i] = x[i] + y[i];
-    } else {
-      for (size_t i = 0; i < count; i++) space[i] = x[i] - y[i];
-    }
-    return space;
+// The words [from, from + count) of a factor as one array: in place where there is nothing to combine, else in `space`.
+const uint64_t* read_factor(const Operand& factor, size_t from, size_t count, uint64_t* space) {
+  if (factor.sign == 0) return factor.at + from;
+  const uint64_t *x = factor.at + from, *y = factor.other + from, mask = factor.mask;
+  if (factor.sign > 0) {
+    for (size_t i = 0; i < count; i++) space[i] = x[i] + y[i];
+  } else if (factor.sign == -1) {
+    for (size_t i = 0; i < count; i++) space[i] = x[i] - y[i];
+  } else {
+    for (size_t i = 0; i < count; i++) space[i] = (x[i] & mask) - 2 * y[i];
   }
-};
+  return space;
+}
 
-// Reads the three numbers of a factor of `count` words.
-Factor factor_at(const Call& call, size_t index, size_t count) {
-  const int sign = call.small(index + 2, -1, 1);
-  return {call.words(index, count), sign == 0 ? nullptr : call.words(index + 1, count), sign};
+// Reads the four numbers of a factor of `count` words.
+Operand factor_at(const Call& call, size_t index, size_t count) {
+  const int sign = call.small(index + 2, -2, 1), ring = call.small(index + 3, 1, 64);
+  return {call.words(index, count), sign == 0 ? nullptr : call.words(index + 1, count), sign, 0, ~0ull >> (64 - ring)};
 }
 
 void multiply_piece(uint64_t* to, const uint64_t* a, const uint64_t* b, int mode, size_t count) {
@@ -109,32 +104,34 @@ void multiply_piece(uint64_t* to, const uint64_t* a, const uint64_t* b, int mode
 }
 
 void multiply(const Call& call) {
-  const size_t count = call.size(8);
+  const size_t count = call.size(10);
   uint64_t* to = call.words(0, count);
   const int mode = call.small(1, -1, 1);
-  const Factor left = factor_at(call, 2, count), right = factor_at(call, 5, count);
+  const Operand left = factor_at(call, 2, count), right = factor_at(call, 6, count);
   spread(count, 40, [=](size_t begin, size_t end) {
     uint64_t left_space[CHUNK], right_space[CHUNK];
     for (size_t from = begin; from < end; from += CHUNK) {
       const size_t size = std::min(CHUNK, end - from);
-      const uint64_t *a = left.read(from, size, left_space), *b = right.read(from, size, right_space);
+      const uint64_t* a = read_factor(left, from, size, left_space);
+      const uint64_t* b = read_factor(right, from, size, right_space);
       multiply_piece(to + from, a, b, mode, size);
     }
   });
 }
 
 void dot(const Call& call) {
-  const size_t rows = call.size(8), length = call.size(9), count = product_of(rows, length);
+  const size_t rows = call.size(10), length = call.size(11), count = product_of(rows, length);
   uint64_t* to = call.words(0, rows);
   const int mode = call.small(1, -1, 1);
-  const Factor left = factor_at(call, 2, count), right = factor_at(call, 5, count);
+  const Operand left = factor_at(call, 2, count), right = factor_at(call, 6, count);
   parallel_ranges(rows, GRAIN / (32 * std::max<size_t>(length, 1)) + 1, 8, [=](size_t begin, size_t end) {
     uint64_t left_space[CHUNK], right_space[CHUNK];
     for (size_t row = begin; row < end; row++) {
       uint64_t sum = 0;
       for (size_t from = 0; from < length; from += CHUNK) {
         const size_t size = std::min(CHUNK, length - from), at = row * length + from;
-        const uint64_t *a = left.read(at, size, left_space), *b = right.read(at, size, right_space);
+        const uint64_t* a = read_factor(left, at, size, left_space);
+        const uint64_t* b = read_factor(right, at, size, right_space);
         for (size_t i = 0; i < size; i++) sum += a[i] * b[i];
       }
       to[row] = mode == 0 ? sum : mode > 0 ? to[row] + sum : to[row] - sum;
@@ -147,18 +144,24 @@ size_t span_of(size_t batch, size_t stride, size_t words) {
   return batch == 0 ? 0 : product_of(batch - 1, stride) + words;
 }
 
+// A matrix that begins at a word of a factor, `row` words a row.
+Operand matrix_at(const Operand& factor, size_t word, size_t row) {
+  const uint64_t* other = factor.sign == 0 ? nullptr : factor.other + word;
+  return {factor.at + word, other, factor.sign, row, factor.mask};
+}
+
 void matmul(const Call& call) {
   const int mode = call.small(1, -1, 1);
-  size_t batch = call.size(8);
-  const size_t a_stride = call.size(9), b_stride = call.size(10);
-  size_t rows = call.size(11);
-  const size_t inner = call.size(12), columns = call.size(13);
-  const int ring = call.small(14, 1, 64);
+  size_t batch = call.size(10);
+  const size_t a_stride = call.size(11), b_stride = call.size(12);
+  size_t rows = call.size(13);
+  const size_t inner = call.size(14), columns = call.size(15);
+  const int ring = call.small(16, 1, 64);
   const size_t a_words = product_of(rows, inner), b_words = product_of(inner, columns);
   const size_t c_words = product_of(rows, columns);
   uint64_t* to = call.words(0, product_of(batch, c_words));
-  const Factor a = factor_at(call, 2, span_of(batch, a_stride, a_words));
-  const Factor b = factor_at(call, 5, span_of(batch, b_stride, b_words));
+  const Operand a = factor_at(call, 2, span_of(batch, a_stride, a_words));
+  const Operand b = factor_at(call, 6, span_of(batch, b_stride, b_words));
   if (b_stride == 0 && a_stride == a_words && batch > 1) {  // one matrix B for the whole batch: stack the rows
     rows *= batch;
     batch = 1;
@@ -166,9 +169,7 @@ void matmul(const Call& call) {
   std::vector<Product> products;
   products.reserve(batch);
   for (size_t i = 0; i < batch; i++) {
-    const Operand left{a.at + i * a_stride, a.sign == 0 ? nullptr : a.other + i * a_stride, a.sign, inner};
-    const Operand right{b.at + i * b_stride, b.sign == 0 ? nullptr : b.other + i * b_stride, b.sign, columns};
-    products.push_back({left, right, to + i * c_words});
+    products.push_back({matrix_at(a, i * a_stride, inner), matrix_at(b, i * b_stride, columns), to + i * c_words});
   }
   multiply_matrices(call.arena->tier, {rows, inner, columns, mode < 0, mode != 0, ring}, products.data(), batch);
 }

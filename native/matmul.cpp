@@ -15,6 +15,8 @@ constexpr size_t DEPTH_BLOCK = 256;  // steps of the inner dimension between two
 constexpr size_t ROW_BLOCK = 144;    // rows of A packed at once (288 KiB); a multiple of every tile's rows
 constexpr size_t PANEL = 16;         // columns of B packed at once (32 KiB); a multiple of every tile's columns
 constexpr size_t STREAM_ROWS = 3;    // up to here B is streamed instead of packed
+constexpr size_t STREAM_DEPTH = 4;   // rows and columns of a piece of B that is combined of two places (16 KiB)
+constexpr size_t STREAM_WIDTH = 512;
 constexpr size_t LARGEST_TILE = 12 * 16;
 
 // `count` words of an operand from word `from` on, combined if need be.
@@ -27,8 +29,10 @@ void read_words(const Operand& operand, size_t from, size_t count, uint64_t* out
   const uint64_t* y = operand.other + from;
   if (operand.sign > 0) {
     for (size_t i = 0; i < count; i++) out[i] = x[i] + y[i];
-  } else {
+  } else if (operand.sign == -1) {
     for (size_t i = 0; i < count; i++) out[i] = x[i] - y[i];
+  } else {
+    for (size_t i = 0; i < count; i++) out[i] = (x[i] & operand.mask) - 2 * y[i];
   }
 }
 
@@ -51,11 +55,16 @@ void pack_a(const Operand& a, size_t row, size_t rows, size_t step, size_t depth
 
 // A whole panel, its width, the tile's and the sign known to the compiler: each row of B is read once.
 template <size_t TILE, int SIGN, class T>
-void pack_panel(const uint64_t* from, const uint64_t* other, size_t row, size_t depth, T* out) {
-  for (size_t p = 0; p < depth; p++, from += row, other += row) {
+void pack_panel(const Operand& b, size_t at, size_t depth, T* out) {
+  const uint64_t *from = b.at + at, *other = SIGN == 0 ? from : b.other + at, mask = b.mask;
+  for (size_t p = 0; p < depth; p++, from += b.row, other += b.row) {
     T line[PANEL];
     for (size_t j = 0; j < PANEL; j++) {
-      line[j] = static_cast<T>(SIGN == 0 ? from[j] : SIGN > 0 ? from[j] + other[j] : from[j] - other[j]);
+      const uint64_t word = SIGN == 0    ? from[j]
+                            : SIGN == 1  ? from[j] + other[j]
+                            : SIGN == -1 ? from[j] - other[j]
+                                         : (from[j] & mask) - 2 * other[j];
+      line[j] = static_cast<T>(word);
     }
     for (size_t left = 0; left < PANEL; left += TILE) {
       std::memcpy(out + left * depth + p * TILE, line + left, TILE * sizeof(T));
@@ -65,9 +74,9 @@ void pack_panel(const uint64_t* from, const uint64_t* other, size_t row, size_t 
 
 template <size_t TILE, class T>
 void pack_signed_panel(const Operand& b, size_t at, size_t depth, T* out) {
-  if (b.sign == 0) return pack_panel<TILE, 0>(b.at + at, b.at + at, b.row, depth, out);
-  if (b.sign > 0) return pack_panel<TILE, 1>(b.at + at, b.other + at, b.row, depth, out);
-  return pack_panel<TILE, -1>(b.at + at, b.other + at, b.row, depth, out);
+  if (b.sign == 0) return pack_panel<TILE, 0>(b, at, depth, out);
+  if (b.sign == 1) return pack_panel<TILE, 1>(b, at, depth, out);
+  return b.sign == -1 ? pack_panel<TILE, -1>(b, at, depth, out) : pack_panel<TILE, -2>(b, at, depth, out);
 }
 
 // Packs steps [step, step + depth) × columns [column, column + columns) of B, columns ≤ PANEL: one sub-panel a tile's
@@ -138,23 +147,37 @@ void multiply_block(const Tile<T>& tile, const ProductShape& shape, const Produc
   }
 }
 
-// All rows × columns [begin, end) of one product, row by row, B unpacked. A sum in B is two products: A·B ± A·other.
+// All rows × columns [begin, end) of one product, B unpacked: where it is combined of two places, a piece that fits
+// the first-level cache at a time, for all rows.
 void stream_rows(RowStream stream, const ProductShape& shape, const Product& product, size_t begin, size_t end) {
-  uint64_t scales[DEPTH_BLOCK], others[DEPTH_BLOCK];
-  for (size_t i = 0; i < shape.rows; i++) {
-    uint64_t* c = product.c + i * shape.columns + begin;
-    if (!shape.accumulate) std::memset(c, 0, (end - begin) * sizeof(uint64_t));
-    for (size_t step = 0; step < shape.depth; step += DEPTH_BLOCK) {
-      const size_t depth = std::min(DEPTH_BLOCK, shape.depth - step), at = step * product.b.row + begin;
-      read_words(product.a, i * product.a.row + step, depth, scales);
-      const uint64_t sign = shape.negate ? ~0ull : 1;
-      const uint64_t other = sign * static_cast<uint64_t>(static_cast<int64_t>(product.b.sign));
-      for (size_t p = 0; p < depth; p++) {
-        others[p] = other * scales[p];
-        scales[p] *= sign;
+  const Operand& b = product.b;
+  uint64_t scales[STREAM_ROWS][DEPTH_BLOCK], piece[STREAM_DEPTH * STREAM_WIDTH];
+  const auto row_of_c = [&](size_t i) { return product.c + i * shape.columns; };
+  for (size_t i = 0; i < shape.rows && !shape.accumulate; i++) {
+    std::memset(row_of_c(i) + begin, 0, (end - begin) * sizeof(uint64_t));
+  }
+  for (size_t step = 0; step < shape.depth; step += DEPTH_BLOCK) {
+    const size_t depth = std::min(DEPTH_BLOCK, shape.depth - step);
+    for (size_t i = 0; i < shape.rows; i++) {
+      read_words(product.a, i * product.a.row + step, depth, scales[i]);
+      for (size_t p = 0; p < depth && shape.negate; p++) scales[i][p] = 0 - scales[i][p];
+    }
+    if (b.sign == 0) {
+      const uint64_t* from = b.at + step * b.row + begin;
+      for (size_t i = 0; i < shape.rows; i++) {
+        stream(scales[i], from, b.row, depth, end - begin, row_of_c(i) + begin);
       }
-      stream(scales, product.b.at + at, product.b.row, depth, end - begin, c);
-      if (product.b.sign != 0) stream(others, product.b.other + at, product.b.row, depth, end - begin, c);
+      continue;
+    }
+    for (size_t top = 0; top < depth; top += STREAM_DEPTH) {
+      const size_t some = std::min(STREAM_DEPTH, depth - top);
+      for (size_t left = begin; left < end; left += STREAM_WIDTH) {
+        const size_t width = std::min(STREAM_WIDTH, end - left);
+        for (size_t p = 0; p < some; p++) {
+          read_words(b, (step + top + p) * b.row + left, width, piece + p * width);
+        }
+        for (size_t i = 0; i < shape.rows; i++) stream(scales[i] + top, piece, width, some, width, row_of_c(i) + left);
+      }
     }
   }
 }

@@ -13,12 +13,13 @@
 namespace pumac {
 
 // A read-only matrix of 64-bit words, columns adjacent: `at` (sign 0), or `at` plus (1) or minus (−1) `other`, which
-// has the same layout.
+// has the same layout, or the bits of `mask` of `at` minus twice `other` (−2).
 struct Operand {
   const uint64_t* at;
   const uint64_t* other;
   int sign;
   size_t row;
+  uint64_t mask;
 };
 
 // One product: C (rows × columns, both adjacent) = or += ±A·B mod 2^64. C overlaps neither A nor B.

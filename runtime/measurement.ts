@@ -63,6 +63,8 @@ export interface PartyReport {
   readonly seconds: PhaseSeconds;
   /** Processor seconds and peak memory (bytes) of the party's process; null where roles share a process. */
   readonly cpu: number | null;
+  /** Of them those of the run alone, without starting, agreeing and sharing. */
+  readonly cpuOfRun: number | null;
   readonly memory: number | null;
 }
 
@@ -87,6 +89,7 @@ export interface Measured {
   };
   readonly seconds: Readonly<Record<"setup" | "weights" | "input" | "offline" | "online" | "total", number>>;
   readonly cpu: Readonly<Record<PartyName, number | null>>;
+  readonly cpuOfRun: Readonly<Record<PartyName, number | null>>;
   readonly memory: Readonly<Record<PartyName, number | null>>;
 }
 
@@ -141,6 +144,7 @@ export function combineReports(
       total,
     },
     cpu: each(({ cpu }) => cpu),
+    cpuOfRun: each(({ cpuOfRun }) => cpuOfRun),
     memory: each(({ memory }) => memory),
   };
 }

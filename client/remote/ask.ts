@@ -34,6 +34,8 @@ export interface AskOptions {
   readonly onShared?: ((words: Uint8Array) => void) | undefined;
   /** Ends the session at all parties: the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+  /** Whether outputs are given although the overflow guard says that they mean nothing: for measurements. */
+  readonly showAlarmed?: boolean;
 }
 
 export interface RemoteAnswer extends SessionResult {
@@ -68,7 +70,10 @@ export async function askParties(
       sharer: { check: (...given) => sharer.check(...given), mask: watched(sharer, onShared) },
       random: systemRandom,
     });
-    const result = await receiveAnswer(data, sharer, { plan, owners: [sent], started });
+    const result = await receiveAnswer(data, sharer, {
+      ...{ plan, owners: [sent], started },
+      showAlarmed: options.showAlarmed,
+    });
     await transport.close();
     return { ...result, session, sharing };
   } catch (error) {

@@ -1,8 +1,9 @@
 /**
- * Products of two masked values, and sums of such products. P1 and P2 compute two local products of each pair; P0
- * computes one, the product of the masks, and deals their sum: k bits for each OUTPUT element, whatever the length of
- * the sums and however many pairs. `drop` fraction bits of the result are dropped before anything is dealt or opened:
- * each party shifts its own half, in the ring of the k bits that are left. (PROTOCOL.md, bilinear; ASTRA.)
+ * Products of two masked values, and sums of such products. Each party computes one local product of each pair (P1 and
+ * P2 two, where the ring leaves no bit for halves); P0's is of the masks, and it deals the sum: k bits for each OUTPUT
+ * element, whatever the length of the sums and however many pairs. `drop` fraction bits of the result are dropped
+ * before anything is dealt or opened: each party shifts its own half, in the ring of the k bits that are left.
+ * (PROTOCOL.md, bilinear; ASTRA.)
  */
 import type { Attributes } from "../graph.js";
 import { sameShape } from "../shape.js";
@@ -37,6 +38,8 @@ export function matrixShape(a: readonly number[], b: readonly number[]): MatrixS
   return { batch: broadcastShape(a.slice(0, -2), b.slice(0, -2)), rows, inner, columns };
 }
 
+const WORD_BITS = 64;
+
 /** Pairs of factors that one op sums. */
 const MOST_PAIRS = 8;
 
@@ -67,11 +70,22 @@ function sumOf(
   return { kind: "additive", ring: ring === 0 ? 0 : ring - drop, fraction: fraction - drop, shape };
 }
 
+/** Whether the evaluators have a bit more than the result's ring and what is dropped of it, for products to halve. */
+export function isHalved({ ring }: WordType, attributes: Attributes): boolean {
+  return ring + (attributes.drop as number) < WORD_BITS;
+}
+
 /** One dealt element for each output element, and the multiply-adds that the parties spend on all pairs. */
-function dealt(args: readonly ShareType[], type: ShareType, macsOf: (x: ShareType, y: ShareType) => number) {
+function dealt(
+  args: readonly ShareType[],
+  attributes: Attributes,
+  type: ShareType,
+  macsOf: (x: ShareType, y: ShareType) => number,
+) {
   const offline = packedBytes(sizeOf(type.shape), (type as WordType).ring);
-  const macs = pairsOf(args).reduce((sum, [x, y]) => sum + macsOf(x, y), 0);
-  return { offline, macs: { P0: macs, P1: 2 * macs, P2: 2 * macs } } satisfies Partial<ShareCost>;
+  const P0 = pairsOf(args).reduce((sum, [x, y]) => sum + macsOf(x, y), 0);
+  const evaluator = isHalved(type as WordType, attributes) ? P0 : 2 * P0;
+  return { offline, macs: { P0, P1: evaluator, P2: evaluator } } satisfies Partial<ShareCost>;
 }
 
 /** What the three ops have in common. */
@@ -95,7 +109,7 @@ export const BILINEAR = {
     doc: "The sum of the element-wise products of pairs of masked values, broadcast, without its `drop` lowest bits.",
     attributes: { drop: "integer" },
     infer: (args, attributes) => sumOf(args, attributes, (x, y) => broadcastShape(x.shape, y.shape)),
-    cost: (args, _attributes, type) => dealt(args, type, () => sizeOf(type.shape)),
+    cost: (args, attributes, type) => dealt(args, attributes, type, () => sizeOf(type.shape)),
   },
   timesPublic: {
     doc:
@@ -129,8 +143,8 @@ export const BILINEAR = {
         const keep = integersOf(attributes, "keep", 0, rows * columns - 1);
         return keep.length === 0 ? [...batch, rows, columns] : [...batch, keep.length];
       }),
-    cost: (args, _attributes, type) =>
-      dealt(args, type, (x, y) => {
+    cost: (args, attributes, type) =>
+      dealt(args, attributes, type, (x, y) => {
         const { batch, rows, inner, columns } = matrixShape(x.shape, y.shape);
         return sizeOf(batch) * rows * inner * columns;
       }),
@@ -147,6 +161,6 @@ export const BILINEAR = {
         refuse(shape.length === 0, "dot needs an axis");
         return shape.slice(0, -1);
       }),
-    cost: (args, _attributes, type) => dealt(args, type, (x, y) => sizeOf(broadcastShape(x.shape, y.shape))),
+    cost: (args, attributes, type) => dealt(args, attributes, type, (x, y) => sizeOf(broadcastShape(x.shape, y.shape))),
   },
 } as const satisfies Record<string, OpSpecification>;

@@ -22,11 +22,16 @@ export type Work = void | Promise<void>;
 /** What a product does to its destination: 0 overwrites it, 1 adds to it, -1 subtracts from it. */
 export type ProductMode = 0 | 1 | -1;
 
-/** A factor made of one or two places: a (sign 0), a + other (sign 1) or a - other (sign -1), element by element. */
+/**
+ * A factor made of one or two places, element by element: a (sign 0), a + other (sign 1), a - other (sign -1), or
+ * (a mod 2^ring) - 2 other (sign -2).
+ */
 export interface Factor {
   readonly at: number;
   readonly other: number;
-  readonly sign: ProductMode;
+  readonly sign: ProductMode | -2;
+  /** Of sign -2; 64 without. */
+  readonly ring?: number;
 }
 
 /** A batched row-major matrix product: to_i (rows x columns) from a_i (rows x inner) and b_i (inner x columns). */

@@ -177,8 +177,8 @@ function wireKernels(run: Run): WireKernels {
   };
 }
 
-function factor({ at, other, sign }: Factor): [number, number, number] {
-  return [at, other, sign];
+function factor({ at, other, sign, ring = 64 }: Factor): [number, number, number, number] {
+  return [at, other, sign, ring];
 }
 
 /** Sizes or strides as the addon takes them. */

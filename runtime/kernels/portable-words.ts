@@ -10,11 +10,11 @@ function factorWords(words: BigUint64Array, factor: Factor, count: number): BigU
   }
   const other = factor.other / 8;
   const result = new BigUint64Array(count);
+  // One expression for all three, so that V8 keeps to 64-bit arithmetic: (a & mask) + times * other.
+  const mask = factor.sign === -2 ? (1n << BigInt(factor.ring ?? 64)) - 1n : (1n << 64n) - 1n;
+  const times = BigInt.asUintN(64, BigInt(factor.sign));
   for (let i = 0; i < count; i++) {
-    result[i] = BigInt.asUintN(
-      64,
-      factor.sign === 1 ? words[at + i] + words[other + i] : words[at + i] - words[other + i],
-    );
+    result[i] = BigInt.asUintN(64, (words[at + i] & mask) + BigInt.asUintN(64, times * words[other + i]));
   }
   return result;
 }
@@ -91,9 +91,9 @@ function products({ words }: Memory): Pick<WordKernels, "multiply" | "dot" | "ma
       const { a, b, batch, aStride, bStride, rows, inner, columns } = product;
       for (let i = 0; i < batch; i++) {
         const shift = (factor: Factor, stride: number): Factor => ({
+          ...factor,
           at: factor.at + 8 * stride * i,
           other: factor.other + 8 * stride * i,
-          sign: factor.sign,
         });
         const left = factorWords(words, shift(a, aStride), rows * inner);
         const right = factorWords(words, shift(b, bStride), inner * columns);

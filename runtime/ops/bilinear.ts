@@ -1,7 +1,13 @@
 /**
- * Roles of the products of two masked values, and of sums of such products. With x = m_x - mask_x, P0 knows both masks
- * in full and deals the sum of their products: P1 takes its half from the k01 stream, P2 receives the difference.
+ * Roles of the products of two masked values, and of sums of such products. With x = m_x - mask1_x - mask2_x,
+ *   xy = (s1 + s2) / 2 - (mask1_x - mask2_x)(mask1_y - mask2_y),   si = (m_x - 2 maski_x)(m_y - 2 maski_y)
+ * so that each party multiplies once: P1 s1, P2 s2, and P0, which knows both masks in full, the last product. It deals
+ * it: P1 takes its half from the k01 stream, P2 receives the difference. s1 and s2 are computed modulo 2^(k + 1), from m
+ * modulo 2^k as both know it, and are both odd or both even, as m_x m_y is: P1 takes its s1 / 2 rounded up, P2 its
+ * s2 / 2 rounded down, which together are exact. In a ring of all 64 bits there is no bit to halve:
  *   P1: m_x (m_y - mask1_y) - mask1_x m_y + half1        P2: -m_x mask2_y - mask2_x m_y + half2
+ * and P0 deals the product of the masks.
+ *
  * Of a result in a ring of k bits `drop` = s more are computed and dropped: P1 shifts its share by s, P2 shifts its own
  * products and receives the half already shifted, k bits. The shares' sum wraps at 2^(k + s), which is nothing modulo
  * 2^k after the shift; three roundings down are centred by 3/2 of a unit, at P1.
@@ -9,8 +15,9 @@
  * (PROTOCOL.md, bilinear.)
  */
 import { sameShape } from "../../ir/shape.js";
-import { matrixShape, pairsOf } from "../../ir/share/bilinear.js";
+import { isHalved, matrixShape, pairsOf } from "../../ir/share/bilinear.js";
 import { broadcastShape } from "../../ir/share/rules.js";
+import type { WordType } from "../../ir/share/types.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import type { Factor, ProductMode, Work } from "../kernels/interface.js";
 import type { PartyName } from "../transport.js";
@@ -99,7 +106,8 @@ const matmul: Prepare = async (context, step, pair) => {
       rows: merged ? count * rows : rows,
       inner,
       columns,
-      ring: ringOf(step) + dropOf(step),
+      // Where products are halved they are one bit longer.
+      ring: ringOf(step) + dropOf(step) + (halves(step) ? 1 : 0),
     });
   return { count: count * rows * columns, x, y, apply };
 };
@@ -110,6 +118,10 @@ function one(at: number): Factor {
 
 function dropOf({ attributes }: RoleStep): number {
   return attributes.drop as number;
+}
+
+function halves({ type, attributes }: RoleStep): boolean {
+  return isHalved(type as WordType, attributes);
 }
 
 /** Runs `fill` on the result's place, or, where only some outputs are kept, on scratch and copies those. */
@@ -135,10 +147,28 @@ async function selected(
   await kernels.take(to, all, 8, indices);
 }
 
-/** A party's part of one product. P0's and P1's overwrite a place (`mode` 0) or are added to it, P2's always are. */
-type Term = (product: Product, to: number, mode: 0 | 1) => Promise<void>;
+/**
+ * A party's part of one product, of `ring` bits. It overwrites a place (`mode` 0) or is added to it; P2's of products
+ * that are not halved is always added.
+ */
+type Term = (product: Product, to: number, mode: 0 | 1, ring: number) => Promise<void>;
 
-const TERMS: Readonly<Record<PartyName, Term>> = {
+/** m less twice the party's mask, on both sides. */
+const evaluated: Term = async ({ x, y, apply }, to, mode, ring) => {
+  const [a, b] = [x, y].map((each): Factor => ({ at: each.first, other: each.second, sign: -2, ring }));
+  await apply(to, mode, a, b);
+};
+
+const HALVED: Readonly<Record<PartyName, Term>> = {
+  P0: async ({ x, y, apply }, to, mode) => {
+    const a: Factor = { at: x.second, other: x.first, sign: -1 };
+    await apply(to, mode, a, { at: y.first, other: y.second, sign: -1 });
+  },
+  P1: evaluated,
+  P2: evaluated,
+};
+
+const WHOLE: Readonly<Record<PartyName, Term>> = {
   P0: async ({ x, y, apply }, to, mode) => {
     const [a, b] = [x, y].map((each): Factor => ({ at: each.first, other: each.second, sign: 1 }));
     await apply(to, mode, a, b);
@@ -162,26 +192,19 @@ function bilinear(prepare: Prepare): LocalRoles {
     }
     const { count } = products[0];
     await selected(context, step, count, offset, async (to) => {
-      if (context.party === "P2") {
+      const terms = halves(step) ? HALVED : WHOLE;
+      if (context.party === "P2" && terms === WHOLE) {
         await context.kernels.zero(to, 8 * count);
       }
       for (const [i, product] of products.entries()) {
-        await TERMS[context.party](product, to, i === 0 ? 0 : 1);
+        await terms[context.party](product, to, i === 0 ? 0 : 1, ringOf(step) + dropOf(step));
       }
     });
   };
-  /** Drops the lowest bits of the party's share. */
-  const shorten = async ({ kernels }: RoleContext, step: RoleStep, offset: bigint) => {
-    const drop = dropOf(step);
-    if (drop > 0) {
-      await kernels.rescale(
-        step.offset,
-        step.offset,
-        ringOf(step) + drop,
-        drop,
-        offset << BigInt(drop - 1),
-        countOf(step),
-      );
+  /** Drops the lowest bits of the party's share of `ring` bits, `offset` being added first. */
+  const shorten = async ({ kernels }: RoleContext, step: RoleStep, ring: number, bits: number, offset: bigint) => {
+    if (bits > 0) {
+      await kernels.rescale(step.offset, step.offset, ring, bits, offset, countOf(step));
     }
   };
   return {
@@ -191,13 +214,16 @@ function bilinear(prepare: Prepare): LocalRoles {
       await dealWords(context, step.blocks[0], words, countOf(step), ringOf(step), dropOf(step));
     },
     P1: async (context, step) => {
+      const [drop, ring, half] = [dropOf(step), ringOf(step) + dropOf(step), halves(step) ? 1 : 0];
       await sum(context, step, step.offset);
+      await shorten(context, step, ring + half, half, 1n);
       await context.kernels.addStream(context.key("01"), step.blocks[0], step.offset, countOf(step));
-      await shorten(context, step, 3n);
+      await shorten(context, step, ring, drop, drop > 0 ? 3n << BigInt(drop - 1) : 0n);
     },
     P2: async (context, step) => {
+      const [drop, ring, half] = [dropOf(step), ringOf(step) + dropOf(step), halves(step) ? 1 : 0];
       await sum(context, step, step.offset);
-      await shorten(context, step, 0n);
+      await shorten(context, step, ring + half, drop + half, 0n);
       await addDealtWords(context, step.offset, countOf(step), ringOf(step));
     },
   };

@@ -54,7 +54,8 @@ function streamOf(at: Layout): { key: Uint8Array; block: number } {
 }
 
 function factorOf(at: Layout, count: number): Factor {
-  return { at: at.words(count), other: at.words(count), sign: at.draw(SIGNS) };
+  const sign = at.draw(fc.constantFrom(0, 1, -1, -2));
+  return { at: at.words(count), other: at.words(count), sign, ...(sign === -2 && { ring: ringOf(at) }) };
 }
 
 /** A digit's width: any for few elements, narrow for many, because the twins take a step for every entry. */

@@ -58,7 +58,15 @@ describe("a hello", () => {
 
 describe("a report", () => {
   const seconds = { setup: 0, weights: 0, input: 0, run: 0 };
-  const reportOf = (party: string) => ({ party, sent: { P1: 4 }, rounds: 2, seconds, cpu: null, memory: 5 });
+  const reportOf = (party: string) => ({
+    party,
+    sent: { P1: 4 },
+    rounds: 2,
+    seconds,
+    cpu: null,
+    cpuOfRun: null,
+    memory: 5,
+  });
 
   async function receive(changed: object) {
     const network = new LocalNetwork();

@@ -1,0 +1,144 @@
+/**
+ * A private answer beside the same model in the clear, in one run on one machine, so that what the machine is doing
+ * otherwise hits both: three party processes against onnxruntime on one thread. What is compared is CPU seconds over
+ * all processes, which other programs disturb less than wall time: of the run alone, of a first session with all that
+ * an owner does and shares before it, and of a further answer by parties that keep the weights.
+ */
+import { readFileSync } from "node:fs";
+import { withLocalParties } from "../../client/local/parties.js";
+import { withTrio } from "../../client/local/trio.js";
+import { dataInputs, runDataOwner, runModelOwner, runOwnerClients, type SessionResult } from "../../client/owners.js";
+import { askParties } from "../../client/remote/ask.js";
+import { type CompileOptions, compileModel } from "../../compiler/compile.js";
+import { type LoadedPlan, savePlan } from "../../formats/plan-file.js";
+import type { WeightStore } from "../../ir/tensor/index.js";
+import { systemRandom } from "../../runtime/keys.js";
+import type { Measured } from "../../runtime/measurement.js";
+import { PARTIES } from "../../runtime/transport.js";
+import { costOf } from "../cost.js";
+import { byOnnxruntime, type Inputs, inputsFor } from "./clear.js";
+import { type Spent, spent } from "./spent.js";
+
+export interface BenchedModel {
+  readonly name: string;
+  /** The model's file, and the options that it is compiled with. */
+  readonly path: string;
+  readonly options: CompileOptions;
+  /** Where its plan is written. */
+  readonly planPath: string;
+  /** Sessions of either kind; the cheapest counts. */
+  readonly sessions: number;
+}
+
+/** What a kind of answer took, all processes together; `online`: the parties' own wall seconds of the run. */
+export interface Taken extends Spent {
+  readonly online: number;
+}
+
+/** A row of the bench. Ratios are of CPU seconds to onnxruntime's; null where that is not installed. */
+export interface BenchLine {
+  readonly name: string;
+  readonly onnxruntime: Spent | null;
+  readonly ratio: Readonly<Record<"run" | "session" | "again", number | null>>;
+  readonly run: Taken;
+  readonly session: Taken;
+  readonly again: Taken;
+  readonly rounds: number;
+  readonly bytes: Measured["bytes"];
+  /** Whether the overflow guard withholds the answer, as it may where ranges are assumed: the cost is the same. */
+  readonly alarm: boolean;
+  /** Peaks of the parties' processes, in bytes, in the first session; and what was predicted. */
+  readonly memory: Measured["memory"];
+  readonly predicted: Readonly<Record<"memory", Measured["memory"]>> & { readonly seconds: number };
+}
+
+/** No session of a benchmark takes longer, in milliseconds. */
+const TIMEOUT = 600_000;
+
+export async function bench(model: BenchedModel): Promise<BenchLine> {
+  const { plan, weights } = await compileModel(model.path, model.options);
+  const loaded = savePlan(model.planPath, plan, { model: model.path });
+  const inputs = inputsFor(dataInputs(plan));
+  const clear = await byOnnxruntime(model.path, inputs);
+  const first = await firstSessions(model, loaded, weights, inputs);
+  const again = await furtherAnswers(model, loaded, weights, inputs);
+  const ratio = ({ cpu }: Spent): number | null => (clear === undefined ? null : cpu / clear.cpu);
+  const cost = costOf(plan);
+  return {
+    name: model.name,
+    onnxruntime: clear ?? null,
+    ratio: { run: ratio(first.run), session: ratio(first.session), again: ratio(again) },
+    ...{ run: first.run, session: first.session, again },
+    rounds: first.measured.rounds,
+    bytes: first.measured.bytes,
+    alarm: first.alarm,
+    memory: first.measured.memory,
+    predicted: { memory: cost.memory, seconds: cost.seconds.estimate },
+  };
+}
+
+function least<T>(all: readonly T[], of: (each: T) => number): T {
+  return all.reduce((one, other) => (of(other) < of(one) ? other : one));
+}
+
+function sumOf(each: Measured["cpu"]): number {
+  return PARTIES.reduce((sum, party) => sum + (each[party] ?? 0), 0);
+}
+
+interface First {
+  readonly run: Taken;
+  readonly session: Taken;
+  readonly measured: Measured;
+  readonly alarm: boolean;
+}
+
+/** Sessions of three processes that are started for them: owners' programs, starting, sharing, the run. */
+async function firstSessions(
+  { planPath, sessions }: BenchedModel,
+  loaded: LoadedPlan,
+  weights: WeightStore,
+  inputs: Inputs,
+): Promise<First> {
+  const all: First[] = [];
+  for (let i = 0; i < sessions; i++) {
+    let result: SessionResult | undefined;
+    const own = await spent(async () => {
+      const values = runDataOwner(loaded.plan, inputs, runModelOwner(loaded.plan, weights));
+      result = await withLocalParties({ planPath, tls: false, timeout: TIMEOUT }, (transports) =>
+        runOwnerClients(transports, { ...loaded, values, random: systemRandom, showAlarmed: true }),
+      );
+    });
+    const { measured, alarm } = result!;
+    const { online } = measured.seconds;
+    all.push({
+      run: { wall: online, cpu: sumOf(measured.cpuOfRun), online },
+      session: { wall: own.wall, cpu: own.cpu + sumOf(measured.cpu), online },
+      ...{ measured, alarm },
+    });
+  }
+  const run = least(all, (each) => each.run.cpu);
+  return { ...least(all, (each) => each.session.cpu), run: run.run };
+}
+
+/** Answers by parties that stay and keep the weights; the first, which looks at what they keep, does not count. */
+async function furtherAnswers(
+  { planPath, sessions }: BenchedModel,
+  loaded: LoadedPlan,
+  weights: WeightStore,
+  inputs: Inputs,
+): Promise<Taken> {
+  const plans = [{ ...loaded, weights, file: readFileSync(planPath) }];
+  const all: Taken[] = [];
+  await withTrio({ plans, timeout: TIMEOUT }, async (topology) => {
+    for (let i = 0; i <= sessions; i++) {
+      let result: SessionResult | undefined;
+      const own = await spent(async () => {
+        const values = runDataOwner(loaded.plan, inputs, new Map());
+        result = await askParties(loaded, values, { topology, timeout: TIMEOUT, showAlarmed: true });
+      });
+      const { cpu, seconds } = result!.measured;
+      all.push({ wall: own.wall, cpu: own.cpu + sumOf(cpu), online: seconds.online });
+    }
+  });
+  return least(all.slice(1), ({ cpu }) => cpu);
+}
