@@ -6,7 +6,7 @@
  */
 import { readFileSync } from "node:fs";
 import { withLocalParties } from "../../client/local/parties.js";
-import { withTrio } from "../../client/local/trio.js";
+import { startTrio } from "../../client/local/trio.js";
 import { dataInputs, runDataOwner, runModelOwner, runOwnerClients, type SessionResult } from "../../client/owners.js";
 import { askParties } from "../../client/remote/ask.js";
 import { type CompileOptions, compileModel } from "../../compiler/compile.js";
@@ -129,7 +129,8 @@ async function furtherAnswers(
 ): Promise<Taken> {
   const plans = [{ ...loaded, weights, file: readFileSync(planPath) }];
   const all: Taken[] = [];
-  await withTrio({ plans, timeout: TIMEOUT }, async (topology) => {
+  const { topology, close } = await startTrio({ plans, timeout: TIMEOUT });
+  try {
     for (let i = 0; i <= sessions; i++) {
       let result: SessionResult | undefined;
       const own = await spent(async () => {
@@ -139,6 +140,8 @@ async function furtherAnswers(
       const { cpu, seconds } = result!.measured;
       all.push({ wall: own.wall, cpu: own.cpu + sumOf(cpu), online: seconds.online });
     }
-  });
+  } finally {
+    close();
+  }
   return least(all.slice(1), ({ cpu }) => cpu);
 }
