@@ -10,6 +10,24 @@ export type Inputs = ReadonlyMap<string, TensorValue>;
 
 const RUNS = 5;
 
+/** Named by a variable: users who want the comparison install it themselves. */
+const PEER = "onnxruntime-node";
+
+/** What is used of onnxruntime-node. */
+interface Onnxruntime {
+  readonly InferenceSession: {
+    create(
+      path: string,
+      options: { readonly intraOpNumThreads: number; readonly interOpNumThreads: number },
+    ): Promise<{
+      readonly inputNames: readonly string[];
+      run(feeds: Readonly<Record<string, unknown>>): Promise<unknown>;
+      release(): Promise<void>;
+    }>;
+  };
+  readonly Tensor: new (type: "int64", data: BigInt64Array, shape: readonly number[]) => unknown;
+}
+
 /** Ids all over the vocabulary, nothing masked, one segment. */
 export function inputsFor(types: ReadonlyMap<string, TensorType>): Inputs {
   return new Map(
@@ -22,7 +40,7 @@ export function inputsFor(types: ReadonlyMap<string, TensorType>): Inputs {
 
 /** One inference by onnxruntime, on one thread, the fastest of several; undefined where it is not installed. */
 export async function byOnnxruntime(path: string, inputs: Inputs): Promise<Spent | undefined> {
-  const runtime = await import("onnxruntime-node").catch(() => undefined);
+  const runtime = await (import(PEER) as Promise<Onnxruntime>).catch(() => undefined);
   if (runtime === undefined) {
     return undefined;
   }

@@ -2,8 +2,8 @@
  * Roles of the products of two masked values, and of sums of such products. With x = m_x - mask1_x - mask2_x,
  *   xy = (s1 + s2) / 2 - (mask1_x - mask2_x)(mask1_y - mask2_y),   si = (m_x - 2 maski_x)(m_y - 2 maski_y)
  * so that each party multiplies once: P1 s1, P2 s2, and P0, which knows both masks in full, the last product. It deals
- * it: P1 takes its half from the k01 stream, P2 receives the difference. s1 and s2 are computed modulo 2^(k + 1), from m
- * modulo 2^k as both know it, and are both odd or both even, as m_x m_y is: P1 takes its s1 / 2 rounded up, P2 its
+ * it: P1 takes its half from the k01 stream, P2 receives the difference. s1 and s2 are computed modulo 2^(k + 1), from
+ * m modulo 2^k as both know it, and are both odd or both even, as m_x m_y is: P1 takes its s1 / 2 rounded up, P2 its
  * s2 / 2 rounded down, which together are exact. In a ring of all 64 bits there is no bit to halve:
  *   P1: m_x (m_y - mask1_y) - mask1_x m_y + half1        P2: -m_x mask2_y - mask2_x m_y + half2
  * and P0 deals the product of the masks.
