@@ -172,7 +172,7 @@ async function runOnce(transport: MeteredTransport, options: SessionOptions, one
 
   transport.phase = "run";
   const publicInput = (name: string): Uint8Array => known(open.get(name), name);
-  const before = options.usage?.().cpu;
+  const cpuBefore = options.usage?.().cpu;
   try {
     await options.interpret({ transport, keys, inputs: { model, data }, publicInput, run, state });
   } finally {
@@ -190,7 +190,7 @@ async function runOnce(transport: MeteredTransport, options: SessionOptions, one
     rounds: self === "P0" ? 0 : transport.frames("run", peer) - framesBefore,
     seconds: { setup, weights, input, run: seconds },
     cpu: usage?.cpu ?? null,
-    cpuOfRun: usage === undefined || before === undefined ? null : usage.cpu - before,
+    cpuOfRun: usage === undefined || cpuBefore === undefined ? null : usage.cpu - cpuBefore,
     memory: usage?.memory ?? null,
   };
   await transport.send("data", encodeControl(report));
