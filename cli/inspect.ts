@@ -16,6 +16,7 @@ import {
 } from "../analysis/describe.js";
 import { differenceOf } from "../analysis/difference.js";
 import { assessmentPage } from "../analysis/pages/assessment.js";
+import { comparisonPage } from "../analysis/pages/compare.js";
 import { renderPage } from "../analysis/pages/page.js";
 import { DEFAULT_NETWORK, parseNetwork } from "../compiler/network.js";
 import { FOR_ALL, writeWhole } from "../formats/files.js";
@@ -62,7 +63,7 @@ export function addInspect(program: Command): void {
     .option("--papers", "the papers that the plan's ops and formulas are from")
     .option("--formulas", "the formulas: for which function, where, with what error")
     .option("--dpia", "what a data protection assessment asks: who takes part, who receives what, what is kept")
-    .option("--html <file>", "write one self-contained page")
+    .option("--html <file>", "write one self-contained page; of two plans, both side by side")
     .option("--json", "print one JSON document (pumac.inspect/1; of two plans pumac.difference/1)")
     .action(inspect);
 }
@@ -75,11 +76,16 @@ function inspect(path: string, other: string | undefined, flags: InspectFlags): 
     const { plan, digest } = loadPlan(file);
     return { plan, report: costReport(plan, network, digest) };
   };
-  const { plan, report } = reported(path);
+  const first = reported(path);
   if (other !== undefined) {
-    showDifference(report, reported(other).report, flags);
+    const second = reported(other);
+    showDifference(first.report, second.report, flags);
+    if (flags.html !== undefined) {
+      writePage(flags.html, comparisonPage(first, second, network));
+    }
     return;
   }
+  const { plan, report } = first;
   if (flags.json === true) {
     printJson(report);
   } else if (flags.csv === true) {
@@ -107,8 +113,8 @@ function check(what: string, given: string, choices: readonly string[]): void {
 /** Two plans: the whole of each, then the rows that differ. */
 function showDifference(first: CostReport, second: CostReport, flags: InspectFlags): void {
   check("two plans are not compared by", flags.by, Object.keys(LISTS));
-  if (flags.html !== undefined || flags.budget !== undefined || flags.csv === true) {
-    throw fail({ code: "E0201", what: "--html, --budget and --csv are of one plan", fix: "leave one plan out" });
+  if (flags.budget !== undefined || flags.csv === true || flags.dpia === true) {
+    throw fail({ code: "E0201", what: "--budget, --csv and --dpia are of one plan", fix: "leave one plan out" });
   }
   const difference = differenceOf(first, second, LISTS[flags.by as keyof typeof LISTS]);
   if (flags.json === true) {

@@ -4,7 +4,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ROOMS } from "./rooms.mjs";
@@ -82,7 +82,7 @@ function writtenAt(path) {
 
 /** Whether a source is newer than the build. */
 export function isStale() {
-  const typescript = SOURCES.map((folder) => newest(join(root, folder), [".ts"]));
+  const typescript = SOURCES.map((folder) => newest(join(root, folder), [".ts", ".js"]));
   const native = newest(join(root, "native"), [".cpp", ".hpp"]);
   return writtenAt(stamp) <= Math.max(...typescript, native);
 }
@@ -93,6 +93,9 @@ export function buildIfStale() {
     build();
   }
 }
+
+/** The scripts of the pages that `inspect` and `simulate` write. */
+const SCRIPTS = join("analysis", "pages", "scripts");
 
 const stamp = join(root, "dist", ".built");
 
@@ -120,6 +123,8 @@ function translate() {
   const next = join(root, `.cache/dist-${process.pid}`);
   const tsc = join("node_modules", "typescript", "bin", "tsc");
   mustRun(process.execPath, [tsc, "-p", "tsconfig.build.json", "--noCheck", "--incremental", "false", "--outDir", next]);
+  // What pages run in a browser is plain JavaScript.
+  cpSync(join(root, SCRIPTS), join(next, SCRIPTS), { recursive: true });
   const old = join(root, `.cache/old-dist-${process.pid}`);
   if (existsSync(dist)) {
     renameSync(dist, old);

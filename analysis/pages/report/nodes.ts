@@ -1,15 +1,21 @@
 /** A report's nodes: a table that sorts, bars of headroom, and of every node float against the roles. */
-import { nameInLayer } from "../../origins.js";
+import { modelOp, nameInLayer } from "../../origins.js";
 import { number } from "../../report/advice.js";
 import type { NodeReport } from "../../report/types.js";
+import { colourOf, swatch } from "../colours.js";
 import { element, escapeHtml, hint, percent, picture, rect, short } from "../element.js";
+
+/** What the model calls a node's op. */
+export function opOf({ name, op }: NodeReport): string {
+  return modelOp(name, op);
+}
 
 type Cell = readonly [text: string, value: number | string];
 
 /** Headings, and what stands below them; a cell's value is what it sorts by. */
 const COLUMNS: readonly (readonly [string, (node: NodeReport, index: number) => Cell])[] = [
   ["node", ({ name }) => [name, name]],
-  ["op", ({ op }) => [op, op]],
+  ["op", (node) => [opOf(node), opOf(node)]],
   ["in the program", (_, index) => [String(index + 1), index]],
   ["roles, max", ({ error }) => cell(error.roles.maximum)],
   ["roles, mean", ({ error }) => cell(error.roles.mean)],
@@ -32,9 +38,12 @@ export function nodeTable(nodes: readonly NodeReport[]): string {
     element("th", { scope: "col" }, element("button", { type: "button" }, escapeHtml(words))),
   );
   const rows = nodes.map((node, index) => {
-    const cells = COLUMNS.map(([, of], i) => {
+    const cells = COLUMNS.map(([words, of], i) => {
       const [text, value] = of(node, index);
-      return element("td", { "data-v": value, ...(i === 0 ? { class: "name" } : {}) }, escapeHtml(text));
+      const mark = i === 1 ? swatch(colourOf(opOf(node))) : "";
+      // On a phone each value has its heading beside it.
+      const about = i === 0 ? { class: "name" } : { "data-h": words };
+      return element("td", { "data-v": value, ...about }, mark, escapeHtml(text));
     });
     return element("tr", node.bad ? { class: "bad" } : {}, ...cells);
   });
@@ -42,7 +51,7 @@ export function nodeTable(nodes: readonly NodeReport[]): string {
   return element(
     "div",
     { class: "scroll" },
-    element("table", { class: "sortable" }, head, element("tbody", {}, ...rows)),
+    element("table", { class: "sortable report" }, head, element("tbody", {}, ...rows)),
   );
 }
 
@@ -56,10 +65,11 @@ export function headroomBars(nodes: readonly NodeReport[]): string {
     .flatMap(({ headroom, ...node }) => (headroom === null ? [] : [{ ...node, headroom }]))
     .toSorted((a, b) => a.headroom - b.headroom)
     .slice(0, MOST_BARS);
-  const rows = sorted.map(({ name, op, headroom }) => {
+  const rows = sorted.map((node) => {
+    const { name, headroom } = node;
     const width = percent(Math.min(1, Math.max(0.01, headroom / FULL)));
     const bar = element("svg", { height: 10 }, rect(headroom > 0 ? "room" : "none", { width, height: 10 }));
-    const words = element("td", { class: "name" }, escapeHtml(`${name} (${op})`));
+    const words = element("td", { class: "name" }, escapeHtml(`${name} (${opOf(node)})`));
     return element("tr", {}, words, element("td", {}, headroom.toFixed(1)), element("td", { class: "bar" }, bar));
   });
   return element("div", { class: "scroll" }, element("table", {}, ...rows));
@@ -86,7 +96,8 @@ export function scatterPlots(nodes: readonly NodeReport[]): string {
 const SIZE = 100;
 
 /** Float across, roles up: good nodes lie on the diagonal. */
-function scatter({ name, op, samples, bad, error }: NodeReport): string {
+function scatter(node: NodeReport): string {
+  const { name, samples, bad, error } = node;
   const values = samples.flat();
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const spread = high - low === 0 ? 1 : high - low;
@@ -100,6 +111,6 @@ function scatter({ name, op, samples, bad, error }: NodeReport): string {
     element("line", { x1: 0, y1: SIZE, x2: SIZE, y2: 0 }),
     element("path", { d: dots }),
   );
-  const words = `${nameInLayer(name)} (${op}), off by ${number(error.roles.maximum)}`;
+  const words = `${nameInLayer(name)} (${opOf(node)}), off by ${number(error.roles.maximum)}`;
   return element("figure", bad ? { class: "bad" } : {}, drawn, element("figcaption", {}, escapeHtml(words)));
 }

@@ -1,34 +1,21 @@
-/**
- * The page that `simulate --report FILE.html` writes: one file that works offline. Its content security policy names
- * the one style sheet and the one script (which sorts the table) by their hashes; nothing else is loaded or runs.
- */
-import { createHash } from "node:crypto";
+/** The page that `simulate --report FILE.html` writes: where float, fixed point and the roles part, node by node. */
 import { number } from "../../report/advice.js";
 import type { AccuracyReport } from "../../report/types.js";
 import { element, escapeHtml } from "../element.js";
-import { muted, section } from "../page.js";
-import { errorCurve } from "./curve.js";
+import { cards, contents, frame, muted, section } from "../frame.js";
+import { scriptOf } from "../scripts.js";
+import { errorCurve, errorData } from "./curve.js";
 import { headroomBars, nodeTable, scatterPlots } from "./nodes.js";
-import { REPORT_STYLE, SORT_SCRIPT } from "./style.js";
-
-/** The policy that the page carries. */
-export function reportPolicy(): string {
-  const [style, script] = [REPORT_STYLE, SORT_SCRIPT].map((text) => createHash("sha256").update(text).digest("base64"));
-  const sources = `style-src 'sha256-${style}'; script-src 'sha256-${script}'`;
-  return `default-src 'none'; ${sources}; base-uri 'none'; form-action 'none'`;
-}
 
 export function renderReport(report: AccuracyReport): string {
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${reportPolicy()}">
-<meta name="viewport" content="width=device-width,initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${escapeHtml(report.plan.model)}: how accurate the private answer is</title>
-<style>${REPORT_STYLE}</style></head><body><main>
-${[heading(report), figures(report), finding(report), ...sections(report)].join("\n")}
-</main><script>${SORT_SCRIPT}</script></body></html>
-`;
+  const below = sections(report);
+  const packages = ["d3-array", "d3-axis", "d3-format", "d3-scale", "d3-selection", "d3-shape", "d3-zoom"];
+  return frame({
+    title: `${report.plan.model}: how accurate the private answer is`,
+    parts: [heading(report), figures(report), finding(report), contents(below), ...below],
+    script: scriptOf(packages, ["data", "zoom", "errors", "tables", "tips"]),
+    data: { errors: errorData(report) },
+  });
 }
 
 function heading({ plan }: AccuracyReport): string {
@@ -52,8 +39,7 @@ function figures({ outputs, nodes, tolerance }: AccuracyReport): string {
     ["least headroom, bits", rooms.length === 0 ? "none read" : Math.min(...rooms).toFixed(1)],
     ["values outside range or window", String(outside)],
   ];
-  const cards = items.map(([name, value]) => element("li", {}, element("b", {}, value), escapeHtml(name)));
-  return element("ul", { class: "figures" }, ...cards);
+  return cards(items);
 }
 
 function finding({ first }: AccuracyReport): string {
@@ -79,15 +65,18 @@ function sections(report: AccuracyReport): readonly string[] {
   const outside =
     "Outside: values beyond what the plan holds, or a formula's window. They do harm only where the node is bad too: " +
     "a formula may compute nonsense where a comparison selects something else.";
-  const rest = notCompared === 0 ? "" : ` ${notCompared} nodes have no value of their own in the plan.`;
+  const rest =
+    notCompared === 0
+      ? ""
+      : ` ${notCompared} more ${notCompared === 1 ? "has" : "have"} no value of their own in the plan.`;
   return [
-    section("Error along the program", own, errorCurve(report)),
+    section("Error along the program", own, errorCurve()),
     section(
       "Least headroom",
       "Bits between the largest value and what the ring, or a comparison that reads it, can hold. 0: too large.",
       headroomBars(nodes),
     ),
-    section("All nodes", `${outside}${rest} Press a heading to sort.`, nodeTable(nodes)),
+    section("All nodes", `${outside}${rest}`, nodeTable(nodes)),
     section("Float against private", "Some elements of each node, the worst among them.", scatterPlots(nodes)),
   ];
 }
