@@ -13,7 +13,7 @@ import { type CostReport, costOf, costReport } from "./analysis/cost.js";
 import type { Samples } from "./analysis/data/calibration.js";
 import { rolesOf } from "./analysis/data/evaluation.js";
 import { readExamples } from "./analysis/data/examples.js";
-import { type AnsweredRow, answeredRows } from "./analysis/data/rows.js";
+import { type AnsweredRow, answeredRows } from "./client/answered-rows.js";
 import { type Answer, answersOf, describeAnswer, type Labels, labelsBeside, readLabels } from "./client/answers.js";
 import { type Ending, type Written, generate as writeTokens } from "./client/generate.js";
 import { type GivenInputs, inputValues } from "./client/inputs.js";

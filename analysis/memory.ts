@@ -1,5 +1,5 @@
 /** How much memory a plan's parties take, and whether a machine has it before a session starts there. */
-import { freemem } from "node:os";
+import { availableParallelism, freemem } from "node:os";
 import { fail } from "../ir/diagnostics.js";
 import type { Plan } from "../ir/plan/types.js";
 import type { WordType } from "../ir/share/index.js";
@@ -45,6 +45,18 @@ export function partyMemory(plan: Plan): PartyMemory {
 export function memoryLeft(): number {
   // From Node 20.13 on; it knows of control groups.
   return process.availableMemory?.() ?? freemem();
+}
+
+/** Of the memory that is left, the part that lanes may take. */
+const PART_FOR_LANES = 0.8;
+/** The two evaluators of a lane compute at the same time; P0 is done early and waits. */
+const CORES_OF_LANE = 2;
+
+/** How many lanes, three parties each, this machine's memory and cores carry: one at least. */
+export function lanesCarried(plan: Plan): number {
+  const { P0, P1, P2 } = partyMemory(plan);
+  const byMemory = Math.floor((PART_FOR_LANES * memoryLeft()) / (P0 + P1 + P2));
+  return Math.max(1, Math.min(byMemory, Math.floor(availableParallelism() / CORES_OF_LANE)));
 }
 
 /** Refuses what does not fit: E1001 with what the processes on this machine need, and what it has left. */

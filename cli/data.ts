@@ -3,9 +3,9 @@
  * model's, and how often it is right.
  */
 import { answerSet, openSet } from "../analysis/data/answer-set.js";
+import { describeProgress } from "../analysis/data/batch.js";
 import { plainModel, type Roles, type Values } from "../analysis/data/evaluation.js";
 import { dataDocument, describeData, describeRows } from "../analysis/data/text.js";
-import { formatSeconds } from "../analysis/units.js";
 import { tokenizerIn } from "../formats/checkpoint.js";
 import type { LoadedPlan } from "../formats/plan-file.js";
 import { openPlan, prepareModel } from "../index.js";
@@ -32,7 +32,7 @@ export async function answerData(planPath: string, given: DataFlags, rolesFrom: 
   sayFirst(opened.plan);
   const opening = prepareModel(opened, { trusted: flags.trustPlan, signal: interrupted });
   const { loaded, model, owned } = await watched("opening the model", opening);
-  const progress = startRows(flags.data);
+  const progress = startProgress(flags.data, describeProgress(0));
   const { rows, scored, written } = await answerSet(set, {
     roles: rolesFrom(loaded, owned),
     plain: plainModel(model, loaded.plan),
@@ -53,13 +53,6 @@ export async function answerData(planPath: string, given: DataFlags, rolesFrom: 
     results.forEach(printResult);
     notes.forEach(printNote);
   }
-}
-
-function startRows(path: string): ReturnType<typeof startProgress> {
-  return startProgress(path, (done, all, seconds) => {
-    const left = done === 0 ? "" : `, about ${formatSeconds((seconds * (all - done)) / done)} left`;
-    return `${done} of ${all} rows${left}`;
-  });
 }
 
 /** Options of a single input. */

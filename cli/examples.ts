@@ -30,6 +30,10 @@ export const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
     "story.pumac --tokenizer tokenizer.json --prompt 'Once upon a time' --local",
     "story.pumac --tokenizer tok512.bin --prompt @prompt.txt --topology clinic.toml --max-tokens 64",
   ],
+  batch: [
+    "model.pumac --data reviews.tsv --tokenizer tokenizer.json --output answers.jsonl --local",
+    "model.pumac --data rows.jsonl --output answers.jsonl --topology clinic.toml --lanes 4",
+  ],
   infer: [
     "model.pumac --input text:@review.txt --tokenizer tokenizer.json --topology clinic.toml",
     "model.pumac --inputs test_data_set_0 --expect test_data_set_0 --topology clinic.toml",

@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   share: async () => (await import("./share.js")).addShare,
   infer: async () => (await import("./infer.js")).addInfer,
   generate: async () => (await import("./generate.js")).addGenerate,
+  batch: async () => (await import("./batch.js")).addBatch,
   model: async () => (await import("./model.js")).addModel,
   explain: async () => (await import("./explain.js")).addExplain,
   doctor: async () => (await import("./doctor.js")).addDoctor,

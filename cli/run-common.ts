@@ -154,7 +154,7 @@ export function sayFirst(plan: Plan): void {
 }
 
 /** The labels and the tokenizer of a run; without --labels those beside the model, where it is here. */
-export function readingOf({ labels, tokenizer }: AnswerFlags, plan?: OpenPlan): Reading {
+export function readingOf({ labels, tokenizer }: Pick<AnswerFlags, "labels" | "tokenizer">, plan?: OpenPlan): Reading {
   return {
     labels: labels !== undefined ? readLabels(labels) : plan && labelsBeside(plan.files().model),
     encoder: tokenizer === undefined ? undefined : loadEncoder(tokenizer),

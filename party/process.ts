@@ -21,10 +21,17 @@ async function handle(message: ToStaying): Promise<void> {
     Object.assign(addresses, message.addresses);
     return;
   }
-  const { approved, watched, ...given } = message;
+  const { approved, watched, port, ...given } = message;
   const daemon = new PartyDaemon({
     ...given,
-    ...{ listenAt: LOOPBACK, addresses, sessions: 1, queue: 1, deadline: DEADLINE, quota: Number.POSITIVE_INFINITY },
+    ...{
+      listenAt: { ...LOOPBACK, port },
+      addresses,
+      sessions: 1,
+      queue: 1,
+      deadline: DEADLINE,
+      quota: Number.POSITIVE_INFINITY,
+    },
     kernels: loadKernels().create,
     random: systemRandom,
     log: { info: () => undefined, warn: () => undefined },

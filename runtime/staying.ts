@@ -10,6 +10,8 @@ export type ToStaying =
       readonly party: PartyName;
       readonly identity: Identity;
       readonly state: string;
+      /** Where it is to listen; 0: wherever it can. */
+      readonly port: number;
       readonly timeout: number;
       readonly memory: number;
       /** Digests of the plans that may be run. */

@@ -13,6 +13,7 @@ const INNER = [
   { name: "runtime", imports: ["ir"], ships: true },
   { name: "party", imports: ["runtime", "formats", "ir"], ships: true },
   { name: "client", imports: ["runtime", "formats", "ir"], ships: true },
+  { name: "gateway", imports: ["client", "formats", "ir"], ships: true },
   { name: "analysis", imports: ["client", "compiler", "passes", "runtime", "formats", "ir"], ships: true },
 ];
 

@@ -1,14 +1,14 @@
 /**
  * An answer for every row of a data set, how often the private answer is the plain model's, and how often it is right.
  */
+import { type AnsweredRow, answeredRows, writerFor } from "../../client/answered-rows.js";
 import type { Reading } from "../../client/answers.js";
 import { dataInputs } from "../../client/owners.js";
 import { checkWritable, writeWhole } from "../../formats/files.js";
 import { fail } from "../../ir/diagnostics.js";
 import type { Plan } from "../../ir/plan/types.js";
-import { type EvaluationOptions, evaluateExamples, scoresOf } from "./evaluation.js";
+import { type EvaluationOptions, evaluateExamples, scoresIfAny, scoresOf } from "./evaluation.js";
 import { type Examples, readExamples } from "./examples.js";
-import { type AnsweredRow, answeredRows, writerFor } from "./rows.js";
 import { type Summary, summarise } from "./summary.js";
 import type { DataRun } from "./text.js";
 
@@ -49,7 +49,8 @@ export async function openSet(
   const examples = await readExamples(data, tokenizer, dataInputs(plan));
   const writers = files.map((path) => ({ path, writer: writerFor(path) }));
   files.forEach(checkWritable);
-  const output = scoresFor(plan, examples.batch, files.length > 0);
+  // Where answers are written, none need have scores.
+  const output = (files.length > 0 ? scoresIfAny : scoresOf)(plan, examples.batch);
   const count = Math.min(examples.count, wanted ?? examples.count);
   if (count === 0) {
     throw fail({ code: "E0201", what: "--count 0 leaves no example" });
@@ -93,16 +94,4 @@ export async function answerSet(
   const seconds = (performance.now() - started) / 1000;
   const run = output === undefined ? undefined : { path, output, seconds, cut: examples.cut?.size ?? 0 };
   return { rows, scored: run && { run, summary: summarise(scored) }, written };
-}
-
-/** The output that is scored: where answers are written, there need be none. */
-function scoresFor(plan: Plan, batch: number, isWritten: boolean): string | undefined {
-  try {
-    return scoresOf(plan, batch);
-  } catch (error) {
-    if (isWritten) {
-      return undefined;
-    }
-    throw error;
-  }
 }

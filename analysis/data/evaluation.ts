@@ -94,7 +94,7 @@ export async function evaluateExamples(options: EvaluationOptions): Promise<read
 }
 
 /** The scores of each example. */
-function rowsOf({ data }: TensorValue, batch: number): readonly (readonly number[])[] {
+export function rowsOf({ data }: TensorValue, batch: number): readonly (readonly number[])[] {
   const length = data.length / batch;
   return Array.from({ length: batch }, (_, i) => [...data.subarray(i * length, (i + 1) * length)]);
 }
@@ -115,4 +115,13 @@ export function scoresOf(plan: Plan, batch: number): string {
     });
   }
   return chosen.name;
+}
+
+/** The same, and undefined where there is none. */
+export function scoresIfAny(plan: Plan, batch: number): string | undefined {
+  try {
+    return scoresOf(plan, batch);
+  } catch {
+    return undefined;
+  }
 }

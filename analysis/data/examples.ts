@@ -8,6 +8,7 @@ import { extname } from "node:path";
 import { readBytes } from "../../formats/files.js";
 import { fitted } from "../../formats/fitted.js";
 import { readNpz } from "../../formats/npz.js";
+import { LABELS, TEXTS } from "../../formats/rows.js";
 import { parseCsv, parseJsonLines, parseJsonTable, parseTsv, type Table } from "../../formats/table.js";
 import { type ReadTensor, readNumpy, tensorOfArrays } from "../../formats/tensor-files.js";
 import { loadEncoder, textInputs } from "../../formats/text.js";
@@ -25,9 +26,6 @@ export interface Examples {
   /** Places of texts that were longer than the plan and have been cut, of those that were asked for. */
   readonly cut?: ReadonlySet<number>;
 }
-
-const LABELS: readonly string[] = ["label", "labels", "class", "target"];
-const TEXTS: readonly string[] = ["text", "sentence", "content", "review", "document", "input"];
 
 type Inputs = ReadonlyMap<string, TensorType>;
 

@@ -51,7 +51,7 @@ export interface Summary {
 }
 
 /** The class that scores say: the largest one's place; of a single score its sign. */
-function classOf(scores: readonly number[]): number {
+export function classOf(scores: readonly number[]): number {
   return scores.length === 1 ? Number(scores[0] > 0) : scores.indexOf(Math.max(...scores));
 }
 

@@ -1,7 +1,8 @@
 /** What came of a data set, as text for people and as the document of --json. */
+
+import type { AnsweredRow } from "../../client/answered-rows.js";
 import { describeAnswer } from "../../client/answers.js";
 import { formatSeconds } from "../units.js";
-import type { AnsweredRow } from "./rows.js";
 import { describeShare, type Scored, type Share, type Summary } from "./summary.js";
 
 export interface DataRun {

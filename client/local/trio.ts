@@ -28,6 +28,8 @@ export interface TrioOptions {
   readonly onProgress?: (done: number, all: number) => void;
   /** Hears what the parties receive: it is on one machine, where nothing is hidden from whoever started them. */
   readonly onSeen?: (seen: Seen) => void;
+  /** Hears of each party's process, for those who watch. */
+  readonly onStarted?: (party: PartyName, process: number) => void;
 }
 
 /** Three parties that keep a model's shares. */
@@ -38,15 +40,16 @@ export interface Trio {
   readonly close: () => void;
 }
 
-/** Starts three parties and shares the model with them. Whatever goes wrong, nothing is left behind. */
+/**
+ * Starts three parties and shares the model with them. A party whose process ends is started again at its place, with
+ * what it kept. Whatever goes wrong, nothing is left behind.
+ */
 export async function startTrio(options: TrioOptions): Promise<Trio> {
-  const { plans, timeout, signal, onProgress, onSeen } = options;
+  const { plans, timeout, signal, onProgress } = options;
   const folder = mkdtempSync(join(tmpdir(), "pumac-"));
-  const children: ChildProcess[] = [];
+  const parties: StartedParty[] = [];
   const cleanUp = (): void => {
-    for (const child of children) {
-      child.kill("SIGKILL");
-    }
+    parties.forEach(({ stop }) => void stop());
     rmSync(folder, { recursive: true, force: true });
     signal?.removeEventListener("abort", cleanUp);
   };
@@ -54,20 +57,16 @@ export async function startTrio(options: TrioOptions): Promise<Trio> {
   try {
     signal?.throwIfAborted();
     const identities = await createIdentities([...PARTIES, ...OWNERS], 1);
-    const approved = plans.map(({ digest }) => digest);
-    const started = PARTIES.map((party) => {
-      const child = fork(ENTRY, [], { stdio: ["ignore", "ignore", "inherit", "ipc"], serialization: "advanced" });
-      children.push(child);
+    for (const party of PARTIES) {
       const state = join(folder, party);
       mkdirSync(state);
-      const start = { kind: "start", party, identity: identities.get(party)!, state, timeout, approved } as const;
-      return listening(party, child, { ...start, memory: totalmem(), watched: onSeen !== undefined }, onSeen);
-    });
-    const [P0, P1, P2] = await Promise.all(started);
-    const addresses = { P0, P1, P2 };
-    for (const child of children) {
-      child.send({ kind: "peers", addresses } satisfies ToStaying, () => undefined);
+      const approved = plans.map(({ digest }) => digest);
+      const given = { party, identity: identities.get(party)!, state, timeout, approved, memory: totalmem() };
+      parties.push(startParty({ ...given, watched: options.onSeen !== undefined }, options));
     }
+    const [P0, P1, P2] = await Promise.all(parties.map(({ address }) => address));
+    const addresses = { P0, P1, P2 };
+    parties.forEach(({ meet }) => void meet(addresses));
     const topology = (name: (typeof OWNERS)[number]): Topology => {
       const state = join(folder, name);
       mkdirSync(state, { recursive: true });
@@ -79,6 +78,56 @@ export async function startTrio(options: TrioOptions): Promise<Trio> {
     cleanUp();
     throw signal?.aborted === true ? signal.reason : error;
   }
+}
+
+interface StartedParty {
+  /** Where it listens; rejects where it cannot. */
+  readonly address: Promise<Address>;
+  /** Tells it where its peers are, now and whenever it starts again. */
+  readonly meet: (addresses: Readonly<Record<PartyName, Address>>) => void;
+  readonly stop: () => void;
+}
+
+type Given = Omit<Extract<ToStaying, { kind: "start" }>, "kind" | "port">;
+
+/** A party that ends within this time after its start is not started again, in milliseconds. */
+const LEAST_LIFE = 1000;
+
+/** A party's process, and the next one where it ends. */
+function startParty(given: Given, { onSeen, onStarted }: TrioOptions): StartedParty {
+  let isStopped = false;
+  let peers: Readonly<Record<PartyName, Address>> | undefined;
+  let child: ChildProcess;
+  const meet = (): void => {
+    if (peers !== undefined) {
+      child.send({ kind: "peers", addresses: peers } satisfies ToStaying, () => undefined);
+    }
+  };
+  const start = async (port: number): Promise<Address> => {
+    child = fork(ENTRY, [], { stdio: ["ignore", "ignore", "inherit", "ipc"], serialization: "advanced" });
+    onStarted?.(given.party, child.pid!);
+    const address = await listening(given.party, child, { kind: "start", ...given, port }, onSeen);
+    const began = performance.now();
+    child.once("exit", () => {
+      if (!isStopped && performance.now() - began > LEAST_LIFE) {
+        // Where it cannot start again, whoever asks it hears that it is gone.
+        start((address as { readonly port: number }).port).catch(() => undefined);
+      }
+    });
+    meet();
+    return address;
+  };
+  return {
+    address: start(0),
+    meet: (addresses) => {
+      peers = addresses;
+      meet();
+    },
+    stop: () => {
+      isStopped = true;
+      child.kill("SIGKILL");
+    },
+  };
 }
 
 /** A topology that stands in no file, of parties on the loopback interface; `state`: what `name` keeps is there. */

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { numbersOf, writerFor } from "../../analysis/data/rows.js";
+import { numbersOf, writerFor } from "../../client/answered-rows.js";
 import { answersOf, describeAnswer, labelsBeside, type Reading, readLabels } from "../../client/answers.js";
 import type { Encoder } from "../../formats/text.js";
 import type { TensorValue } from "../../ir/tensor/value.js";

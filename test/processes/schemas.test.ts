@@ -12,7 +12,9 @@ const FIXTURE = join(OWN_FIXTURES, "bert_cls.t5.legacy.eager.op11.dyn");
 const MODEL = join(FIXTURE, "model.onnx");
 const DATA = join(FIXTURE, "test_data_set_0");
 const folder = temporaryFolder();
-const [plan, other, set] = ["plan.pumac", "other.pumac", "set.json"].map((name) => join(folder, name));
+const [plan, other, set, rowsFile] = ["plan.pumac", "other.pumac", "set.json", "rows.jsonl"].map((name) =>
+  join(folder, name),
+);
 const DIMS = ["--dim", "batch=1,seq=8"];
 
 /** Of parties that stay: parties.test.ts and generate.test.ts hold these. */
@@ -32,7 +34,9 @@ beforeAll(async () => {
     check(stdout);
   }
   const rows = [1, 2].map((id) => ({ input_ids: new Array(8).fill(id), attention_mask: new Array(8).fill(1) }));
-  writeFileSync(set, JSON.stringify(rows.map((row) => ({ ...row, token_type_ids: new Array(8).fill(0), label: 0 }))));
+  const labelled = rows.map((row) => ({ ...row, token_type_ids: new Array(8).fill(0), label: 0 }));
+  writeFileSync(set, JSON.stringify(labelled));
+  writeFileSync(rowsFile, labelled.map((row) => `${JSON.stringify(row)}\n`).join(""));
 });
 afterAll(() => expect([...seen, ...OF_PARTIES].toSorted()).toEqual(DOCUMENTS));
 
@@ -43,6 +47,7 @@ describe("a document", () => {
     ["simulate", [plan, "--inputs", DATA]],
     ["simulate", [plan, "--data", set]],
     ["run", [plan, "--inputs", DATA]],
+    ["batch", [plan, "--data", rowsFile, "--output", join(folder, "answers.jsonl"), "--local"]],
     ["verify", [plan]],
     ["model", ["bert-base", "--no-weights", "--sequence", "8", "-o", join(folder, "bert.onnx")]],
     ["explain", ["E0203"]],

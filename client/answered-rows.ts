@@ -1,10 +1,10 @@
 /** Answers to a data set as rows of a file: JSON lines, or comma-separated values (RFC 4180). */
-import { type Answer, answersOf, describeAnswer, type Reading } from "../../client/answers.js";
-import type { SessionResult } from "../../client/owners.js";
-import { csvCell } from "../../formats/table.js";
-import { fail } from "../../ir/diagnostics.js";
-import type { TensorValue } from "../../ir/tensor/value.js";
-import type { Examples } from "./examples.js";
+
+import { csvCell } from "../formats/table.js";
+import { fail } from "../ir/diagnostics.js";
+import type { TensorValue } from "../ir/tensor/value.js";
+import { type Answer, answersOf, describeAnswer, type Reading } from "./answers.js";
+import type { SessionResult } from "./owners.js";
 
 /** What came of a row of the set; rows count from 1. */
 export interface AnsweredRow {
@@ -22,7 +22,7 @@ export async function answeredRows(
   indices: readonly number[],
   { outputs, alarm }: Pick<SessionResult, "outputs" | "alarm">,
   inputs: ReadonlyMap<string, TensorValue>,
-  { labels, batch }: Pick<Examples, "labels" | "batch">,
+  { labels, batch }: { readonly labels: readonly (number | undefined)[]; readonly batch: number },
   reading: Reading,
 ): Promise<readonly AnsweredRow[]> {
   const answers = await answersOf(outputs, inputs, reading);
@@ -62,7 +62,8 @@ export function writerFor(path: string): (rows: readonly AnsweredRow[]) => strin
   return writer;
 }
 
-function lineOf({ row, withheld, answer, label }: AnsweredRow): object {
+/** The line of a row, as an object. */
+export function lineOf({ row, withheld, answer, label }: AnsweredRow): object {
   return { row, ...(withheld ? { withheld } : answer), ...(label === undefined ? {} : { label }) };
 }
 

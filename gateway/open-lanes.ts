@@ -1,0 +1,96 @@
+/** Lanes of parties that stay, as their topologies name them, behind a queue of this process or of a server. */
+import { randomBytes } from "node:crypto";
+import { startTrio, type Trio, type TrioOptions } from "../client/local/trio.js";
+import { type OwnerValues, runDataOwner, type SessionResult } from "../client/owners.js";
+import { askParties } from "../client/remote/ask.js";
+import type { SharedPlan } from "../client/remote/share.js";
+import type { LoadedPlan } from "../formats/plan-file.js";
+import { loadTopology, type Topology } from "../formats/topology.js";
+import type { TensorValue } from "../ir/tensor/value.js";
+import type { Answering } from "./batch.js";
+import { Lanes, type LanesOptions } from "./lanes.js";
+import { InProcessQueue } from "./queue/in-process.js";
+import { openJetStream } from "./queue/jetstream.js";
+import type { Queue } from "./queue/queue.js";
+
+/** Where lanes come from: topologies, with so many lanes each, or parties that are started here for the time of the work. */
+export interface LanesFrom extends Omit<OpenLanesOptions, "topologies"> {
+  readonly lanes: number;
+  readonly topologies: readonly string[];
+  readonly local?:
+    | (Pick<TrioOptions, "signal" | "onProgress"> & { readonly plans: () => Promise<readonly SharedPlan[]> })
+    | undefined;
+}
+
+/** Gives lanes to the work, of the topologies or of this machine. */
+export async function withLanesFrom<T>(from: LanesFrom, work: (lanes: Answering) => Promise<T>): Promise<T> {
+  const { local, lanes, timeout, topologies: files } = from;
+  if (local === undefined) {
+    return withLanes({ ...from, topologies: files.flatMap((file) => lanesOf(file, lanes)) }, work);
+  }
+  const trios: Trio[] = [];
+  try {
+    const plans = await local.plans();
+    for (let lane = 0; lane < lanes; lane++) {
+      const onProgress = (done: number, all: number): void => local.onProgress?.(done + lane * all, lanes * all);
+      trios.push(await startTrio({ ...local, timeout, plans, onProgress }));
+    }
+    return await withLanes({ ...from, topologies: trios.map(({ topology }) => topology) }, work);
+  } finally {
+    trios.forEach(({ close }) => void close());
+  }
+}
+
+/** The topology of each lane. */
+function lanesOf(file: string, lanes: number): readonly Topology[] {
+  return Array.from({ length: lanes }, () => loadTopology(file));
+}
+
+export interface OpenLanesOptions extends Pick<LanesOptions<unknown, unknown>, "capacity" | "onTrouble"> {
+  readonly loaded: LoadedPlan;
+  /** The data owner's, one for each lane. */
+  readonly topologies: readonly Topology[];
+  /** How long a silent party is waited for, in milliseconds. */
+  readonly timeout: number;
+  readonly sharing?: string | undefined;
+  /**
+   * A NATS server with JetStream, `nats://host:4222` or `nats://host:4222/NAME` for a queue that stays; without one the
+   * queue is this process's.
+   */
+  readonly server?: string | undefined;
+  readonly credentials?: string | undefined;
+}
+
+/** How long a claim lasts without a sign of life, in milliseconds. */
+const LEASE = 30_000;
+
+/** Gives lanes to the work, and closes what was opened for them. */
+async function withLanes<T>(options: OpenLanesOptions, work: (lanes: Answering) => Promise<T>): Promise<T> {
+  const { loaded, topologies, timeout, sharing, capacity, onTrouble } = options;
+  const ask = (values: OwnerValues, topology: Topology) => askParties(loaded, values, { topology, timeout, sharing });
+  const queue = await openQueue(options);
+  const lanes = new Lanes({
+    ...{ queue, lease: LEASE, capacity, patience: Math.max(2 * timeout, LEASE), ...(onTrouble && { onTrouble }) },
+    lanes: topologies.map((topology, i) => ({
+      name: `lane ${i}`,
+      ask: async (inputs: ReadonlyMap<string, TensorValue>): Promise<SessionResult> =>
+        ask(runDataOwner(loaded.plan, inputs, new Map()), topology),
+    })),
+  });
+  try {
+    return await work(lanes);
+  } finally {
+    await lanes.close();
+    await queue.close();
+  }
+}
+
+async function openQueue({ server, credentials, capacity }: OpenLanesOptions): Promise<Queue> {
+  if (server === undefined) {
+    return new InProcessQueue({ lease: LEASE, capacity });
+  }
+  // Handles mean something to this process only: so does its queue, which goes with it, unless somebody watches it.
+  const [, address, given] = /^(\w+:\/\/[^/]+)\/?(.*)$/.exec(server) ?? [undefined, server, ""];
+  const name = given === "" ? `pumac-${randomBytes(6).toString("hex")}` : given;
+  return openJetStream({ lease: LEASE, capacity, server: address, credentials, name, isTemporary: given === "" });
+}
