@@ -4,6 +4,11 @@ import { parse } from "csv-parse/sync";
 /** Columns in the order of the file; cells are text (TSV, CSV) or what JSON says. */
 export type Table = ReadonlyMap<string, readonly unknown[]>;
 
+/** Columns that hold a class number from 0; the first that a set has counts. */
+export const LABELS: readonly string[] = ["label", "labels", "class", "target"];
+/** Columns that hold a text. */
+export const TEXTS: readonly string[] = ["text", "sentence", "content", "review", "document", "input"];
+
 /** Tab-separated: the first line names the columns; no quoting, as data sets of sentences have it. */
 export function parseTsv(text: string): Table {
   return tableOf(rowsOf(text, { delimiter: "\t", quote: null }));

@@ -1,17 +1,17 @@
 /**
- * A data set over all lanes: an answer for every row, exactly one, beside the rows that have none and why. Rows are read
- * as lanes have room for them, so that a set of any length takes the same memory, and an answer is written as soon as it
- * is there: a batch that is stopped, by whatever, goes on where it was.
+ * A data set over all lanes: an answer for every row, exactly one, beside the rows that have none and why. Rows are
+ * read as lanes have room for them, so that a set of any length takes the same memory, and an answer is written as soon
+ * as it is there: a batch that is stopped, by whatever, goes on where it was.
  */
 import { answeredRows, lineOf } from "../client/answered-rows.js";
 import type { Reading } from "../client/answers.js";
 import type { SessionResult } from "../client/owners.js";
-import { countRows, readRows } from "../formats/rows.js";
 import { fail, PumacError } from "../ir/diagnostics.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import { BatchOutput, type Tally } from "./batch-output.js";
 import type { Lanes } from "./lanes.js";
 import { type ReadyRow, RowInputs, type RowInputsOptions } from "./row-inputs.js";
+import { countRows, readRows } from "./rows.js";
 
 type Values = ReadonlyMap<string, TensorValue>;
 

@@ -13,7 +13,7 @@ import { InProcessQueue } from "./queue/in-process.js";
 import { openJetStream } from "./queue/jetstream.js";
 import type { Queue } from "./queue/queue.js";
 
-/** Where lanes come from: topologies, with so many lanes each, or parties that are started here for the time of the work. */
+/** Where lanes come from: topologies, with so many lanes each, or parties that are started here for the work. */
 export interface LanesFrom extends Omit<OpenLanesOptions, "topologies"> {
   readonly lanes: number;
   readonly topologies: readonly string[];

@@ -1,13 +1,14 @@
 /**
- * A row of a data set as the inputs of a plan: a text by the model's tokenizer, or the model's inputs by name. A plan of
- * batch B takes B rows at a time: each is read alone, so that a bad one is no other's, and then put beside the others.
+ * A row of a data set as the inputs of a plan: a text by the model's tokenizer, or the model's inputs by name. A plan
+ * of batch B takes B rows at a time: each is read alone, so that a bad one is no other's, and then put beside others.
  */
 import { fitted } from "../formats/fitted.js";
-import { LABELS, type Row, TEXTS } from "../formats/rows.js";
+import { LABELS, TEXTS } from "../formats/table.js";
 import { tensorOfArrays } from "../formats/tensor-files.js";
 import { type Encoder, textInputs, usualValue } from "../formats/text.js";
 import { fail, PumacError } from "../ir/diagnostics.js";
 import { sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
+import type { Row } from "./rows.js";
 
 type Types = ReadonlyMap<string, TensorType>;
 type Values = ReadonlyMap<string, TensorValue>;

@@ -5,7 +5,7 @@
  * takes the first one only (`gateway/lanes.ts`).
  *
  * A request in a queue is a handle, no content: the process that holds a caller's connection, or a row of a file, is
- * the only one that has a use for the answer, so it keeps the prompt to itself, and nothing of it lies anywhere at rest.
+ * the only one that has a use for the answer, so it keeps the prompt to itself, and nothing of it lies at rest.
  */
 
 /** A request that somebody works on. */

@@ -9,11 +9,6 @@ import { createInterface } from "node:readline";
 import { parse } from "csv-parse";
 import { fail } from "../ir/diagnostics.js";
 
-/** Columns that hold a class number from 0; the first that a set has counts. */
-export const LABELS: readonly string[] = ["label", "labels", "class", "target"];
-/** Columns that hold a text. */
-export const TEXTS: readonly string[] = ["text", "sentence", "content", "review", "document", "input"];
-
 /** A row, counted from 1: its cells by column, or why there are none. */
 export interface Row {
   readonly row: number;
