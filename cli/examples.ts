@@ -34,6 +34,10 @@ export const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
     "model.pumac --data reviews.tsv --tokenizer tokenizer.json --output answers.jsonl --local",
     "model.pumac --data rows.jsonl --output answers.jsonl --topology clinic.toml --lanes 4",
   ],
+  serve: [
+    "story.pumac --tokenizer tokenizer.json --topology clinic.toml",
+    "reviews.pumac --tokenizer tokenizer.json --local --port 8000",
+  ],
   infer: [
     "model.pumac --input text:@review.txt --tokenizer tokenizer.json --topology clinic.toml",
     "model.pumac --inputs test_data_set_0 --expect test_data_set_0 --topology clinic.toml",

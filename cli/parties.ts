@@ -11,6 +11,7 @@ export interface PartiesFlags extends Pick<RunFlags, "weights" | "trustPlan"> {
   readonly timeout: number;
 }
 
+/** Adds which parties are asked to a command. */
 export function partiesOptions(command: Command): Command {
   return command
     .option("--topology <file>", "ask the parties of this topology, which keep the model's shares")

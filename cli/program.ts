@@ -22,6 +22,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   infer: async () => (await import("./infer.js")).addInfer,
   generate: async () => (await import("./generate.js")).addGenerate,
   batch: async () => (await import("./batch.js")).addBatch,
+  serve: async () => (await import("./serve.js")).addServe,
   model: async () => (await import("./model.js")).addModel,
   explain: async () => (await import("./explain.js")).addExplain,
   doctor: async () => (await import("./doctor.js")).addDoctor,

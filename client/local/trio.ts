@@ -14,12 +14,13 @@ import type { FromStaying, Seen, ToStaying } from "../../runtime/staying.js";
 import { PARTIES, type PartyName } from "../../runtime/transport.js";
 import { createIdentities } from "../identities.js";
 import { type SharedPlan, shareModel } from "../remote/share.js";
+import { weightsDigest } from "../verified.js";
 
 const ENTRY = join(import.meta.dirname, "..", "..", "party", "process.js");
 const OWNERS = ["model-owner", "data-owner"] as const;
 
 export interface TrioOptions {
-  /** Plans of one model, which is shared before the work begins. */
+  /** Plans of one model or several, which are shared before the work begins. */
   readonly plans: readonly SharedPlan[];
   /** How long any side waits for another, in milliseconds. */
   readonly timeout: number;
@@ -72,7 +73,10 @@ export async function startTrio(options: TrioOptions): Promise<Trio> {
       mkdirSync(state, { recursive: true });
       return topologyHere(name, identities.get(name)!, addresses, state);
     };
-    await shareModel({ topology: topology("model-owner"), timeout, plans, ...(onProgress && { onProgress }) });
+    for (const ofOneModel of byWeights(plans)) {
+      const progress = onProgress && { onProgress };
+      await shareModel({ topology: topology("model-owner"), timeout, plans: ofOneModel, ...progress });
+    }
     return { topology: topology("data-owner"), close: cleanUp };
   } catch (error) {
     cleanUp();
@@ -128,6 +132,16 @@ function startParty(given: Given, { onSeen, onStarted }: TrioOptions): StartedPa
       child.kill("SIGKILL");
     },
   };
+}
+
+/** Plans of the same weights together: they take one sharing. */
+function byWeights(plans: readonly SharedPlan[]): readonly (readonly SharedPlan[])[] {
+  const groups = new Map<string, SharedPlan[]>();
+  for (const each of plans) {
+    const weights = weightsDigest(each.plan, each.weights);
+    groups.set(weights, [...(groups.get(weights) ?? []), each]);
+  }
+  return [...groups.values()];
 }
 
 /** A topology that stands in no file, of parties on the loopback interface; `state`: what `name` keeps is there. */

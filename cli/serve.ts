@@ -1,0 +1,77 @@
+/** `pumac serve`: OpenAI's API and a page on this machine, in front of the parties of a topology or of three here. */
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+import type { Command } from "commander";
+import { describePredicted, predictedOf } from "../analysis/predicted.js";
+import { chatTemplateBeside } from "../formats/chat-template.js";
+import { Live } from "../gateway/live.js";
+import { startGateway } from "../gateway/server.js";
+import { openPlan } from "../index.js";
+import { endGently, reportError } from "./exit.js";
+import { connectAs, type PartiesFlags, partiesOptions } from "./parties.js";
+import { readingOf, sayFirst } from "./run-common.js";
+import { collect, parseCount, printNote, printResult } from "./terminal.js";
+
+interface ServeFlags extends PartiesFlags {
+  readonly tokenizer: readonly string[];
+  readonly labels?: string;
+  readonly network: string;
+  readonly host: string;
+  readonly port: number;
+  readonly waiting: number;
+  readonly tokenFile?: string;
+  readonly tlsKey?: string;
+  readonly tlsCertificate?: string;
+}
+
+export function addServe(program: Command): void {
+  partiesOptions(program.command("serve"))
+    .description("serve plans to programs on this machine: OpenAI's HTTP API, and a page")
+    .argument("<plans...>", "plan files; a model's name in the API is its file's")
+    .option(
+      "--tokenizer <file>",
+      "the model's tokenizer.json, or llama2.c's tok*.bin; one for all plans or each",
+      collect,
+      [],
+    )
+    .option("--labels <file>", "what classes are called (default: id2label of the config.json beside the model)")
+    .option("--network <network>", "what times are predicted for: lan, wan or BANDWIDTH,RTT", "lan")
+    .option("--host <address>", "where to listen; beyond this machine it takes a token and TLS", "127.0.0.1")
+    .option("--port <number>", "0 takes any that is free", parseCount, 8000)
+    .option("--waiting <number>", "how many questions may wait for the one that runs", parseCount, 16)
+    .option("--token-file <file>", "who asks must give this token (authorization: Bearer)")
+    .option("--tls-key <file>", "a private key, PEM")
+    .option("--tls-certificate <file>", "its certificate, PEM")
+    .action(serve);
+}
+
+async function serve(paths: readonly string[], flags: ServeFlags): Promise<void> {
+  const { local, host, port, tokenFile, tlsKey, tlsCertificate, waiting } = flags;
+  const open = paths.map((path) => openPlan(path, flags.weights));
+  open.forEach(({ plan }) => void sayFirst(plan));
+  const plans = open.map((loaded, i) => {
+    const tokenizer = flags.tokenizer[i] ?? flags.tokenizer[0];
+    return {
+      ...{ id: basename(paths[i]).replace(/\.[^.]+$/, ""), loaded },
+      reading: readingOf({ ...flags, tokenizer }, local === true ? loaded : undefined),
+      template: tokenizer === undefined ? undefined : chatTemplateBeside(tokenizer),
+      predicted: predictedOf(loaded, flags.network),
+    };
+  });
+  const read = (path: string | undefined) => (path === undefined ? undefined : readFileSync(path, "utf8").trim());
+  const [token, key, cert] = [tokenFile, tlsKey, tlsCertificate].map(read);
+  const live = new Live();
+  const gateway = await startGateway({
+    ...{ plans, live, isLocal: local === true, host, port, token, queue: { atOnce: 1, waiting } },
+    ...(key !== undefined && cert !== undefined && { tls: { key, cert } }),
+    connect: async () => {
+      const parties = await connectAs(flags, open, { onSeen: (seen) => live.show({ ...seen, at: seen.party }) });
+      return { ask: (loaded, values, options) => parties.ask(values, options, loaded), close: parties.close };
+    },
+    onBug: reportError,
+  });
+  gateway.plans.forEach((each) => void printNote(describePredicted(each)));
+  printResult(gateway.url);
+  await new Promise<void>(endGently);
+  await gateway.close();
+}

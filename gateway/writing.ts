@@ -1,0 +1,196 @@
+/** `/v1/chat/completions` and `/v1/completions`: a language model goes on with a text, token by token. */
+import { randomUUID } from "node:crypto";
+import type { Context } from "hono";
+import { streamSSE } from "hono/streaming";
+import { type Ending, generate } from "../client/generate.js";
+import { Stops } from "../client/stops.js";
+import type { Encoder } from "../formats/text.js";
+import { ApiError, apiErrorOf } from "./errors.js";
+import type { Gateway } from "./gateway.js";
+import type { WritingRequest } from "./requests.js";
+import type { Served } from "./served.js";
+
+/** A piece of the text, and what everything up to it did cost. */
+interface Piece {
+  readonly text: string;
+  readonly tokens: number;
+  readonly rounds: number;
+  readonly bytes: number;
+}
+
+/** The API's words for why no more is written. */
+const REASONS: Readonly<Record<Ending, "stop" | "length">> = {
+  length: "length",
+  context: "length",
+  stop: "stop",
+  "end of text": "stop",
+};
+
+/** A prompt as its plan reads it. */
+interface Prompt {
+  readonly text: string;
+  readonly encoder: Encoder;
+  readonly tokens: number;
+}
+
+/** The text that a conversation is to the model; without a template of its own, what was said, one after the other. */
+async function promptOf({ reading, template }: Served, prompt: WritingRequest["prompt"]): Promise<Prompt> {
+  const encoder = reading.encoder!;
+  if (typeof prompt !== "string" && template !== undefined) {
+    const bare: Encoder = { ...encoder, encode: (texts) => encoder.encode(texts, "bare") };
+    const text = template(prompt);
+    return { text, encoder: bare, tokens: (await bare.encode([text]))[0].ids.length };
+  }
+  const text = typeof prompt === "string" ? prompt : prompt.map(({ content }) => content).join("\n");
+  const [{ ids, closing }] = await encoder.encode([text]);
+  return { text, encoder, tokens: ids.length - closing };
+}
+
+/** Writes, and holds to the stops. */
+async function* written(
+  { ask }: Gateway,
+  { loaded, length }: Served,
+  { text: prompt, encoder }: Prompt,
+  { stops, mostTokens = length }: WritingRequest,
+  signal: AbortSignal,
+): AsyncGenerator<Piece, Ending> {
+  const held = new Stops(stops);
+  const asked = generate({
+    plan: loaded.plan,
+    encoder,
+    prompt,
+    mostTokens,
+    stops: [],
+    ask: (values) => ask(loaded, values, signal),
+  });
+  let spent = { tokens: 0, rounds: 0, bytes: 0 };
+  let step = await asked.next();
+  for (; step.done !== true; step = await asked.next()) {
+    const { measured, text } = step.value;
+    const { tokens, rounds, bytes } = spent;
+    spent = { tokens: tokens + 1, rounds: rounds + measured.rounds, bytes: bytes + measured.bytes.total };
+    yield { text: held.push(text), ...spent };
+    if (held.over) {
+      return "stop";
+    }
+  }
+  const rest = held.end();
+  if (rest !== "") {
+    yield { text: rest, ...spent };
+  }
+  return step.value;
+}
+
+/** How the two forms differ. */
+interface Form {
+  readonly prefix: string;
+  readonly whole: string;
+  readonly part: string;
+  readonly choice: (text: string) => object;
+  readonly delta: (text: string, isFirst: boolean) => object;
+}
+
+export const CHAT: Form = {
+  prefix: "chatcmpl-",
+  whole: "chat.completion",
+  part: "chat.completion.chunk",
+  choice: (content) => ({ message: { role: "assistant", content, refusal: null }, logprobs: null }),
+  delta: (content, isFirst) => ({ delta: { ...(isFirst && { role: "assistant" }), content }, logprobs: null }),
+};
+
+export const COMPLETION: Form = {
+  prefix: "cmpl-",
+  whole: "text_completion",
+  part: "text_completion",
+  choice: (text) => ({ text, logprobs: null }),
+  delta: (text) => ({ text, logprobs: null }),
+};
+
+function usageOf(prompt: number, completion: number): object {
+  return { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion };
+}
+
+/** Answers a request in one of the forms, in one piece or as events. */
+export async function write(gateway: Gateway, c: Context, request: WritingRequest, form: Form): Promise<Response> {
+  const plan = gateway.find(request.model, "text");
+  const prompt = await promptOf(plan, request.prompt);
+  if (prompt.tokens === 0 || prompt.tokens > plan.length) {
+    const message = `the prompt has ${prompt.tokens} tokens, the plan takes 1 to ${plan.length}: compile a longer one`;
+    throw new ApiError(400, message, { code: "context_length_exceeded" });
+  }
+  const leaving = new AbortController();
+  const signal = AbortSignal.any([c.req.raw.signal, leaving.signal, gateway.signal]);
+  const leave = await gateway.queue.enter(signal);
+  const head = { id: `${form.prefix}${randomUUID()}`, created: Math.floor(Date.now() / 1000), model: plan.id };
+  const pieces = written(gateway, plan, prompt, request, signal);
+  const answering: Answering = { plan, prompt, request, form, head, pieces, began: performance.now() };
+  if (!request.stream) {
+    return await inOnePiece(c, answering).finally(leave);
+  }
+  return streamSSE(c, async (stream) => {
+    stream.onAbort(() => leaving.abort());
+    const send = async (data: object): Promise<void> => stream.writeSSE({ data: JSON.stringify(data) });
+    try {
+      await inPieces(send, answering);
+    } catch (error) {
+      await send(apiErrorOf(error).document);
+    } finally {
+      leave();
+    }
+    await stream.writeSSE({ data: "[DONE]" });
+  });
+}
+
+interface Answering {
+  readonly plan: Served;
+  readonly prompt: Prompt;
+  readonly request: WritingRequest;
+  readonly form: Form;
+  readonly head: object;
+  readonly pieces: AsyncGenerator<Piece, Ending>;
+  readonly began: number;
+}
+
+/** What did it cost, beside what it should have. */
+function costOf({ plan, began }: Answering, { tokens, rounds, bytes }: Omit<Piece, "text">): object {
+  const seconds = (performance.now() - began) / 1000;
+  const predicted = { rounds: plan.predicted.rounds * tokens, bytes: plan.predicted.bytes * tokens };
+  return { pumac: { tokens, rounds, bytes, seconds, predicted } };
+}
+
+async function inOnePiece(c: Context, answering: Answering): Promise<Response> {
+  const { pieces, form, head, request, prompt } = answering;
+  let text = "";
+  let last: Piece = { text, tokens: 0, rounds: 0, bytes: 0 };
+  let step = await pieces.next();
+  for (; step.done !== true; step = await pieces.next()) {
+    last = step.value;
+    text += last.text;
+  }
+  const choice = { ...form.choice(text), finish_reason: REASONS[step.value] };
+  // The most probable text is the same however often it is asked for.
+  const choices = Array.from({ length: request.n }, (_, index) => ({ index, ...choice }));
+  const usage = usageOf(prompt.tokens, last.tokens * request.n);
+  return c.json({ ...head, object: form.whole, choices, usage, ...costOf(answering, last) });
+}
+
+async function inPieces(send: (data: object) => Promise<void>, answering: Answering): Promise<void> {
+  const { pieces, form, head, request, prompt } = answering;
+  const object = form.part;
+  const all = async (choice: object, more: object): Promise<void> => {
+    for (let index = 0; index < request.n; index++) {
+      await send({ ...head, object, choices: [{ index, ...choice }], ...more });
+    }
+  };
+  await all({ ...form.delta("", true), finish_reason: null }, {});
+  let last: Piece = { text: "", tokens: 0, rounds: 0, bytes: 0 };
+  let step = await pieces.next();
+  for (; step.done !== true; step = await pieces.next()) {
+    last = step.value;
+    await all({ ...form.delta(last.text, false), finish_reason: null }, costOf(answering, last));
+  }
+  await all({ ...form.delta("", false), finish_reason: REASONS[step.value] }, {});
+  if (request.usage) {
+    await send({ ...head, object, choices: [], usage: usageOf(prompt.tokens, last.tokens * request.n) });
+  }
+}

@@ -1,0 +1,125 @@
+/** A gateway over three party processes and two real models: OpenAI's client, unchanged, and what the parties see. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import OpenAI from "openai";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { dataFolder } from "../jax/data.js";
+import { MODEL, pumac, type Running, startPumac, TOKENIZER, temporaryFolder } from "./command.js";
+
+const STORIES = dataFolder("llama-stories260k");
+
+describe.skipIf(STORIES === undefined)("serve", () => {
+  const folder = temporaryFolder();
+  const [story, reviews] = ["story", "reviews"].map((name) => join(folder, `${name}.pumac`));
+  let serving: Running;
+  let url = "";
+  let client: OpenAI;
+
+  beforeAll(async () => {
+    const model = join(STORIES!, "stories260K.dynamo.op18.static32.onnx");
+    const compiled = await Promise.all([
+      pumac("compile", model, "--reveal", "token", "-o", story),
+      pumac("compile", MODEL, "--dim", "b=1,s=16", "-o", reviews),
+    ]);
+    expect(compiled.map(({ status }) => status)).toEqual([0, 0]);
+    const tokenizers = ["--tokenizer", join(STORIES!, "tok512.bin"), "--tokenizer", TOKENIZER];
+    const trust = compiled.flatMap(({ stdout, stderr }) => [
+      "--trust-plan",
+      /digest ([0-9a-f]{64})/.exec(stdout + stderr)![1],
+    ]);
+    serving = startPumac(["serve", story, reviews, ...tokenizers, "--local", "--port", "0", ...trust]);
+    url = await new Promise((resolve) => {
+      serving.child.stdout!.on("data", (text: string) => resolve(text.trim()));
+    });
+    client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "none", maxRetries: 0 });
+  }, 120_000);
+  afterAll(() => void serving?.child.kill("SIGKILL"));
+
+  it("writes the reference's tokens, streamed, at the predicted cost, and classifies with another model", async () => {
+    const { greedy_ids: ids } = JSON.parse(readFileSync(join(STORIES!, "reference.json"), "utf8"));
+    expect(ids.length).toBeGreaterThan(8);
+    const request = { model: "story", messages: [{ role: "user", content: "Once upon a" }], max_tokens: 3 } as const;
+    const pieces: string[] = [];
+    let cost: unknown;
+    for await (const part of await client.chat.completions.create({
+      ...request,
+      messages: [...request.messages],
+      stream: true,
+    })) {
+      pieces.push(part.choices[0].delta.content ?? "");
+      cost = "pumac" in part ? part.pumac : cost;
+    }
+    expect(pieces.join("")).toBe(" time, there");
+    const { tokens, rounds, bytes, predicted } = cost as Record<string, unknown>;
+    expect({ tokens, ...{ rounds, bytes } }).toEqual({ tokens: 3, ...(predicted as object) });
+    const body = JSON.stringify({ model: "reviews", input: ["A fine film.", "A dull, bad film."] });
+    const response = await fetch(`${url}/v1/classify`, {
+      method: "POST",
+      body,
+      headers: { "content-type": "application/json" },
+    });
+    const { data } = (await response.json()) as { readonly data: readonly { readonly label: string }[] };
+    expect(data.map(({ label }) => label)).toEqual(["positive", "negative"]);
+  }, 60_000);
+
+  it("shows what reached P1 and P2, which differs each time, and that nothing reached P0", async () => {
+    const leaving = new AbortController();
+    const stream = (await fetch(`${url}/live`, { signal: leaving.signal })).body!.pipeThrough(new TextDecoderStream());
+    const seen: { readonly at: string; readonly from: string; readonly words: string; readonly bytes: number }[] = [];
+    const looking = (async () => {
+      for await (const text of stream) {
+        seen.push(...[...text.matchAll(/^data: (\{.*\})$/gm)].map(([, json]) => JSON.parse(json)));
+      }
+    })().catch(() => undefined);
+    const ask = () => client.completions.create({ model: "story", prompt: "Once", max_tokens: 1 });
+    expect(await Promise.all([ask(), ask()])).toMatchObject([
+      { choices: [{ text: " upon" }] },
+      { choices: [{ text: " upon" }] },
+    ]);
+    leaving.abort();
+    await looking;
+    const at = (name: string) => seen.filter((each) => each.at === name);
+    expect(at("P0")).toEqual([]);
+    const sent = at("sent").map(({ words }) => words);
+    expect(sent.length).toBeGreaterThan(1);
+    expect(new Set(sent).size).toBe(sent.length);
+    // What left here is what arrived there.
+    expect(at("P1").map(({ words }) => words)).toContain(sent[0]);
+    expect(at("P2").some(({ from }) => from === "P0")).toBe(true);
+    expect(Math.max(...at("P1").map(({ bytes }) => bytes))).toBeGreaterThan(100_000);
+  }, 60_000);
+
+  it("ends gently when it is told to, and nothing runs on", async () => {
+    const hanging = client.completions
+      .create({ model: "story", prompt: "Once", max_tokens: 20 })
+      .catch((error) => error);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const began = performance.now();
+    serving.child.kill("SIGTERM");
+    expect((await serving.finished).status).toBe(0);
+    expect(performance.now() - began).toBeLessThan(3000);
+    expect(await hanging).toBeInstanceOf(OpenAI.APIConnectionError);
+    const { stderr } = await serving.finished;
+    expect(stderr).toMatch(/story: text, at most 32 tokens in all/);
+    expect(stderr).toMatch(/reviews: class, at most 16 tokens/);
+    expect(stderr).toContain("no privacy");
+    expect(stderr).not.toMatch(/Once|film/);
+  }, 30_000);
+
+  it("says what is missing before anything starts", async () => {
+    const none = await pumac("serve", story, "--local");
+    expect([none.status, none.stderr]).toEqual([2, expect.stringMatching(/E0201.*tokenizer/s)]);
+    const open = await pumac(
+      "serve",
+      story,
+      "--tokenizer",
+      join(STORIES!, "tok512.bin"),
+      "--local",
+      "--host",
+      "0.0.0.0",
+    );
+    expect([open.status, open.stderr]).toEqual([2, expect.stringMatching(/E0201.*token and TLS/s)]);
+    const nobody = await pumac("serve", story, "--tokenizer", join(STORIES!, "tok512.bin"));
+    expect([nobody.status, nobody.stderr]).toEqual([2, expect.stringMatching(/E0201.*which parties/s)]);
+  }, 30_000);
+});
