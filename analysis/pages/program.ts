@@ -8,6 +8,7 @@ import type { Plan } from "../../ir/plan/types.js";
 import { type CostedStep, type CostLine, GROUPS, groupBy } from "../cost.js";
 import { nameInLayer } from "../origins.js";
 import { formatBytes } from "../units.js";
+import { colourOf } from "./colours.js";
 import { element, escapeHtml, hint, label, percent, picture, rect, short } from "./element.js";
 
 const ROW = 34;
@@ -106,7 +107,12 @@ function arc(from: number, to: number): string {
 function row({ name, op, rounds, total }: CostLine, i: number, heat: number): string[] {
   const inLayer = nameInLayer(name);
   const cost = `${formatBytes(total)}${rounds === 0 ? "" : `, ${count(rounds, "round")}`}`;
-  const fill = rect("heat", { width: "100%", height: "100%", rx: 5, "fill-opacity": short(0.04 + 0.6 * heat) });
+  const fill = rect(`heat ${colourOf(op)}`, {
+    width: "100%",
+    height: "100%",
+    rx: 5,
+    "fill-opacity": short(0.12 + 0.88 * heat),
+  });
   const words = [label(op === "" ? inLayer : op, 8, 13, "bold"), label(inLayer, 8, 26, "small")];
   const place = { class: "node", x: GUTTER, y: i * ROW + 1, height: ROW - 2 };
   return [

@@ -3,14 +3,14 @@ export const STYLE = `
 :root {
   color-scheme: light dark;
   --ink: #1b1f24; --muted: #59636e; --paper: #fff; --card: #f6f8fa; --line: #d5dbe1;
-  --online: #2f6fde; --offline: #e8590c; --heat: 214, 72, 12; --edge: #8b95a1;
+  --online: #2f6fde; --offline: #e8590c; --edge: #8b95a1;
   --c0: #9dc3fb; --c1: #ffbd85; --c2: #93dbaa; --c3: #cdaef7; --c4: #f7a6bd; --c5: #f3d969; --c6: #86d8dc;
   --c7: #d6c2a8; --c8: #b9c4d0; --c9: #c6e08a; --c10: #e7b3e3; --c11: #a9b8f5; --mark: #ffe08a;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --ink: #e6e9ec; --muted: #9ba6b1; --paper: #14171a; --card: #1c2126; --line: #363d44;
-    --online: #6ea8fe; --offline: #ff922b; --heat: 255, 146, 43; --edge: #6b7681;
+    --online: #6ea8fe; --offline: #ff922b; --edge: #6b7681;
     --c0: #3465ad; --c1: #a35a1f; --c2: #27804d; --c3: #7049a8; --c4: #a03d60; --c5: #7d6c18; --c6: #227e83;
     --c7: #746047; --c8: #586673; --c9: #5a7a28; --c10: #8a4d85; --c11: #4d5db0; --mark: #6b5410;
   }
@@ -94,7 +94,7 @@ summary { cursor: pointer; padding: .4rem .75rem; font-variant-numeric: tabular-
 summary span { color: var(--muted); font-size: .85rem; }
 details > div { background: var(--paper); border-top: 1px solid var(--line); border-radius: 0 0 .5rem .5rem; }
 details > div { padding: .25rem; overflow: hidden; }
-.heat { fill: rgb(var(--heat)); } .node { width: calc(100% - 57px); }
+.heat { fill: var(--fill); } .node { width: calc(100% - 57px); }
 .nodes > path, .nodes > svg > path { fill: none; stroke: var(--edge); stroke-width: 1.2; }
 .nodes > circle { fill: var(--edge); }
 svg.nodes .small { fill: var(--ink); opacity: .75; }

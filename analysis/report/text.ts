@@ -1,4 +1,5 @@
 /** A report as text for people: the outputs, the nodes that are furthest off, the first bad node. */
+import { modelOp } from "../origins.js";
 import { number } from "./advice.js";
 import type { AccuracyReport, NodeReport } from "./types.js";
 
@@ -10,7 +11,7 @@ export function describeReport({ outputs, nodes, first, notCompared, tolerance }
     `${shortened(name).padEnd(NAME_WIDTH)}${cells.map((cell) => cell.padStart(11)).join("")}`;
   const rowOf = ({ name, op, error, headroom }: NodeReport): string => {
     const errors = [error.fixed, error.roles, error.own].map(({ maximum }) => number(maximum));
-    return row(`${name} (${op})`, ...errors, headroom === null ? "" : `${headroom.toFixed(1)} bits`);
+    return row(`${name} (${modelOp(name, op)})`, ...errors, headroom === null ? "" : `${headroom.toFixed(1)} bits`);
   };
   const bad = nodes.filter((node) => node.bad).length;
   return [
