@@ -30,6 +30,7 @@ import { type Lowered, lower, type Precision } from "./lower/index.js";
 import { checkNames } from "./names.js";
 import { DEFAULT_NETWORK, linkCost, type Network } from "./network.js";
 import { inputsOf, withOutputs } from "./outputs.js";
+import { scaledName, withScales } from "./owner-scales.js";
 import { compileTensors } from "./pipeline.js";
 import { recordOf } from "./record.js";
 import { withConstants } from "./weights.js";
@@ -120,13 +121,13 @@ export function compileImported(model: ImportedModel, options: CompileOptions = 
     ...(options.weights === false || calibration.source.inputs > 0 ? [] : [unmeasured(model, atHand)]),
     ...(options.record === undefined ? checkRanges(placed.secret, calibration) : []),
   ];
-  const { share, bindings, formulas, meaning } = lowerPlaced(placed, calibration, inputOf, options);
+  const { share, bindings, formulas, meaning, model: owned } = lowerPlaced(placed, calibration, inputOf, options);
   const plan = emit(share, meaning, {
     name: model.name,
     profile,
     modelDigest: digestOf(program),
     shapes: Object.fromEntries(model.inputs.map(({ name, shape }) => [name, shape])),
-    owners: { model: placed.model, data: placed.data },
+    owners: { model: owned, data: placed.data },
     bindings,
     formulas,
     published: listed(placed.publication.published),
@@ -164,12 +165,21 @@ function unmeasured({ name }: ImportedModel, atHand: boolean): Diagnostic {
   };
 }
 
+interface LoweredPlaced {
+  readonly share: Graph<ShareType>;
+  readonly bindings: Binding[];
+  readonly formulas: readonly Formula[];
+  readonly meaning: Meaning;
+  /** The model owner's program. */
+  readonly model: Graph<TensorType>;
+}
+
 function lowerPlaced(
   placed: Placed,
   calibration: Calibration,
   inputOf: InputsOf,
   options: CompileOptions,
-): { share: Graph<ShareType>; bindings: Binding[]; formulas: readonly Formula[]; meaning: Meaning } {
+): LoweredPlaced {
   const names = placed.bindings.map(({ input }) => input);
   const link = linkCost(options.network ?? DEFAULT_NETWORK);
   const lowered = lower(placed.secret, {
@@ -203,13 +213,20 @@ function lowerPlaced(
     throw new Error(`after pass 'guard':\n${violations.map(String).join("\n")}`);
   }
   const formulas = lowered.formulas.map(({ pieces: _, ...formula }) => formula);
-  const bindings = bindingsOf(share, lowered.given, placed, calibration, inputOf);
+  const bindings = bindingsOf(share, lowered, placed, calibration, inputOf);
+  const scales = new Map(
+    placed.bindings.flatMap(({ input, output }) => {
+      const name = [...lowered.scaled.keys()].find((each) => lowered.given.get(each) === input);
+      return name === undefined ? [] : [[output, lowered.scaled.get(name)!] as const];
+    }),
+  );
   const held = heldIn(placed.secret, lowered, (node) => moved.get(early.moved.get(node)!));
   return {
     share,
     bindings,
     formulas,
     meaning: { origins: new Map([...lowered.origins, [GUARD_ORIGIN, GUARD]]), held },
+    model: withScales(placed.model, scales),
   };
 }
 
@@ -231,7 +248,7 @@ function heldIn(
 /** The share program's inputs; one that is read at several fractions has an input for each. */
 function bindingsOf(
   share: Graph<ShareType>,
-  given: ReadonlyMap<string, string>,
+  { given, scaled }: Lowered,
   placed: Placed,
   calibration: Calibration,
   inputOf: InputsOf,
@@ -250,7 +267,8 @@ function bindingsOf(
     .map(({ attributes }) => {
       const input = attributes.name as string;
       const bound = placed.bindings.find((binding) => binding.input === given.get(input))!;
-      return { ...bound, input, ...rangeOf(bound) };
+      const output = scaled.has(input) ? scaledName(bound.output) : bound.output;
+      return { ...bound, input, output, ...rangeOf(bound) };
     });
 }
 
@@ -266,10 +284,14 @@ function secretInputs(placed: Placed): InputsOf {
   return (name) => known.get(name)!;
 }
 
-/** Whether a value is 0 or 1 (or another small integer): one-hot rows, masks, and their movements. */
+/** Whether a value is 0 or 1 (or another small integer): one-hot rows, masks, what is rounded, sums of such. */
 function isIntegral(node: Placed["data"]["nodes"][number]): boolean {
-  const sources = copiedFrom(node);
-  return !isFloat(node.type.dtype) || node.op === "oneHot" || (sources.length > 0 && sources.every(isIntegral));
+  const { op, args, type } = node;
+  if (!isFloat(type.dtype) || op === "oneHot" || op === "floor") {
+    return true;
+  }
+  const sources = op === "subtract" ? args : copiedFrom(node);
+  return sources.length > 0 && sources.every(isIntegral);
 }
 
 /** Whether every element is a sine or a cosine, rotary tables for instance, in whatever order. */

@@ -13,6 +13,7 @@ import { extremes, type Interval } from "../passes/intervals.js";
 import { outwardInterval } from "../passes/outward.js";
 import type { Calibration } from "./calibrate.js";
 import { type CompileOptions, compileModel } from "./compile.js";
+import { withoutScales } from "./owner-scales.js";
 import { firstDifference, readRecord } from "./record.js";
 import { weightArguments } from "./weights.js";
 
@@ -51,7 +52,7 @@ function weightRanges(plan: Plan, graph: Graph<TensorType>, known: Calibration, 
   if (known.source.inputs === 0) {
     return;
   }
-  const owned = new Map(plan.bindings.filter(({ owner }) => owner === "model").map((each) => [each.output, each]));
+  const owned = new Set(withoutScales(plan.owners.model).outputs.map(({ name }) => name));
   for (const node of graph.nodes) {
     const name = node.attributes.name as string;
     const range = known.report.ranges.get(node);
@@ -71,7 +72,7 @@ function checkExtremes(
   if (wanted.size === 0) {
     return;
   }
-  const values = evaluateGraph(plan.owners.model, new Map(), weights, { multiply });
+  const values = evaluateGraph(withoutScales(plan.owners.model), new Map(), weights, { multiply });
   for (const [name, [low, high]] of wanted) {
     const value = values.get(name);
     const [least, most] = value === undefined ? [low, high] : outwardInterval(extremes(value));

@@ -99,6 +99,10 @@ class Early {
     }
     if (node.op === "rescale") {
       const bits = (node.attributes.bits as number) - (this.dropped.get(argument) ?? 0);
+      if (bits < 0) {
+        this.dropped.set(node, -bits);
+        return this.of(argument);
+      }
       return argument.type.kind === "additive"
         ? this.without(argument, bits, node.origin)
         : this.rescaled(this.of(argument), bits, node.origin);
@@ -107,10 +111,12 @@ class Early {
     return merged ?? this.emit(node, this.allOf(node.args), node.attributes);
   }
 
-  /** Bits that all users of an opened value drop at once. */
+  /** Bits that all users of an opened value drop, at once or one after the other. */
   private commonRescale(node: ShareNode): number {
     const users = this.outputs.has(node) ? [] : this.users.get(node)!;
-    const bits = users.map(({ op, attributes }) => (op === "rescale" ? (attributes.bits as number) : 0));
+    const bits = users.map((user) =>
+      user.op === "rescale" ? (user.attributes.bits as number) + this.commonRescale(user) : 0,
+    );
     return bits.length === 0 ? 0 : Math.min(...bits);
   }
 

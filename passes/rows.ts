@@ -2,7 +2,8 @@
  * How far the scores of a softmax spread when a row is counted from a convex combination of its own scores (pass
  * `shift`): measured for every head, because heads of one layer differ by a factor of ten. The combination is the mean
  * over the kept keys and, for heads that look at it by default (attention sinks), the first key: its share is chosen
- * here, in 64ths, so that the plan's price is least. Σ_j 2^(s_j − ω·s) ≥ 1 is proved for every ω; the rest is measured.
+ * here, in 64ths, so that the plan's price is least. Heads that look at the token before, behind or at the row itself
+ * count from that one. Σ_j 2^(s_j − ω·s) ≥ 1 is proved for every ω; the rest is measured.
  */
 import type { Node } from "../ir/graph.js";
 import { exp2, log2 } from "../ir/real.js";
@@ -16,15 +17,24 @@ type TensorNode = Node<TensorType>;
 export interface HeadRange {
   /** The first key's weight in the combination beside the mean, in 64ths. */
   readonly first: number;
+  /** The whole weight is on the key so many places behind the row's own; on the first key where that is not kept. */
+  readonly neighbour?: number;
   readonly up: number;
   readonly down: number;
   /** log₂ of the largest sum of a row's powers; the least sum is 1. */
   readonly sum: number;
 }
 
-/** Shares of the first key that are tried, in 64ths. */
-const SHARES = [0, 8, 16, 24, 32, 40, 48, 56, 64];
 export const WHOLE_SHARE = 64;
+
+/** What a row may be counted from. */
+type Combination = Pick<HeadRange, "first" | "neighbour">;
+
+/** What is tried: shares of the first key, and neighbours. */
+const COMBINATIONS: readonly Combination[] = [
+  ...[0, 8, 16, 24, 32, 40, 48, 56, WHOLE_SHARE].map((first) => ({ first })),
+  ...[-1, 0, 1].map((neighbour) => ({ first: 0, neighbour })),
+];
 
 /** Bits beyond what samples showed: above, for the sum, and below, where a part of what was seen comes on top. */
 const UP = 5;
@@ -56,7 +66,7 @@ export class RowStatistics {
   /** A softmax's scores, and its mask if it has one. */
   observe(node: TensorNode, scores: TensorValue, keep: TensorValue | undefined): void {
     const count = scores.shape.at(-3) ?? 1;
-    const heads = this.heads.get(node) ?? Array.from({ length: count }, () => SHARES.map(nothing));
+    const heads = this.heads.get(node) ?? Array.from({ length: count }, () => COMBINATIONS.map(nothing));
     this.heads.set(node, heads);
     const columns = scores.shape.at(-1)!;
     const rows = sizeOf(scores.shape) / columns;
@@ -69,7 +79,13 @@ export class RowStatistics {
       if (!isKept(0)) {
         this.withoutFirst.add(node);
       }
-      widen(seen, rowOf(scores.data, start, columns, isKept), scores.data[start]);
+      const ofNeighbour = (offset: number) => {
+        const column = (row % perHead) + offset;
+        return scores.data[start + (column >= 0 && column < columns && isKept(column) ? column : 0)];
+      };
+      widen(seen, rowOf(scores.data, start, columns, isKept), ({ first, neighbour }) =>
+        neighbour === undefined ? (first / WHOLE_SHARE) * scores.data[start] : ofNeighbour(neighbour),
+      );
     }
   }
 
@@ -80,9 +96,16 @@ export class RowStatistics {
   }
 
   private best(node: TensorNode, seen: readonly Seen[]): HeadRange | undefined {
-    const isAllowed = (first: number) =>
-      (first === 0 || !this.withoutFirst.has(node)) && (first === WHOLE_SHARE || isCentred(node.args[0]));
-    const candidates = seen.flatMap((each, i) => (isAllowed(SHARES[i]) ? [withMargin(SHARES[i], each)] : []));
+    const [scores] = node.args;
+    const isSquare = scores.type.shape.at(-1) === scores.type.shape.at(-2);
+    const isAllowed = ({ first, neighbour }: Combination) =>
+      ((first === 0 && neighbour === undefined) || !this.withoutFirst.has(node)) &&
+      (neighbour === undefined || isSquare) &&
+      (first === WHOLE_SHARE || isCentred(scores));
+    const candidates = seen.flatMap((each, i) => {
+      const combination = COMBINATIONS[i];
+      return isAllowed(combination) ? [withMargin(combination, each)] : [];
+    });
     const price = ({ up, down, sum }: HeadRange) => SPREAD_PRICE * (up + down) + SUM_PRICE * sum;
     const [start] = candidates;
     return start && candidates.reduce((best, each) => (price(each) < price(best) ? each : best), start);
@@ -93,10 +116,10 @@ function nothing(): Seen {
   return { up: NOTHING, down: NOTHING, sum: NOTHING };
 }
 
-function withMargin(first: number, { up, down, sum }: Seen): HeadRange {
+function withMargin(combination: Combination, { up, down, sum }: Seen): HeadRange {
   const below = Math.max(0, down);
   return {
-    first,
+    ...combination,
     up: eighths(Math.max(0, up) + UP),
     down: eighths(below + Math.max(DOWN, DEEP * below)),
     sum: eighths(Math.max(0, sum) + SUM),
@@ -150,13 +173,13 @@ function rowOf(scores: ArrayLike<number>, start: number, columns: number, kept: 
   return most === NOTHING ? undefined : { least, most, sum: most + log2(sum) };
 }
 
-/** Adds a row to what was seen with every share of the first key's score. */
-function widen(seen: readonly Seen[], row: Row | undefined, first: number): void {
+/** Adds a row to what was seen with every combination of its scores. */
+function widen(seen: readonly Seen[], row: Row | undefined, shiftOf: (combination: Combination) => number): void {
   if (row === undefined) {
     return;
   }
   for (const [i, each] of seen.entries()) {
-    const shift = (SHARES[i] / WHOLE_SHARE) * first;
+    const shift = shiftOf(COMBINATIONS[i]);
     each.up = Math.max(each.up, row.most - shift);
     each.down = Math.max(each.down, shift - row.least);
     each.sum = Math.max(each.sum, row.sum - shift);

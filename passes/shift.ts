@@ -3,7 +3,7 @@
  * mean, and then nothing needs their maximum: for any convex combination ω·s of a row's scores, Σ_j 2^(s_j − ω·s) ≥ 1
  * (Jensen: it is at least 2^H(ω)), and how far the scores rise above it is known from samples. The mean over the kept
  * keys is the same ω for all rows, hence work on the keys alone: s_j − ω·s = q·(k_j − Σ ω_i k_i), linear, with public
- * weights 1/count. (docs/protocol.md, "softmax without a maximum".)
+ * weights. (docs/protocol.md, "softmax without a maximum".)
  *
  * Only where the mask is public and the same for all rows: ω of a secret mask would have to be opened, and that of a
  * causal mask is another one for every row.
@@ -27,7 +27,7 @@ export function shift(graph: TensorGraph, options: ShiftOptions = {}): TensorGra
   }
   const builder = new Builder<TensorType>(TENSOR);
   const made = new Map<TensorNode, TensorNode>();
-  const weights = new Map<TensorNode, TensorNode>();
+  const weights = new Map<TensorNode | number, TensorNode>();
   for (const node of graph.nodes) {
     const args = node.args.map((argument) => made.get(argument)!);
     const keep = scores.get(node);
@@ -79,40 +79,57 @@ function isKnownToAll(node: TensorNode, isPublic: (input: string) => boolean): b
   );
 }
 
+/** Parts of the mean's weights: whole numbers of them are free, where 1/count would cost the bits of its fraction. */
+const PARTS_LOG2 = 6;
+
 /** Keys [..., d, n] less their mean over the kept ones of the last axis. `weights` remembers those of every mask. */
 function centredKeys(
   builder: Builder<TensorType>,
   keys: TensorNode,
   keep: TensorNode | undefined,
-  weights: Map<TensorNode, TensorNode>,
+  weights: Map<TensorNode | number, TensorNode>,
 ): TensorNode {
   const emit = (op: string, args: readonly TensorNode[], attributes: TensorNode["attributes"] = {}) =>
     builder.emit(op, args, attributes, keys.origin);
-  const last = { axes: [keys.type.shape.length - 1], keep: true };
-  if (keep === undefined) {
-    return emit("subtract", [keys, emit("reduceMean", [keys], last)]);
-  }
-  const known = weights.get(keep) ?? meanWeights(builder, keep, keys);
-  weights.set(keep, known);
-  return emit("subtract", [keys, emit("reduceSum", [emit("multiply", [keys, known])], last)]);
+  const count = keys.type.shape.at(-1)!;
+  const known = weights.get(keep ?? count) ?? meanWeights(builder, keep ?? count, keys);
+  weights.set(keep ?? count, known);
+  const sum = emit("reduceSum", [emit("multiply", [keys, known])], { axes: [keys.type.shape.length - 1], keep: true });
+  const part = emit("constant", [], { value: scalar(2 ** -PARTS_LOG2, keys.type.dtype) });
+  return emit("subtract", [keys, emit("multiply", [sum, part])]);
 }
 
-/** 1/count for the kept keys and 0 for the others. */
-function meanWeights(builder: Builder<TensorType>, keep: TensorNode, keys: TensorNode): TensorNode {
+/**
+ * How many of the mean's 64 parts every key has, nearly alike and in whole numbers: any convex combination will do. The
+ * i-th of n kept keys has ⌊64·i/n⌋ − ⌊64·(i − 1)/n⌋ of them, which sum to 64 exactly; the others have none.
+ */
+function meanWeights(builder: Builder<TensorType>, keep: TensorNode | number, keys: TensorNode): TensorNode {
+  const { dtype } = keys.type;
+  const origin = typeof keep === "number" ? keys.origin : keep.origin;
   const emit = (op: string, args: readonly TensorNode[], attributes: TensorNode["attributes"] = {}) =>
-    builder.emit(op, args, attributes, keep.origin);
-  const kept = emit("cast", [keep], { dtype: keys.type.dtype });
-  const count = emit("reduceSum", [kept], { axes: [keep.type.shape.length - 1], keep: true });
-  const one = emit("constant", [], { value: scalar(1, keys.type.dtype) });
-  return emit("divide", [kept, emit("maximum", [count, one])]);
+    builder.emit(op, args, attributes, origin);
+  if (typeof keep === "number") {
+    const upTo = (i: number) => Math.floor((i * 2 ** PARTS_LOG2) / keep);
+    const data = Float64Array.from({ length: keep }, (_, i) => upTo(i + 1) - upTo(i));
+    return emit("constant", [], { value: { dtype, shape: [keep], data } });
+  }
+  const axis = keep.type.shape.length - 1;
+  const real = (value: number) => emit("constant", [], { value: scalar(value, dtype) });
+  const kept = emit("cast", [keep], { dtype });
+  const count = emit("maximum", [emit("reduceSum", [kept], { axes: [axis], keep: true }), real(1)]);
+  const place = emit("cumulativeSum", [kept], { axis, exclusive: false, reverse: false });
+  const upTo = (i: TensorNode) =>
+    emit("floor", [emit("divide", [emit("multiply", [i, real(2 ** PARTS_LOG2)]), count])]);
+  return emit("subtract", [upTo(place), upTo(emit("subtract", [place, kept]))]);
 }
 
 /** Whether a softmax's scores are counted from the mean of their row, as this pass leaves them. */
 export function isCentred(scores: TensorNode): boolean {
   const [keys, mean] = scores.op === "matmul" && scores.args[1].op === "subtract" ? scores.args[1].args : [];
-  const reduced = mean?.op === "reduceSum" && mean.args[0].op === "multiply" ? mean.args[0].args : mean?.args;
-  const isOverKeys = (mean?.attributes.axes as readonly number[] | undefined)?.join() === String(rankOf(scores) - 1);
-  return keys !== undefined && mean?.op.startsWith("reduce") === true && isOverKeys && reduced!.includes(keys);
+  const sum = mean?.op === "multiply" ? mean.args[0] : undefined;
+  const weighted = sum?.op === "reduceSum" && sum.args[0].op === "multiply" ? sum.args[0].args : [];
+  const isOverKeys = (sum?.attributes.axes as readonly number[] | undefined)?.join() === String(rankOf(scores) - 1);
+  return keys !== undefined && isOverKeys && weighted.includes(keys);
 }
 
 function rankOf({ type }: TensorNode): number {

@@ -12,7 +12,8 @@ import type { HeadRange } from "../../passes/rows.js";
 import { type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
 import { headsOf, joined } from "./heads.js";
 import type { UnnormalisedRows } from "./rows.js";
-import { guardFirst, type HeadGroup, planShifted, shiftedPart, shiftedScores } from "./shifted.js";
+import { scaleAtOwner } from "./scaled.js";
+import { guardFirst, type HeadGroup, planShifted, scalesOf, shiftedPart, shiftedScores } from "./shifted.js";
 import { idleRowsOf, type Mask, maskOf, maximumForm, maximumRows, withIdleRows, withShares } from "./softmax.js";
 import { type Packing, partsOf, unpack } from "./structure.js";
 
@@ -49,6 +50,7 @@ export class Attention {
       const shifted = own && open ? this.planOf(softmax, ranges, users.get(softmax)!) : undefined;
       if (shifted !== undefined) {
         this.shifted.set(scores, shifted);
+        scaleAtOwner(lowering, scores.args[0], scalesOf(shifted.heads, shifted.groups), users);
       }
     }
     noteForms(lowering, [...this.shifted.values()]);
@@ -112,6 +114,9 @@ export class Attention {
     const [scores] = softmax.args;
     const { shape } = scores.type;
     const packing = this.packed.get(scores);
+    if (packing !== undefined && heads.some(({ neighbour }) => neighbour !== undefined)) {
+      return undefined;
+    }
     const batch = sizeOf(shape.slice(0, -2)) / heads.length;
     const rows = batch * (shape.at(-2) ?? 1);
     const values = users.find(({ op, args }) => op === "matmul" && args[0] === softmax)?.args[1];
@@ -153,7 +158,7 @@ export class Attention {
     const isShifted = (_: HeadRange, head: number) => !rest.includes(head);
     const own = heads.map((head, i) => (isShifted(head, i) ? head : { ...head, first: 0 }));
     const product = shiftedScores(lowering, scores, own, groups, packing);
-    if (keep !== undefined && heads.some((head, i) => isShifted(head, i) && head.first > 0)) {
+    if (keep !== undefined && heads.some((head, i) => isShifted(head, i) && countsFromFirst(head))) {
       this.guardFirstKeys(keep, idleNode);
     }
     const maskOfHeads = (own: readonly number[]): Mask | undefined => {
@@ -198,6 +203,11 @@ export class Attention {
   }
 }
 
+/** Whether a head needs its first key: as its share, or where a neighbour is not kept. */
+function countsFromFirst({ first, neighbour }: HeadRange): boolean {
+  return first > 0 || neighbour !== undefined;
+}
+
 /** Whether the rows that keep nothing, if there are such, are the same for all heads. */
 function hasCommonRows(softmax: TensorNode): boolean {
   const { idleNode, evenNode } = idleRowsOf(softmax);
@@ -223,7 +233,7 @@ function noteForms(lowering: Lowering, all: readonly Shifted[]): void {
     function: "2^s of a softmax",
     profile: "fourier",
     form:
-      `no maximum in ${heads} heads: counted from their row's mean and first key, spread as measured, ` +
+      `no maximum in ${heads} heads: counted from their row's mean, first key or neighbour, spread as measured, ` +
       `${words.join(" or ")} words${others === 0 ? "" : `; ${others} that spread too far keep their maximum`}`,
     distance: "relative",
     outside: "noise: scores were measured, with a margin",

@@ -61,6 +61,15 @@ export interface Lowered {
   readonly origins: ReadonlyMap<string, Origin>;
   /** The secret program's input that an input of the share program gives. */
   readonly given: ReadonlyMap<string, string>;
+  /** By what the owner multiplies the last axis of such an input first, if anything. */
+  readonly scaled: ReadonlyMap<string, Float64Array>;
+}
+
+/** By what an owner multiplies the last axis of a value before it is shared. */
+interface OwnerScale {
+  readonly columns: Float64Array;
+  /** Fractional bits that it is given beyond those of other weights. */
+  readonly finer: number;
 }
 
 export class Lowering {
@@ -83,6 +92,9 @@ export class Lowering {
   readonly origins = new Map<string, Origin>();
   /** The secret program's input of every input of the share program. */
   readonly given = new Map<string, string>();
+  readonly scaled = new Map<string, Float64Array>();
+  /** Values that owners scale, and what is made of them alone. */
+  readonly ownerScales = new Map<TensorNode, OwnerScale>();
   private origin = "";
 
   constructor(
@@ -104,7 +116,7 @@ export class Lowering {
   /** What |x| of a tensor node can certainly not exceed; infinite where that is not known. */
   certainBoundOf(node: TensorNode): number {
     const [low, high] = this.certainOf(node);
-    return Math.max(Math.abs(low), Math.abs(high));
+    return Math.max(Math.abs(low), Math.abs(high)) * this.scaleOf(node);
   }
 
   /** Whether the run has an overflow guard. */
@@ -170,7 +182,23 @@ export class Lowering {
     if (range === undefined) {
       throw new Error(`no range for ${node.op} '${node.origin}'`);
     }
-    return Math.max(SMALLEST_BOUND, Math.abs(range[0]), Math.abs(range[1]));
+    return Math.max(SMALLEST_BOUND, this.scaleOf(node) * Math.max(Math.abs(range[0]), Math.abs(range[1])));
+  }
+
+  /** The largest factor that an owner put into a value. */
+  private scaleOf(node: TensorNode): number {
+    const scale = this.ownerScales.get(node);
+    return scale === undefined ? 1 : Math.max(...scale.columns);
+  }
+
+  /** Says that an owner multiplies a value first; what is made of it alone holds other numbers than its node does. */
+  scaleByOwner(node: TensorNode, scale: OwnerScale): void {
+    this.ownerScales.set(node, scale);
+  }
+
+  /** Fractional bits of a weight. */
+  weightFraction(node: TensorNode): number {
+    return this.precision.weight + (this.ownerScales.get(node)?.finer ?? 0);
   }
 
   /**
@@ -231,7 +259,9 @@ export class Lowering {
   held(): ReadonlyMap<TensorNode, readonly HeldRows[]> {
     const held = new Map(this.unscaled);
     for (const [node, value] of this.values) {
-      held.set(node, [{ value }]);
+      if (!this.ownerScales.has(node)) {
+        held.set(node, [{ value }]);
+      }
     }
     return held;
   }
@@ -350,6 +380,10 @@ export class Lowering {
     const made = this.emit("input", [], attributes);
     this.inputs.set(key, made).set(unique, made);
     this.given.set(unique, name);
+    const scale = this.ownerScales.get(node);
+    if (scale !== undefined) {
+      this.scaled.set(unique, scale.columns);
+    }
     return this.bounded(made, this.boundOf(node));
   }
 

@@ -253,11 +253,11 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
     lowering.at(node);
     return { name, node: lowering.emit("reveal", [lowering.value(node)], { name }) };
   });
-  const { bounds, accepted, alarms, origins, given } = lowering;
+  const { bounds, accepted, alarms, origins, given, scaled } = lowering;
   const verdicts = alarms.length === 0 ? [] : [{ name: "verdict", node: lowering.builder.emit("verdict", alarms) }];
   const program = lowering.builder.finish([...outputs, ...verdicts]);
   const formulas = lowering.formulas.finish();
-  return { graph: program, bounds, accepted, formulas, held: lowering.held(), origins, given };
+  return { graph: program, bounds, accepted, formulas, held: lowering.held(), origins, given, scaled };
 }
 
 function refuseInfinite({ nodes }: Graph<TensorType>): void {

@@ -151,12 +151,15 @@ function largest(tensor: TensorValue): number {
 
 /** The product; `keep` lists the elements of each matrix that are wanted, all if empty. */
 export function lowerMatmul(lowering: Lowering, node: TensorNode, keep: readonly number[] = []): ShareNode {
-  const { weight, activation } = lowering.precision;
+  const { activation } = lowering.precision;
   const bound = lowering.boundOf(node);
   const [a, b] = node.args.map((argument) =>
     lowering.isIntegral(argument)
       ? lowering.value(argument)
-      : lowering.masked(argument, lowering.factorFraction(bound, isSource(argument) ? weight : activation)),
+      : lowering.masked(
+          argument,
+          lowering.factorFraction(bound, isSource(argument) ? lowering.weightFraction(argument) : activation),
+        ),
   );
   return lowering.emit("matmul", [a, b], { drop: 0, keep });
 }

@@ -56,6 +56,55 @@ function columnsOf(node: TensorNode, users: ReadonlyMap<TensorNode, readonly Ten
   return total === 0 ? undefined : total;
 }
 
+/** Fractional bits more of a matrix of queries, which carry log₂e/√d: the keys ask the rows for more bits anyway. */
+const FINER_QUERIES = 3;
+
+/**
+ * Queries [..., heads, n, d] times a number for each head, by their owner where they are a matrix's product: the
+ * factor of a matrix's columns costs no bit of a ring, that of a secret does.
+ */
+export function scaleAtOwner(
+  lowering: Lowering,
+  queries: TensorNode,
+  scales: readonly number[],
+  users: ReadonlyMap<TensorNode, readonly TensorNode[]>,
+): void {
+  const isOwn = (node: TensorNode) => users.get(node)!.length === 1;
+  const isWeight = (node: TensorNode, rank: number) =>
+    node.op === "input" &&
+    node.type.shape.length === rank &&
+    lowering.secretInputs.get(String(node.attributes.name))?.owner === "model" &&
+    isOwn(node);
+  const split = queries.op === "transpose" ? queries.args[0] : undefined;
+  const flat = split?.op === "reshape" ? split.args[0] : undefined;
+  if (split === undefined || flat === undefined) {
+    return;
+  }
+  const rank = split.type.shape.length;
+  const isByHead =
+    (queries.attributes.permutation as readonly number[]).at(-3) === rank - 2 &&
+    split.type.shape.at(-2) === scales.length &&
+    scales.length * split.type.shape.at(-1)! === flat.type.shape.at(-1);
+  const [product, bias] = flat.op === "add" ? flat.args : [flat, undefined];
+  const matrix = product.op === "matmul" ? product.args[1] : undefined;
+  const values = [queries, split, flat, ...(flat === product ? [] : [product])];
+  if (
+    isByHead &&
+    matrix !== undefined &&
+    isWeight(matrix, 2) &&
+    (bias === undefined || isWeight(bias, 1)) &&
+    values.every(isOwn)
+  ) {
+    const width = split.type.shape.at(-1)!;
+    const columns = Float64Array.from({ length: scales.length * width }, (_, i) => scales[Math.floor(i / width)]);
+    const finer = { columns, finer: FINER_QUERIES };
+    lowering.scaleByOwner(matrix, finer);
+    for (const each of bias === undefined ? values : [...values, bias]) {
+      lowering.scaleByOwner(each, { columns, finer: 0 });
+    }
+  }
+}
+
 /** Whether a node is a slice of whole rows. */
 export function slicesRows(node: TensorNode): boolean {
   return node.op === "slice" && node.type.shape.at(-1) === node.args[0].type.shape.at(-1);
@@ -88,7 +137,7 @@ export function productOfRows(
 ): ShareNode {
   const { weight, activation } = lowering.precision;
   const bound = lowering.boundOf(node);
-  const matrix = lowering.masked(node.args[1], weight);
+  const matrix = lowering.masked(node.args[1], lowering.weightFraction(node.args[1]));
   const finer = Math.max(0, ceilLog2(most));
   const x = lowering.atFraction(rows, Math.min(fractionOf(rows), activation + finer));
   const product = lowering.bounded(lowering.emit("matmul", [x, matrix], { drop: 0, keep: [] }), bound / least);

@@ -35,7 +35,7 @@ const SLACK = 1 / 4;
 const LEAST_UNIT = 1 / 4;
 /** Fractional bits of 1/unit, which the queries carry. */
 const SCALE_FRACTION = 10;
-const SHARE_FRACTION = 6;
+const SHARE_FRACTION = 3;
 /** Bits of a dealt word beyond its result's, at most. */
 const MOST_DROPPED = 64;
 /** Bits of the product with V, at most. */
@@ -47,6 +47,8 @@ export interface HeadGroup {
   readonly up: number;
   readonly down: number;
   readonly sum: number;
+  /** What the heads count from beside the mean and the first key. */
+  readonly neighbour: number | undefined;
   /** Dealt words a score: 2, 4 or 8. */
   readonly words: number;
   /** Bits of the exponent that are one unit of the window. */
@@ -79,7 +81,7 @@ export function planShifted(heads: readonly HeadRange[], size: Size): ShiftedPla
   const rest = all.filter((head) => groupOf([head], heads, size) === undefined);
   const order = all
     .filter((head) => !rest.includes(head))
-    .sort((a, b) => spreadOf(heads[a]) - spreadOf(heads[b]) || a - b);
+    .sort((a, b) => kindOf(heads[a]) - kindOf(heads[b]) || spreadOf(heads[a]) - spreadOf(heads[b]) || a - b);
   // best[n]: the first n heads in as many groups as have been allowed so far.
   const nothing = { groups: [] as readonly HeadGroup[], bytes: 0 };
   let best: (typeof nothing | undefined)[] = [nothing, ...order.map(() => undefined)];
@@ -96,6 +98,11 @@ export function planShifted(heads: readonly HeadRange[], size: Size): ShiftedPla
   return { ...(best.at(-1) ?? nothing), rest };
 }
 
+/** Heads of one group count from the same neighbour, or from none. */
+function kindOf({ neighbour }: HeadRange): number {
+  return neighbour ?? Number.MAX_SAFE_INTEGER;
+}
+
 function spreadOf({ up, down }: HeadRange): number {
   return up + down;
 }
@@ -105,6 +112,10 @@ function groupOf(
   ranges: readonly HeadRange[],
   size: Size,
 ): { readonly group: HeadGroup; readonly bytes: number } | undefined {
+  const [{ neighbour }] = members.map((head) => ranges[head]);
+  if (members.some((head) => ranges[head].neighbour !== neighbour)) {
+    return undefined;
+  }
   const most = (of: (range: HeadRange) => number) => Math.max(...members.map((head) => of(ranges[head])));
   const [up, down] = [most((each) => each.up), most((each) => each.down)];
   const sum = Math.max(
@@ -127,7 +138,7 @@ function groupOf(
   const { words, unit, bits } = forms.reduce((a, b) => (b.bits < a.bits ? b : a));
   const heads = [...members].sort((a, b) => a - b);
   const bytes = (heads.length * (size.scores * bits + size.rows * reciprocalBits(sum))) / 8;
-  return { group: { heads, up, down, sum, words, unit }, bytes };
+  return { group: { heads, up, down, sum, neighbour, words, unit }, bytes };
 }
 
 /** Bits to P2 of 1/Σ for one row: a series of seven harmonics for every factor of four. */
@@ -152,7 +163,8 @@ export function shiftedPart(
 ): UnnormalisedRows {
   const { up, sum, words, unit } = group;
   const top = Math.ceil(up);
-  const own = headsOf(lowering, scores, axis, group.heads);
+  const ofHeads = headsOf(lowering, scores, axis, group.heads);
+  const own = group.neighbour === undefined ? ofHeads : lessNeighbour(lowering, ofHeads, group.neighbour, finish.kept);
   const below = addReal(lowering, lowering.emit("negate", [own]), top / unit);
   const exponent = lowering.atFraction(lowering.bounded(below, WINDOW), EXPONENT_FRACTION);
   const width = WINDOW / words;
@@ -221,6 +233,11 @@ export function guardFirst(lowering: Lowering, first: ShareNode): void {
   guard(lowering, first, { lowest: 0.25, low: 1, high: 1, highest: Number.POSITIVE_INFINITY, reach: [0, 2] });
 }
 
+/** What every head's queries are multiplied by, so that scores come in units of the head's window. */
+export function scalesOf(heads: readonly HeadRange[], groups: readonly HeadGroup[]): readonly number[] {
+  return heads.map((_, i) => 1 / (groups.find((group) => group.heads.includes(i))?.unit ?? 1));
+}
+
 /** The scores' product with each head's first key's share taken off its keys, in units of the head's window. */
 export function shiftedScores(
   lowering: Lowering,
@@ -230,8 +247,9 @@ export function shiftedScores(
   packing: Packing | undefined,
 ): ShareNode {
   const [queries, keys] = node.args;
-  const scales = heads.map((_, i) => 1 / (groups.find((group) => group.heads.includes(i))?.unit ?? 1));
-  const scaled = perHead(lowering, factorOf(lowering, queries), scales, SCALE_FRACTION);
+  const own = factorOf(lowering, queries);
+  const isScaled = lowering.ownerScales.has(queries);
+  const scaled = isScaled ? own : perHead(lowering, own, scalesOf(heads, groups), SCALE_FRACTION);
   const fraction = lowering.precision.activation;
   const args = [scaled, lessFirst(lowering, factorOf(lowering, keys), heads)].map((x) =>
     lowering.atFraction(x, fraction),
@@ -247,6 +265,46 @@ function factorOf(lowering: Lowering, node: TensorNode): ShareNode {
   const value = lowering.value(node);
   const bits = fractionOf(value) + ceilLog2(lowering.boundOf(node));
   return bits > MOST_BITS ? lowering.atFraction(value, lowering.precision.activation) : value;
+}
+
+/**
+ * Scores [..., n, n] less every row's own score of a neighbour, or of the first key where that neighbour is none or is
+ * not kept; local.
+ */
+function lessNeighbour(lowering: Lowering, scores: ShareNode, offset: number, kept: ShareNode | undefined): ShareNode {
+  const x = lowering.additive(scores, Math.min(fractionOf(scores), EXPONENT_FRACTION));
+  const shape = shapeOf(x);
+  const [n, strides] = [shape.at(-1)!, stridesOf(shape)];
+  const column = (rows: number, from: number, step: number) =>
+    lowering.emit("view", [x], {
+      shape: [...shape.slice(0, -2), rows, 1],
+      strides: strides.with(-2, step),
+      offset: from,
+    });
+  const first = column(n, 0, n);
+  // The rows that have such a neighbour, in one diagonal, and those before or behind it.
+  const [before, behind] = [Math.max(0, -offset), Math.max(0, offset)];
+  const diagonal = column(n - before - behind, before * n + behind, n + 1);
+  const ends = [
+    ...(before === 0 ? [] : [column(before, 0, n)]),
+    diagonal,
+    ...(behind === 0 ? [] : [column(behind, (n - behind) * n, n)]),
+  ];
+  const own = ends.length === 1 ? diagonal : lowering.emit("concatenate", ends, { axis: shape.length - 2 });
+  const from = kept === undefined ? own : keptOr(lowering, own, first, kept, offset);
+  const spread = lowering.emit("view", [from], { shape, strides: stridesOf(shapeOf(from)).with(-1, 0), offset: 0 });
+  return lowering.emit("subtract", [x, spread]);
+}
+
+/** A neighbour's score where a public mask keeps it, that of the first key elsewhere; [..., n, 1]. */
+function keptOr(lowering: Lowering, own: ShareNode, first: ShareNode, kept: ShareNode, offset: number): ShareNode {
+  const mask = shapeOf(kept);
+  const n = mask.at(-1)!;
+  const indices = Array.from({ length: n }, (_, i) => (i + offset >= 0 && i + offset < n ? i + offset : 0));
+  const ofNeighbours = lowering.emit("take", [kept], { indices, shape: mask });
+  const column = reshapeTo(lowering, ofNeighbours, [...mask.slice(0, -2), n, 1]);
+  const change = lowering.emit("subtract", [own, first]);
+  return lowering.emit("add", [first, lowering.emit("timesPublic", [change, column])]);
 }
 
 function lessFirst(lowering: Lowering, keys: ShareNode, heads: readonly HeadRange[]): ShareNode {

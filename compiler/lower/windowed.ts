@@ -62,14 +62,18 @@ export function windowed(
   if (classes.every(({ window }) => window === undefined)) {
     return undefined;
   }
+  const finer = sizeOf(shapeOf(x)) < FEW ? FINER : 0;
+  const isWhole = classes.every(({ window }) => window !== undefined);
+  // Cut before channels are taken, it is opened without the bits that no series reads.
+  const argument = isWhole ? lowering.atFraction(x, Math.min(fractionOf(x), argumentFraction(f, finer))) : x;
   const parts = classes.map(({ window, channels }) => {
-    const part = channelsOf(lowering, x, channels);
+    const part = channelsOf(lowering, argument, channels);
     if (window === undefined) {
       return pieces(part);
     }
     guardWindow(lowering, node.args[0], part, window);
     const waves = lowering.waves(f.curve.name, window, () => wavesOn(f.curve, window));
-    return bySeries(lowering, part, f, waves, sizeOf(shapeOf(x)) < FEW ? FINER : 0);
+    return bySeries(lowering, part, f, waves, finer);
   });
   return inOrder(lowering, parts, classes);
 }
@@ -152,6 +156,11 @@ export function curveOf(lowering: Lowering, x: ShareNode, waves: WaveFit, fracti
   return wavesOf(lowering, argument, waves, FACTOR_BITS, false);
 }
 
+/** Fractional bits that a series reads of its argument; x/2 is added at one more. */
+function argumentFraction({ slope }: Sloped, finer: number): number {
+  return slope === 0 ? ARGUMENT_FRACTION + finer : SLOPED_FRACTION - 1;
+}
+
 /** slope·x + curve(x) + offset on a window; opened without the curve's middle, which is public. */
 function bySeries(lowering: Lowering, x: ShareNode, f: Sloped, waves: WaveFit, finer: number): ShareNode {
   noteWaves(lowering, f, waves);
@@ -159,7 +168,7 @@ function bySeries(lowering: Lowering, x: ShareNode, f: Sloped, waves: WaveFit, f
   const middle = (low + high) / 2;
   const isSloped = f.slope !== 0;
   const fraction = isSloped ? SLOPED_FRACTION : RESULT_FRACTION + finer;
-  const curve = curveOf(lowering, x, waves, isSloped ? SLOPED_FRACTION - 1 : ARGUMENT_FRACTION + finer);
+  const curve = curveOf(lowering, x, waves, argumentFraction(f, finer));
   const radius = (high - low) / 2;
   const rest = lowering.bounded(addReal(lowering, curve, waves.constant - middle), radius);
   if (!isSloped) {

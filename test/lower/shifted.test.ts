@@ -79,6 +79,55 @@ describe("a softmax that samples have shown needs no maximum", () => {
     expect(plan.steps.some(({ op }) => op === "coarseCount" || op === "topBit")).toBe(true);
   });
 
+  test.each([
+    [-1, 90, ROWS],
+    [0, 90, ROWS],
+    [1, 90, ROWS],
+    [-1, 12, 7],
+    [1, 12, 7],
+  ])("a head that looks %d places behind, scores up to %d, %d keys kept", async (offset, scale, count) => {
+    const angle = (place: number) => (2 * Math.PI * place) / ROWS;
+    const circle = (radius: number, ahead: number): TensorValue =>
+      floats(SHAPE, (i) => {
+        const [axis, place] = [i % DEPTH, Math.floor(i / DEPTH) % ROWS];
+        return axis > 1 ? 0 : radius * (axis === 0 ? Math.cos(angle(place + ahead)) : Math.sin(angle(place + ahead)));
+      });
+    const given = attention([1], PADDING, kept(count));
+    const inputs = new Map([...given.inputs, ["q", circle(scale, offset)], ["k", circle(1, 0)]] as const);
+    // Keys that their owner does not hold in the clear.
+    const own = `%30 = multiply %1, %3 : ${text(SHAPE)} @ "keys"\n%6 = transpose %30`;
+    const { error, plan } = await runText({ ...given, text: given.text.replace("%6 = transpose %1", own), inputs });
+    expect(error).toBeLessThan(4e-3);
+    expect([...new Set(plan.steps.map(({ op }) => op))]).not.toContain("exponential");
+  });
+
+  test("queries come from their owner in the units of their head", async () => {
+    const [width, plain] = [HEADS * DEPTH, attention([0.5, 1, 2])];
+    const flat = text([1, ROWS, width]);
+    const own = `%20 = input {name = "x", dtype = "f32", shape = [1, ${ROWS}, ${width}]} : ${flat}
+%21 = parameter {name = "wq", dtype = "f32", shape = [${width}, ${width}]} : ${text([width, width])}
+%22 = matmul %20, %21 : ${flat} @ "queries"
+%23 = parameter {name = "bq", dtype = "f32", shape = [${width}]} : ${text([width])}
+%24 = add %22, %23 : ${flat} @ "queries"
+%25 = reshape %24 {shape = [1, ${ROWS}, ${HEADS}, ${DEPTH}]} : ${text([1, ROWS, HEADS, DEPTH])} @ "queries"
+%26 = transpose %25 {permutation = [0, 2, 1, 3]} : ${text(SHAPE)} @ "queries"`;
+    const lines = plain.text.split("\n").filter((line) => !/^%[034] /.test(line));
+    const model: TextModel = {
+      text: [own, ...lines].join("\n").replace("matmul %4,", "matmul %26,"),
+      weights: new Map([
+        ["wq", floats([width, width], (i) => Math.sin(i * i) * (1 + (i % width) / DEPTH / 2) * 0.4)],
+        ["bq", floats([width], (i) => Math.cos(i))],
+      ]),
+      inputs: new Map(
+        [...plain.inputs, ["x", normal([1, ROWS, width], 1, 4)]].filter(([name]) => name !== "q") as never,
+      ),
+    };
+    const { error, plan } = await runText(model);
+    expect(error).toBeLessThan(2e-3);
+    const scaled = plan.bindings.filter(({ input, output }) => input !== output).map(({ input }) => input);
+    expect(scaled.sort()).toEqual(["bq.multiply", "wq.multiply"]);
+  });
+
   test("heads that spread too far keep their maximum, the others do without", async () => {
     const model = attention([0.5, 1, 60]);
     expect([...opsOf(model)]).toEqual(expect.arrayContaining(["decays", "exponential"]));

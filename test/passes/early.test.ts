@@ -129,3 +129,21 @@ test("an opened value that somebody reads whole is opened whole", () => {
   ]);
   expect(bytesOf(dropEarly({ graph, bounds: new Map(), accepted: new Map() }).graph)).toBe(bytesOf(graph));
 });
+
+test.each([
+  [false, 8],
+  [true, 5],
+])("bits that are dropped one after the other are not opened; the middle being an output: %s", (isOutput, bits) => {
+  const builder = new Builder(SHARE);
+  const x = builder.emit("input", [], { owner: "data", name: "x", ring: RING, fraction: 8, shape: [4] });
+  const opened = builder.emit("remask", [builder.emit("multiply", [x, x], { drop: 0 })]);
+  const middle = builder.emit("rescale", [opened], { bits: 5 });
+  const outputs = [3, 4].map((each) => ({ name: `y${each}`, node: builder.emit("rescale", [middle], { bits: each }) }));
+  const graph = builder.finish([...outputs, ...(isOutput ? [{ name: "z", node: middle }] : [])]);
+  const early = dropEarly({ graph, bounds: new Map(), accepted: new Map() }).graph;
+  const fractions = early.nodes.filter(({ op }) => op === "remask").map(({ type }) => (type as WordType).fraction);
+  expect(fractions).toEqual([16 - bits]);
+  expect(early.outputs.map(({ node }) => (node.type as WordType).fraction)).toEqual(
+    graph.outputs.map(({ node }) => (node.type as WordType).fraction),
+  );
+});
