@@ -1,6 +1,6 @@
 /**
- * What calibration says of a softmax's rows: whatever share of the first key or neighbour is taken, the sum of the powers of scores
- * that are counted from the combination is at least 1, and the stated spread holds every score.
+ * What calibration says of a softmax's rows: whatever share of the first key or neighbour is taken, the sum of the
+ * powers of scores that are counted from the combination is at least 1, and the stated spread holds every score.
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
