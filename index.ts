@@ -282,6 +282,8 @@ export interface ConnectOptions extends Waiting, PrepareOptions {
   readonly weights?: readonly string[];
   /** How long a silent party is waited for, in seconds; a minute unless said otherwise. */
   readonly timeout?: number;
+  /** With `local`: how many questions may run at a time; one unless said otherwise. */
+  readonly atOnce?: number;
   /** With `local`: hears what the three parties receive. */
   readonly onSeen?: TrioOptions["onSeen"];
 }
@@ -308,7 +310,7 @@ export async function connect(
   wanted: string | OpenPlan | readonly (string | OpenPlan)[],
   options: ConnectOptions,
 ): Promise<Connection> {
-  const { topology: file, local = false, weights = [], signal, onProgress, onSeen } = options;
+  const { topology: file, local = false, weights = [], signal, onProgress, onSeen, atOnce = 1 } = options;
   if ((file === undefined) === !local) {
     const fix = "add --topology FILE, or --local";
     throw fail({ code: "E0201", what: "which parties are to be asked?", fix });
@@ -321,7 +323,7 @@ export async function connect(
       ? { topology: loadTopology(file), close: () => undefined }
       : await startTrio({
           plans: await openForSharing(plans, weights, options),
-          timeout,
+          ...{ timeout, sessions: atOnce },
           ...{ ...(signal && { signal }), ...(onProgress && { onProgress }), ...(onSeen && { onSeen }) },
         });
   const ask: Connection["ask"] = (values, asking = {}, plan = plans[0]) => {

@@ -25,7 +25,7 @@ export function partiesOptions(command: Command): Command {
 export async function connectAs(
   { topology, local, trustPlan: trusted, timeout }: PartiesFlags,
   plans: readonly OpenPlan[],
-  watch: Pick<ConnectOptions, "onSeen"> = {},
+  watch: Pick<ConnectOptions, "onSeen" | "atOnce"> = {},
 ): Promise<Connection> {
   if (local === true) {
     printNote("All three parties run on this machine: this shows how it works, and gives no privacy.");

@@ -18,6 +18,7 @@ interface ServeFlags extends PartiesFlags {
   readonly network: string;
   readonly host: string;
   readonly port: number;
+  readonly atOnce: number;
   readonly waiting: number;
   readonly tokenFile?: string;
   readonly tlsKey?: string;
@@ -38,7 +39,8 @@ export function addServe(program: Command): void {
     .option("--network <network>", "what times are predicted for: lan, wan or BANDWIDTH,RTT", "lan")
     .option("--host <address>", "where to listen; beyond this machine it takes a token and TLS", "127.0.0.1")
     .option("--port <number>", "0 takes any that is free", parseCount, 8000)
-    .option("--waiting <number>", "how many questions may wait for the one that runs", parseCount, 16)
+    .option("--at-once <number>", "how many questions and conversations may run at a time", parseCount, 1)
+    .option("--waiting <number>", "how many more may wait", parseCount, 16)
     .option("--token-file <file>", "who asks must give this token (authorization: Bearer)")
     .option("--tls-key <file>", "a private key, PEM")
     .option("--tls-certificate <file>", "its certificate, PEM")
@@ -46,7 +48,7 @@ export function addServe(program: Command): void {
 }
 
 async function serve(paths: readonly string[], flags: ServeFlags): Promise<void> {
-  const { local, host, port, tokenFile, tlsKey, tlsCertificate, waiting } = flags;
+  const { local, host, port, tokenFile, tlsKey, tlsCertificate, atOnce, waiting } = flags;
   const open = paths.map((path) => openPlan(path, flags.weights));
   open.forEach(({ plan }) => void sayFirst(plan));
   const plans = open.map((loaded, i) => {
@@ -62,10 +64,13 @@ async function serve(paths: readonly string[], flags: ServeFlags): Promise<void>
   const [token, key, cert] = [tokenFile, tlsKey, tlsCertificate].map(read);
   const live = new Live();
   const gateway = await startGateway({
-    ...{ plans, live, isLocal: local === true, host, port, token, queue: { atOnce: 1, waiting } },
+    ...{ plans, live, isLocal: local === true, host, port, token, queue: { atOnce, waiting } },
     ...(key !== undefined && cert !== undefined && { tls: { key, cert } }),
     connect: async () => {
-      const parties = await connectAs(flags, open, { onSeen: (seen) => live.show({ ...seen, at: seen.party }) });
+      const parties = await connectAs(flags, open, {
+        onSeen: (seen) => live.show({ ...seen, at: seen.party }),
+        atOnce,
+      });
       return { ask: (loaded, values, options) => parties.ask(values, options, loaded), close: parties.close };
     },
     onBug: reportError,

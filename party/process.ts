@@ -27,8 +27,7 @@ async function handle(message: ToStaying): Promise<void> {
     ...{
       listenAt: { ...LOOPBACK, port },
       addresses,
-      sessions: 1,
-      queue: 1,
+      queue: given.sessions,
       deadline: DEADLINE,
       quota: Number.POSITIVE_INFINITY,
     },

@@ -14,6 +14,8 @@ export type ToStaying =
       readonly port: number;
       readonly timeout: number;
       readonly memory: number;
+      /** How many sessions may run at a time, and as many wait. */
+      readonly sessions: number;
       /** Digests of the plans that may be run. */
       readonly approved: readonly string[];
       /** Whether the parent wants to hear what this party receives. */

@@ -27,6 +27,8 @@ export interface TrioOptions {
   /** Ends everything at once, in the moment in which it is aborted. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, all: number) => void;
+  /** How many sessions may run at a time; one without. */
+  readonly sessions?: number;
   /** Hears what the parties receive: it is on one machine, where nothing is hidden from whoever started them. */
   readonly onSeen?: (seen: Seen) => void;
   /** Hears of each party's process, for those who watch. */
@@ -46,7 +48,7 @@ export interface Trio {
  * what it kept. Whatever goes wrong, nothing is left behind.
  */
 export async function startTrio(options: TrioOptions): Promise<Trio> {
-  const { plans, timeout, signal, onProgress } = options;
+  const { plans, timeout, signal, onProgress, sessions = 1 } = options;
   const folder = mkdtempSync(join(tmpdir(), "pumac-"));
   const parties: StartedParty[] = [];
   const cleanUp = (): void => {
@@ -62,7 +64,8 @@ export async function startTrio(options: TrioOptions): Promise<Trio> {
       const state = join(folder, party);
       mkdirSync(state);
       const approved = plans.map(({ digest }) => digest);
-      const given = { party, identity: identities.get(party)!, state, timeout, approved, memory: totalmem() };
+      const limits = { timeout, memory: totalmem(), sessions };
+      const given = { party, identity: identities.get(party)!, state, approved, ...limits };
       parties.push(startParty({ ...given, watched: options.onSeen !== undefined }, options));
     }
     const [P0, P1, P2] = await Promise.all(parties.map(({ address }) => address));

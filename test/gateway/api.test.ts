@@ -1,7 +1,9 @@
 /** OpenAI's own client against a gateway, unchanged; what is refused, and how. */
 import { request as plainRequest } from "node:http";
+import { request as tlsRequest } from "node:https";
 import { APIError } from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createCertificate } from "../../client/identities.js";
 import { fail } from "../../ir/diagnostics.js";
 import { alphabet, type Started, startWith } from "./support.js";
 
@@ -292,6 +294,24 @@ describe("the door", () => {
       200, 200, 401,
     ]);
     await guarded.close();
+  });
+
+  it("answers over TLS beyond this machine, to who has the token", async () => {
+    const { key, certificate: cert } = await createCertificate("gateway", 1);
+    const open = await startWith(alphabet, { host: "0.0.0.0", token: "sesame", tls: { key, cert } });
+    const ask = (authorization: string): Promise<number> =>
+      new Promise((resolve, reject) => {
+        const headers = { authorization, host: "gateway.example" };
+        tlsRequest(`${open.url}/v1/models`, { ca: cert, checkServerIdentity: () => undefined, headers }, (response) => {
+          response.resume();
+          resolve(response.statusCode!);
+        })
+          .on("error", reject)
+          .end();
+      });
+    expect(open.url).toMatch(/^https:/);
+    expect(await Promise.all([ask("Bearer sesame"), ask("Bearer no")])).toEqual([200, 401]);
+    await open.close();
   });
 
   it("is on this machine only, unless it has a token and TLS; plans have different names", async () => {

@@ -8,6 +8,19 @@ import { MODEL, pumac, type Running, startPumac, TOKENIZER, temporaryFolder } fr
 
 const STORIES = dataFolder("llama-stories260k");
 
+const JSON_BODY = { "content-type": "application/json" };
+
+interface Glimpse {
+  readonly at: string;
+  readonly from: string;
+  readonly words: string;
+  readonly bytes: number;
+}
+
+interface Labelled {
+  readonly data: readonly { readonly label: string }[];
+}
+
 describe.skipIf(STORIES === undefined)("serve", () => {
   const folder = temporaryFolder();
   const [story, reviews] = ["story", "reviews"].map((name) => join(folder, `${name}.pumac`));
@@ -27,7 +40,18 @@ describe.skipIf(STORIES === undefined)("serve", () => {
       "--trust-plan",
       /digest ([0-9a-f]{64})/.exec(stdout + stderr)![1],
     ]);
-    serving = startPumac(["serve", story, reviews, ...tokenizers, "--local", "--port", "0", ...trust]);
+    serving = startPumac([
+      "serve",
+      story,
+      reviews,
+      ...tokenizers,
+      "--local",
+      "--port",
+      "0",
+      "--at-once",
+      "20",
+      ...trust,
+    ]);
     url = await new Promise((resolve) => {
       serving.child.stdout!.on("data", (text: string) => resolve(text.trim()));
     });
@@ -62,31 +86,92 @@ describe.skipIf(STORIES === undefined)("serve", () => {
     expect(data.map(({ label }) => label)).toEqual(["positive", "negative"]);
   }, 60_000);
 
-  it("shows what reached P1 and P2, which differs each time, and that nothing reached P0", async () => {
+  /** What the page is shown, while something else goes on. */
+  async function watching<T>(work: (seen: readonly Glimpse[]) => Promise<T>): Promise<T> {
     const leaving = new AbortController();
-    const stream = (await fetch(`${url}/live`, { signal: leaving.signal })).body!.pipeThrough(new TextDecoderStream());
-    const seen: { readonly at: string; readonly from: string; readonly words: string; readonly bytes: number }[] = [];
+    const { body } = await fetch(`${url}/live`, { signal: leaving.signal });
+    const seen: Glimpse[] = [];
     const looking = (async () => {
-      for await (const text of stream) {
+      for await (const text of body!.pipeThrough(new TextDecoderStream())) {
         seen.push(...[...text.matchAll(/^data: (\{.*\})$/gm)].map(([, json]) => JSON.parse(json)));
       }
     })().catch(() => undefined);
-    const ask = () => client.completions.create({ model: "story", prompt: "Once", max_tokens: 1 });
-    expect(await Promise.all([ask(), ask()])).toMatchObject([
-      { choices: [{ text: " upon" }] },
-      { choices: [{ text: " upon" }] },
-    ]);
+    const result = await work(seen);
     leaving.abort();
     await looking;
-    const at = (name: string) => seen.filter((each) => each.at === name);
-    expect(at("P0")).toEqual([]);
-    const sent = at("sent").map(({ words }) => words);
-    expect(sent.length).toBeGreaterThan(1);
-    expect(new Set(sent).size).toBe(sent.length);
-    // What left here is what arrived there.
-    expect(at("P1").map(({ words }) => words)).toContain(sent[0]);
-    expect(at("P2").some(({ from }) => from === "P0")).toBe(true);
-    expect(Math.max(...at("P1").map(({ bytes }) => bytes))).toBeGreaterThan(100_000);
+    return result;
+  }
+
+  it(
+    "shows what reached P1 and P2, which differs each time, and that nothing reached P0",
+    () =>
+      watching(async (seen) => {
+        const ask = () => client.completions.create({ model: "story", prompt: "Once", max_tokens: 1 });
+        const answers = [await ask(), await ask()];
+        expect(answers.map(({ choices }) => choices[0].text)).toEqual([" upon", " upon"]);
+        const at = (name: string) => seen.filter((each) => each.at === name);
+        await expect.poll(() => at("P2").length).toBeGreaterThan(2);
+        expect(at("P0")).toEqual([]);
+        const sent = at("sent").map(({ words }) => words);
+        expect(sent.length).toBeGreaterThan(1);
+        expect(new Set(sent).size).toBe(sent.length);
+        // What left here is what arrived there.
+        expect(at("P1").map(({ words }) => words)).toContain(sent[0]);
+        expect(at("P2").some(({ from }) => from === "P0")).toBe(true);
+        expect(Math.max(...at("P1").map(({ bytes }) => bytes))).toBeGreaterThan(100_000);
+      }),
+    60_000,
+  );
+
+  it(
+    "answers twenty at once over one set of weights",
+    () =>
+      watching(async (seen) => {
+        let begunBefore = 0;
+        const ask = async (text: string): Promise<string> => {
+          const body = JSON.stringify({ model: "reviews", input: text });
+          const response = await fetch(`${url}/v1/classify`, { method: "POST", body, headers: JSON_BODY });
+          begunBefore ||= seen.filter(({ at }) => at === "sent").length;
+          return ((await response.json()) as Labelled).data[0].label;
+        };
+        const texts = Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? "A fine film." : "A dull, bad film."));
+        const labels = await Promise.all(texts.map(ask));
+        expect(labels).toEqual(texts.map((text) => (text.includes("fine") ? "positive" : "negative")));
+        // Shares move when the parties have room: before the first answer most had begun.
+        expect(begunBefore).toBeGreaterThan(10);
+      }),
+    60_000,
+  );
+
+  it("says that a party is gone in the middle of a text, and writes it again when the party is back", async () => {
+    const { pid } = serving.child;
+    const [, p1] = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").map(Number);
+    const write = (most: number) =>
+      client.completions.create({ model: "story", prompt: "Once upon a", max_tokens: most, stream: true });
+    let text = "";
+    const killed = (async () => {
+      for await (const { choices } of await write(20)) {
+        text += choices[0].text;
+        if (text !== "") {
+          process.kill(p1, "SIGKILL");
+        }
+      }
+    })();
+    await expect(killed).rejects.toMatchObject({ code: "E0601" });
+    expect(text).toMatch(/^ time/);
+    let again = "";
+    await expect
+      .poll(
+        async () => {
+          again = "";
+          for await (const { choices } of await write(2)) {
+            again += choices[0].text;
+          }
+          return again;
+        },
+        { timeout: 20_000 },
+      )
+      .toBe(" time,");
   }, 60_000);
 
   it("ends gently when it is told to, and nothing runs on", async () => {
@@ -119,7 +204,5 @@ describe.skipIf(STORIES === undefined)("serve", () => {
       "0.0.0.0",
     );
     expect([open.status, open.stderr]).toEqual([2, expect.stringMatching(/E0201.*token and TLS/s)]);
-    const nobody = await pumac("serve", story, "--tokenizer", join(STORIES!, "tok512.bin"));
-    expect([nobody.status, nobody.stderr]).toEqual([2, expect.stringMatching(/E0201.*which parties/s)]);
   }, 30_000);
 });
