@@ -2,11 +2,13 @@
  * Places in the arena: first fit by lifetime, once for P0 and once for P1 and P2 (who hold the same kinds of shares).
  * A value lives from its step to its last use. The openings of a round count as one moment, because all their messages
  * are made before the first of them is complete. Steps whose words are their argument's words (`alias`) share its
- * place: nothing ever writes into a value again.
+ * place: nothing ever writes into a value again. Large inputs that can be read where they are multiplied have no place.
  */
 
+import { streamable } from "../ir/plan/streamed.js";
 import type { Offsets } from "../ir/plan/types.js";
 import { heldBytes, SHARE } from "../ir/share/index.js";
+import { sizeOf } from "../ir/tensor/value.js";
 import type { Scheduled } from "./schedule.js";
 
 export interface MemoryPlan {
@@ -22,11 +24,16 @@ interface Life {
   to: number;
 }
 
+/** Elements from which on an input is read where it is multiplied: what is smaller is quicker read at once. */
+const LEAST_STREAMED = 1 << 16;
+
 export function planMemory(steps: readonly Scheduled[], args: readonly (readonly number[])[]): MemoryPlan {
   const roots = aliasRoots(steps, args);
   const moments = momentsOf(steps);
-  const P0 = offsetsFor(steps, args, roots, moments, "P0");
-  const P12 = offsetsFor(steps, args, roots, moments, "P12");
+  const can = streamable(steps.map(({ node }, i) => ({ ...node, args: args[i] })));
+  const held = steps.map(({ node }, i) => !can[i] || sizeOf(node.type.shape) < LEAST_STREAMED);
+  const P0 = offsetsFor({ steps, args, roots, moments, held }, "P0");
+  const P12 = offsetsFor({ steps, args, roots, moments, held }, "P12");
   return {
     offsets: steps.map((_, i) => ({ P0: P0.offsets[i], P12: P12.offsets[i] })),
     arena: { P0: P0.size, P12: P12.size },
@@ -52,17 +59,23 @@ function momentsOf(steps: readonly Scheduled[]): number[] {
   return moments;
 }
 
+interface Lifetimes {
+  readonly steps: readonly Scheduled[];
+  readonly args: readonly (readonly number[])[];
+  readonly roots: readonly number[];
+  readonly moments: readonly number[];
+  /** Whether a step's value has a place. */
+  readonly held: readonly boolean[];
+}
+
 function offsetsFor(
-  steps: readonly Scheduled[],
-  args: readonly (readonly number[])[],
-  roots: readonly number[],
-  moments: readonly number[],
+  { steps, args, roots, moments, held }: Lifetimes,
   party: "P0" | "P12",
 ): { offsets: number[]; size: number } {
   const lives = new Map<number, Life>();
   steps.forEach(({ node }, i) => {
     const life = lives.get(roots[i]) ?? { owner: i, bytes: 0, from: moments[i], to: moments[i] };
-    life.bytes = Math.max(life.bytes, heldBytes(node.type, party));
+    life.bytes = Math.max(life.bytes, held[i] ? heldBytes(node.type, party) : 0);
     life.to = Math.max(life.to, moments[i]);
     lives.set(roots[i], life);
     for (const argument of args[i]) {

@@ -102,7 +102,7 @@ constexpr Kernel TABLE[] = {
     {"rescale", "nnnnwn", rescale},
     {"multiply", "nnnnnnnnnnn", multiply},
     {"dot", "nnnnnnnnnnnn", dot},
-    {"matmul", "nnnnnnnnnnnnnnnnn", matmul},
+    {"matmul", "nnnnnnnnnnnnnnnnnn", matmul},
     {"sumAxis", "nnnnn", sum_axis},
     {"view", "nnnnll", view},
     {"take", "nnnl", take},

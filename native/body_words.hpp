@@ -157,19 +157,21 @@ void matmul(const Call& call) {
   size_t rows = call.size(13);
   const size_t inner = call.size(14), columns = call.size(15);
   const int ring = call.small(16, 1, 64);
-  const size_t a_words = product_of(rows, inner), b_words = product_of(inner, columns);
+  const size_t a_row = call.size(17);
+  if (a_row < inner) throw std::out_of_range("a row is shorter than its words");
+  const size_t a_words = span_of(rows, a_row, inner), b_words = product_of(inner, columns);
   const size_t c_words = product_of(rows, columns);
   uint64_t* to = call.words(0, product_of(batch, c_words));
   const Operand a = factor_at(call, 2, span_of(batch, a_stride, a_words));
   const Operand b = factor_at(call, 6, span_of(batch, b_stride, b_words));
-  if (b_stride == 0 && a_stride == a_words && batch > 1) {  // one matrix B for the whole batch: stack the rows
+  if (b_stride == 0 && a_stride == rows * a_row && batch > 1) {  // one matrix B for the whole batch: stack the rows
     rows *= batch;
     batch = 1;
   }
   std::vector<Product> products;
   products.reserve(batch);
   for (size_t i = 0; i < batch; i++) {
-    products.push_back({matrix_at(a, i * a_stride, inner), matrix_at(b, i * b_stride, columns), to + i * c_words});
+    products.push_back({matrix_at(a, i * a_stride, a_row), matrix_at(b, i * b_stride, columns), to + i * c_words});
   }
   multiply_matrices(call.arena->tier, {rows, inner, columns, mode < 0, mode != 0, ring}, products.data(), batch);
 }

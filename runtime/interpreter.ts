@@ -13,6 +13,7 @@ import type { Plan } from "../ir/plan/types.js";
 import type { Pair } from "../ir/share/index.js";
 import { packedBytes } from "../ir/share/rules.js";
 import type { TensorValue } from "../ir/tensor/value.js";
+import { SentFrames } from "./frames.js";
 import type { Kernels, KernelsFactory } from "./kernels/interface.js";
 import { type RunName, runKeys } from "./keys.js";
 import { type Layout, layoutOf, measure, type PartyStep, ScratchSpace, stepsOf } from "./layout.js";
@@ -80,6 +81,7 @@ interface Pending {
 
 class Run {
   private readonly bytes: Uint8Array;
+  private readonly frames = new SentFrames();
   private readonly scratch: ScratchSpace;
   private readonly dealing: Dealing;
   private readonly context: RoleContext;
@@ -157,15 +159,16 @@ class Run {
 
   private sendMessage(): void {
     const { outgoing } = this.layout;
-    const frame = this.bytes.slice(outgoing, outgoing + this.outgoing);
-    this.sending = this.send(this.peer, frame);
+    this.sending = this.send(this.peer, outgoing, this.outgoing);
     // The error, if any, is reported where the round is awaited.
     this.sending.catch(() => undefined);
   }
 
-  private send(to: PeerName, frame: Uint8Array): Promise<void> {
-    this.sent[to] += frame.length;
-    return this.options.transport.send(to, frame);
+  /** Sends bytes of the arena in one frame. */
+  private send(to: PeerName, offset: number, length: number): Promise<void> {
+    this.sent[to] += length;
+    const bytes = this.bytes.subarray(offset, offset + length);
+    return this.frames.send(bytes, (frame) => this.options.transport.send(to, frame));
   }
 
   /** Completes rounds until `round` of them are done. */
@@ -254,7 +257,7 @@ class Run {
       load: (source, offset) => bytes.set(source, offset),
       recall: (name, offset, length) => options.state.recall(name, bytes.subarray(offset, offset + length)),
       keep: (name, offset, length) => options.state.keep(name, bytes.slice(offset, offset + length)),
-      reveal: (offset, length) => this.send("data", bytes.slice(offset, offset + length)),
+      reveal: (offset, length) => this.send("data", offset, length),
     };
   }
 }

@@ -7,6 +7,7 @@
 import { definitionOf } from "../ir/graph.js";
 import type { Plan } from "../ir/plan/types.js";
 import { SHARE } from "../ir/share/index.js";
+import { sizeOf } from "../ir/tensor/value.js";
 import type { Kernels } from "./kernels/interface.js";
 import { ROLES } from "./ops/index.js";
 import { isOpening, type RoleContext, type RoleStep, type Roles, type Tables } from "./ops/role.js";
@@ -50,13 +51,16 @@ export function stepsOf(plan: Plan, party: PartyName): readonly PartyStep[] {
   const steps: PartyStep[] = [];
   for (const { op, args, attributes, type, round, draws, offsets } of plan.steps) {
     definitionOf(SHARE, op);
+    const offset = party === "P0" ? offsets.P0 : offsets.P12;
+    const isStreamed = op === "input" && offset < 0 && sizeOf(type.shape) > 0;
     steps.push({
       roles: ROLES[op as keyof typeof ROLES],
       args: args.map((index) => steps[index]),
       attributes,
       type,
       // A value without bytes at this party has no place: 0 is as good as any.
-      offset: Math.max(0, party === "P0" ? offsets.P0 : offsets.P12),
+      offset: Math.max(0, offset),
+      ...(isStreamed && { streamed: attributes }),
       blocks: draws.map((draw) => draw.block),
       round,
     });

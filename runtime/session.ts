@@ -256,15 +256,25 @@ async function receiveShares(
   };
 }
 
-/** The packed words of inputs, which only P1 and P2 get. */
+/** The packed words of inputs, which only P1 and P2 get: in one piece of memory, whatever pieces they come in. */
 async function receiveWords(
   transport: Transport,
   from: Owner,
   layouts: readonly InputLayout[],
 ): Promise<ReadonlyMap<string, Uint8Array>> {
   const words = new Map<string, Uint8Array>();
-  for (const { name, packedBytes } of transport.self === "P0" ? [] : layouts) {
-    words.set(name, await receiveExactly(transport, from, packedBytes, name));
+  if (transport.self === "P0") {
+    return words;
+  }
+  const room = new Uint8Array(layouts.reduce((sum, { packedBytes }) => sum + packedBytes, 0));
+  let at = 0;
+  for (const { name, packedBytes } of layouts) {
+    const frame = await receiveExactly(transport, from, packedBytes, name);
+    const place = room.subarray(at, at + packedBytes);
+    place.set(frame);
+    transport.release?.(from, frame);
+    words.set(name, place);
+    at += packedBytes;
   }
   return words;
 }

@@ -5,6 +5,7 @@
  * frame ends it: whoever is dealt a byte more, or a frame more, than the plan uses stops.
  */
 import { fail } from "../ir/diagnostics.js";
+import { SentFrames } from "./frames.js";
 import type { Dealing } from "./ops/role.js";
 import type { Transport } from "./transport.js";
 
@@ -22,6 +23,7 @@ export class DealingWriter implements Dealing {
   /** Bytes written so far. */
   written = 0;
   private held = 0;
+  private readonly frames = new SentFrames();
 
   constructor(
     private readonly transport: Transport,
@@ -46,9 +48,9 @@ export class DealingWriter implements Dealing {
   private async flush(): Promise<void> {
     if (this.held > 0) {
       const { bytes, start } = this.region;
-      const frame = bytes.slice(start, start + this.held);
+      const held = bytes.subarray(start, start + this.held);
       this.held = 0;
-      await this.transport.send("P2", frame);
+      await this.frames.send(held, (frame) => this.transport.send("P2", frame));
     }
   }
 

@@ -146,7 +146,9 @@ export class LocalNetwork {
     return link;
   }
 
-  private send(from: PeerName, to: PeerName, frame: Uint8Array): Promise<void> {
+  private send(from: PeerName, to: PeerName, bytes: Uint8Array): Promise<void> {
+    // The sender's memory is its own again when this resolves, which may be before the receiver looks.
+    const frame = bytes.slice();
     const link = this.link(from, to);
     const key = `${from}>${to}`;
     const number = this.sentFrames.get(key) ?? 0;

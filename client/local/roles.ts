@@ -95,7 +95,7 @@ export class RoleTrace {
   }
 
   readonly observe = (party: PartyName, index: number, arena: ArrayBuffer): void => {
-    if (!this.isWanted(index)) {
+    if (!this.isHeld(index)) {
       return;
     }
     const parties = this.held.get(index) ?? new Map<PartyName, Held>();
@@ -114,8 +114,14 @@ export class RoleTrace {
   }
 
   private skip(): void {
-    while (this.next < this.plan.steps.length && !this.isWanted(this.next)) {
+    while (this.next < this.plan.steps.length && !this.isHeld(this.next)) {
       this.next++;
     }
+  }
+
+  /** Whether a step's value is wanted, and somewhere: a weight that is read where it is multiplied has no place. */
+  private isHeld(index: number): boolean {
+    const { op, type, offsets } = this.plan.steps[index];
+    return this.isWanted(index) && (op !== "input" || offsets.P12 >= 0 || sizeOf(type.shape) === 0);
   }
 }

@@ -18,6 +18,7 @@ import { sizeOf } from "../tensor/value.js";
 import { verify } from "../verify.js";
 import { publicInputs } from "./disclosed.js";
 import { leaksOf } from "./leakage.js";
+import { streamable } from "./streamed.js";
 import { type HeldPart, type Plan, programsOf, type Step } from "./types.js";
 
 const BLOCK = 16;
@@ -164,12 +165,13 @@ function checkPlaces(plan: Plan, party: "P0" | "P12"): void {
   const lives = new Map<number, Life>();
   insist(plan.arena[party] >= 0 && plan.arena[party] <= LARGEST_ARENA, "its arena is too large");
   let moment = 0;
+  const can = streamable(plan.steps);
   plan.steps.forEach((step, i) => {
     const previous = plan.steps[i - 1];
     const joined = i > 0 && isOpening(step) && isOpening(previous) && previous.round === step.round;
     moment += joined ? 0 : 1;
     const at = step.offsets[party];
-    const bytes = heldBytes(step.type, party);
+    const bytes = at < 0 && can[i] ? 0 : heldBytes(step.type, party);
     insist(bytes === 0 || (Number.isSafeInteger(at) && at >= 0 && at % 64 === 0), `step ${i} has no offset`);
     insist(bytes === 0 || at + bytes <= plan.arena[party], `step ${i} lies outside the arena`);
     const source = SHARE.ops[step.op].alias ? roots[step.args[0]] : i;

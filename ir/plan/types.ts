@@ -15,7 +15,10 @@ export interface DrawPosition {
   readonly block: number;
 }
 
-/** Byte offsets of a value in the arena of P0 and of P1 and P2 (who share a layout); -1 where a party holds nothing. */
+/**
+ * Byte offsets of a value in the arena of P0 and of P1 and P2 (who share a layout); -1 where a party holds nothing, or
+ * reads an input where it is multiplied (streamed.ts).
+ */
 export interface Offsets {
   readonly P0: number;
   readonly P12: number;

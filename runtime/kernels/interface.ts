@@ -46,6 +46,8 @@ export interface MatrixProduct {
   readonly rows: number;
   readonly inner: number;
   readonly columns: number;
+  /** Words from one row of a to the next, at least `inner`, which it is without. */
+  readonly aRow?: number;
   /** Only the low `ring` bits of the result matter: 32 or fewer allow 32-bit arithmetic. */
   readonly ring: number;
 }

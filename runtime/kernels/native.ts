@@ -201,9 +201,9 @@ function wordKernels(run: Run): WordKernels {
     multiply: (to, mode, a, b, count) => run("multiply", 2 * count, to, mode, ...factor(a), ...factor(b), count),
     dot: (to, mode, a, b, rows, length) =>
       run("dot", 2 * rows * length, to, mode, ...factor(a), ...factor(b), rows, length),
-    matmul(to, { mode, a, b, batch, aStride, bStride, rows, inner, columns, ring }) {
+    matmul(to, { mode, a, b, batch, aStride, bStride, rows, inner, columns, ring, aRow = inner }) {
       const time = (batch * rows * inner * columns) / 8;
-      const sizes = [batch, aStride, bStride, rows, inner, columns, ring];
+      const sizes = [batch, aStride, bStride, rows, inner, columns, ring, aRow];
       return run("matmul", time, to, mode, ...factor(a), ...factor(b), ...sizes);
     },
     sumAxis: (to, from, outer, length, inner) => run("sumAxis", outer * length * inner, to, from, outer, length, inner),

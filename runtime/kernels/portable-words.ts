@@ -25,12 +25,12 @@ function store(words: BigUint64Array, at: number, mode: ProductMode, value: bigi
 
 /** One matrix of the batch: a's rows against b's rows, so that memory is read in order. */
 function multiplyMatrix(to: BigUint64Array, a: BigUint64Array, b: BigUint64Array, product: MatrixProduct): void {
-  const { rows, inner, columns, mode } = product;
+  const { rows, inner, columns, mode, aRow = inner } = product;
   const line = new BigUint64Array(columns);
   for (let row = 0; row < rows; row++) {
     line.fill(0n);
     for (let i = 0; i < inner; i++) {
-      const left = a[row * inner + i];
+      const left = a[row * aRow + i];
       const from = i * columns;
       for (let column = 0; column < columns; column++) {
         line[column] = BigInt.asUintN(64, line[column] + BigInt.asUintN(64, left * b[from + column]));
@@ -88,14 +88,14 @@ function products({ words }: Memory): Pick<WordKernels, "multiply" | "dot" | "ma
       }
     },
     matmul(to, product) {
-      const { a, b, batch, aStride, bStride, rows, inner, columns } = product;
+      const { a, b, batch, aStride, bStride, rows, inner, columns, aRow = inner } = product;
       for (let i = 0; i < batch; i++) {
         const shift = (factor: Factor, stride: number): Factor => ({
           ...factor,
           at: factor.at + 8 * stride * i,
           other: factor.other + 8 * stride * i,
         });
-        const left = factorWords(words, shift(a, aStride), rows * inner);
+        const left = factorWords(words, shift(a, aStride), rows === 0 ? 0 : (rows - 1) * aRow + inner);
         const right = factorWords(words, shift(b, bStride), inner * columns);
         const at = to / 8 + i * rows * columns;
         multiplyMatrix(words.subarray(at, at + rows * columns), left, right, product);

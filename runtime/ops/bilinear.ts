@@ -21,6 +21,7 @@ import type { WordType } from "../../ir/share/types.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import type { Factor, ProductMode, Work } from "../kernels/interface.js";
 import type { PartyName } from "../transport.js";
+import { openInput } from "./inputs.js";
 import {
   addDealtWords,
   broadcastTo,
@@ -41,13 +42,19 @@ interface Operand {
   readonly second: number;
 }
 
-/** One product as the roles use it: its arguments made fit for the kernel, and the kernel. */
-interface Product {
-  /** Words of the product before a selection of outputs. */
-  readonly count: number;
+/** A product as the kernel takes it: its arguments made fit, and the kernel. */
+interface Part {
   readonly x: Operand;
   readonly y: Operand;
   readonly apply: (to: number, mode: ProductMode, a: Factor, b: Factor) => Work;
+}
+
+/** One product as the roles use it. */
+interface Product {
+  /** Words of the product before a selection of outputs. */
+  readonly count: number;
+  /** What is summed: one part, or, where a matrix is read as it is multiplied, one for each block of its rows. */
+  readonly parts: readonly (() => Part | Promise<Part>)[];
 }
 
 type Prepare = (context: RoleContext, step: RoleStep, pair: readonly [Placed, Placed]) => Promise<Product>;
@@ -59,21 +66,19 @@ async function operand(context: RoleContext, value: Placed, shape: readonly numb
   };
 }
 
-const multiply: Prepare = async (context, step, pair) => ({
-  count: countOf(step),
-  x: await operand(context, pair[0], step.type.shape),
-  y: await operand(context, pair[1], step.type.shape),
-  apply: (to, mode, a, b) => context.kernels.multiply(to, mode, a, b, countOf(step)),
-});
+const multiply: Prepare = async (context, step, pair) => {
+  const x = await operand(context, pair[0], step.type.shape);
+  const y = await operand(context, pair[1], step.type.shape);
+  const apply: Part["apply"] = (to, mode, a, b) => context.kernels.multiply(to, mode, a, b, countOf(step));
+  return { count: countOf(step), parts: [() => ({ x, y, apply })] };
+};
 
 const dot: Prepare = async (context, step, pair) => {
   const shape = broadcastShape(pair[0].type.shape, pair[1].type.shape);
-  return {
-    count: countOf(step),
-    x: await operand(context, pair[0], shape),
-    y: await operand(context, pair[1], shape),
-    apply: (to, mode, a, b) => context.kernels.dot(to, mode, a, b, countOf(step), shape[shape.length - 1]),
-  };
+  const [x, y] = [await operand(context, pair[0], shape), await operand(context, pair[1], shape)];
+  const apply: Part["apply"] = (to, mode, a, b) =>
+    context.kernels.dot(to, mode, a, b, countOf(step), shape[shape.length - 1]);
+  return { count: countOf(step), parts: [() => ({ x, y, apply })] };
 };
 
 /** The matrices of an argument: one for the whole batch, or one for each product, copied out if it must be. */
@@ -90,27 +95,49 @@ const matmul: Prepare = async (context, step, pair) => {
   const { batch, rows, inner, columns } = matrixShape(left, right);
   const count = sizeOf(batch);
   const x = await matrices(context, pair[0], batch);
-  const y = await matrices(context, pair[1], batch);
   const repeatsLeft = sizeOf(left.slice(0, -2)) === 1;
   const repeatsRight = sizeOf(right.slice(0, -2)) === 1;
   // One right matrix for all: the batch's rows are the rows of one product.
   const merged = repeatsRight && !repeatsLeft;
-  const apply = (to: number, mode: ProductMode, a: Factor, b: Factor) =>
-    context.kernels.matmul(to, {
-      mode,
-      a,
-      b,
-      batch: merged ? 1 : count,
-      aStride: merged || repeatsLeft ? 0 : rows * inner,
-      bStride: repeatsRight ? 0 : inner * columns,
-      rows: merged ? count * rows : rows,
-      inner,
-      columns,
-      // Where products are halved they are one bit longer.
-      ring: ringOf(step) + dropOf(step) + (halves(step) ? 1 : 0),
-    });
-  return { count: count * rows * columns, x, y, apply };
+  // Where products are halved they are one bit longer.
+  const ring = ringOf(step) + dropOf(step) + (halves(step) ? 1 : 0);
+  const shape = {
+    batch: merged ? 1 : count,
+    aStride: merged || repeatsLeft ? 0 : rows * inner,
+    bStride: repeatsRight ? 0 : inner * columns,
+    ...{ rows: merged ? count * rows : rows, columns, ring, aRow: inner },
+  };
+  const apply =
+    (some: number): Part["apply"] =>
+    (to, mode, a, b) =>
+      context.kernels.matmul(to, { ...shape, mode, a, b, inner: some });
+  const [, { streamed }] = pair;
+  if (streamed === undefined) {
+    const y = await matrices(context, pair[1], batch);
+    return { count: count * rows * columns, parts: [() => ({ x, y, apply: apply(inner) })] };
+  }
+  const depth = Math.min(inner, depthOf(columns));
+  const y = { first: context.scratch.take(8 * depth * columns), second: context.scratch.take(8 * depth * columns) };
+  const read = await openInput(context, streamed, inner * columns);
+  const block = async (from: number): Promise<Part> => {
+    const some = Math.min(depth, inner - from);
+    await read({ from: from * columns, count: some * columns }, y);
+    return { x: { first: x.first + 8 * from, second: x.second + 8 * from }, y, apply: apply(some) };
+  };
+  const blocks = Array.from({ length: Math.ceil(inner / depth) }, (_, i) => () => block(i * depth));
+  return { count: count * rows * columns, parts: blocks };
 };
+
+/** Words of a matrix that are read at once: they stay in a cache until they are multiplied. */
+const BLOCK_WORDS = 1 << 19;
+/** Rows that are, at least, and at most: what the kernel packs at once. Multiples of eight end on whole bytes. */
+const LEAST_DEPTH = 32;
+const MOST_DEPTH = 256;
+
+/** The rows of a block, for a matrix of so many columns. */
+function depthOf(columns: number): number {
+  return Math.max(LEAST_DEPTH, Math.min(MOST_DEPTH, 8 * Math.floor(BLOCK_WORDS / Math.max(1, columns) / 8)));
+}
 
 function one(at: number): Factor {
   return { at, other: 0, sign: 0 };
@@ -148,10 +175,10 @@ async function selected(
 }
 
 /**
- * A party's part of one product, of `ring` bits. It overwrites a place (`mode` 0) or is added to it; P2's of products
+ * What a party computes of a part of a product, of `ring` bits. It overwrites a place (`mode` 0) or is added to it; P2's of products
  * that are not halved is always added.
  */
-type Term = (product: Product, to: number, mode: 0 | 1, ring: number) => Promise<void>;
+type Term = (part: Part, to: number, mode: 0 | 1, ring: number) => Promise<void>;
 
 /** m less twice the party's mask, on both sides. */
 const evaluated: Term = async ({ x, y, apply }, to, mode, ring) => {
@@ -196,8 +223,9 @@ function bilinear(prepare: Prepare): LocalRoles {
       if (context.party === "P2" && terms === WHOLE) {
         await context.kernels.zero(to, 8 * count);
       }
-      for (const [i, product] of products.entries()) {
-        await terms[context.party](product, to, i === 0 ? 0 : 1, ringOf(step) + dropOf(step));
+      const parts = products.flatMap((product) => product.parts);
+      for (const [i, part] of parts.entries()) {
+        await terms[context.party](await part(), to, i === 0 ? 0 : 1, ringOf(step) + dropOf(step));
       }
     });
   };

@@ -3,13 +3,12 @@
  * component alike; a public constant is added to m (masked) or to P1's share (additive) alone.
  */
 import { componentBytes, componentsOf, elementBytes, heldBytes } from "../../ir/share/index.js";
-import { packedBytes, takenParts } from "../../ir/share/rules.js";
+import { takenParts } from "../../ir/share/rules.js";
 import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
+import { openInput } from "./inputs.js";
 import {
   broadcastTo,
-  chunkOf,
   countOf,
-  inChunks,
   type LocalRoles,
   type Phase,
   type RoleContext,
@@ -207,60 +206,24 @@ const toAdditive: LocalRoles = {
   P2: ({ kernels }, step) => kernels.multiplyWord(step.offset, second(step.args[0]), -1n, countOf(step)),
 };
 
-/** Unpacks m of an owner's input, a chunk at a time. */
-async function loadOpen(context: RoleContext, step: RoleStep): Promise<void> {
-  const { kernels, scratch, inputs } = context;
-  const { owner, name, ring } = step.attributes as { owner: string; name: string; ring: number };
-  const { words, bits } = await inputs.open(owner, name, countOf(step), ring);
-  const chunk = chunkOf(8);
-  const buffer = scratch.take(8 * chunk);
-  await inChunks(countOf(step), chunk, async (from, some) => {
-    const start = (from * bits) / 8;
-    context.load(words.subarray(start, start + packedBytes(some, bits)), buffer);
-    await kernels.unpackWords(buffer, some, bits, step.offset + 8 * from);
-  });
-}
-
-/** A mask from an owner's seed, or 0 for a public input. */
-async function loadMask(context: RoleContext, step: RoleStep, which: "first" | "second", to: number): Promise<void> {
-  const { owner, name } = step.attributes as { owner: string; name: string };
-  if (owner === "public") {
-    await context.kernels.zero(to, 8 * countOf(step));
-    return;
-  }
-  const masks = context.inputs.masks(owner, name);
-  await context.kernels.fillWords(masks[which], masks.block, to, countOf(step));
-}
-
-/**
- * The owner's message came before the run: m to P1 and P2, a seed for mask1 to P0 and P1, one for mask2 to P0 and P2.
- * Masks are regenerated from the seeds where they are used; only m is stored. A party learns m = value + fresh masks.
- */
-const given: LocalRoles = {
-  P0: async (context, step) => {
-    await loadMask(context, step, "first", step.offset);
-    await loadMask(context, step, "second", second(step));
-  },
-  P1: async (context, step) => {
-    await loadOpen(context, step);
-    await loadMask(context, step, "first", second(step));
-  },
-  P2: async (context, step) => {
-    await loadOpen(context, step);
-    await loadMask(context, step, "second", second(step));
-  },
-};
-
 function bytesHeld({ party }: RoleContext, { type }: RoleStep): number {
   return heldBytes(type, party === "P0" ? "P0" : "P12");
 }
 
-/** What an owner gave, or what the parties kept themselves: every component as it was. */
-const input = everyone((context, step) => {
+/**
+ * What an owner gave, or what the parties kept themselves: every component as it was. What has no place is read where
+ * it is multiplied.
+ */
+const input = everyone(async (context, step) => {
   const { owner, name } = step.attributes as { owner: string; name: string };
-  return owner === "state"
-    ? context.recall(name, step.offset, bytesHeld(context, step))
-    : given[context.party]?.(context, step);
+  if (owner === "state") {
+    return context.recall(name, step.offset, bytesHeld(context, step));
+  }
+  const count = countOf(step);
+  if (step.streamed === undefined) {
+    const read = await openInput(context, step.attributes, count);
+    await read({ from: 0, count }, { first: step.offset, second: second(step) });
+  }
 });
 
 /** Each party puts its own components aside: nothing is sent, so nothing can be learnt. */

@@ -19,6 +19,8 @@ import type { PartyName } from "../transport.js";
 export interface Placed {
   readonly type: ShareType;
   readonly offset: number;
+  /** An input without a place, which is read where it is multiplied: whose, its name, its ring (ir/plan/streamed.ts). */
+  readonly streamed?: Attributes;
 }
 
 export interface RoleStep extends Placed {

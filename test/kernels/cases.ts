@@ -257,12 +257,13 @@ const PRODUCTS: Pick<Record<KernelName, Case>, "multiply" | "dot" | "matmul" | "
   matmul(at) {
     const [mode, ring, batch] = [at.draw(SIGNS), ringOf(at), at.integer(0, 3)];
     const [rows, inner, columns] = [at.integer(0, 20), Math.ceil(at.count() / 2), at.integer(0, 40)];
-    const [aStride, bStride] = [at.draw(fc.boolean()) ? 0 : rows * inner, at.draw(fc.boolean()) ? 0 : inner * columns];
-    const a = factorOf(at, batch * rows * inner);
+    const aRow = inner + at.draw(fc.constantFrom(0, 0, 3));
+    const [aStride, bStride] = [at.draw(fc.boolean()) ? 0 : rows * aRow, at.draw(fc.boolean()) ? 0 : inner * columns];
+    const a = factorOf(at, batch * rows * aRow);
     const b = factorOf(at, batch * inner * columns);
     const to = at.words(batch * rows * columns);
     at.loose.push({ at: to, count: batch * rows * columns, ring });
-    return (kernels) => kernels.matmul(to, { mode, a, b, batch, aStride, bStride, rows, inner, columns, ring });
+    return (kernels) => kernels.matmul(to, { mode, a, b, batch, aStride, bStride, rows, inner, columns, ring, aRow });
   },
   sumAxis(at) {
     const [outer, inner] = [at.integer(0, 5), at.draw(fc.oneof(fc.constant(1), fc.integer({ min: 0, max: 9 })))];

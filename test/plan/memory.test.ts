@@ -70,6 +70,46 @@ describe("the memory plan", () => {
     expect(plan.arena.P12).toBe(2 * heldBytes(x.type, "P12"));
   });
 
+  test("a large right factor of products has no place: it is read where it is multiplied, to the same sums", async () => {
+    const builder = new Builder(SHARE);
+    const [inner, columns] = [700, 101];
+    const ofOwner = (owner: string, name: string, shape: readonly number[]) =>
+      builder.emit("input", [], { owner, name, ring: 40, fraction: 0, shape });
+    const [x, small] = [ofOwner("data", "x", [2, 3, inner]), ofOwner("data", "s", [2, 3, 5])];
+    const [table, other] = [ofOwner("model", "table", [inner, columns]), ofOwner("model", "other", [5, columns])];
+    const product = builder.emit("matmul", [small, other, x, table], { keep: [], drop: 0 });
+    const graph = builder.finish([{ name: "y", node: builder.emit("reveal", [product], { name: "y" }) }]);
+    const plan = planFor(graph);
+    checkPlan(plan);
+    const placeOf = (each: typeof plan, name: string) =>
+      each.steps.find(({ attributes }) => attributes.name === name)!.offsets;
+    expect(placeOf(plan, "table")).toEqual({ P0: -1, P12: -1 });
+    expect(plan.arena.P12).toBeLessThan(heldBytes(table.type, "P12"));
+    const roomy = planOf(graph);
+    expect(placeOf(roomy, "table").P12).toBeGreaterThanOrEqual(0);
+    const [streamed, held] = await Promise.all(
+      [plan, roomy].map(async (each) => {
+        const outcome = await runPlan(each, knownValues(7), { seed: 7 });
+        const { value } = outcome.valueOf(each.steps.findIndex(({ op }) => op === "reveal"));
+        outcome.close();
+        return value;
+      }),
+    );
+    expect(streamed).toEqual(held);
+  });
+
+  test("what is read otherwise than in a product needs a place", () => {
+    const builder = new Builder(SHARE);
+    const shape = [256, 256];
+    const table = builder.emit("input", [], { owner: "model", name: "t", ring: 40, fraction: 0, shape });
+    const left = builder.emit("matmul", [table, table], { keep: [], drop: 0 });
+    const plan = planFor(builder.finish([{ name: "y", node: builder.emit("reveal", [left], { name: "y" }) }]));
+    const [first, ...rest] = plan.steps;
+    expect(first.offsets.P12).toBeGreaterThanOrEqual(0);
+    const forged = { ...plan, steps: [{ ...first, offsets: { P0: -1, P12: -1 } }, ...rest] };
+    expect(() => checkPlan(forged)).toThrow("has no offset");
+  });
+
   test("P0 keeps masks only", () => {
     const builder = new Builder(SHARE);
     const x = builder.emit("input", [], { owner: "data", name: "x", ring: 60, fraction: 8, shape: [8] });
