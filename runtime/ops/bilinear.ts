@@ -175,8 +175,8 @@ async function selected(
 }
 
 /**
- * What a party computes of a part of a product, of `ring` bits. It overwrites a place (`mode` 0) or is added to it; P2's of products
- * that are not halved is always added.
+ * What a party computes of a part of a product, of `ring` bits. It overwrites a place (`mode` 0) or is added to it;
+ * P2's of products that are not halved is always added.
  */
 type Term = (part: Part, to: number, mode: 0 | 1, ring: number) => Promise<void>;
 

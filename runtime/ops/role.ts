@@ -19,7 +19,7 @@ import type { PartyName } from "../transport.js";
 export interface Placed {
   readonly type: ShareType;
   readonly offset: number;
-  /** An input without a place, which is read where it is multiplied: whose, its name, its ring (ir/plan/streamed.ts). */
+  /** Of an input that has no place, its attributes: it is read where it is multiplied (ir/plan/streamed.ts). */
   readonly streamed?: Attributes;
 }
 

@@ -70,7 +70,7 @@ describe("the memory plan", () => {
     expect(plan.arena.P12).toBe(2 * heldBytes(x.type, "P12"));
   });
 
-  test("a large right factor of products has no place: it is read where it is multiplied, to the same sums", async () => {
+  test("a large right factor has no place: it is read where it is multiplied, to the same sums", async () => {
     const builder = new Builder(SHARE);
     const [inner, columns] = [700, 101];
     const ofOwner = (owner: string, name: string, shape: readonly number[]) =>
