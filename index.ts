@@ -182,25 +182,42 @@ export async function openForSharing(
 ): Promise<readonly SharedPlan[]> {
   const plans: SharedPlan[] = [];
   for (const each of wanted) {
-    const { plan, digest, files } = typeof each === "string" ? openPlan(each, given) : each;
-    const { weights } = await openModel(files(), plan);
-    await assured({ plan, digest }, files(), options);
-    plans.push({ plan, digest, file: encodePlan(plan), weights });
+    plans.push((await prepareSharing(typeof each === "string" ? openPlan(each, given) : each, options)).shared);
   }
   return plans;
 }
 
+/** A plan with its model: they were seen to belong together. */
+export type CheckedModel = Pick<PreparedRun, "loaded" | "model">;
+
+/** Opens a plan's model and sees that the plan is of it. E0801. */
+async function openChecked(plan: string | OpenPlan, options: PrepareOptions): Promise<CheckedModel> {
+  const loaded = opened(plan);
+  const files = loaded.files();
+  const model = await openModel(files, loaded.plan);
+  await assured(loaded, files, options);
+  return { loaded, model };
+}
+
+/** The same, with what its parties are given. */
+export async function prepareSharing(
+  plan: string | OpenPlan,
+  options: PrepareOptions = {},
+): Promise<CheckedModel & { readonly shared: SharedPlan }> {
+  const { loaded, model } = await openChecked(plan, options);
+  const { plan: content, digest } = loaded;
+  const shared = { plan: content, digest, file: encodePlan(content), weights: model.weights };
+  return { loaded, model, shared };
+}
+
 /** A plan with its model, whose owner's program has been run in the clear. */
-export type PreparedModel = Pick<PreparedRun, "loaded" | "model"> & {
+export type PreparedModel = CheckedModel & {
   readonly owned: ReadonlyMap<string, TensorValue>;
 };
 
 /** Opens a plan's model, sees that the plan is of it, and runs its owner's program in the clear. */
 export async function prepareModel(plan: string | OpenPlan, options: PrepareOptions = {}): Promise<PreparedModel> {
-  const loaded = opened(plan);
-  const files = loaded.files();
-  const model = await openModel(files, loaded.plan);
-  await assured(loaded, files, options);
+  const { loaded, model } = await openChecked(plan, options);
   return { loaded, model, owned: await runModelOwnerInTurns(loaded.plan, model.weights, options.signal) };
 }
 

@@ -4,14 +4,14 @@
  */
 import { answerSet, openSet } from "../analysis/data/answer-set.js";
 import { describeProgress } from "../analysis/data/batch.js";
-import { plainModel, type Roles, type Values } from "../analysis/data/evaluation.js";
+import { plainModel, type Roles } from "../analysis/data/evaluation.js";
 import { dataDocument, describeData, describeRows } from "../analysis/data/text.js";
+import type { ImportedModel } from "../compiler/imported.js";
 import { tokenizerIn } from "../formats/checkpoint.js";
-import type { LoadedPlan } from "../formats/plan-file.js";
-import { openPlan, prepareModel } from "../index.js";
+import { type OpenPlan, openPlan, type PrepareOptions } from "../index.js";
 import { fail } from "../ir/diagnostics.js";
 import { interrupted } from "./exit.js";
-import { type RunFlags, readingOf, sayFirst, watched } from "./run-common.js";
+import { type RunFlags, readingOf, sayFirst } from "./run-common.js";
 import { printJson, printNote, printResult, startProgress } from "./terminal.js";
 
 interface DataFlags extends RunFlags {
@@ -19,33 +19,39 @@ interface DataFlags extends RunFlags {
   readonly seed?: number;
 }
 
-/** The roles that answer, for a plan and the outputs of its model owner's program. */
-type RolesFrom = (loaded: LoadedPlan, owned: Values) => Roles;
+/** Who answers, and the plain model to compare with. */
+interface Answering {
+  readonly roles: Roles;
+  readonly model: ImportedModel;
+}
+
+/** Opens a plan's model, and has roles that answer for as long as they are used. */
+type WithRoles = <T>(
+  opened: OpenPlan,
+  options: PrepareOptions,
+  use: (answering: Answering) => Promise<T>,
+) => Promise<T>;
 
 /** Runs the set and prints what came of it; E0201 where options do not go together. */
-export async function answerData(planPath: string, given: DataFlags, rolesFrom: RolesFrom): Promise<void> {
+export async function answerData(planPath: string, given: DataFlags, withRoles: WithRoles): Promise<void> {
   refuseOthers(given);
   const opened = openPlan(planPath, given.weights);
   const flags = { ...given, tokenizer: given.tokenizer ?? tokenizerIn(opened.files().model) };
   const set = await openSet(opened.plan, flags);
   const reading = readingOf(flags, opened);
   sayFirst(opened.plan);
-  const opening = prepareModel(opened, { trusted: flags.trustPlan, signal: interrupted });
-  const { loaded, model, owned } = await watched("opening the model", opening);
-  const progress = startProgress(flags.data, describeProgress(0));
-  const { rows, scored, written } = await answerSet(set, {
-    roles: rolesFrom(loaded, owned),
-    plain: plainModel(model, loaded.plan),
-    seed: flags.seed,
-    reading,
-    onRows: progress.update,
-  }).finally(progress.stop);
+  const options = { trusted: flags.trustPlan, signal: interrupted };
+  const { rows, scored, written } = await withRoles(opened, options, ({ roles, model }) => {
+    const progress = startProgress(flags.data, describeProgress(0));
+    const plain = plainModel(model, opened.plan);
+    return answerSet(set, { roles, plain, seed: flags.seed, reading, onRows: progress.update }).finally(progress.stop);
+  });
   written.forEach((path) => void printNote(`${path}: ${rows.length} answers`));
   if (scored === undefined) {
     describeRows(rows).forEach(printNote);
     return;
   }
-  const run = { ...scored.run, digest: loaded.digest };
+  const run = { ...scored.run, digest: opened.digest };
   if (flags.json === true) {
     printJson(dataDocument(run, scored.summary, rows));
   } else {

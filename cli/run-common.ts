@@ -5,15 +5,18 @@
 import type { Command } from "commander";
 import { describeMeasured, roundsDone } from "../analysis/measured.js";
 import { labelsBeside, type Reading, readLabels } from "../client/answers.js";
-import type { GivenInputs } from "../client/inputs.js";
+import { type GivenInputs, inputValues } from "../client/inputs.js";
 import { disclosureOf } from "../client/knowledge.js";
 import { checkOutputOptions, handleOutputs, parseTolerance, type Tolerance } from "../client/outputs.js";
+import { dataInputs } from "../client/owners.js";
 import { describeOutputs, documentOf, readOutputs } from "../client/read.js";
 import { tokenizerIn } from "../formats/checkpoint.js";
+import type { LoadedPlan } from "../formats/plan-file.js";
 import { loadEncoder } from "../formats/text.js";
-import { type OpenPlan, openPlan, type PreparedRun, prepare, type SessionResult } from "../index.js";
+import { type OpenPlan, openPlan, type PrepareOptions, type SessionResult } from "../index.js";
 import { fail } from "../ir/diagnostics.js";
 import type { Plan } from "../ir/plan/types.js";
+import type { TensorValue } from "../ir/tensor/value.js";
 import { loadKernels } from "../runtime/kernels/load.js";
 import { interrupted } from "./exit.js";
 import { givenBy } from "./inputs.js";
@@ -99,13 +102,18 @@ export function runOptions(command: Command): Command {
     .option("--trust-plan <digest>", "share weights for this plan without compiling the model again", collect, []);
 }
 
-/** A run, and what helps to read its outputs. */
-export interface Asked extends PreparedRun {
+/** What is asked, and what helps to read the outputs. */
+export interface Asked {
+  readonly inputs: ReadonlyMap<string, TensorValue>;
   readonly reading: Reading;
 }
 
-/** Loads the plan, reads and checks all inputs, and runs the owners' programs in the clear. */
-export async function prepareRun(planPath: string, given: RunFlags): Promise<Asked> {
+/** Loads the plan, reads and checks all inputs, and opens the model with what `open` makes of them. */
+export async function prepareRun<T>(
+  planPath: string,
+  given: RunFlags,
+  open: (plan: OpenPlan, inputs: Asked["inputs"], options: PrepareOptions) => Promise<T>,
+): Promise<Asked & T> {
   if (given.count !== undefined) {
     throw fail({ code: "E0201", what: "--count is of a data set", fix: "add --data FILE" });
   }
@@ -114,10 +122,9 @@ export async function prepareRun(planPath: string, given: RunFlags): Promise<Ask
   checkNames(opened.plan, flags);
   const reading = readingOf(flags, opened);
   sayFirst(opened.plan);
-  const run = await whatIsFilled(flags, (given) =>
-    watched("opening the model", prepare(opened, given, { trusted: flags.trustPlan, signal: interrupted })),
-  );
-  return { ...run, reading };
+  const inputs = await whatIsFilled(flags, (given) => inputValues(given, dataInputs(opened.plan)));
+  const prepared = open(opened, inputs, { trusted: flags.trustPlan, signal: interrupted });
+  return { ...(await watched("opening the model", prepared)), inputs, reading };
 }
 
 /** Throws where --output or --expect name no output of the plan. */
@@ -167,7 +174,8 @@ export function startRounds(label: string, plan: Plan): Progress {
 }
 
 /** What an answer is shown with. `inputBytes`: what the owners share for it, where it is not weights and inputs. */
-export interface Presented extends Pick<Asked, "loaded" | "inputs" | "reading"> {
+export interface Presented extends Asked {
+  readonly loaded: LoadedPlan;
   readonly inputBytes?: number;
 }
 

@@ -6,11 +6,13 @@ import { type Reported, reportRun } from "../analysis/report/analysis.js";
 import { describeReport } from "../analysis/report/text.js";
 import { simulate } from "../client/local/simulation.js";
 import { allowed } from "../client/outputs.js";
+import { runDataOwner } from "../client/owners.js";
 import { writeWhole } from "../formats/files.js";
+import { prepareModel } from "../index.js";
 import { fail } from "../ir/diagnostics.js";
 import { answerData } from "./data.js";
 import { interrupted } from "./exit.js";
-import { prepareRun, presentRun, type RunFlags, runOptions, startRounds } from "./run-common.js";
+import { prepareRun, presentRun, type RunFlags, runOptions, startRounds, watched } from "./run-common.js";
 import { parseCount, printNote } from "./terminal.js";
 
 interface SimulateFlags extends RunFlags {
@@ -31,17 +33,23 @@ async function simulateOrEvaluate(planPath: string, flags: SimulateFlags): Promi
     if (report !== undefined) {
       throw fail({ code: "E0201", what: "--data does not go with --report", fix: "report on one input" });
     }
-    return answerData(planPath, { ...flags, data }, rolesOf);
+    return answerData(planPath, { ...flags, data }, async (opened, options, use) => {
+      const { loaded, model, owned } = await watched("opening the model", prepareModel(opened, options));
+      return use({ model, roles: rolesOf(loaded, owned) });
+    });
   }
   if (report !== undefined && !/\.(html|json)$/.test(report)) {
     throw fail({ code: "E0201", what: `a report is no '${report}'`, fix: "name a .html or .json file" });
   }
-  const prepared = await prepareRun(planPath, flags);
+  const prepared = await prepareRun(planPath, flags, async (opened, inputs, options) => {
+    const { loaded, model, owned } = await prepareModel(opened, options);
+    return { loaded, model, values: runDataOwner(loaded.plan, inputs, owned) };
+  });
   const progress = startRounds("simulating", prepared.loaded.plan);
   if (report === undefined) {
     const { loaded, values } = prepared;
-    const watched = { onRound: progress.update, signal: interrupted };
-    const result = await simulate(loaded, values, flags.seed, watched).finally(progress.stop);
+    const hooks = { onRound: progress.update, signal: interrupted };
+    const result = await simulate(loaded, values, flags.seed, hooks).finally(progress.stop);
     return presentRun(prepared, result, flags);
   }
   const { seed } = flags;

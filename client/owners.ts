@@ -49,7 +49,7 @@ const TURN = 50;
 
 /** The same for whoever must hear signals meanwhile: a large model's program takes seconds. Rejects with the reason. */
 export function runModelOwnerInTurns(
-  plan: Plan,
+  { owners: { model: program } }: { readonly owners: Pick<Plan["owners"], "model"> },
   weights: WeightStore,
   signal: AbortSignal | undefined,
 ): Promise<ReadonlyMap<string, TensorValue>> {
@@ -66,7 +66,7 @@ export function runModelOwnerInTurns(
       });
     });
   };
-  return evaluateInTurns(plan.owners.model, new Map(), weights, { multiply }, turn);
+  return evaluateInTurns(program, new Map(), weights, { multiply }, turn);
 }
 
 /** Runs the data owner's program, beside what the model owner's has given. E0202: bad inputs. */

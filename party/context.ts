@@ -35,6 +35,10 @@ export interface PartySettings extends Bounds {
   readonly log: Log;
   /** Hears of every session that has ended. */
   readonly onEnd?: (end: SessionEnd) => void;
+  /** Hears of every request that failed, of owners too. */
+  readonly onError?: (error: unknown) => void;
+  /** Hears how many rounds of a session are done, of how many. */
+  readonly onRound?: (done: number, all: number) => void;
   /** Hears, now and then, what a session's peers have sent: for a trial on one machine. */
   readonly onSeen?: (seen: Seen) => void;
   readonly usage: () => { readonly cpu: number; readonly memory: number };

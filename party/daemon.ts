@@ -140,6 +140,7 @@ export class PartyDaemon implements PartyContext {
       await transport.close();
     } catch (error) {
       transport.abort(error);
+      this.settings.onError?.(error);
       log.warn({ from: caller.name, role: caller.role, ...fieldsOf(error) }, "a request failed");
     } finally {
       this.open.delete(transport);

@@ -1,7 +1,9 @@
 /**
- * A party that stays, as a process that a program on this machine starts for itself (`pumac generate --local`): what it
- * must know comes over the parent's private channel, and when the parent is gone, so is this process.
+ * A party that stays, as a process that a program on this machine starts for itself (`pumac run`): what it must know
+ * comes over the parent's private channel, never by arguments or environment, which other users can read; and when the
+ * parent is gone, so is this process.
  */
+import { PumacError } from "../ir/diagnostics.js";
 import type { Address } from "../runtime/connect.js";
 import { loadKernels } from "../runtime/kernels/load.js";
 import { systemRandom } from "../runtime/keys.js";
@@ -15,6 +17,29 @@ const LOOPBACK: Address = { host: "127.0.0.1", port: 0 };
 const addresses: Record<PartyName, Address> = { P0: LOOPBACK, P1: LOOPBACK, P2: LOOPBACK };
 /** No session of a trial on one machine takes longer, in milliseconds. */
 const DEADLINE = 3_600_000;
+
+/** Between two words on how far a session is, in milliseconds. */
+const PAUSE = 200;
+let said = 0;
+
+function tell(message: FromStaying, then: () => void = () => undefined): void {
+  process.send?.(message, then);
+}
+
+function sayRound(done: number, all: number): void {
+  if (performance.now() - said > PAUSE) {
+    said = performance.now();
+    tell({ kind: "round", done, all });
+  }
+}
+
+/** What the parent hears of an error. */
+function failed(error: unknown): FromStaying {
+  const bug = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return error instanceof PumacError
+    ? { kind: "failed", diagnostics: error.diagnostics }
+    : { kind: "failed", diagnostics: [], bug };
+}
 
 async function handle(message: ToStaying): Promise<void> {
   if (message.kind === "peers") {
@@ -34,19 +59,18 @@ async function handle(message: ToStaying): Promise<void> {
     kernels: loadKernels().create,
     random: systemRandom,
     log: { info: () => undefined, warn: () => undefined },
+    onError: (error) => tell(failed(error)),
+    onRound: message.party === "P1" ? sayRound : () => undefined,
     usage: processUsage,
     ...(watched && { onSeen: (seen) => void process.send?.({ kind: "seen", seen } satisfies FromStaying) }),
   });
   approved.forEach((digest) => void daemon.plans.approve(digest));
-  process.send?.({ kind: "listening", address: await daemon.start() } satisfies FromStaying);
+  tell({ kind: "listening", address: await daemon.start() });
 }
 
 leaveNoCore();
 process.on("message", (message: ToStaying) => {
-  handle(message).catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
-    process.send?.({ kind: "failed", reason } satisfies FromStaying, () => process.exit(1));
-  });
+  handle(message).catch((error: unknown) => tell(failed(error), () => process.exit(1)));
 });
 process.once("disconnect", () => process.exit(0));
 // Ctrl-C on a terminal reaches all of its processes: the parent ends this one, when it is done.

@@ -3,6 +3,7 @@
  * what is new. What arrived before a connection broke is not sent again. Nothing is taken for a plan that the operator
  * has not approved.
  */
+import type { InferOutput } from "valibot";
 import { fail } from "../ir/diagnostics.js";
 import { decodeControl, encodeControl } from "../runtime/control.js";
 import { PROTOCOL_VERSION } from "../runtime/handshake.js";
@@ -81,6 +82,23 @@ async function receiveWeights(share: Share, request: SharingRequest, known: Shar
     throw fail({ code: "E0801", what, where: "model", fix: "delete it (pumac share --delete ID) and share again" });
   }
   const sharing = known ?? store.create(share.sharing, owner, now, seeds);
+  const arrived = await receiveWords(sharing, entries, weights, transport).finally(() => sharing.settle());
+  for (const digest of share.plans) {
+    weightsOf(request, digest).forEach((program) => void sharing.sharesFor(program));
+    sharing.serve(digest);
+  }
+  await transport.send("model", encodeControl({ kept: sharing.held.size }));
+  return arrived;
+}
+
+/** What each program of a plan takes. */
+/** The weights that come, each at a place of its own in the seeds' streams. */
+async function receiveWords(
+  sharing: Sharing,
+  entries: InferOutput<typeof COMING>["entries"],
+  weights: ReadonlyMap<string, KeyedWeight>,
+  transport: SocketTransport,
+): Promise<number> {
   let arrived = 0;
   for (const { key, ...place } of entries) {
     const weight = weights.get(key);
@@ -93,15 +111,9 @@ async function receiveWeights(share: Share, request: SharingRequest, known: Shar
     }
     arrived += await sharing.keep(weight, place, (left) => receivePiece(transport, left));
   }
-  for (const digest of share.plans) {
-    weightsOf(request, digest).forEach((program) => void sharing.sharesFor(program));
-    sharing.serve(digest);
-  }
-  await transport.send("model", encodeControl({ kept: sharing.held.size }));
   return arrived;
 }
 
-/** What each program of a plan takes. */
 function weightsOf({ plans }: SharingRequest, digest: string): readonly (readonly KeyedWeight[])[] {
   return plans.open(digest).programs.map(({ weights }) => weights);
 }

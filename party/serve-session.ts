@@ -192,8 +192,9 @@ async function run(
     interpret: (session) => {
       course.phase = "running";
       const seen = onSeen === undefined ? undefined : new SeenFrames(party, onSeen);
-      const onRound = (done: number): void => {
+      const onRound = (done: number, all: number): void => {
         course.rounds = done;
+        daemon.settings.onRound?.(done, all);
         seen?.round(done);
       };
       const program = held.programs[session.run.program];

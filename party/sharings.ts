@@ -20,6 +20,8 @@ import type { OwnerShares } from "../runtime/weight-store.js";
 
 const OWN = 0o600;
 const SEED_BYTES = 16;
+/** So much may have to be sent again after a loss of power, in bytes. */
+const MOST_UNSETTLED = 64 << 20;
 
 /** A weight that has arrived. */
 interface Entry {
@@ -55,6 +57,9 @@ export class Sharing {
   private checked: Promise<void> | undefined;
   private size = 0;
   private mapped: Uint8Array = new Uint8Array(0);
+  /** Weights that have come whole, of which the journal does not speak yet. */
+  private readonly unsettled: Line[] = [];
+  private unsettledBytes = 0;
   private constructor(
     readonly id: string,
     readonly folder: string,
@@ -113,7 +118,8 @@ export class Sharing {
   /** Notes that all weights of a plan are here. */
   serve(plan: string): void {
     if (!this.plans.has(plan)) {
-      this.append({ plan });
+      this.write([{ plan }]);
+      this.note({ plan });
     }
   }
 
@@ -122,7 +128,10 @@ export class Sharing {
     return this.taken.every((each) => block + blocks <= each.block || each.block + each.blocks <= block);
   }
 
-  /** Keeps a weight. `piece` gives its words, packed, in all those of `ring` bits; none at P0. Gives their bytes. */
+  /**
+   * Keeps a weight; after the next `settle` a loss of power does not take it back. `piece` gives its words, packed, in
+   * all those of `ring` bits; none at P0. Gives their bytes.
+   */
   async keep(
     { key, elements }: KeyedWeight,
     { block, ring }: { readonly block: number; readonly ring: number },
@@ -140,14 +149,29 @@ export class Sharing {
           await file.write(words, 0, words.length, at + got);
           got += words.length;
         }
-        await file.datasync();
       } finally {
         await file.close();
       }
     }
     const digest = bytes > 0 ? hash.digest("hex") : "";
-    this.append({ entry: key, block, blocks: blocksOf(elements), ring, at, bytes, digest });
+    const line = { entry: key, block, blocks: blocksOf(elements), ring, at, bytes, digest };
+    this.note(line);
+    this.unsettled.push(line);
+    this.unsettledBytes += bytes;
+    if (this.unsettledBytes > MOST_UNSETTLED) {
+      await this.settle();
+    }
     return bytes;
+  }
+
+  /** Has the words that were kept on the disk, and then the journal's lines about them: in this order. */
+  async settle(): Promise<void> {
+    if (this.unsettledBytes > 0) {
+      const file = await open(this.words, "r+");
+      await file.datasync().finally(() => file.close());
+      this.unsettledBytes = 0;
+    }
+    this.write(this.unsettled.splice(0));
   }
 
   /** What a session needs of it. E0803 where a weight of the plan has not arrived. */
@@ -228,10 +252,10 @@ export class Sharing {
     }
   }
 
-  private append(line: Line): void {
+  private write(lines: readonly Line[]): void {
     const file = join(this.folder, "journal");
-    writing(file, "a sharing", () => appendFileSync(file, `${JSON.stringify(line)}\n`, { mode: OWN }));
-    this.note(line);
+    const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+    writing(file, "a sharing", () => appendFileSync(file, text, { mode: OWN }));
   }
 
   private note(line: Line): void {

@@ -269,6 +269,10 @@ async function call(
         const fix = "exchange the certificates again (an expired one is made anew with pumac init --renew)";
         throw fail({ code: "E0701", what: `${peer} is not who it says`, where: peer, why, fix });
       }
+      if (error === SILENT) {
+        const why = `it did not take a call within ${timeout / 1000} seconds`;
+        throw fail({ code: "E0602", what: `${peer} did not answer in time`, where: peer, why });
+      }
       if (!isNotListening(error) || performance.now() > deadline) {
         const why = error instanceof Error ? error.message : JSON.stringify(at);
         throw fail({ code: "E0601", what: `${peer} cannot be reached`, where: peer, why });
@@ -278,6 +282,9 @@ async function call(
     }
   }
 }
+
+/** Who dials has waited for long enough. */
+const SILENT = new Error("it does not answer");
 
 function isNotListening(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException).code;
@@ -312,7 +319,7 @@ function dialOnce(at: Address, identity: Identity | undefined, timeout: number):
         : dialTls({ ...at, ...tlsOptions(identity), checkServerIdentity: () => undefined } as ConnectionOptions, () =>
             arrived(),
           );
-    const timer = setTimeout(() => socket.destroy(new Error("it does not answer")), timeout);
+    const timer = setTimeout(() => socket.destroy(SILENT), timeout);
     const arrived = (): void => {
       clearTimeout(timer);
       socket.off("error", refused);

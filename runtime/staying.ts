@@ -1,4 +1,5 @@
 /** What a program says to the parties that it starts on its own machine, over private channels, and they to it. */
+import type { Diagnostic } from "../ir/diagnostics.js";
 import type { Address } from "./connect.js";
 import type { Identity } from "./identity.js";
 import type { PartyName, PeerName } from "./transport.js";
@@ -32,8 +33,9 @@ export interface Seen {
   readonly words: Uint8Array;
 }
 
-/** To the parent: where this party listens, or why it does not; what it sees. */
+/** To the parent: where it listens, how far a session is, what it sees, what went wrong at the start or in a session. */
 export type FromStaying =
   | { readonly kind: "listening"; readonly address: Address }
   | { readonly kind: "seen"; readonly seen: Seen }
-  | { readonly kind: "failed"; readonly reason: string };
+  | { readonly kind: "round"; readonly done: number; readonly all: number }
+  | { readonly kind: "failed"; readonly diagnostics: readonly Diagnostic[]; readonly bug?: string };

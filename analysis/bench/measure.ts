@@ -5,14 +5,12 @@
  * an owner does and shares before it, and of a further answer by parties that keep the weights.
  */
 import { readFileSync } from "node:fs";
-import { withLocalParties } from "../../client/local/parties.js";
-import { startTrio } from "../../client/local/trio.js";
-import { dataInputs, runDataOwner, runModelOwner, runOwnerClients, type SessionResult } from "../../client/owners.js";
+import { askTrio, startTrio } from "../../client/local/trio.js";
+import { dataInputs, runDataOwner, type SessionResult } from "../../client/owners.js";
 import { askParties } from "../../client/remote/ask.js";
 import { type CompileOptions, compileModel } from "../../compiler/compile.js";
 import { type LoadedPlan, savePlan } from "../../formats/plan-file.js";
 import type { WeightStore } from "../../ir/tensor/index.js";
-import { systemRandom } from "../../runtime/keys.js";
 import type { Measured } from "../../runtime/measurement.js";
 import { PARTIES } from "../../runtime/transport.js";
 import { costOf } from "../cost.js";
@@ -103,10 +101,10 @@ async function firstSessions(
   for (let i = 0; i < sessions; i++) {
     let result: SessionResult | undefined;
     const own = await spent(async () => {
-      const values = runDataOwner(loaded.plan, inputs, runModelOwner(loaded.plan, weights));
-      result = await withLocalParties({ planPath, tls: false, timeout: TIMEOUT }, (transports) =>
-        runOwnerClients(transports, { ...loaded, values, random: systemRandom, showAlarmed: true }),
-      );
+      const plans = [{ ...loaded, weights, file: readFileSync(planPath) }];
+      const trio = await startTrio({ plans, timeout: TIMEOUT });
+      const options = { timeout: TIMEOUT, showAlarmed: true };
+      result = await askTrio(loaded, runDataOwner(loaded.plan, inputs, new Map()), trio, options).finally(trio.close);
     });
     const { measured, alarm } = result!;
     const { online } = measured.seconds;

@@ -12,7 +12,7 @@ import { decodeControl, encodeControl } from "../../runtime/control.js";
 import { PROTOCOL_VERSION } from "../../runtime/handshake.js";
 import { loadKernels } from "../../runtime/kernels/load.js";
 import { systemRandom } from "../../runtime/keys.js";
-import { MeteredTransport } from "../../runtime/measurement.js";
+import { MeteredTransport, type OwnerReport } from "../../runtime/measurement.js";
 import { HAVE, type Have, PLACE } from "../../runtime/requests.js";
 import type { SocketTransport } from "../../runtime/socket-transport.js";
 import { PARTIES, type PartyName } from "../../runtime/transport.js";
@@ -28,6 +28,8 @@ export interface AskOptions {
   readonly timeout: number;
   /** The sharing of the weights; the newest that all three keep, without. */
   readonly sharing?: string | undefined;
+  /** What was sent of the weights, where it counts as part of this question. */
+  readonly weights?: OwnerReport;
   /** Hears of a place in a party's queue. */
   readonly onPlace?: (party: PartyName, place: number) => void;
   /** Hears the masked words of an input, as P1 and P2 get them. */
@@ -71,7 +73,7 @@ export async function askParties(
       random: systemRandom,
     });
     const result = await receiveAnswer(data, sharer, {
-      ...{ plan, owners: [sent], started },
+      ...{ plan, started, owners: options.weights === undefined ? [sent] : [options.weights, sent] },
       showAlarmed: options.showAlarmed,
     });
     await transport.close();

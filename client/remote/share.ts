@@ -14,7 +14,7 @@ import type { Topology } from "../../formats/topology.js";
 import { type Diagnostic, fail } from "../../ir/diagnostics.js";
 import { programsOf } from "../../ir/plan/types.js";
 import { packedBytes } from "../../ir/share/rules.js";
-import { evaluateGraph, type WeightStore } from "../../ir/tensor/index.js";
+import type { WeightStore } from "../../ir/tensor/index.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 import { decodeControl, encodeControl } from "../../runtime/control.js";
 import { PROTOCOL_VERSION } from "../../runtime/handshake.js";
@@ -34,6 +34,7 @@ import {
 } from "../../runtime/requests.js";
 import type { SocketTransport } from "../../runtime/socket-transport.js";
 import { PARTIES, type PartyName } from "../../runtime/transport.js";
+import { runModelOwnerInTurns } from "../owners.js";
 import { drawSeeds, type Seeds, Sharer } from "../sharing.js";
 import { weightsDigest } from "../verified.js";
 import { askAll, connectParties } from "./connect.js";
@@ -51,6 +52,8 @@ export interface ShareOptions {
   readonly plans: readonly SharedPlan[];
   /** Shares in words of 64 bits, so that every later plan of these weights finds what it needs. */
   readonly wide?: boolean;
+  /** Ends the owner's work in the clear in the moment in which it is aborted. */
+  readonly signal?: AbortSignal | undefined;
   /** Hears how many weights are shared, of how many. */
   readonly onProgress?: (done: number, all: number) => void;
 }
@@ -168,7 +171,7 @@ async function send(transport: SocketTransport, memory: Memory, sending: Sending
   const seeds: Seeds = { first: bytesOf(memory.first), second: bytesOf(memory.second) };
   const evaluators = ["P1", "P2"] as const;
   const keys = [...needed.keys()].filter((key) => evaluators.some((party) => missing(party).includes(key)));
-  const values = evaluate(sending, new Set(keys));
+  const values = await evaluate(sending, new Set(keys));
   const sharer = new Sharer(loadKernels().create);
   const sent = { P0: 0, P1: 0, P2: 0 };
   const give = async (party: PartyName, frame: Uint8Array): Promise<void> => {
@@ -213,8 +216,7 @@ function placed(weight: KeyedWeight, { places }: Memory): KeyedWeight {
 }
 
 /** The values of these weights: the owner's programs, run in the clear, as far as they are needed. */
-function evaluate({ plans }: Sending, keys: ReadonlySet<string>): Map<string, TensorValue> {
-  const { multiplyReals: multiply } = loadKernels();
+async function evaluate({ plans, signal }: Sending, keys: ReadonlySet<string>): Promise<Map<string, TensorValue>> {
   const values = new Map<string, TensorValue>();
   const programs = plans.flatMap(({ plan, weights }) => programsOf(plan).map((each) => ({ plan: each, weights })));
   for (const { plan, weights } of programs) {
@@ -228,9 +230,8 @@ function evaluate({ plans }: Sending, keys: ReadonlySet<string>): Map<string, Te
     const { nodes, outputs } = plan.owners.model;
     const program = { nodes, outputs: outputs.filter(({ name }) => outputOf.has(name)) };
     if (wanted.length > 0) {
-      evaluateGraph(program, new Map(), weights, { multiply }).forEach((value, name) => {
-        values.set(outputOf.get(name)!, value);
-      });
+      const found = await runModelOwnerInTurns({ owners: { model: program } }, weights, signal);
+      found.forEach((value, name) => void values.set(outputOf.get(name)!, value));
     }
   }
   return values;

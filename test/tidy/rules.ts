@@ -13,7 +13,7 @@ const LONGEST_LINE = 120;
 const UNDETERMINED = ["Date", "performance", "randomBytes", "randomInt", "randomUUID", "getRandomValues"];
 
 /** Programs that a room starts as processes of their own, which they end themselves. */
-const PROGRAMS = ["client/local/party-process.ts", "party/process.ts"];
+const PROGRAMS = ["party/process.ts"];
 
 function roomOf(path: string): string {
   return path.split("/")[0];
