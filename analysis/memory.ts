@@ -26,8 +26,8 @@ export function inputBytes(plan: Plan): { P0: number; P12: number } {
   return { P0: 2 * SEED_BYTES * owners.size, P12: SEED_BYTES * owners.size + words };
 }
 
-/** What Node, its libraries and the plan's steps take in a party's process: measured on plans of 500 to 7,000 steps. */
-const BYTES_OF_NODE = 82e6;
+/** What Node, its libraries, TLS and steps take in a party's process: measured on plans of 500 to 7,000 steps. */
+const BYTES_OF_NODE = 103e6;
 const BYTES_OF_STEP = 15e3;
 
 /**
