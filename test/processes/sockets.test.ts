@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
-import { dial, listen } from "../../runtime/connect.js";
+import { dial } from "../../runtime/connect.js";
 import { SocketTransport } from "../../runtime/socket-transport.js";
-import { connectMesh, type Mesh, rejection } from "../runtime/mesh.js";
+import { connectMesh, listen, type Mesh, rejection } from "../runtime/mesh.js";
 
 let mesh: Mesh | undefined;
 afterEach(() => {

@@ -7,11 +7,11 @@ import { connect as connectTls } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
 import { createIdentities } from "../../client/identities.js";
 import type { PumacError } from "../../ir/diagnostics.js";
-import { type Address, dial, type Listener, listen } from "../../runtime/connect.js";
+import { type Address, dial } from "../../runtime/connect.js";
 import type { Identity } from "../../runtime/identity.js";
 import { SocketTransport } from "../../runtime/socket-transport.js";
 import type { PeerName } from "../../runtime/transport.js";
-import { rejection } from "../runtime/mesh.js";
+import { type Listener, listen, rejection } from "../runtime/mesh.js";
 
 const NAMES: readonly PeerName[] = ["P0", "P1", "P2", "model", "data"];
 const ANY = { host: "127.0.0.1", port: 0 };
