@@ -33,7 +33,7 @@ export interface Seen {
   readonly words: Uint8Array;
 }
 
-/** To the parent: where it listens, how far a session is, what it sees, what goes wrong at the start or in a session. */
+/** To the parent: where it listens, how far a session is, what it sees, what goes wrong. */
 export type FromStaying =
   | { readonly kind: "listening"; readonly address: Address }
   | { readonly kind: "seen"; readonly seen: Seen }

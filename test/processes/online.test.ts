@@ -94,7 +94,14 @@ describe("in the online phase", () => {
       return join(state, name);
     };
     const identities = await createIdentities([...PARTIES, "lab", "clinic"], 1);
-    const given = { port: 0, watched: false, timeout: TIMEOUT, memory: totalmem(), approved: [plan.digest] };
+    const given = {
+      port: 0,
+      sessions: 1,
+      watched: false,
+      timeout: TIMEOUT,
+      memory: totalmem(),
+      approved: [plan.digest],
+    };
     const started = PARTIES.map((name) =>
       start(name, { ...given, identity: identities.get(name)!, state: stateOf(name) }),
     );
