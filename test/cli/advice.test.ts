@@ -1,0 +1,81 @@
+/**
+ * Every `fix:` in the sources that names an option is tried: by a case of advice.ts, which advice.long.ts follows, or
+ * by the test that is named here; what nobody tries says why. A new one is found.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import ts from "typescript";
+import { expect, it } from "vitest";
+import { createProgram } from "../../cli/program.js";
+import { ROOT, readSources, walk } from "../tidy/sources.js";
+import { CASES, removeFiles } from "./advice.js";
+
+/** What needs parties or another program is tried by these tests, which do what is advised. */
+const ELSEWHERE: readonly (readonly [fix: string, test: string, done: RegExp])[] = [
+  ["add --topology FILE, or --local", "test/processes/generate.test.ts", /"--local"/],
+  ["pumac share MODEL --plan PLAN --topology FILE", "examples/three-organisations/walk.sh", /share "\$model" --plan/],
+  ["pumac share --delete ", "test/party/sessions.test.ts", /deleteSharing|delete/],
+  ["pumac init --renew", "test/party/sessions.test.ts", /renew/],
+  ["pumac init --party P0", "examples/three-organisations/walk.sh", /init --party/],
+  ["pumac doctor --topology FILE", "test/processes/parties.test.ts", /"doctor"/],
+  ["compile it with --reveal token", "test/client/generate.test.ts", /token/],
+  ["see pumac $", "test/cli/help.test.ts", /--help/],
+  ["compile again with --calibrate on inputs like", "test/lower/beyond.test.ts", /calibrat/],
+  ["which has it by tree path", "test/jax/models.test.ts", /weights: file/],
+  ["or say which are weights with --weights-args", "test/jax/models.test.ts", /weightArguments/],
+];
+
+/** What no test follows, and why. */
+const UNTRIED: Readonly<Record<string, string>> = {
+  "calibration inputs (--calibrate) may also be unlike real ones": "says that the inputs, not the plan, may be odd",
+  '"calibrate with real inputs (--calibrate)"': "a warning: the answer is as good as its assumption",
+  '"calibrate with real inputs (--calibrate) for tighter ranges"': "a net below the ring planner; no model reaches it",
+  "or declare them --public if they are no secret": "computed positions become one-hot: no model known comes there",
+  '"raise --memory"': "needs more memory than a plan",
+  "name another --output, or remove that one": "a file's name",
+  "start nats-server -js there, or give another --queue": "another program",
+  '"add --tokenizer FILE"': "the gateway's own tests give one",
+  "serve a plan of texts that reveals a token (--reveal token)": "the gateway's own tests give one",
+  "add --token-file FILE, --tls-key FILE": "the gateway's own tests give them",
+};
+
+/** The texts of `fix: …` and `const fix = …`, as they are written, that name an option. */
+function advice(): readonly string[] {
+  const found: string[] = [];
+  for (const { path, tree } of readSources()) {
+    if (!/^(test|bench|scripts)\//.test(path)) {
+      walk(tree, (node) => {
+        const isFix =
+          (ts.isPropertyAssignment(node) || ts.isVariableDeclaration(node)) &&
+          /^(fix|EXPORT_AGAIN)$/.test(node.name.getText());
+        const text = isFix ? (node.initializer?.getText() ?? "") : "";
+        if (/--[a-z]/.test(text)) {
+          found.push(text);
+        }
+      });
+    }
+  }
+  return found;
+}
+
+it("is tried wherever it names an option", () => {
+  const tried = [...CASES.map(({ fix }) => fix), ...ELSEWHERE.map(([fix]) => fix), ...Object.keys(UNTRIED)];
+  const all = advice();
+  expect(all.length).toBeGreaterThan(30);
+  expect(all.filter((text) => !tried.some((fix) => text.includes(fix)))).toEqual([]);
+  expect(tried.filter((fix) => !all.some((text) => text.includes(fix)))).toEqual([]);
+  removeFiles();
+});
+
+it.each(ELSEWHERE)("'%s' is tried by %s", (_, test, pattern) => {
+  expect(existsSync(join(ROOT, test))).toBe(true);
+  expect(readFileSync(join(ROOT, test), "utf8")).toMatch(pattern);
+});
+
+it("names options that there are", async () => {
+  const { commands } = await createProgram(undefined);
+  const nested = [...commands, ...commands.flatMap((command) => command.commands)];
+  const options = new Set(["--help", ...nested.flatMap((command) => command.options.map(({ long }) => long))]);
+  const named = advice().flatMap((text) => text.match(/--[a-z][a-z-]*/g) ?? []);
+  expect(named.filter((option) => !options.has(option))).toEqual([]);
+});
