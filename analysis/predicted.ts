@@ -30,9 +30,9 @@ export function describePredicted(served: {
 }): string {
   const { id, kind, length, predicted } = served;
   const { rounds, bytes, seconds, network, memory } = predicted;
-  const [limit, each] = kind === "text" ? ["in all, question and answer", "token"] : ["", "question"];
+  const [limit, each] = kind === "text" ? [" in all, question and answer", "token"] : ["", "question"];
   return [
-    `${id}: ${kind}, at most ${length} tokens ${limit}`.trimEnd(),
+    `${id}: ${kind}, of ${length === 0 ? "a picture" : `at most ${length} tokens${limit}`}`,
     `  a ${each}: ${rounds} rounds, ${formatBytes(bytes)}, ${formatSeconds(seconds)} on ${network} (predicted)`,
     `  the parties take ${formatBytes(memory)} of memory while one is answered, and keep nothing of it`,
   ].join("\n");

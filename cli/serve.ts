@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import type { Command } from "commander";
 import { describePredicted, predictedOf } from "../analysis/predicted.js";
 import { chatTemplateBeside } from "../formats/chat-template.js";
+import { normalisationBeside } from "../formats/pixels.js";
 import { Live } from "../gateway/live.js";
 import { startGateway } from "../gateway/server.js";
 import { openPlan } from "../index.js";
@@ -57,6 +58,7 @@ async function serve(paths: readonly string[], flags: ServeFlags): Promise<void>
       ...{ id: basename(paths[i]).replace(/\.[^.]+$/, ""), loaded },
       reading: readingOf({ ...flags, tokenizer }, local === true ? loaded : undefined),
       template: tokenizer === undefined ? undefined : chatTemplateBeside(tokenizer),
+      normalisation: local === true ? normalisationBeside(loaded.files().model) : undefined,
       predicted: predictedOf(loaded, flags.network),
     };
   });

@@ -1,43 +1,71 @@
-/** `/v1/embeddings` and `/v1/classify`: texts, as many at a time as the plan takes, and what the model says of each. */
+/**
+ * `/v1/embeddings` and `/v1/classify`: texts, as many at a time as the plan takes, or a picture, and
+ * what the model says of each.
+ */
 import { randomUUID } from "node:crypto";
 import type { Context } from "hono";
 import { answersOf } from "../client/answers.js";
 import { inputValues } from "../client/inputs.js";
 import { runDataOwner, type SessionResult } from "../client/owners.js";
-import { type Tokens, textInputs } from "../formats/text.js";
+import { pixelsOf } from "../formats/pixels.js";
+import { textInputs } from "../formats/text.js";
 import type { TensorValue } from "../ir/tensor/value.js";
+import { ApiError } from "./errors.js";
 import type { Gateway } from "./gateway.js";
-import { classifyRequest, embeddingRequest, type TextsRequest } from "./requests.js";
+import { type AnswersRequest, classifyRequest, embeddingRequest, type PictureInput } from "./requests.js";
 import { classIn, embeddingIn, embeddingsOf, type Kind, type Served } from "./served.js";
 
-/** A question that was answered: some of the texts, and what came of it. */
+/** A question that was answered: how many tokens each text has that it is of, and what came of it. */
 interface Answered {
-  readonly texts: readonly Tokens[];
+  readonly tokens: readonly number[];
   readonly inputs: ReadonlyMap<string, TensorValue>;
   readonly result: SessionResult;
 }
 
-/** Asks about all texts, the plan's rows at a time; those that are missing at the end are empty. */
-async function* answered(
-  gateway: Gateway,
-  { reading, loaded, inputs, rows }: Served,
-  given: readonly string[],
-  signal: AbortSignal,
-): AsyncGenerator<Answered> {
+type Question = Pick<Answered, "tokens"> & { readonly tensors: Readonly<Record<string, TensorValue>> };
+
+/** The questions of all texts, the plan's rows at a time; those that are missing at the end are empty. */
+async function questionsOf(plan: Served, { input }: AnswersRequest): Promise<readonly Question[]> {
+  const { reading, inputs, rows, picture, id } = plan;
+  if (!Array.isArray(input)) {
+    if (picture === undefined) {
+      throw new ApiError(400, `${id} takes texts, and no picture`, { param: "input" });
+    }
+    const bytes = Buffer.from((input as PictureInput).image, "base64");
+    const tensors = { [picture.name]: pixelsOf(picture, bytes, picture.normalisation) };
+    return [{ tokens: [0], tensors }];
+  }
+  if (picture !== undefined) {
+    const { width, height } = picture;
+    const message = `${id} takes a picture: { image } in base64, ${width} by ${height} pixels of red, green and blue`;
+    throw new ApiError(400, message, { param: "input" });
+  }
+  const given = input as readonly string[];
   const encoder = reading.encoder!;
   const tokens = await encoder.encode(given);
   const padding = tokens.length % rows === 0 ? [] : await encoder.encode([""]);
-  const batches = Array.from({ length: Math.ceil(tokens.length / rows) }, (_, i) => {
+  return Array.from({ length: Math.ceil(tokens.length / rows) }, (_, i) => {
     const texts = tokens.slice(i * rows, (i + 1) * rows);
     const whole = [...texts, ...Array.from({ length: rows - texts.length }, () => padding[0])];
-    return { texts, tensors: textInputs(encoder.paddingId, whole, inputs) };
+    const tensors = Object.fromEntries(textInputs(encoder.paddingId, whole, inputs));
+    return { tokens: texts.map(({ ids }) => ids.length), tensors };
   });
-  for (const { texts, tensors } of batches) {
-    const values = await inputValues({ tensors: Object.fromEntries(tensors) }, inputs);
+}
+
+/** Asks one question after the other. */
+async function* answered(
+  gateway: Gateway,
+  plan: Served,
+  request: AnswersRequest,
+  signal: AbortSignal,
+): AsyncGenerator<Answered> {
+  const { loaded, inputs } = plan;
+  for (const { tokens, tensors } of await questionsOf(plan, request)) {
+    const values = await inputValues({ tensors }, inputs);
     const owner = runDataOwner(loaded.plan, values, new Map());
     const leave = await gateway.queue.enter(signal);
     const result = await gateway.ask(loaded, owner, signal).finally(leave);
-    yield { texts, inputs: values, result };
+    yield { tokens, inputs: values, result };
   }
 }
 
@@ -45,18 +73,18 @@ async function* answered(
 async function list(
   gateway: Gateway,
   c: Context,
-  { model, texts }: TextsRequest,
+  request: AnswersRequest,
   kind: Kind,
   each: (plan: Served, answered: Answered) => Promise<readonly object[]> | readonly object[],
 ): Promise<Response> {
-  const plan = gateway.find(model, kind);
+  const plan = gateway.find(request.model, kind);
   const began = performance.now();
   const signal = AbortSignal.any([c.req.raw.signal, gateway.signal]);
   const data: object[] = [];
   let [tokens, rounds, bytes, questions] = [0, 0, 0, 0];
-  for await (const batch of answered(gateway, plan, texts, signal)) {
+  for await (const batch of answered(gateway, plan, request, signal)) {
     data.push(...(await each(plan, batch)));
-    tokens += batch.texts.reduce((sum, { ids }) => sum + ids.length, 0);
+    tokens += batch.tokens.reduce((sum, count) => sum + count, 0);
     rounds += batch.result.measured.rounds;
     bytes += batch.result.measured.bytes.total;
     questions++;
@@ -74,11 +102,8 @@ async function list(
 
 export async function embed(gateway: Gateway, c: Context, body: unknown): Promise<Response> {
   const request = embeddingRequest(body);
-  return list(gateway, c, request, "embedding", (_, { texts, result }) => {
-    const found = embeddingsOf(
-      embeddingIn(result.outputs)!,
-      texts.map(({ ids }) => ids.length),
-    );
+  return list(gateway, c, request, "embedding", (_, { tokens, result }) => {
+    const found = embeddingsOf(embeddingIn(result.outputs)!, tokens);
     return found.map((numbers) => ({
       object: "embedding",
       embedding: request.base64 ? Buffer.from(Float32Array.from(numbers).buffer).toString("base64") : [...numbers],
@@ -87,8 +112,8 @@ export async function embed(gateway: Gateway, c: Context, body: unknown): Promis
 }
 
 export async function classify(gateway: Gateway, c: Context, body: unknown): Promise<Response> {
-  return list(gateway, c, classifyRequest(body), "class", async ({ reading }, { texts, inputs, result }) => {
+  return list(gateway, c, classifyRequest(body), "class", async ({ reading }, { tokens, inputs, result }) => {
     const answers = await answersOf(result.outputs, inputs, reading);
-    return answers.slice(0, texts.length).map((answer) => ({ id: `classify-${randomUUID()}`, ...classIn(answer) }));
+    return answers.slice(0, tokens.length).map((answer) => ({ id: `classify-${randomUUID()}`, ...classIn(answer) }));
   });
 }

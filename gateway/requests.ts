@@ -53,13 +53,16 @@ const MESSAGE = looseObject({ role: picklist(["system", "developer", "user", "as
 const CHAT = looseObject({ ...WRITING, max_completion_tokens: COUNT, messages: pipe(array(MESSAGE), minLength(1)) });
 const PROMPT = union([string(), pipe(array(string()), minLength(1), maxLength(1))]);
 const COMPLETION = looseObject({ ...WRITING, prompt: PROMPT });
+/** A picture of the plan's size: red, green and blue of each pixel, row by row, in base64. */
+const PICTURE = looseObject({ image: string() });
+export type PictureInput = InferOutput<typeof PICTURE>;
 const TEXTS = union([string(), pipe(array(string()), minLength(1), maxLength(64))]);
 const EMBEDDING = looseObject({
   model: string(),
-  input: TEXTS,
+  input: union([TEXTS, PICTURE]),
   encoding_format: nullish(picklist(["float", "base64"]), "float"),
 });
-const CLASSIFY = looseObject({ model: string(), input: TEXTS });
+const CLASSIFY = looseObject({ model: string(), input: union([TEXTS, PICTURE]) });
 
 /** A text to go on with, in either form of the API. */
 export interface WritingRequest {
@@ -181,19 +184,23 @@ export function completionRequest(body: unknown): WritingRequest {
   return { ...writing(fields), prompt: [fields.prompt].flat()[0], mostTokens: fields.max_tokens ?? USUAL_TOKENS };
 }
 
-export interface TextsRequest {
+export interface AnswersRequest {
   readonly model: string;
-  readonly texts: readonly string[];
+  readonly input: readonly string[] | PictureInput;
 }
 
-export function embeddingRequest(body: unknown): TextsRequest & { readonly base64: boolean } {
+function inputOf(input: InferOutput<typeof CLASSIFY>["input"]): AnswersRequest["input"] {
+  return typeof input === "string" ? [input] : input;
+}
+
+export function embeddingRequest(body: unknown): AnswersRequest & { readonly base64: boolean } {
   const fields = parsed(EMBEDDING, body);
   refuse(fields, Object.keys(EMBEDDING.entries));
-  return { model: fields.model, texts: [fields.input].flat(), base64: fields.encoding_format === "base64" };
+  return { model: fields.model, input: inputOf(fields.input), base64: fields.encoding_format === "base64" };
 }
 
-export function classifyRequest(body: unknown): TextsRequest {
+export function classifyRequest(body: unknown): AnswersRequest {
   const fields = parsed(CLASSIFY, body);
   refuse(fields, Object.keys(CLASSIFY.entries));
-  return { model: fields.model, texts: [fields.input].flat() };
+  return { model: fields.model, input: inputOf(fields.input) };
 }

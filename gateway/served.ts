@@ -2,6 +2,7 @@
 import { type Answer, answersOf, type Reading } from "../client/answers.js";
 import { dataInputs } from "../client/owners.js";
 import type { ChatTemplate } from "../formats/chat-template.js";
+import { type Normalisation, type Picture, pictureIn, USUAL_PIXELS } from "../formats/pixels.js";
 import type { LoadedPlan } from "../formats/plan-file.js";
 import { fail } from "../ir/diagnostics.js";
 import type { Plan } from "../ir/plan/types.js";
@@ -24,15 +25,24 @@ export interface GivenPlan {
   readonly loaded: LoadedPlan;
   readonly reading: Reading;
   readonly template: ChatTemplate | undefined;
+  /** How a vision model's pixels are scaled, where something says so. */
+  readonly normalisation?: Normalisation | undefined;
   readonly predicted: Predicted;
 }
 
 /** A token of a text, a class, or an embedding. */
 export type Kind = "text" | "class" | "embedding";
 
+/** A plan of one picture, and how its pixels are scaled. */
+export interface Sight extends Picture {
+  readonly normalisation: Normalisation;
+}
+
 export interface Served extends GivenPlan {
   readonly kind: Kind;
   readonly inputs: ReadonlyMap<string, TensorType>;
+  /** Set where a question is a picture, not texts. */
+  readonly picture: Sight | undefined;
   /** Texts in one question, and tokens of each. */
   readonly rows: number;
   readonly length: number;
@@ -43,15 +53,21 @@ export interface Served extends GivenPlan {
 export async function served(given: GivenPlan): Promise<Served> {
   const { loaded, reading, id } = given;
   const { plan } = loaded;
+  const inputs = dataInputs(plan);
+  const kind = await kindOf(plan, reading);
+  const created = Math.floor(Date.now() / 1000);
+  const seen = pictureIn(inputs);
+  if (seen !== undefined && (kind === "class" || kind === "embedding")) {
+    const picture = { ...seen, normalisation: given.normalisation ?? USUAL_PIXELS };
+    return { ...given, kind, inputs, picture, rows: 1, length: 0, created };
+  }
   if (reading.encoder === undefined) {
     const fix = "add --tokenizer FILE";
     throw fail({ code: "E0201", what: "texts need a tokenizer", where: id, fix });
   }
-  const inputs = dataInputs(plan);
   const ids = [...inputs].find(
     ([name, { shape }]) => /ids|tokens|^input$/i.test(name) && [1, 2].includes(shape.length),
   );
-  const kind = await kindOf(plan, reading);
   if (ids === undefined || kind === undefined) {
     const reveals = plan.reveals.map(({ name }) => name);
     const why = `it takes ${[...inputs.keys()].join(", ")} and reveals ${reveals.join(", ")}`;
@@ -60,7 +76,7 @@ export async function served(given: GivenPlan): Promise<Served> {
   }
   const { shape } = ids[1];
   const [rows, length] = shape.length === 1 ? [1, shape[0]] : shape;
-  return { ...given, kind, inputs, rows, length, created: Math.floor(Date.now() / 1000) };
+  return { ...given, kind, inputs, picture: undefined, rows, length, created };
 }
 
 async function kindOf(plan: Plan, reading: Reading): Promise<Kind | undefined> {
@@ -90,7 +106,8 @@ export function embeddingsOf({ shape, data }: TensorValue, tokens: readonly numb
   const width = shape[shape.length - 1];
   const places = shape.length === 2 ? 1 : shape[1];
   return tokens.map((count, row) => {
-    const used = Math.min(count, places);
+    // A picture has no tokens that fill: all of its places count.
+    const used = count === 0 ? places : Math.min(count, places);
     const sum = new Float64Array(width);
     for (let at = 0; at < used; at++) {
       const from = (row * places + at) * width;

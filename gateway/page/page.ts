@@ -43,9 +43,10 @@ function row(id: string, name: string): string {
 }
 
 function htmlOf(plans: readonly Served[], isLocal: boolean): string {
-  const shown = plans.map(({ id, kind, length, template, predicted }) => {
+  const shown = plans.map(({ id, kind, length, template, predicted, picture }) => {
     const { rounds, bytes, seconds, network } = predicted;
-    return { id, kind, length, chat: template !== undefined, rounds, bytes, seconds, network };
+    const size = picture && { width: picture.width, height: picture.height };
+    return { id, kind, length, size, chat: template !== undefined, rounds, bytes, seconds, network };
   });
   const seen = isLocal ? ["P0", "P1", "P2"].map((name) => row(name, name)) : [row("sent", "P1, P2")];
   const dealer = isLocal ? "" : `<li><b>P0</b><span class="amount">two seeds, and nothing of your text</span></li>`;
@@ -65,8 +66,10 @@ function htmlOf(plans: readonly Served[], isLocal: boolean): string {
 <form id="form">
 <label for="text" id="what">Text</label>
 <textarea id="text" rows="3" autocomplete="off" autofocus></textarea>
+<div id="drop" hidden><label for="file">Drop a picture here, or choose one</label>
+<input id="file" type="file" accept="image/*"></div>
 <div class="row"><label id="limit">At most <input id="most" type="number" min="1" value="16"> tokens</label>
-<span class="hint">Enter sends, Shift+Enter is a new line, Esc stops</span>
+<span class="hint" id="keys">Enter sends, Shift+Enter is a new line, Esc stops</span>
 <button type="button" id="fresh">New</button>
 <button type="button" id="stop" disabled>Stop</button><button id="send">Send</button></div>
 </form>

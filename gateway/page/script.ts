@@ -51,7 +51,9 @@ export const SCRIPT = String.raw`
   };
 
   const choose = () => {
-    const { kind, chat, length, rounds, bytes, seconds, network } = plan();
+    const { kind, chat, length, size, rounds, bytes, seconds, network } = plan();
+    for (const id of ["text", "what", "send", "keys"]) at(id).hidden = size !== undefined;
+    at("drop").hidden = size === undefined;
     const writes = kind === "text";
     put("what", !writes ? "Text" : chat ? "Message" : "The text begins with");
     at("limit").hidden = !writes;
@@ -111,10 +113,10 @@ export const SCRIPT = String.raw`
     item.replaceChildren(body);
   };
 
-  const judge = async (words, item, signal) => {
+  const judge = async (input, item, signal) => {
     const { id, kind } = plan();
     const path = kind === "class" ? "/v1/classify" : "/v1/embeddings";
-    const response = await ask(path, { model: id, input: words }, signal);
+    const response = await ask(path, { model: id, input }, signal);
     if (!response.ok) throw new Error(await problem(response));
     const { data: [answer], pumac } = await response.json();
     show(pumac);
@@ -125,30 +127,60 @@ export const SCRIPT = String.raw`
     }
   };
 
-  const submit = async () => {
-    const words = text.value;
-    if (running || words.trim() === "") return;
+  /** Does the work of one question, which is shown as the item, and gives what was asked back where it fails. */
+  const during = async (work, giveBack) => {
     running = new AbortController();
     [send.disabled, stop.disabled] = [true, false];
-    at("you").querySelector("q").textContent = words;
-    add("mine", words);
     const item = add("waiting", "");
-    text.value = "";
     sessions.clear();
     try {
-      await (plan().kind === "text" ? write : judge)(words, item, running.signal);
+      await work(item, running.signal);
     } catch (error) {
       if (running.signal.aborted) item.textContent += " (stopped)";
       else {
         item.classList.add("bad");
         item.textContent += (item.textContent ? "\n" : "") + error.message;
-        text.value = words;
+        giveBack();
       }
     }
     item.classList.remove("waiting");
     running = undefined;
     [send.disabled, stop.disabled] = [false, true];
     text.focus();
+  };
+
+  const submit = async () => {
+    const words = text.value;
+    if (running || words.trim() === "" || text.hidden) return;
+    at("you").querySelector("q").textContent = words;
+    add("mine", words);
+    text.value = "";
+    const work = plan().kind === "text" ? write : judge;
+    await during((item, signal) => work(words, item, signal), () => { text.value = words; });
+  };
+
+  /** A picture, its middle cut out and scaled to what the plan takes, as bytes of red, green and blue. */
+  const picture = async (file) => {
+    const { width, height } = plan().size;
+    const image = await createImageBitmap(file);
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [width, height];
+    const scale = Math.max(width / image.width, height / image.height);
+    const [w, h] = [image.width * scale, image.height * scale];
+    const pen = canvas.getContext("2d");
+    pen.imageSmoothingQuality = "high";
+    pen.drawImage(image, (width - w) / 2, (height - h) / 2, w, h);
+    const { data } = pen.getImageData(0, 0, width, height);
+    let bytes = "";
+    for (let i = 0; i < data.length; i++) if (i % 4 !== 3) bytes += String.fromCharCode(data[i]);
+    add("mine", "").append(canvas);
+    at("you").querySelector("q").textContent = file.name;
+    return { image: btoa(bytes) };
+  };
+
+  const lookAt = async (file) => {
+    if (running || file === undefined || plan().size === undefined) return;
+    await during(async (item, signal) => judge(await picture(file), item, signal), () => undefined);
   };
 
   /** Each token is a session of its own: what came in earlier ones of this answer. */
@@ -189,6 +221,14 @@ export const SCRIPT = String.raw`
     }
   };
 
+  at("file").addEventListener("change", () => { lookAt(at("file").files[0]); at("file").value = ""; });
+  for (const kind of ["dragover", "dragleave", "drop"]) {
+    at("drop").addEventListener(kind, (event) => {
+      event.preventDefault();
+      at("drop").classList.toggle("over", kind === "dragover");
+      if (kind === "drop") lookAt(event.dataTransfer.files[0]);
+    });
+  }
   for (const { id } of plans) model.add(new Option(id));
   model.addEventListener("change", () => { said = []; log.replaceChildren(); choose(); });
   at("form").addEventListener("submit", (event) => { event.preventDefault(); submit(); });

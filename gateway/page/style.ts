@@ -49,6 +49,10 @@ section, aside { min-width: 0; }
 #log .waiting::after { content: "…"; color: var(--muted); }
 #log table { border-collapse: collapse; } #log td { padding: .1rem .6rem .1rem 0; }
 #log td:last-child { font-variant-numeric: tabular-nums; text-align: right; }
+#drop { border: 2px dashed var(--line); border-radius: .75rem; padding: 1.25rem; }
+#drop.over { background: var(--mine); }
+#drop label, #drop input { display: block; margin: .25rem 0; width: 100%; }
+#log canvas { width: 8rem; height: auto; margin: 0; } #you canvas { width: 4rem; height: auto; }
 .row { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; margin-top: .5rem; }
 .hint { color: var(--muted); font-size: .8rem; margin-right: auto; }
 .muted { color: var(--muted); font-size: .85rem; margin: 0 0 .5rem; }

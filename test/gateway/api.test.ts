@@ -174,12 +174,33 @@ describe("answering", () => {
     expect(await refusal(create({ model: "place", input: "a", dimensions: 2 }))).toMatchObject({ param: "dimensions" });
   });
 
+  it("takes a picture where a model looks, scaled as the model was trained, and says which it wants", async () => {
+    const seen: (readonly number[])[] = [];
+    answer = (asked) => {
+      seen.push(asked);
+      return [0, 1, 5];
+    };
+    const rgb = [255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255];
+    const image = Buffer.from(rgb).toString("base64");
+    const looked = await gateway.post("/v1/classify", { model: "eye", input: { image } });
+    expect(looked.status === 200 ? "" : await looked.text()).toBe("");
+    const { data } = (await looked.json()) as Listed;
+    expect(data.map(({ label }) => label)).toEqual(["class 2"]);
+    expect(seen).toEqual([[1, -1, -1, 1, -1, 1, -1, 1, -1, -1, 1, 1]]);
+    const short = await gateway.post("/v1/classify", { model: "eye", input: { image: "AAAA" } });
+    expect([short.status, await short.text()]).toEqual([400, expect.stringContaining("2 by 2 pixels")]);
+    const text = await gateway.post("/v1/classify", { model: "eye", input: "a cat" });
+    expect([text.status, await text.text()]).toEqual([400, expect.stringMatching(/takes a picture.*2 by 2/)]);
+    const picture = await gateway.post("/v1/classify", { model: "judge", input: { image } });
+    expect([picture.status, await picture.text()]).toEqual([400, expect.stringContaining("no picture")]);
+  });
+
   it("lists its models, and says which endpoint a model is for", async () => {
     const models = [];
     for await (const model of gateway.client.models.list()) {
       models.push(model.id);
     }
-    expect(models).toEqual(["writer", "judge", "place"]);
+    expect(models).toEqual(["writer", "judge", "place", "eye"]);
     expect(await gateway.client.models.retrieve("judge")).toMatchObject({ id: "judge", pumac: { kind: "class" } });
     const judge = gateway.client.completions.create({ model: "judge", prompt: "a" });
     expect((await refusal(judge)).message).toContain("/v1/classify");

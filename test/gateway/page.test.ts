@@ -140,6 +140,26 @@ describe.skipIf(BROWSER === undefined)("in Chromium", () => {
     await page.context().close();
   });
 
+  it("looks at a picture that is chosen", async () => {
+    answer = () => [0, 0, 3];
+    const page = await open(390);
+    await page.getByLabel("Model").selectOption("eye");
+    expect(await page.locator("#text").isVisible()).toBe(false);
+    // One red pixel.
+    const red = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==";
+    const file = { name: "red.png", mimeType: "image/png", buffer: Buffer.from(red, "base64") };
+    await page.getByLabel("Drop a picture here").setInputFiles(file);
+    await expect.poll(() => page.locator("#log td").first().textContent()).toBe("class 2");
+    expect(await page.locator("#log canvas").count()).toBe(1);
+    expect(await page.locator("#you q").textContent()).toBe("red.png");
+    await page.screenshot({ path: join(PICTURES, "gateway-picture.png"), fullPage: true });
+    await page.getByLabel("Drop a picture here").setInputFiles({ ...file, buffer: Buffer.from("no picture") });
+    await expect.poll(() => page.locator("#log .bad").count()).toBe(1);
+    expect(page.trouble).toEqual([]);
+    answer = alphabet;
+    await page.context().close();
+  });
+
   it("asks for the token where there is one", async () => {
     const guarded = await startWith(alphabet, { token: "sesame", isLocal: false });
     const page = await open(800, false, guarded.url);

@@ -34,11 +34,23 @@ output "${name}" = %2 : ${type}`.replace(/ : f32\S+$/, "");
 
 const predicted = { rounds: 10, bytes: 1000, seconds: 0.5, network: "lan", memory: 1e6 };
 
-/** A model that writes, one that classifies, one that embeds. */
+/** A plan of one picture of 2 by 2 pixels. */
+function pictures(): LoadedPlan {
+  const shape = [1, 3, 2, 2];
+  const text = `%0 = input {name = "pixel_values", dtype = "f32", shape = [1, 3, 2, 2]} : f32[1,3,2,2]
+%1 = reduceSum %0 {axes = [2, 3], keep = false} : f32[1,3]
+output "logits" = %1`;
+  const data = Float64Array.from({ length: 12 }, (_, i) => (i % 2 === 0 ? 1 : -1));
+  const inputs = new Map([["pixel_values", { dtype: "f32", shape, data }]] as const);
+  return { plan: compileText({ text, inputs }, { shared: ["pixel_values"] }).plan, digest: "pixels" };
+}
+
+/** A model that writes, one that classifies, one that embeds, one that looks. */
 const PLANS: readonly GivenPlan[] = [
   ["writer", planOf("token", [1], "%2 = reshape %1 {shape = [1]} : f32[1]")],
   ["judge", planOf("logits", [1, 2], "%2 = concatenate %1, %1 {axis = 1} : f32[1,2]")],
   ["place", planOf("sentence_embedding", [1, 3], "%2 = concatenate %1, %1, %1 {axis = 1} : f32[1,3]")],
+  ["eye", pictures()],
 ].map(([id, loaded]) => ({
   id: id as string,
   loaded: loaded as LoadedPlan,
@@ -75,7 +87,8 @@ export async function startWith(parties: Parties, more: Partial<GatewayOptions> 
     ...{ plans: PLANS, live, isLocal: true, host: "127.0.0.1", port: 0, queue: { atOnce: 1, waiting: 1 } },
     connect: async () => ({
       ask: async ({ plan }, values: OwnerValues, { signal, onShared }) => {
-        const ids = [...values.value("data", plan.bindings[0].input).data].filter((id) => id !== 0);
+        const given = [...values.value("data", plan.bindings[0].input).data];
+        const ids = plan.shapes.pixel_values === undefined ? given.filter((id) => id !== 0) : given;
         onShared(Uint8Array.from(ids, (id) => (id * 167) & 255));
         return result(plan.reveals[0].name, await parties(ids, signal));
       },

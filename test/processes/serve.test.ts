@@ -185,8 +185,8 @@ describe.skipIf(STORIES === undefined)("serve", () => {
     expect(performance.now() - began).toBeLessThan(3000);
     expect(await hanging).toBeInstanceOf(OpenAI.APIConnectionError);
     const { stderr } = await serving.finished;
-    expect(stderr).toMatch(/story: text, at most 32 tokens in all/);
-    expect(stderr).toMatch(/reviews: class, at most 16 tokens/);
+    expect(stderr).toMatch(/story: text, of at most 32 tokens in all/);
+    expect(stderr).toMatch(/reviews: class, of at most 16 tokens/);
     expect(stderr).toContain("no privacy");
     expect(stderr).not.toMatch(/Once|film/);
   }, 30_000);
