@@ -191,7 +191,7 @@ function sumOf(plan: Plan, steps: readonly CostedStep[], network: Network | unde
     macs,
     memory: partyMemory(plan),
   };
-  return { ...cost, seconds: estimateSeconds(cost, network) };
+  return { ...cost, seconds: estimateSeconds({ ...cost, steps: steps.length }, network) };
 }
 
 /**

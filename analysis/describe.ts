@@ -63,7 +63,8 @@ export function describePlan(
     ["bytes", `${formatBytes(bytes.total)} over all parties = ${parts}`],
     [
       "shares",
-      `${formatBytes(bytes.input)} of inputs and weights before it, ${formatBytes(bytes.output)} of the answer`,
+      `${formatBytes(bytes.input)} of inputs and weights before it, in ${formatSeconds(seconds.sharing)}; ` +
+        `${formatBytes(bytes.output)} of the answer`,
     ],
     ["compute", `${gigamacs} G multiply-adds over all parties`],
     ["memory", `about ${formatBytes(memory.P0)} at P0, ${formatBytes(memory.P1)} at each of P1 and P2`],

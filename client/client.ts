@@ -11,6 +11,7 @@ import { decodeControl, encodeControl } from "../runtime/control.js";
 import { PROTOCOL_VERSION } from "../runtime/handshake.js";
 import type { RandomSource } from "../runtime/keys.js";
 import type { MeteredTransport, OwnerReport, PartyReport } from "../runtime/measurement.js";
+import { PIECE_BYTES } from "../runtime/requests.js";
 import { nextRun } from "../runtime/session.js";
 import { PARTIES, type PartyName, type Transport } from "../runtime/transport.js";
 import type { InputLayout, Owner, Source } from "../runtime/weight-store.js";
@@ -106,7 +107,10 @@ async function sendShares(transport: Transport, options: SharedValues, seeds: Se
   for (const [i, layout] of layouts.entries()) {
     const known = layout.owner === "public" ? undefined : seeds;
     const words = await options.sharer.mask(layout, options.values(layout.name, layout.owner), known);
-    await Promise.all([transport.send("P1", words), transport.send("P2", words)]);
+    for (let at = 0; at < words.length; at += PIECE_BYTES) {
+      const piece = words.subarray(at, at + PIECE_BYTES);
+      await Promise.all([transport.send("P1", piece), transport.send("P2", piece)]);
+    }
     options.onProgress?.(i + 1, layouts.length);
   }
 }

@@ -1,7 +1,8 @@
 /**
  * Time estimates: rounds · (half a round trip and what a message takes in the processes), plus the bytes through the
- * busiest network card, plus the busiest party's multiply-adds on one core. The three do overlap in a run, and setting
- * up, sharing weights and inputs are apart: an estimate of the order, from numbers that are exact.
+ * busiest network card, plus what the busiest party computes on one core: its multiply-adds, its steps, its bytes. The
+ * three do overlap in a run; sharing weights and inputs, before it, is apart. The constants were measured on one machine
+ * (docs/performance.md) and are the same on all: an estimate, from numbers that are exact.
  */
 import { fail } from "../ir/diagnostics.js";
 
@@ -13,8 +14,12 @@ export interface Network {
   readonly roundTrip: number;
 }
 
-/** Multiply-adds of 64-bit words a second on one core with the AVX2 kernels, rounded down (docs/performance.md). */
-const MACS_PER_SECOND = 8e9;
+/** Multiply-adds of ring words a second on one core. */
+const MACS_PER_SECOND = 20e9;
+/** What a step takes, however small: its calls of kernels, its part of the garbage that is collected. */
+const SECONDS_PER_STEP = 0.13e-3;
+/** What a byte takes that a party sends or receives: drawn from streams, packed, copied, unpacked, computed with. */
+const SECONDS_PER_BYTE = 2.1e-9;
 
 const KNOWN: Readonly<Record<string, Network>> = {
   lan: { name: "lan", bandwidth: 5e9, roundTrip: 1e-3 },
@@ -46,6 +51,7 @@ export const DEFAULT_NETWORK = KNOWN.lan;
 
 export interface EstimatedCost {
   readonly rounds: number;
+  readonly steps: number;
   readonly bytes: { readonly links: Readonly<Record<string, number>> };
   readonly macs: Readonly<Record<string, number>>;
 }
@@ -55,6 +61,8 @@ export interface Estimate {
   /** Seconds: the sum of the parts. */
   readonly estimate: number;
   readonly parts: { readonly delay: number; readonly transfer: number; readonly compute: number };
+  /** Seconds before it: weights and inputs through their owner's network card. Parties that stay keep weights. */
+  readonly sharing: number;
   readonly formula: string;
 }
 
@@ -63,20 +71,31 @@ const SECONDS_PER_MESSAGE = 0.1e-3;
 
 const TIME_FORMULA =
   "rounds * (RTT/2 + 0.1 ms) + bytes in or out of the busiest party * 8 / bandwidth" +
-  " + multiply-adds of the busiest party / 8e9";
+  " + of the busiest party: multiply-adds / 20e9 + steps * 0.13 ms + bytes * 2.1 ns";
 
 export function estimateSeconds(cost: EstimatedCost, network: Network = DEFAULT_NETWORK): Estimate {
   const delay = cost.rounds * secondsPerRound(network);
   const transfer = (8 * busiestCard(cost.bytes.links)) / network.bandwidth;
-  const compute = Math.max(...Object.values(cost.macs)) / MACS_PER_SECOND;
+  const compute = Math.max(...PARTIES.map((party) => secondsOf(cost, party)));
   const parts = { delay, transfer, compute };
-  return { network: network.name, estimate: delay + transfer + compute, parts, formula: TIME_FORMULA };
+  const shared = PARTIES.reduce((sum, party) => sum + cost.bytes.links[`owner>${party}`], 0);
+  const sharing = (8 * shared) / network.bandwidth;
+  return { network: network.name, estimate: delay + transfer + compute, parts, sharing, formula: TIME_FORMULA };
+}
+
+const PARTIES = ["P0", "P1", "P2"] as const;
+const LINKS = ["P0>P1", "P0>P2", "P1>P2", "P2>P1"] as const;
+
+/** What a party computes, on one core. */
+function secondsOf({ macs, steps, bytes }: EstimatedCost, party: (typeof PARTIES)[number]): number {
+  const moved = LINKS.filter((link) => link.includes(party)).reduce((sum, link) => sum + bytes.links[link], 0);
+  return macs[party] / MACS_PER_SECOND + steps * SECONDS_PER_STEP + moved * SECONDS_PER_BYTE;
 }
 
 /** The most bytes that a party sends to, or receives from, the two others. */
 function busiestCard(links: Readonly<Record<string, number>>): number {
   const cards = new Map<string, number>();
-  for (const link of ["P0>P1", "P0>P2", "P1>P2", "P2>P1"]) {
+  for (const link of LINKS) {
     const [from, to] = link.split(">");
     for (const card of [`from ${from}`, `to ${to}`]) {
       cards.set(card, (cards.get(card) ?? 0) + links[link]);

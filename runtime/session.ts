@@ -256,7 +256,7 @@ async function receiveShares(
   };
 }
 
-/** The packed words of inputs, which only P1 and P2 get: in one piece of memory, whatever pieces they come in. */
+/** The packed words of inputs, which only P1 and P2 get: pieces of one memory. */
 async function receiveWords(
   transport: Transport,
   from: Owner,
@@ -269,12 +269,13 @@ async function receiveWords(
   const room = new Uint8Array(layouts.reduce((sum, { packedBytes }) => sum + packedBytes, 0));
   let at = 0;
   for (const { name, packedBytes } of layouts) {
-    const frame = await receiveExactly(transport, from, packedBytes, name);
-    const place = room.subarray(at, at + packedBytes);
-    place.set(frame);
-    transport.release?.(from, frame);
-    words.set(name, place);
-    at += packedBytes;
+    words.set(name, room.subarray(at, at + packedBytes));
+    for (const end = at + packedBytes; at < end; ) {
+      const frame = await receiveExactly(transport, from, Math.min(PIECE_BYTES, end - at), name);
+      room.set(frame, at);
+      at += frame.length;
+      transport.release?.(from, frame);
+    }
   }
   return words;
 }

@@ -66,11 +66,14 @@ describe("the cost report", () => {
     const plan = planFor(randomProgram(3));
     const { cost } = costReport(plan, parseNetwork("400mbps,40ms"));
     const { links } = cost.bytes;
-    const { parts, estimate, network } = cost.seconds;
+    const { parts, estimate, network, sharing } = cost.seconds;
     expect(network).toBe("400mbps,40ms");
     expect(parts.delay).toBeCloseTo(cost.rounds * 0.0201, 12);
     expect(parts.transfer).toBeCloseTo((8 * (links["P0>P2"] + links["P1>P2"])) / 400e6, 12);
-    expect(parts.compute).toBeCloseTo(Math.max(...Object.values(cost.macs)) / 8e9, 15);
+    const moved = { P0: links["P0>P2"], P1: 2 * links["P1>P2"], P2: 2 * links["P1>P2"] + links["P0>P2"] };
+    const computed = (["P0", "P1", "P2"] as const).map((party) => cost.macs[party] / 20e9 + 2.1e-9 * moved[party]);
+    expect(parts.compute).toBeCloseTo(Math.max(...computed) + plan.steps.length * 0.13e-3, 15);
+    expect(sharing).toBeCloseTo((8 * cost.bytes.input) / 400e6, 12);
     expect(estimate).toBeCloseTo(parts.delay + parts.transfer + parts.compute, 15);
   });
 
