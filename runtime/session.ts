@@ -9,6 +9,7 @@ import { decodeControl, encodeControl } from "./control.js";
 import { PROTOCOL_VERSION, type SessionKeys, shakeHands } from "./handshake.js";
 import { ONLY_RUN, type RandomSource, type RunName } from "./keys.js";
 import { MeteredTransport, type PartyReport } from "./measurement.js";
+import { PIECE_BYTES } from "./requests.js";
 import { SecretState } from "./state.js";
 import type { PartyName, Transport } from "./transport.js";
 import type { InputLayout, InputShares, Owner, OwnerShares, Source } from "./weight-store.js";
