@@ -1,8 +1,8 @@
 /**
  * Time estimates: rounds · (half a round trip and what a message takes in the processes), plus the bytes through the
  * busiest network card, plus what the busiest party computes on one core: its multiply-adds, its steps, its bytes. The
- * three do overlap in a run; sharing weights and inputs, before it, is apart. The constants were measured on one machine
- * (docs/performance.md) and are the same on all: an estimate, from numbers that are exact.
+ * three do overlap in a run; sharing weights and inputs, before it, is apart. The constants were measured on one
+ * machine (docs/performance.md) and are the same on all: an estimate, from numbers that are exact.
  */
 import { fail } from "../ir/diagnostics.js";
 
