@@ -5,7 +5,7 @@ import { formatBytes, formatSeconds } from "../analysis/units.js";
 import { loadTopology } from "../formats/topology.js";
 import { fail } from "../ir/diagnostics.js";
 import { readAudit } from "../party/records.js";
-import { type PartyLimits, partyOf, type StartedParty, startParty } from "../party/start.js";
+import { type PartyLimits, partyOf, type StartedParty, startParty, stateOf } from "../party/start.js";
 import { endGently } from "./exit.js";
 import { createLog } from "./log.js";
 import { parseBytes, parseCount, parseSeconds, printJson, printResult } from "./terminal.js";
@@ -17,6 +17,7 @@ export function addParty(program: Command): void {
     .command("party")
     .description("be a party: serve owners until SIGTERM, which lets running sessions finish")
     .requiredOption("--topology <file>", "this party's topology (pumac init)")
+    .option("--lane <number>", "serve this lane of the topology, from 0", parseCount, 0)
     .option("--sessions <number>", "how many sessions run at a time", parseCount, 4)
     .option("--memory <bytes>", "how much memory sessions may take together", parseBytes, totalmem() / 2)
     .option("--queue <number>", "how many sessions may wait", parseCount, 64)
@@ -36,8 +37,12 @@ export function addParty(program: Command): void {
     .action((_: object, command: Command) => audit(command.optsWithGlobals()));
 }
 
-function audit({ topology, json }: { readonly topology: string; readonly json?: boolean }): void {
-  const sessions = readAudit(loadTopology(topology).folder);
+interface AuditFlags extends Pick<PartyFlags, "topology" | "lane"> {
+  readonly json?: boolean;
+}
+
+function audit({ topology, lane = 0, json }: AuditFlags): void {
+  const sessions = readAudit(stateOf(loadTopology(topology), lane));
   if (json === true) {
     printJson({ schema: "pumac.audit/1", sessions });
     return;

@@ -1,12 +1,12 @@
 /** `pumac share`: a model's owner shares weights with the parties of a topology, once, or has a sharing deleted. */
 import type { Command } from "commander";
 import { formatBytes } from "../analysis/units.js";
-import { deleteSharing, shareModel } from "../client/remote/share.js";
-import { loadTopology } from "../formats/topology.js";
+import { deleteSharing, shareWithLanes } from "../client/remote/share.js";
+import { laneOf, loadTopology } from "../formats/topology.js";
 import { openForSharing } from "../index.js";
 import { fail } from "../ir/diagnostics.js";
 import { interrupted } from "./exit.js";
-import { collect, parseSeconds, printJson, printNote, printResult, startProgress } from "./terminal.js";
+import { collect, parseCount, parseSeconds, printJson, printNote, printResult, startProgress } from "./terminal.js";
 
 interface ShareFlags {
   readonly plan: readonly string[];
@@ -15,6 +15,7 @@ interface ShareFlags {
   readonly trustPlan: readonly string[];
   readonly delete?: string;
   readonly wide?: boolean;
+  readonly lanes: number;
   readonly timeout: number;
   readonly json?: boolean;
 }
@@ -28,6 +29,7 @@ export function addShare(program: Command): void {
     .requiredOption("--topology <file>", "this owner's topology (pumac init)")
     .option("--weights <file>", "JAX's .safetensors beside the model", collect, [])
     .option("--trust-plan <digest>", "share for this plan without compiling the model again", collect, [])
+    .option("--lanes <number>", "with the parties of so many lanes", parseCount, 1)
     .option("--wide", "share in words of 64 bits: larger, and every later plan of these weights is served")
     .option("--delete <id>", "remove a sharing at every party, instead")
     .option("--timeout <seconds>", "how long a silent party is waited for", parseSeconds, 60)
@@ -48,14 +50,8 @@ async function share(model: string | undefined, flags: ShareFlags): Promise<void
     signal: interrupted,
   });
   const progress = startProgress("sharing weights");
-  const work = shareModel({
-    topology,
-    plans,
-    wide: flags.wide === true,
-    timeout: flags.timeout * 1000,
-    onProgress: progress.update,
-  });
-  const shared = await work.finally(progress.stop);
+  const options = { plans, wide: flags.wide === true, timeout: flags.timeout * 1000, onProgress: progress.update };
+  const shared = await shareWithLanes(flags.lanes, { ...options, topology }).finally(progress.stop);
   if (flags.json === true) {
     printJson({ schema: "pumac.share/1", ...shared, plans: plans.map(({ digest }) => digest) });
     return;
@@ -70,7 +66,10 @@ async function remove(id: string, flags: ShareFlags): Promise<void> {
   if (!/^[0-9a-f]{32}$/.test(id)) {
     throw fail({ code: "E0201", what: `'${id}' is no sharing's id`, fix: "give what pumac share printed" });
   }
-  const deleted = await deleteSharing(id, loadTopology(flags.topology), flags.timeout * 1000);
+  const topology = loadTopology(flags.topology);
+  const lanes = Array.from({ length: flags.lanes }, (_, lane) => laneOf(topology, lane));
+  const all = lanes.map((lane) => deleteSharing(id, lane, flags.timeout * 1000));
+  const deleted = (await Promise.all(all)).flat();
   if (flags.json === true) {
     printJson({ schema: "pumac.share/1", sharing: id, deleted });
     return;

@@ -39,6 +39,13 @@ export interface Topology extends InferOutput<typeof TOPOLOGY> {
   readonly secret: string;
   /** The folder of what this organisation keeps. */
   readonly folder: string;
+  /** Which lane of the parties is meant; the first without. */
+  readonly lane?: number;
+}
+
+/** A lane of parties: one organisation each, with one process for each lane. */
+export function laneOf(topology: Topology, lane: number): Topology {
+  return { ...topology, lane };
 }
 
 /** Reads a topology and its key. E0301 where a file is missing, E0305 where something is wrong with it. */
@@ -108,13 +115,21 @@ export function saveKey(file: string, key: string): void {
   writeWhole(file, "the key", key);
 }
 
-/** A party's address, host and port. E0305 where the topology has none. */
-export function addressOf({ file, peers }: Topology, party: string): { readonly host: string; readonly port: number } {
+/**
+ * A party's address, host and port. A lane's is at `{lane}` in the address, its number, or else so many ports higher.
+ * E0305 where the topology has none.
+ */
+export function addressOf(
+  { file, peers, lane = 0 }: Topology,
+  party: string,
+): { readonly host: string; readonly port: number } {
   const address = peers[party]?.address;
   if (address === undefined) {
     const fix = `pumac topology add with the public part of ${party}`;
     throw fail({ code: "E0305", what: `the topology holds no address of ${party}`, where: file, fix });
   }
   const at = address.lastIndexOf(":");
-  return { host: address.slice(0, at).replace(/^\[(.*)\]$/, "$1"), port: Number(address.slice(at + 1)) };
+  const isNamed = address.includes("{lane}");
+  const host = address.slice(0, at).replaceAll("{lane}", String(lane));
+  return { host: host.replace(/^\[(.*)\]$/, "$1"), port: Number(address.slice(at + 1)) + (isNamed ? 0 : lane) };
 }

@@ -5,7 +5,7 @@ import { type OwnerValues, runDataOwner, type SessionResult } from "../client/ow
 import { askParties } from "../client/remote/ask.js";
 import type { SharedPlan } from "../client/remote/share.js";
 import type { LoadedPlan } from "../formats/plan-file.js";
-import { loadTopology, type Topology } from "../formats/topology.js";
+import { laneOf, loadTopology, type Topology } from "../formats/topology.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import type { Answering } from "./batch.js";
 import { Lanes, type LanesOptions } from "./lanes.js";
@@ -43,7 +43,8 @@ export async function withLanesFrom<T>(from: LanesFrom, work: (lanes: Answering)
 
 /** The topology of each lane. */
 function lanesOf(file: string, lanes: number): readonly Topology[] {
-  return Array.from({ length: lanes }, () => loadTopology(file));
+  const topology = loadTopology(file);
+  return Array.from({ length: lanes }, (_, lane) => laneOf(topology, lane));
 }
 
 export interface OpenLanesOptions extends Pick<LanesOptions<unknown, unknown>, "capacity" | "onTrouble"> {

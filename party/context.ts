@@ -25,6 +25,8 @@ export interface PartySettings extends Bounds {
   readonly identity: Identity | undefined;
   /** The folder that holds everything that is kept. */
   readonly state: string;
+  /** The folder of plans and approvals, where several processes of a party have one; `state` without. */
+  readonly shelf?: string;
   /** How long a silent peer is waited for, and a session may take, in milliseconds. */
   readonly timeout: number;
   readonly deadline: number;

@@ -40,7 +40,7 @@ export class PartyDaemon implements PartyContext {
 
   constructor(private given: PartySettings) {
     const { state, party, timeout, quota, log } = given;
-    this.plans = new PlanShelf(state);
+    this.plans = new PlanShelf(given.shelf ?? state);
     this.sharings = new SharingStore(state, party, (error) => log.warn(fieldsOf(error), "a sharing cannot be used"));
     this.admission = new Admission(given);
     this.ids = new SessionIds(state, Date.now());

@@ -1,6 +1,7 @@
 /** A party from its topology file: the daemon, what its operator watches it by, and the topology read again. */
 import { mkdirSync } from "node:fs";
-import { addressOf, identityOf, loadTopology, type Topology } from "../formats/topology.js";
+import { join } from "node:path";
+import { addressOf, identityOf, laneOf, loadTopology, type Topology } from "../formats/topology.js";
 import { fail } from "../ir/diagnostics.js";
 import { expiringSoon } from "../runtime/identity.js";
 import { loadKernels } from "../runtime/kernels/load.js";
@@ -19,6 +20,8 @@ export interface PartyLimits extends Bounds {
   readonly deadline: number;
   /** Questions that each data owner may ask in a day. */
   readonly quota: number;
+  /** Which lane of the topology this process serves; the first without. */
+  readonly lane?: number;
   /** Where /healthz, /readyz and /metrics are answered. */
   readonly watch?: { readonly host: string; readonly port: number };
 }
@@ -43,13 +46,14 @@ export function partyOf({ name, file }: Topology): PartyName {
 
 /** Begins to serve; from then on the process leaves no core file. E0305: the topology; E1001: an address is taken. */
 export async function startParty(file: string, given: PartyLimits & { readonly log: Log }): Promise<StartedParty> {
-  const topology = loadTopology(file);
+  const { log, watch: place, lane = 0 } = given;
+  const topology = laneOf(loadTopology(file), lane);
   const party = partyOf(topology);
-  const { log, watch: place } = given;
   if (!leaveNoCore()) {
     log.warn({ fix: "start it with ulimit -c 0" }, "a core file of this process would hold its shares");
   }
-  mkdirSync(topology.folder, { recursive: true, mode: 0o700 });
+  const state = stateOf(topology, lane);
+  mkdirSync(state, { recursive: true, mode: 0o700 });
   const { create: kernels, warning } = loadKernels();
   const daemon = new PartyDaemon({
     ...given,
@@ -57,7 +61,8 @@ export async function startParty(file: string, given: PartyLimits & { readonly l
     listenAt: addressOf(topology, party),
     addresses: addressesOf(topology),
     identity: identityOf(topology),
-    state: topology.folder,
+    state,
+    shelf: topology.folder,
     timeout: given.timeout * 1000,
     deadline: given.deadline * 1000,
     kernels,
@@ -67,7 +72,7 @@ export async function startParty(file: string, given: PartyLimits & { readonly l
   });
   const watch = place === undefined ? undefined : new Watch(daemon);
   const at = await daemon.start();
-  log.info({ ...at, state: topology.folder, ...(warning !== undefined && { slow: warning }) }, "listening");
+  log.info({ ...at, state, ...(warning !== undefined && { slow: warning }) }, "listening");
   if (place !== undefined) {
     log.info({ host: place.host, port: await watch?.start(place) }, "watched");
   }
@@ -75,7 +80,7 @@ export async function startParty(file: string, given: PartyLimits & { readonly l
     log.warn({ name, days }, "a certificate expires soon");
   }
   return {
-    renew: () => readAgain(daemon, file, log),
+    renew: () => readAgain(daemon, file, lane, log),
     stop: async () => {
       log.info({ sessions: daemon.admission.running }, "draining");
       await daemon.drain();
@@ -85,9 +90,14 @@ export async function startParty(file: string, given: PartyLimits & { readonly l
   };
 }
 
-function readAgain(daemon: PartyDaemon, file: string, log: Log): void {
+/** What a lane keeps of its own: shares, sessions, audit. Plans and which are approved are the party's. */
+export function stateOf({ folder }: Topology, lane: number): string {
+  return lane === 0 ? folder : join(folder, `lane-${lane}`);
+}
+
+function readAgain(daemon: PartyDaemon, file: string, lane: number, log: Log): void {
   try {
-    const fresh = loadTopology(file);
+    const fresh = laneOf(loadTopology(file), lane);
     daemon.renew(identityOf(fresh), addressesOf(fresh));
     log.info({ known: Object.keys(fresh.peers) }, "topology read again");
   } catch (error) {

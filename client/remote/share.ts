@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { type InferOutput, number, object, parse, record, string } from "valibot";
 import { writeWhole } from "../../formats/files.js";
 import type { LoadedPlan } from "../../formats/plan-file.js";
-import type { Topology } from "../../formats/topology.js";
+import { laneOf, type Topology } from "../../formats/topology.js";
 import { type Diagnostic, fail } from "../../ir/diagnostics.js";
 import { programsOf } from "../../ir/plan/types.js";
 import { packedBytes } from "../../ir/share/rules.js";
@@ -97,6 +97,17 @@ export async function shareModel(options: ShareOptions): Promise<ShareResult> {
     transport.abort(error);
     throw error;
   }
+}
+
+/** The same sharing with the parties of so many lanes of the topology, one after the other; bytes are of all lanes. */
+export async function shareWithLanes(lanes: number, options: ShareOptions): Promise<ShareResult> {
+  let all = await shareModel(options);
+  for (let lane = 1; lane < lanes; lane++) {
+    const { sent, ...rest } = await shareModel({ ...options, topology: laneOf(options.topology, lane) });
+    const sum = (party: PartyName): number => all.sent[party] + sent[party];
+    all = { ...rest, sent: { P0: sum("P0"), P1: sum("P1"), P2: sum("P2") } };
+  }
+  return all;
 }
 
 /** What each party holds of a sharing, by key. */
