@@ -12,6 +12,7 @@ import { textInputs } from "../formats/text.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import { ApiError } from "./errors.js";
 import type { Gateway } from "./gateway.js";
+import { callerOf } from "./guards.js";
 import { type AnswersRequest, classifyRequest, embeddingRequest, type PictureInput } from "./requests.js";
 import { classIn, embeddingIn, embeddingsOf, type Kind, type Served } from "./served.js";
 
@@ -56,14 +57,14 @@ async function questionsOf(plan: Served, { input }: AnswersRequest): Promise<rea
 async function* answered(
   gateway: Gateway,
   plan: Served,
-  request: AnswersRequest,
+  { caller, ...request }: AnswersRequest & { readonly caller: string },
   signal: AbortSignal,
 ): AsyncGenerator<Answered> {
   const { loaded, inputs } = plan;
   for (const { tokens, tensors } of await questionsOf(plan, request)) {
     const values = await inputValues({ tensors }, inputs);
     const owner = runDataOwner(loaded.plan, values, new Map());
-    const leave = await gateway.queue.enter(signal);
+    const leave = await gateway.queue.enter(signal, caller);
     const result = await gateway.ask(loaded, owner, signal).finally(leave);
     yield { tokens, inputs: values, result };
   }
@@ -82,7 +83,7 @@ async function list(
   const signal = AbortSignal.any([c.req.raw.signal, gateway.signal]);
   const data: object[] = [];
   let [tokens, rounds, bytes, questions] = [0, 0, 0, 0];
-  for await (const batch of answered(gateway, plan, request, signal)) {
+  for await (const batch of answered(gateway, plan, { ...request, caller: callerOf(c, request.user) }, signal)) {
     data.push(...(await each(plan, batch)));
     tokens += batch.tokens.reduce((sum, count) => sum + count, 0);
     rounds += batch.result.measured.rounds;

@@ -3,6 +3,7 @@
  * a name that was made to point here (the Host header), and not across origins. Elsewhere whoever has the token.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
+import { getConnInfo } from "@hono/node-server/conninfo";
 import type { Context, MiddlewareHandler } from "hono";
 import { ApiError } from "./errors.js";
 
@@ -49,6 +50,11 @@ function isForeign(c: Context, host: string): boolean {
   // A link that somebody follows to the page itself is no request of another page's program.
   const isVisit = c.req.method === "GET" && c.req.header("sec-fetch-mode") === "navigate";
   return !isOwn || (site !== undefined && !["same-origin", "none"].includes(site) && !isVisit);
+}
+
+/** Who asks, as far as turns go: where the request is from, and for whom it says that it asks. */
+export function callerOf(c: Context, user: string): string {
+  return `${getConnInfo(c).remote.address ?? ""} ${user}`;
 }
 
 /** 415 for a body that is not said to be JSON: a form of another site cannot say so. */

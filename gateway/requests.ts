@@ -35,8 +35,11 @@ const STREAM = {
   stream: nullish(boolean(), false),
   stream_options: nullish(looseObject({ include_usage: nullish(boolean()) })),
 };
+/** For whom a program asks: it changes no answer, only whose turn it is. */
+const WHO = { user: nullish(string(), "") };
 const WRITING = {
   model: string(),
+  ...WHO,
   ...STREAM,
   stop: STOPS,
   n: nullish(pipe(number(), integer(), minValue(1), maxValue(8)), 1),
@@ -59,14 +62,16 @@ export type PictureInput = InferOutput<typeof PICTURE>;
 const TEXTS = union([string(), pipe(array(string()), minLength(1), maxLength(64))]);
 const EMBEDDING = looseObject({
   model: string(),
+  ...WHO,
   input: union([TEXTS, PICTURE]),
   encoding_format: nullish(picklist(["float", "base64"]), "float"),
 });
-const CLASSIFY = looseObject({ model: string(), input: union([TEXTS, PICTURE]) });
+const CLASSIFY = looseObject({ model: string(), ...WHO, input: union([TEXTS, PICTURE]) });
 
 /** A text to go on with, in either form of the API. */
 export interface WritingRequest {
   readonly model: string;
+  readonly user: string;
   readonly prompt: string | readonly Message[];
   readonly stream: boolean;
   readonly usage: boolean;
@@ -75,9 +80,9 @@ export interface WritingRequest {
   readonly mostTokens: number | undefined;
 }
 
-/** What changes no answer of a greedy plan: who asks, how it is accounted, where it is kept (nowhere). */
+/** What changes no answer of a greedy plan: how it is accounted, where it is kept (nowhere). */
 const INDIFFERENT = [
-  ...["user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"],
+  ...["metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"],
   ...["seed", "parallel_tool_calls", "temperature", "top_p"],
 ];
 
@@ -162,8 +167,8 @@ function writing(
   body: InferOutput<typeof CHAT> | InferOutput<typeof COMPLETION>,
 ): Omit<WritingRequest, "prompt" | "mostTokens"> {
   refuseSampling(body);
-  const { model, stream, stop: stops, n, stream_options: options } = body;
-  return { model, stream: stream === true, usage: options?.include_usage === true, stops, n };
+  const { model, user, stream, stop: stops, n, stream_options: options } = body;
+  return { model, user: user ?? "", stream: stream === true, usage: options?.include_usage === true, stops, n };
 }
 
 export function chatRequest(body: unknown): WritingRequest {
@@ -186,21 +191,22 @@ export function completionRequest(body: unknown): WritingRequest {
 
 export interface AnswersRequest {
   readonly model: string;
+  readonly user: string;
   readonly input: readonly string[] | PictureInput;
 }
 
-function inputOf(input: InferOutput<typeof CLASSIFY>["input"]): AnswersRequest["input"] {
-  return typeof input === "string" ? [input] : input;
+function answersIn({ model, user, input }: InferOutput<typeof CLASSIFY>): AnswersRequest {
+  return { model, user: user ?? "", input: typeof input === "string" ? [input] : input };
 }
 
 export function embeddingRequest(body: unknown): AnswersRequest & { readonly base64: boolean } {
   const fields = parsed(EMBEDDING, body);
   refuse(fields, Object.keys(EMBEDDING.entries));
-  return { model: fields.model, input: inputOf(fields.input), base64: fields.encoding_format === "base64" };
+  return { ...answersIn(fields), base64: fields.encoding_format === "base64" };
 }
 
 export function classifyRequest(body: unknown): AnswersRequest {
   const fields = parsed(CLASSIFY, body);
   refuse(fields, Object.keys(CLASSIFY.entries));
-  return { model: fields.model, input: inputOf(fields.input) };
+  return answersIn(fields);
 }

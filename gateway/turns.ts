@@ -1,6 +1,6 @@
 /**
  * Who waits for the parties: so many questions at a time, so many more that wait, and the next one is told when to come
- * again, by how long questions took so far.
+ * again, by how long questions took so far. Callers take turns: who asks much waits for others, not they for him.
  */
 import { ApiError } from "./errors.js";
 
@@ -14,42 +14,59 @@ const GUESS = 5;
 
 export class Turns {
   private running = 0;
-  private readonly waiters: (() => void)[] = [];
+  /** By caller, in the order in which they are next. */
+  private readonly waiters = new Map<string, (() => void)[]>();
   /** Seconds of a question, a moving average. */
   private usual = GUESS;
 
   constructor(private readonly limits: TurnLimits) {}
 
   get waiting(): number {
-    return this.waiters.length;
+    return [...this.waiters.values()].reduce((sum, { length }) => sum + length, 0);
   }
 
   /**
    * Resolves when it is this question's turn, with what must be called at its end. Rejects with 429 where no more may
    * wait, and with the signal's reason.
    */
-  async enter(signal: AbortSignal): Promise<() => void> {
+  async enter(signal: AbortSignal, caller = ""): Promise<() => void> {
     signal.throwIfAborted();
     if (this.running >= this.limits.atOnce) {
-      await this.wait(signal);
+      // Whoever ends gives its place to who waits: nobody who comes now is before him.
+      await this.wait(signal, caller);
+    } else {
+      this.running++;
     }
-    this.running++;
     const began = performance.now();
     let isOver = false;
     return () => {
       if (!isOver) {
         isOver = true;
-        this.running--;
         this.usual += ((performance.now() - began) / 1000 - this.usual) / 4;
-        this.waiters.shift()?.();
+        this.next();
       }
     };
   }
 
-  private wait(signal: AbortSignal): Promise<void> {
-    if (this.waiters.length >= this.limits.waiting) {
-      const seconds = Math.max(1, Math.ceil((this.usual * (this.waiters.length + 1)) / this.limits.atOnce));
-      throw new ApiError(429, `${this.waiters.length} questions wait already; ask again in ${seconds} s`, {
+  private next(): void {
+    const [first] = this.waiters;
+    if (first === undefined) {
+      this.running--;
+      return;
+    }
+    const [caller, [admit, ...rest]] = first;
+    this.waiters.delete(caller);
+    if (rest.length > 0) {
+      this.waiters.set(caller, rest);
+    }
+    admit();
+  }
+
+  private wait(signal: AbortSignal, caller: string): Promise<void> {
+    const { waiting } = this;
+    if (waiting >= this.limits.waiting) {
+      const seconds = Math.max(1, Math.ceil((this.usual * (waiting + 1)) / this.limits.atOnce));
+      throw new ApiError(429, `${waiting} questions wait already; ask again in ${seconds} s`, {
         ...{ type: "rate_limit_error", code: "queue_full", retryAfter: seconds },
       });
     }
@@ -59,10 +76,15 @@ export class Turns {
         resolve();
       };
       const leave = (): void => {
-        this.waiters.splice(this.waiters.indexOf(next), 1);
+        const others = this.waiters.get(caller)!.filter((each) => each !== next);
+        if (others.length > 0) {
+          this.waiters.set(caller, others);
+        } else {
+          this.waiters.delete(caller);
+        }
         reject(signal.reason);
       };
-      this.waiters.push(next);
+      this.waiters.set(caller, [...(this.waiters.get(caller) ?? []), next]);
       signal.addEventListener("abort", leave, { once: true });
     });
   }

@@ -7,6 +7,7 @@ import { Stops } from "../client/stops.js";
 import type { Encoder } from "../formats/text.js";
 import { ApiError, apiErrorOf } from "./errors.js";
 import type { Gateway } from "./gateway.js";
+import { callerOf } from "./guards.js";
 import type { WritingRequest } from "./requests.js";
 import type { Served } from "./served.js";
 
@@ -120,7 +121,7 @@ export async function write(gateway: Gateway, c: Context, request: WritingReques
   }
   const leaving = new AbortController();
   const signal = AbortSignal.any([c.req.raw.signal, leaving.signal, gateway.signal]);
-  const leave = await gateway.queue.enter(signal);
+  const leave = await gateway.queue.enter(signal, callerOf(c, request.user));
   const head = { id: `${form.prefix}${randomUUID()}`, created: Math.floor(Date.now() / 1000), model: plan.id };
   const pieces = written(gateway, plan, prompt, request, signal);
   const answering: Answering = { plan, prompt, request, form, head, pieces, began: performance.now() };

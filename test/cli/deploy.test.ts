@@ -12,7 +12,9 @@ function startedBy(file: string): readonly (readonly string[])[] {
   const text = readFileSync(join(DEPLOY, file), "utf8").replaceAll("%i", "3").replaceAll("$(LANE)", "3");
   const shell = [...text.matchAll(/^ExecStart=\S*pumac (.+)$/gm)].map(([, words]) => words.split(" "));
   const documents = file.startsWith("kubernetes/") ? parseAllDocuments(text).map((each) => each.toJSON()) : [];
-  const pods = documents.flatMap(({ spec }) => spec.template?.spec.containers ?? []).map(({ args }) => args.map(String));
+  const pods = documents
+    .flatMap(({ spec }) => spec.template?.spec.containers ?? [])
+    .map(({ args }) => args.map(String));
   const lists = [...text.matchAll(/\["?(party"?, .+)\]$/gm)].map(([, words]) => words.replaceAll('"', "").split(", "));
   return [...shell, ...lists, ...pods];
 }
