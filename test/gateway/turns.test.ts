@@ -1,4 +1,4 @@
-/** Protects: the parties are given to so many at a time, to callers in turns, and who finds no room hears when to come. */
+/** Protects: so many ask at a time, callers in turns, and who finds no room hears when to come again. */
 import { expect, it } from "vitest";
 import { ApiError } from "../../gateway/errors.js";
 import { Turns } from "../../gateway/turns.js";
