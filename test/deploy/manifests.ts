@@ -124,7 +124,7 @@ function scaler(party: "P0" | "P1" | "P2"): Manifest {
   });
 }
 
-const HEAD = `# Made by test/deploy/manifests.ts (BLESS=1). docs/operations.md, "Lanes", says what each organisation does with it.\n`;
+const HEAD = `# Made by test/deploy/manifests.ts (BLESS=1). docs/operations.md, "Lanes", says how it is used.\n`;
 
 /** Every file of deploy/kubernetes, and what it holds. */
 export function manifests(): ReadonlyMap<string, { readonly text: string; readonly objects: readonly Manifest[] }> {
