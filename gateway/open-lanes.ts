@@ -66,7 +66,7 @@ export interface OpenLanesOptions extends Pick<LanesOptions<unknown, unknown>, "
 const LEASE = 30_000;
 
 /** Gives lanes to the work, and closes what was opened for them. */
-async function withLanes<T>(options: OpenLanesOptions, work: (lanes: Answering) => Promise<T>): Promise<T> {
+export async function withLanes<T>(options: OpenLanesOptions, work: (lanes: Answering) => Promise<T>): Promise<T> {
   const { loaded, topologies, timeout, sharing, capacity, onTrouble } = options;
   const ask = (values: OwnerValues, topology: Topology) => askParties(loaded, values, { topology, timeout, sharing });
   const queue = await openQueue(options);
