@@ -42,7 +42,7 @@ async function prepare(): Promise<CompiledPlan> {
   const texts = (JSON.parse(readFileSync(sentences, "utf8")) as { text: string }[]).map(({ text }) => text);
   const line = (_: unknown, i: number): string => JSON.stringify({ text: texts[i % texts.length] });
   writeFileSync(data, Array.from({ length: rows }, line).join("\n"));
-  const calibrate = [{ data: sentences, tokenizer }];
+  const calibrate = [{ texts, tokenizer }];
   return await compile(join(MODELS, "bert_sst2.legacy.op14.onnx"), { dims: { b: 1, s: 48 }, calibrate });
 }
 
