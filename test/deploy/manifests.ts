@@ -19,11 +19,45 @@ interface Manifest {
   toJSON(): unknown;
 }
 
+/** The party's container: the pod's ordinal is its lane. */
+function container(party: "P0" | "P1" | "P2") {
+  const probe = (path: string) => ({ httpGet: { path, port: "watch", scheme: "HTTPS" as const }, periodSeconds: 5 });
+  return {
+    name: "party",
+    image: "pumac:0.1.0",
+    args: [
+      ...["party", "--topology", `/party/${party}.toml`, "--lane", "$(LANE)"],
+      ...["--watch", `0.0.0.0:${WATCHED}`],
+    ],
+    env: [
+      {
+        name: "LANE",
+        valueFrom: { fieldRef: { fieldPath: "metadata.labels['apps.kubernetes.io/pod-index']" } },
+      },
+    ],
+    ports: [
+      { name: "party", containerPort: PORT },
+      { name: "watch", containerPort: WATCHED },
+    ],
+    readinessProbe: probe("/readyz"),
+    livenessProbe: { ...probe("/healthz"), failureThreshold: 6 },
+    resources: { requests: { cpu: "2", memory: "2Gi" }, limits: { memory: "8Gi" } },
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"] },
+    },
+    volumeMounts: [
+      { name: "identity", mountPath: "/party", readOnly: true },
+      { name: "state", mountPath: "/state" },
+    ],
+  };
+}
+
 /** What one organisation applies for its party: a headless service, a pod for each lane, how many may be away. */
 function partyManifests(party: "P0" | "P1" | "P2"): readonly Manifest[] {
   const name = `pumac-${party.toLowerCase()}`;
   const labels = { "app.kubernetes.io/name": "pumac", "app.kubernetes.io/component": party.toLowerCase() };
-  const probe = (path: string) => ({ httpGet: { path, port: "watch", scheme: "HTTPS" as const }, periodSeconds: 5 });
   return [
     new Service({
       metadata: { name, labels },
@@ -48,38 +82,7 @@ function partyManifests(party: "P0" | "P1" | "P2"): readonly Manifest[] {
             automountServiceAccountToken: false,
             terminationGracePeriodSeconds: DRAINING,
             securityContext: { runAsNonRoot: true, runAsUser: 1000, fsGroup: 1000 },
-            containers: [
-              {
-                name: "party",
-                image: "pumac:0.1.0",
-                args: [
-                  ...["party", "--topology", `/party/${party}.toml`, "--lane", "$(LANE)"],
-                  ...["--watch", `0.0.0.0:${WATCHED}`],
-                ],
-                env: [
-                  {
-                    name: "LANE",
-                    valueFrom: { fieldRef: { fieldPath: "metadata.labels['apps.kubernetes.io/pod-index']" } },
-                  },
-                ],
-                ports: [
-                  { name: "party", containerPort: PORT },
-                  { name: "watch", containerPort: WATCHED },
-                ],
-                readinessProbe: probe("/readyz"),
-                livenessProbe: { ...probe("/healthz"), failureThreshold: 6 },
-                resources: { requests: { cpu: "2", memory: "2Gi" }, limits: { memory: "8Gi" } },
-                securityContext: {
-                  allowPrivilegeEscalation: false,
-                  readOnlyRootFilesystem: true,
-                  capabilities: { drop: ["ALL"] },
-                },
-                volumeMounts: [
-                  { name: "identity", mountPath: "/party", readOnly: true },
-                  { name: "state", mountPath: "/state" },
-                ],
-              },
-            ],
+            containers: [container(party)],
             volumes: [{ name: "identity", secret: { secretName: `${name}-identity`, defaultMode: 0o440 } }],
           },
         },
