@@ -6,8 +6,10 @@ import { describePredicted, predictedOf } from "../analysis/predicted.js";
 import { chatTemplateBeside } from "../formats/chat-template.js";
 import { normalisationBeside } from "../formats/pixels.js";
 import { Live } from "../gateway/live.js";
+import { askLanes } from "../gateway/open-lanes.js";
 import { startGateway } from "../gateway/server.js";
 import { openPlan } from "../index.js";
+import { fail } from "../ir/diagnostics.js";
 import { endGently, reportError } from "./exit.js";
 import { connectAs, type PartiesFlags, partiesOptions } from "./parties.js";
 import { readingOf, sayFirst } from "./run-common.js";
@@ -21,6 +23,9 @@ interface ServeFlags extends PartiesFlags {
   readonly port: number;
   readonly atOnce: number;
   readonly waiting: number;
+  readonly lanes?: number;
+  readonly queue?: string;
+  readonly queueCredentials?: string;
   readonly tokenFile?: string;
   readonly tlsKey?: string;
   readonly tlsCertificate?: string;
@@ -42,6 +47,9 @@ export function addServe(program: Command): void {
     .option("--port <number>", "0 takes any that is free", parseCount, 8000)
     .option("--at-once <number>", "how many questions and conversations may run at a time", parseCount, 1)
     .option("--waiting <number>", "how many more may wait", parseCount, 16)
+    .option("--lanes <number>", "with --topology: ask so many of its lanes, one question each at a time", parseCount)
+    .option("--queue <url>", "with --lanes: a NATS server with JetStream (default: a queue in this process)")
+    .option("--queue-credentials <file>", "its credentials")
     .option("--token-file <file>", "who asks must give this token (authorization: Bearer)")
     .option("--tls-key <file>", "a private key, PEM")
     .option("--tls-certificate <file>", "its certificate, PEM")
@@ -49,7 +57,11 @@ export function addServe(program: Command): void {
 }
 
 async function serve(paths: readonly string[], flags: ServeFlags): Promise<void> {
-  const { local, host, port, tokenFile, tlsKey, tlsCertificate, atOnce, waiting } = flags;
+  const { local, host, port, tokenFile, tlsKey, tlsCertificate, waiting, lanes, topology } = flags;
+  const atOnce = lanes ?? flags.atOnce;
+  if (lanes === 0 || (lanes !== undefined && topology === undefined)) {
+    throw fail({ code: "E0201", what: "--lanes is of a topology, one at least", fix: "add --topology FILE" });
+  }
   const open = paths.map((path) => openPlan(path, flags.weights));
   open.forEach(({ plan }) => void sayFirst(plan));
   const plans = open.map((loaded, i) => {
@@ -69,6 +81,11 @@ async function serve(paths: readonly string[], flags: ServeFlags): Promise<void>
     ...{ plans, live, isLocal: local === true, host, port, token, queue: { atOnce, waiting } },
     ...(key !== undefined && cert !== undefined && { tls: { key, cert } }),
     connect: async () => {
+      if (lanes !== undefined && topology !== undefined) {
+        const [server, credentials] = [flags.queue, flags.queueCredentials];
+        const given = { topology, lanes, server, credentials, timeout: 1000 * flags.timeout };
+        return await askLanes({ ...given, capacity: 2 * (lanes + waiting), onTrouble: printNote });
+      }
       const parties = await connectAs(flags, open, {
         onSeen: (seen) => live.show({ ...seen, at: seen.party }),
         atOnce,

@@ -25,6 +25,11 @@ export interface LanesOptions<Work, Answer> {
   readonly lease: number;
   /** When no lane has answered for so many milliseconds, nothing is waited for any more. */
   readonly patience: number;
+  /**
+   * Whether lanes are tried for ever: who waits when none has answered for that long hears why, and the next one may be
+   * luckier. A batch ends then, a server stays.
+   */
+  readonly isForEver?: boolean;
   /** The most pieces of work that wait or are worked on. */
   readonly capacity: number;
   /** How long a lane rests after its first failure, in milliseconds; the next time twice as long. */
@@ -202,7 +207,8 @@ export class Lanes<Work, Answer> {
     health.since = health.troubles === 0 ? now : health.since;
     health.troubles++;
     health.error = error;
-    health.isOut = health.answered === 0 && isLasting(error);
+    const { isForEver = false, patience } = this.options;
+    health.isOut = !isForEver && health.answered === 0 && isLasting(error);
     const why = error instanceof PumacError ? error.diagnostics[0].what : String(error);
     this.options.onTrouble?.(`${name} ${health.isOut ? "is given up" : "rests a while"}: ${why}`);
     job.answeredBefore = job.failures === 0 ? this.answered : job.answeredBefore;
@@ -213,10 +219,9 @@ export class Lanes<Work, Answer> {
       // At first another lane is to have it at once; then perhaps it is the work, and other work goes first.
       await claim.refuse(this.restAfter(job.failures - 1));
     }
-    const isGone = ({ isOut, troubles, since }: Health): boolean =>
-      isOut || (troubles > 0 && now - since > this.options.patience);
+    const isGone = ({ isOut, troubles, since }: Health): boolean => isOut || (troubles > 0 && now - since > patience);
     if (this.health.every(isGone)) {
-      this.giveUp(error);
+      (isForEver ? this.rejectAll : this.giveUp).call(this, error);
     }
   }
 

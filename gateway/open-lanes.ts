@@ -8,6 +8,7 @@ import type { LoadedPlan } from "../formats/plan-file.js";
 import { laneOf, loadTopology, type Topology } from "../formats/topology.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import type { Answering } from "./batch.js";
+import type { Ask } from "./gateway.js";
 import { Lanes, type LanesOptions } from "./lanes.js";
 import { InProcessQueue } from "./queue/in-process.js";
 import { openJetStream } from "./queue/jetstream.js";
@@ -47,13 +48,12 @@ function lanesOf(file: string, lanes: number): readonly Topology[] {
   return Array.from({ length: lanes }, (_, lane) => laneOf(topology, lane));
 }
 
-export interface OpenLanesOptions extends Pick<LanesOptions<unknown, unknown>, "capacity" | "onTrouble"> {
-  readonly loaded: LoadedPlan;
+/** Of what lanes are made, whatever they are asked. */
+interface LanesOf extends Pick<LanesOptions<unknown, unknown>, "capacity" | "onTrouble" | "isForEver"> {
   /** The data owner's, one for each lane. */
   readonly topologies: readonly Topology[];
   /** How long a silent party is waited for, in milliseconds. */
   readonly timeout: number;
-  readonly sharing?: string | undefined;
   /**
    * A NATS server with JetStream, `nats://host:4222` or `nats://host:4222/NAME` for a queue that stays; without one the
    * queue is this process's.
@@ -62,31 +62,70 @@ export interface OpenLanesOptions extends Pick<LanesOptions<unknown, unknown>, "
   readonly credentials?: string | undefined;
 }
 
+export interface OpenLanesOptions extends LanesOf {
+  readonly loaded: LoadedPlan;
+  readonly sharing?: string | undefined;
+}
+
 /** How long a claim lasts without a sign of life, in milliseconds. */
 const LEASE = 30_000;
 
-/** Gives lanes to the work, and closes what was opened for them. */
-export async function withLanes<T>(options: OpenLanesOptions, work: (lanes: Answering) => Promise<T>): Promise<T> {
-  const { loaded, topologies, timeout, sharing, capacity, onTrouble } = options;
-  const ask = (values: OwnerValues, topology: Topology) => askParties(loaded, values, { topology, timeout, sharing });
-  const queue = await openQueue(options);
-  const lanes = new Lanes({
-    ...{ queue, lease: LEASE, capacity, patience: Math.max(2 * timeout, LEASE), ...(onTrouble && { onTrouble }) },
-    lanes: topologies.map((topology, i) => ({
-      name: `lane ${i}`,
-      ask: async (inputs: ReadonlyMap<string, TensorValue>): Promise<SessionResult> =>
-        ask(runDataOwner(loaded.plan, inputs, new Map()), topology),
-    })),
-  });
-  try {
-    return await work(lanes);
-  } finally {
-    await lanes.close();
-    await queue.close();
-  }
+interface OpenedLanes<Work, Answer> {
+  readonly lanes: Lanes<Work, Answer>;
+  readonly close: () => Promise<void>;
 }
 
-async function openQueue({ server, credentials, capacity }: OpenLanesOptions): Promise<Queue> {
+/** Lanes, and what closes them; `ask` asks one of them, as a new session. */
+async function openLanes<Work, Answer>(
+  options: LanesOf,
+  ask: (work: Work, topology: Topology) => Promise<Answer>,
+): Promise<OpenedLanes<Work, Answer>> {
+  const { topologies, timeout, capacity, onTrouble, isForEver = false } = options;
+  const queue = await openQueue(options);
+  const patience = isForEver ? timeout : Math.max(2 * timeout, LEASE);
+  const lanes = new Lanes<Work, Answer>({
+    ...{ queue, lease: LEASE, capacity, patience, isForEver, ...(onTrouble && { onTrouble }) },
+    lanes: topologies.map((topology, i) => ({ name: `lane ${i}`, ask: (work) => ask(work, topology) })),
+  });
+  const close = async (): Promise<void> => {
+    await lanes.close();
+    await queue.close();
+  };
+  return { lanes, close };
+}
+
+/** Gives lanes to the work, and closes what was opened for them. */
+export async function withLanes<T>(options: OpenLanesOptions, work: (lanes: Answering) => Promise<T>): Promise<T> {
+  const { loaded, timeout, sharing } = options;
+  const { lanes, close } = await openLanes(options, async (inputs: ReadonlyMap<string, TensorValue>, topology) => {
+    const answer: SessionResult = await askParties(loaded, runDataOwner(loaded.plan, inputs, new Map()), {
+      ...{ topology, timeout, sharing },
+    });
+    return answer;
+  });
+  return await work(lanes).finally(close);
+}
+
+/** Lanes of one topology as a gateway asks them; as long as the gateway is there, a lane that failed is tried again. */
+export async function askLanes(
+  options: Omit<LanesOf, "topologies" | "isForEver"> & { readonly topology: string; readonly lanes: number },
+): Promise<{ readonly ask: Ask; readonly close: () => void }> {
+  interface Question {
+    readonly loaded: LoadedPlan;
+    readonly values: OwnerValues;
+    readonly asking: Parameters<Ask>[2];
+  }
+  const { topology: file, lanes: count, timeout } = options;
+  const topologies = lanesOf(file, count);
+  const { lanes, close } = await openLanes(
+    { ...options, topologies, isForEver: true },
+    ({ loaded, values, asking }: Question, topology) => askParties(loaded, values, { ...asking, topology, timeout }),
+  );
+  const ask: Ask = (loaded, values, asking) => lanes.submit({ loaded, values, asking });
+  return { ask, close: () => void close() };
+}
+
+async function openQueue({ server, credentials, capacity }: LanesOf): Promise<Queue> {
   if (server === undefined) {
     return new InProcessQueue({ lease: LEASE, capacity });
   }

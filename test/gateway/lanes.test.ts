@@ -118,6 +118,15 @@ describe("lanes", () => {
     await expect(lanes.submit("late")).rejects.toThrow(/E0601/);
   });
 
+  it("are tried for ever by a server: who waits hears why, and the next one is answered", async () => {
+    let isThere = false;
+    const lanes = lanesOf([async (work) => (isThere ? work : gone())], { patience: 50, isForEver: true });
+    await expect(lanes.submit("early")).rejects.toThrow(/E0601/);
+    expect(lanes.failure).toBeUndefined();
+    isThere = true;
+    await expect(lanes.submit("late")).resolves.toBe("late");
+  });
+
   it("that never can are given up at once", async () => {
     const ask: Ask = async () => Promise.reject(fail({ code: "E0802", what: "P0 has not approved the plan" }));
     const lanes = lanesOf([ask], { patience: 60_000 });

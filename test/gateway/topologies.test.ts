@@ -12,7 +12,7 @@ import { dataInputs } from "../../client/owners.js";
 import { shareWithLanes } from "../../client/remote/share.js";
 import { addressOf, laneOf, loadTopology, saveKey, saveTopology, type Topology } from "../../formats/topology.js";
 import { Batch } from "../../gateway/batch.js";
-import { withLanesFrom } from "../../gateway/open-lanes.js";
+import { askLanes, withLanesFrom } from "../../gateway/open-lanes.js";
 import { PlanShelf } from "../../party/plans.js";
 import { type StartedParty, startParty } from "../../party/start.js";
 import { PARTIES } from "../../runtime/transport.js";
@@ -76,13 +76,19 @@ it("lanes of one topology are asked as one batch", async () => {
   expect(batch.result).toMatchObject({ rows: ROWS, done: ROWS, failed: 0 });
   const lines = readFileSync(output, "utf8").trimEnd().split("\n");
   expect(new Set(lines.map((line) => JSON.parse(line).best[0].name)).size).toBe(1);
+  // A gateway asks the same lanes.
+  const gateway = await askLanes({ topology: fileOf("clinic"), lanes: LANES, timeout: 20_000, capacity: 8 });
+  const asking = { signal: new AbortController().signal, onShared: () => undefined };
+  const both = await Promise.all([1, 2].map(() => gateway.ask(plan, plan.values, asking)));
+  expect(both.map(({ outputs }) => outputs.size)).toEqual([1, 1]);
+  gateway.close();
   // Each lane has its own record of its sessions.
   const sessions = ["state", join("state", "lane-1")].map((state) =>
     readFileSync(join(folder, "P1", state, "audit.jsonl"), "utf8")
       .trimEnd()
       .split("\n"),
   );
-  expect(sessions.flat().length).toBe(ROWS);
+  expect(sessions.flat().length).toBe(ROWS + 2);
   expect(Math.min(...sessions.map((each) => each.length))).toBeGreaterThan(0);
 });
 
