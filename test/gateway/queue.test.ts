@@ -8,7 +8,7 @@ import { openJetStream } from "../../gateway/queue/jetstream.js";
 import type { Claim, Queue, QueueOptions } from "../../gateway/queue/queue.js";
 import { type NatsServer, startNats, WITHOUT_NATS } from "./nats.js";
 
-const LEASE = 300;
+const LEASE = 500;
 const NEVER = new AbortController().signal;
 /** Longer than a lease, and than a queue takes to see that it is over. */
 const TOO_LONG = 2.5 * LEASE;
@@ -34,7 +34,7 @@ async function claimed(queue: Queue, within = TOO_LONG): Promise<Claim | undefin
 
 describe.each(Object.entries(openers))("a queue %s", (name, open) => {
   const isHere = name === "in this process" || WITHOUT_NATS === undefined;
-  const test = it.skipIf(!isHere);
+  const test = isHere ? it.concurrent : it.skip;
   async function withQueue(work: (queue: Queue) => Promise<void>, capacity = 100): Promise<void> {
     const queue = await open({ lease: LEASE, capacity });
     await work(queue).finally(() => queue.close());
