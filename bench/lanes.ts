@@ -21,8 +21,7 @@ import { type CompiledPlan, compile, openForSharing } from "../index.js";
 import { printNote, printResult } from "./terminal.js";
 
 const words = process.argv.slice(2);
-const after = (name: string): string | undefined =>
-  words[words.indexOf(name) + (words.includes(name) ? 1 : words.length)];
+const after = (name: string): string | undefined => (words.includes(name) ? words[words.indexOf(name) + 1] : undefined);
 const rows = Number(words.find((word) => /^\d+$/.test(word)) ?? 40);
 const server = after("--queue");
 const MODELS = join("models", "bert-sst2");
