@@ -26,7 +26,8 @@ import {
   runModelOwnerInTurns,
   type SessionResult,
 } from "./client/owners.js";
-import { type AskOptions, askParties } from "./client/remote/ask.js";
+import { type AskOptions, askParties, refuseConversation } from "./client/remote/ask.js";
+import { type Conversation, converse } from "./client/remote/converse.js";
 import type { SharedPlan } from "./client/remote/share.js";
 import { isRemembered } from "./client/verified.js";
 import type { ImportedModel } from "./compiler/imported.js";
@@ -217,6 +218,7 @@ export type PreparedModel = CheckedModel & {
 
 /** Opens a plan's model, sees that the plan is of it, and runs its owner's program in the clear. */
 export async function prepareModel(plan: string | OpenPlan, options: PrepareOptions = {}): Promise<PreparedModel> {
+  refuseConversation(opened(plan).plan);
   const { loaded, model } = await openChecked(plan, options);
   return { loaded, model, owned: await runModelOwnerInTurns(loaded.plan, model.weights, options.signal) };
 }
@@ -315,6 +317,8 @@ export interface Connection {
   readonly infer: (inputs: GivenInputs, options?: AskingOptions, plan?: LoadedPlan) => Promise<SessionResult>;
   /** The same with what a data owner's program has made of its inputs. */
   readonly ask: (values: OwnerValues, options?: AskingOptions, plan?: LoadedPlan) => Promise<SessionResult>;
+  /** Begins a session of many runs, of a plan that keeps its cache at the parties. */
+  readonly converse: (options?: AskingOptions, plan?: LoadedPlan) => Promise<Conversation>;
   /** Ends parties that were started for this; those of a topology stay. */
   readonly close: () => void;
 }
@@ -343,15 +347,17 @@ export async function connect(
           ...{ timeout, sessions: atOnce },
           ...{ ...(signal && { signal }), ...(onProgress && { onProgress }), ...(onSeen && { onSeen }) },
         });
-  const ask: Connection["ask"] = (values, asking = {}, plan = plans[0]) => {
+  const heard = (asking: AskingOptions): AskOptions => {
     const signals = [signal, asking.signal].filter((each) => each !== undefined);
-    return askParties(plan, values, { ...asking, topology, timeout, signal: AbortSignal.any(signals) });
+    return { ...asking, topology, timeout, signal: AbortSignal.any(signals) };
   };
+  const ask: Connection["ask"] = (values, asking = {}, plan = plans[0]) => askParties(plan, values, heard(asking));
+  const conversation: Connection["converse"] = (asking = {}, plan = plans[0]) => converse(plan, heard(asking));
   const infer: Connection["infer"] = async (inputs, asking, { plan, digest } = plans[0]) => {
     const values = await inputValues(inputs, dataInputs(plan));
     return ask(runDataOwner(plan, values, new Map()), asking, { plan, digest });
   };
-  return { plans, infer, ask, close };
+  return { plans, infer, ask, converse: conversation, close };
 }
 
 export interface GenerateOptions extends AskingOptions {
@@ -370,7 +376,7 @@ export interface GenerateOptions extends AskingOptions {
  * written. The plan reveals the next token (`compile` with `reveal: ["token"]`). E0202 where the prompt does not fit.
  */
 export async function* generate(
-  { plans, ask }: Connection,
+  { plans, ask, converse: begin }: Connection,
   { prompt, tokenizer, maxTokens = 32, stops = [], ...asking }: GenerateOptions,
   { plan, digest }: LoadedPlan = plans[0],
 ): AsyncGenerator<Written, Ending> {
@@ -384,6 +390,7 @@ export async function* generate(
     plan,
     encoder: typeof prompt === "string" ? encoder : { ...encoder, encode: (texts) => encoder.encode(texts, "bare") },
     ask: (values) => ask(values, asking, { plan, digest }),
+    converse: () => begin(asking, { plan, digest }),
     prompt: typeof prompt === "string" ? prompt : template!(prompt),
     mostTokens: maxTokens,
     stops,

@@ -6,9 +6,9 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { remember, standingOf } from "../client/verified.js";
-import { type CompileOptions, compileImported, importNamed } from "../compiler/compile.js";
+import type { CompileOptions } from "../compiler/compile.js";
 import { parseNetwork } from "../compiler/network.js";
-import { inputsOf } from "../compiler/outputs.js";
+import { openForPlan } from "../compiler/text/compile.js";
 import { verifyPlan } from "../compiler/verify.js";
 import { openModel } from "../compiler/weights.js";
 import type { ModelFiles } from "../formats/plan-file.js";
@@ -19,7 +19,10 @@ import { loadKernels } from "../runtime/kernels/load.js";
 import { calibrationInputs, type Samples } from "./data/calibration.js";
 
 /** What decides a plan, beside the model; plain values, which a thread can be given. */
-export type PlanOptions = Omit<CompileOptions, "calibration" | "calibrationRun" | "network" | "dump" | "record"> & {
+export type PlanOptions = Omit<
+  CompileOptions,
+  "calibration" | "calibrationRun" | "network" | "dump" | "record" | "records"
+> & {
   readonly calibrate: readonly Omit<Samples, "onCut">[];
   readonly network?: string;
 };
@@ -92,12 +95,11 @@ async function perform(task: Task, heard: Heard): Promise<Made | undefined> {
   }
   const { calibrate, network, ...options } = task.options;
   const planned = network === undefined ? {} : { network: parseNetwork(network) };
-  const imported = await importNamed(task.model, options);
-  const inputs = inputsOf(imported, options.reveal);
+  const { inputs, compile } = await openForPlan(task.model, options);
   const types = new Map(inputs.map(({ name, dtype, shape }) => [name, { dtype, shape }] as const));
   const samples = await calibrationInputs(calibrate, types);
   heard.onCalibration?.(samples.length);
-  const { plan, warnings, calibration, weights } = compileImported(imported, {
+  const { plan, warnings, calibration, weights } = await compile({
     ...options,
     ...planned,
     ...(calibrate.length === 0 ? {} : { calibration: samples }),

@@ -13,7 +13,16 @@ import { type CompileOptions, compile as compilePlan, type Samples } from "../in
 import { fail } from "../ir/diagnostics.js";
 import { interrupted } from "./exit.js";
 import { givenBy } from "./inputs.js";
-import { collect, type Progress, printAlways, printJson, printNote, printProblem, startProgress } from "./terminal.js";
+import {
+  collect,
+  type Progress,
+  parseCount,
+  printAlways,
+  printJson,
+  printNote,
+  printProblem,
+  startProgress,
+} from "./terminal.js";
 
 interface CompileFlags {
   readonly output?: string;
@@ -32,6 +41,8 @@ interface CompileFlags {
   readonly calibrate: readonly string[];
   readonly tokenizer?: string;
   readonly fraction?: number;
+  readonly context?: number;
+  readonly buckets: readonly string[];
   readonly assumeRanges?: boolean;
   readonly json?: boolean;
 }
@@ -68,6 +79,8 @@ export function addCompile(program: Command): void {
       collect,
       [],
     )
+    .option("--context <tokens>", "a plan that writes text: how many tokens it sees (pumac generate)", parseCount)
+    .option("--buckets <n,…>", "with --context: lengths of prompts, of which the parties learn no more", collect, [])
     .option("--weights <file>", "JAX: a .safetensors file with the weights, by tree path")
     .option("--weights-args <path...>", "JAX: arguments that are weights, by tree path, argN or N-M", collect, [])
     .option(
@@ -196,6 +209,10 @@ function compileOptions(flags: CompileFlags): CompileOptions {
     secret: flags.secret.flatMap((names) => names.split(",")),
     public: flags.public.flatMap((names) => names.split(",")),
     ...(flags.reveal.length === 0 ? {} : { reveal: flags.reveal.flatMap((names) => names.split(",")) }),
+    ...(flags.context === undefined ? {} : { context: flags.context }),
+    ...(flags.buckets.length === 0
+      ? {}
+      : { buckets: flags.buckets.flatMap((each) => each.split(",").map(parseCount)) }),
     ...(dump === undefined ? {} : { dump: writerIn(dump) }),
   };
 }

@@ -1,20 +1,25 @@
 /**
- * Text from a language model, token by token: each token is one question to the parties, of the prompt and what was
- * written so far, and the data owner alone learns the answer. The plan is of a fixed length and is computed whole each
- * time: what a token costs is what `inspect` says, whatever is written already.
+ * Text from a language model, token by token: each token is one question to the parties, and the data owner alone
+ * learns the answer. A plan that keeps its cache at the parties (`--context`) reads the prompt once, by the program of
+ * the smallest length that holds it, and then takes one token at a time, in one session. Any other plan is of a fixed
+ * length and is computed whole for each token. What a token costs is what `inspect` says, whatever is written already.
  */
-import { type Encoder, PADDED, textInputs } from "../formats/text.js";
+import { type Encoder, PADDED, textInputs, windowInputs } from "../formats/text.js";
 import { fail } from "../ir/diagnostics.js";
-import type { Plan } from "../ir/plan/types.js";
+import { type Plan, programsOf } from "../ir/plan/types.js";
 import type { TensorType, TensorValue } from "../ir/tensor/value.js";
 import type { Measured } from "../runtime/measurement.js";
+import { hasState } from "../runtime/weight-store.js";
 import { dataInputs, type OwnerValues, runDataOwner, type SessionResult } from "./owners.js";
+import type { Conversation } from "./remote/converse.js";
 
 export interface GenerateOptions {
   readonly plan: Plan;
   readonly encoder: Encoder;
   /** Asks the parties once. */
   readonly ask: (values: OwnerValues) => Promise<SessionResult>;
+  /** Begins a conversation with the parties, for a plan that keeps its cache there. */
+  readonly converse?: () => Promise<Pick<Conversation, "run" | "close">>;
   readonly prompt: string;
   readonly mostTokens: number;
   /** Texts that end what is written; they are not written themselves. */
@@ -33,9 +38,8 @@ export type Ending = "length" | "end of text" | "stop" | "context";
 
 /** Writes until there is a reason not to, and returns it. E0202 where the prompt does not fit, E0201 for the plan. */
 export async function* generate(options: GenerateOptions): AsyncGenerator<Written, Ending> {
-  const { plan, encoder, ask, prompt, mostTokens, stops } = options;
-  const inputs = dataInputs(plan);
-  const context = contextOf(plan, inputs);
+  const { plan, encoder, prompt } = options;
+  const context = contextOf(plan);
   const [{ ids: given, closing }] = await encoder.encode([prompt]);
   // What a tokenizer closes a text with would end the answer before it begins.
   const ids = [...given.slice(0, given.length - closing)];
@@ -43,6 +47,38 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Writte
     const what = `the prompt has ${ids.length} tokens, the plan takes 1 to ${context}`;
     throw fail({ code: "E0202", what, where: "--prompt", fix: "compile for longer texts (--dim or --shape)" });
   }
+  if (!hasState(plan)) {
+    const inputs = dataInputs(plan);
+    return yield* write(options, ids, context, () =>
+      options.ask(runDataOwner(plan, valuesFor(encoder, ids, inputs), new Map())),
+    );
+  }
+  const first = programFor(plan, ids.length);
+  if (options.converse === undefined) {
+    throw fail({ code: "E0201", what: "the plan writes in a conversation with its parties", where: plan.name });
+  }
+  const { run, close } = await options.converse();
+  const next = (): Promise<SessionResult> => {
+    const place = ids.length === start ? first : 0;
+    const program = programsOf(plan)[place];
+    const inputs = windowInputs(encoder.paddingId, ids, dataInputs(program));
+    return run(place, runDataOwner(program, inputs, new Map()));
+  };
+  const start = ids.length;
+  try {
+    return yield* write(options, ids, context, next);
+  } finally {
+    await close();
+  }
+}
+
+/** Asks for token after token, and shows the text of each as soon as it is whole. */
+async function* write(
+  { encoder, mostTokens, stops }: GenerateOptions,
+  ids: number[],
+  context: number,
+  next: () => Promise<SessionResult>,
+): AsyncGenerator<Written, Ending> {
   const start = ids.length;
   const before = await encoder.decode(ids);
   let text = "";
@@ -50,8 +86,7 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Writte
     if (ids.length > context) {
       return "context";
     }
-    const values = runDataOwner(plan, valuesFor(encoder, ids, inputs), new Map());
-    const { outputs, measured } = await ask(values);
+    const { outputs, measured } = await next();
     const id = outputs.get("token")!.data[0];
     if (encoder.endIds.includes(id)) {
       return "end of text";
@@ -85,9 +120,24 @@ function valuesFor(
   return textInputs(encoder.paddingId, [{ ids, closing: 0 }], inputs);
 }
 
+/** The place of the program of the least length that reads a prompt; one token needs no program but the next one's. */
+function programFor(plan: Plan, tokens: number): number {
+  if (tokens === 1) {
+    return 0;
+  }
+  const lengths = plan.parts.map((part) => contextOf({ ...part, parts: [] }));
+  const fitting = lengths.filter((length) => length >= tokens);
+  if (fitting.length === 0) {
+    const what = `the prompt has ${tokens} tokens, the plan's programs take 1, ${lengths.join(", ")}`;
+    throw fail({ code: "E0202", what, where: "--prompt", fix: "compile with a longer one in --buckets" });
+  }
+  return 1 + lengths.indexOf(Math.min(...fitting));
+}
+
 /** How many tokens the plan reads. E0201 where it is no plan of one next token. */
-function contextOf(plan: Plan, inputs: ReadonlyMap<string, TensorType>): number {
-  const lengths = [...inputs].filter(([name]) => name !== PADDED).map(([, { shape }]) => shape.at(-1) ?? 1);
+function contextOf(plan: Plan): number {
+  const inputs = programsOf(plan).flatMap((program) => [...dataInputs(program)]);
+  const lengths = inputs.filter(([name]) => name !== PADDED).map(([, { shape }]) => shape.at(-1) ?? 1);
   const token = plan.reveals.find(({ name }) => name === "token");
   if (token === undefined || token.shape.reduce((product, size) => product * size, 1) !== 1) {
     const what = "the plan does not reveal one next token";

@@ -30,13 +30,13 @@ export function calibrate(
   weights: WeightStore | undefined,
   samples: readonly ModelInputs[] | undefined,
   inputOf: InputsOf,
-  run: CalibrationRun = {},
+  run: CalibrationRun & { readonly made?: readonly ModelInputs[] | undefined } = {},
 ): Calibration {
   if (weights === undefined) {
     return assumedRanges(placed, inputOf, "structure");
   }
   const model = evaluateGraph(placed.model, new Map(), weights, run);
-  const runs = samples ?? syntheticSamples(placed);
+  const runs = samples ?? run.made ?? syntheticSamples(placed);
   // One sample's values at a time: one-hot rows are large.
   let latest: { readonly of: ModelInputs; readonly values: ReadonlyMap<string, TensorValue> } | undefined;
   const rooms = new Rooms();
@@ -50,7 +50,10 @@ export function calibrate(
     return latest.values;
   };
   const lookups = runs.map((inputs) => (name: string) => {
-    const binding = placed.bindings.find(({ input }) => input === name)!;
+    const binding = placed.bindings.find(({ input }) => input === name);
+    if (binding === undefined) {
+      return inputs.get(name)!; // what earlier runs kept
+    }
     return (binding.owner === "model" ? model : dataOf(inputs)).get(binding.output)!;
   });
   const report = calibratedRanges(placed.secret, lookups, inputOf, { ...run, rooms, isMade: samples === undefined });

@@ -18,22 +18,22 @@ import { GUARD, GUARD_ORIGIN, guardRanges } from "../passes/guard.js";
 import { depthFirst } from "../passes/order.js";
 import type { Placed } from "../passes/place.js";
 import { planRings } from "../passes/plan-rings.js";
-import type { CalibrationRun, InputsOf } from "../passes/range.js";
+import type { CalibrationRun, InputFacts, InputsOf } from "../passes/range.js";
 import { copiedFrom } from "../passes/rules/common.js";
 import { checkRanges } from "./bounds-check.js";
 import { assumedRanges, type Calibration, calibrate, type ModelInputs } from "./calibrate.js";
+import { withConstants } from "./constants.js";
 import { emit, type Meaning } from "./emit.js";
-import { importModel } from "./import.js";
+import { importModel, type ModelSources } from "./import.js";
 import type { DeclaredNames, GivenValue, ImportedModel } from "./imported.js";
 import { movedRows } from "./lower/held.js";
-import { type Lowered, lower, type Precision } from "./lower/index.js";
+import { type Kept, type Lowered, lower, type Precision } from "./lower/index.js";
 import { checkNames } from "./names.js";
 import { DEFAULT_NETWORK, linkCost, type Network } from "./network.js";
 import { inputsOf, withOutputs } from "./outputs.js";
 import { scaledName, withScales } from "./owner-scales.js";
 import { compileTensors } from "./pipeline.js";
 import { recordOf } from "./record.js";
-import { withConstants } from "./weights.js";
 
 export interface CompileOptions {
   /** Values of symbolic dimensions, and whole shapes of inputs. */
@@ -61,6 +61,8 @@ export interface CompileOptions {
     readonly given: boolean;
     readonly calibration: (graph: Graph<TensorType>) => Calibration;
   };
+  /** The same of every program of a plan that writes token by token. */
+  readonly records?: readonly NonNullable<CompileOptions["record"]>[];
   /** Take the structure's word for ranges although weights are at hand, and allow such a plan to run. */
   readonly assumeRanges?: boolean;
   readonly precision?: Precision;
@@ -70,6 +72,9 @@ export interface CompileOptions {
   readonly guard?: boolean;
   /** False for cost questions: weights are never read. */
   readonly weights?: boolean;
+  /** Of a language model that writes token by token: how many tokens it sees, and the lengths of prompts. */
+  readonly context?: number;
+  readonly buckets?: readonly number[];
   /** Called with the text of every graph on the way. */
   readonly dump?: (name: string, text: string) => void;
 }
@@ -88,40 +93,89 @@ export async function compileModel(path: string, options: CompileOptions = {}): 
   return compileImported(await importNamed(path, options), options);
 }
 
-/** Reads a model file; E0201 for every name of the options that it does not have (a record's are the plan's own). */
-export function importNamed(path: string, options: CompileOptions): Promise<ImportedModel> {
-  const check = (declared: DeclaredNames) => options.record ?? checkNames(options, declared);
-  return importModel(path, { ...options, dims: options.dims ?? {}, shapes: options.shapes ?? {}, check });
+/** Values that a program keeps for later runs and reads of earlier ones, by name, and what is known of them. */
+export interface Carried {
+  readonly names: readonly string[];
+  /** The largest absolute value of each, which every program of the plan relies on; as its ranges say, without. */
+  readonly bounds: ReadonlyMap<string, number>;
+  /** The bits of each that other programs read. */
+  readonly rings: ReadonlyMap<string, number>;
+  /** Inputs that the compiler made itself, with what earlier runs would have kept. */
+  readonly made?: readonly ModelInputs[];
 }
 
-/** The same of a model that a front end has read. */
-export function compileImported(model: ImportedModel, options: CompileOptions = {}): Compiled {
-  const kept = new Set([...(options.secret ?? []), ...(options.shared ?? [])]);
+/** Reads a model file; E0201 for every name of the options that it does not have (a record's are the plan's own). */
+export function importNamed(
+  path: string,
+  options: CompileOptions,
+  shapesOf?: ModelSources["shapesOf"],
+): Promise<ImportedModel> {
+  const check = (declared: DeclaredNames) => options.record ?? checkNames(options, declared);
+  return importModel(path, { ...options, dims: options.dims ?? {}, shapes: options.shapes ?? {}, check, shapesOf });
+}
+
+/** A model's programs for the owners and the parties, and how large their values become. */
+export interface Measured {
+  readonly model: ImportedModel;
+  readonly program: Graph<TensorType>;
+  readonly placed: ReturnType<typeof compileTensors>;
+  readonly calibration: Calibration;
+  readonly inputOf: InputsOf;
+  /** The weights, under the names of the passes too, and whether they can be read. */
+  readonly store: WeightStore;
+  readonly atHand: boolean;
+  readonly carried: Carried | undefined;
+}
+
+/** Places and measures a model that a front end has read. */
+export function measureImported(model: ImportedModel, options: CompileOptions = {}, carried?: Carried): Measured {
+  const secret = new Set([...(options.secret ?? []), ...(options.shared ?? [])]);
+  // Of a program that writes, masks and positions say how long a prompt is: they are the data owner's alone.
+  const isOpen = (input: string) => carried === undefined && !secret.has(input);
   const isPublic = (input: string, use: string | undefined) =>
-    (options.public ?? []).includes(input) || (use !== undefined && !kept.has(input));
+    (options.public ?? []).includes(input) || (use !== undefined && isOpen(input));
   const program = depthFirst(model.graph);
   const graph = withOutputs(program, options.reveal);
   const dump = options.dump === undefined ? {} : { dump: options.dump };
   const isShared = (input: string) => (options.shared ?? []).includes(input);
+  const isKept = (input: string) => carried?.names.includes(input) === true;
   const atHand = options.weights !== false && !model.warnings.some(({ code }) => code === "W0303");
   const { record, calibration: samples } = options;
   const measured = record?.given ?? (samples !== undefined && atHand && options.assumeRanges !== true);
   const profile = options.profile ?? "fourier";
-  const placed = compileTensors(graph, { isPublic, isShared, profile, measured, ...dump });
-  const inputOf = secretInputs(placed);
+  const placed = compileTensors(graph, { isPublic, isShared, isKept, profile, measured, ...dump });
+  const inputOf = secretInputs(placed, carried?.bounds);
   const store = withConstants(model.weights, placed.publication.weights);
-  const weights = atHand ? store : undefined;
+  const run = { ...options.calibrationRun, made: carried?.made };
   const calibration =
     options.record?.calibration(placed.secret) ??
     (options.assumeRanges === true
       ? assumedRanges(placed, inputOf, "structure by choice")
-      : calibrate(placed, weights, options.calibration, inputOf, options.calibrationRun));
+      : calibrate(placed, atHand ? store : undefined, options.calibration, inputOf, run));
+  return { model, program, placed, calibration, inputOf, store, atHand, carried };
+}
+
+/** The plan of a model that a front end has read. */
+export function compileImported(model: ImportedModel, options: CompileOptions = {}): Compiled {
+  return planMeasured(measureImported(model, options), options);
+}
+
+/** The plan of what was measured. */
+export function planMeasured(measured: Measured, options: CompileOptions = {}): Compiled {
+  const { model, program, placed, calibration, inputOf, store, atHand, carried } = measured;
+  const profile = options.profile ?? "fourier";
   const warnings = [
     ...model.warnings,
     ...(options.weights === false || calibration.source.inputs > 0 ? [] : [unmeasured(model, atHand)]),
     ...(options.record === undefined ? checkRanges(placed.secret, calibration) : []),
   ];
-  const { share, bindings, formulas, meaning, model: owned } = lowerPlaced(placed, calibration, inputOf, options);
+  const {
+    share,
+    bindings,
+    formulas,
+    meaning,
+    model: owned,
+  } = lowerPlaced(placed, calibration, inputOf, options, carried);
   const plan = emit(share, meaning, {
     name: model.name,
     profile,
@@ -179,8 +233,9 @@ function lowerPlaced(
   calibration: Calibration,
   inputOf: InputsOf,
   options: CompileOptions,
+  carried: Carried | undefined,
 ): LoweredPlaced {
-  const names = placed.bindings.map(({ input }) => input);
+  const names = [...placed.bindings.map(({ input }) => input), ...(carried?.names ?? [])];
   const link = linkCost(options.network ?? DEFAULT_NETWORK);
   const lowered = lower(placed.secret, {
     profile: options.profile ?? "fourier",
@@ -191,6 +246,7 @@ function lowerPlaced(
     reaches: calibration.report.reaches,
     heads: calibration.report.heads,
     inputs: new Map(names.map((name) => [name, inputOf(name)])),
+    kept: carried && keptBy(placed.secret, calibration, carried),
     link,
   });
   options.dump?.("50-lower", print(lowered.graph, SHARE));
@@ -230,6 +286,21 @@ function lowerPlaced(
   };
 }
 
+/** What later runs rely on of the outputs that are kept. */
+function keptBy(
+  { outputs }: Graph<TensorType>,
+  { report }: Calibration,
+  { names, bounds, rings }: Carried,
+): ReadonlyMap<string, Kept> {
+  const sizeOf = (name: string, node: Node<TensorType>): number =>
+    bounds.get(name) ?? Math.max(...report.ranges.get(node)!.map(Math.abs));
+  return new Map(
+    outputs
+      .filter(({ name }) => names.includes(name))
+      .map(({ name, node }) => [name, { bound: sizeOf(name, node), ring: rings.get(name) ?? 0 }]),
+  );
+}
+
 /** Where the finished program has the values of the secret program's nodes, by their number. */
 function heldIn(
   { nodes }: Graph<TensorType>,
@@ -263,7 +334,7 @@ function bindingsOf(
     return range === undefined ? {} : { range };
   };
   return share.nodes
-    .filter(({ op }) => op === "input")
+    .filter(({ op, attributes }) => op === "input" && attributes.owner !== "state")
     .map(({ attributes }) => {
       const input = attributes.name as string;
       const bound = placed.bindings.find((binding) => binding.input === given.get(input))!;
@@ -272,8 +343,14 @@ function bindingsOf(
     });
 }
 
-function secretInputs(placed: Placed): InputsOf {
-  const known = new Map(
+function secretInputs(placed: Placed, kept: Carried["bounds"] = new Map()): InputsOf {
+  const known = new Map<string, InputFacts>(
+    [...kept].map(([name, bound]) => [
+      name,
+      { owner: "state", integral: false, oneHot: false, interval: [-bound, bound] },
+    ]),
+  );
+  const given = new Map(
     placed.bindings.map(({ input, owner, output }) => {
       const program = owner === "model" ? placed.model : placed.data;
       const node = program.outputs.find(({ name }) => name === output)!.node;
@@ -281,7 +358,7 @@ function secretInputs(placed: Placed): InputsOf {
       return [input, isWave(node) ? { ...known, interval: [-1, 1] as const } : known] as const;
     }),
   );
-  return (name) => known.get(name)!;
+  return (name) => known.get(name) ?? given.get(name)!;
 }
 
 /** Whether a value is 0 or 1 (or another small integer): one-hot rows, masks, what is rounded, sums of such. */

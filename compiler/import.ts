@@ -14,27 +14,27 @@ export interface ModelSources {
   /** JAX: arguments that are weights, and a file with their values. */
   readonly weightArguments?: readonly string[];
   readonly weightsFile?: string;
+  /** ONNX: further shapes of inputs, made of what the file declares of them. */
+  readonly shapesOf?: ShapesOf | undefined;
   /** Hears what the file declares, before anything is bound where the format allows; throws for what does not fit. */
   readonly check?: (declared: DeclaredNames) => void;
 }
+
+type ShapesOf = (declared: DeclaredNames) => Readonly<Record<string, readonly number[]>>;
 
 const JAX_ENDINGS = [".mlir", ".pb", ".stablehlo", ".mlirbc", ".bin", ".hlo"];
 
 /** Imports a model by its ending, or a Hugging Face folder; E0301 for what is neither. */
 export async function importModel(path: string, sources: ModelSources): Promise<ImportedModel> {
-  const { dims, shapes, values, weightArguments, weightsFile, check } = sources;
+  const { dims, shapes, values, weightArguments, weightsFile, check, shapesOf } = sources;
+  const bound = { dims, shapes, ...(values && { values }), ...(check && { check }), ...(shapesOf && { shapesOf }) };
   if (isFolder(path)) {
     const { importCheckpoint } = await import("./checkpoint.js");
-    return importCheckpoint(path, {
-      dims,
-      shapes,
-      ...(values === undefined ? {} : { values }),
-      ...(check && { check }),
-    });
+    return importCheckpoint(path, bound);
   }
   if (path.endsWith(".onnx")) {
     const { importOnnx } = await import("./onnx/index.js");
-    return importOnnx(path, { dims, shapes, ...(values === undefined ? {} : { values }), ...(check && { check }) });
+    return importOnnx(path, bound);
   }
   if (JAX_ENDINGS.some((ending) => path.endsWith(ending))) {
     const { importJax } = await import("./jax/index.js");

@@ -34,6 +34,8 @@ export interface DeclaredNames {
   readonly outputs: readonly string[];
   /** Names of dimensions that may be bound. */
   readonly dims: readonly string[];
+  /** ONNX: what the inputs' dimensions are, by input: numbers, or what is open by its name. */
+  readonly shapes?: ReadonlyMap<string, readonly (number | string)[]>;
   /** JAX: the arguments in their order, and how many of them the weights file has. */
   readonly arguments?: { readonly names: readonly string[]; readonly filed: number };
 }

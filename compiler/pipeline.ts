@@ -22,6 +22,8 @@ export interface PipelineOptions {
   readonly isPublic?: (input: string, use: string | undefined) => boolean;
   /** Whether the model's input of this name is shared as it is given. */
   readonly isShared?: (input: string) => boolean;
+  /** Whether the input of this name is what earlier runs kept. */
+  readonly isKept?: (input: string) => boolean;
   /** Whether ranges will be measured on inputs that are given; default: no. */
   readonly measured?: boolean;
   /** Which formulas compute the non-linear functions; default: fourier. */
@@ -69,6 +71,7 @@ export function compileTensors(graph: Graph<TensorType>, options: PipelineOption
     splitMasks: true,
     hasSecretMeaning,
     ...(options.isShared && { isShared: options.isShared }),
+    ...(options.isKept && { isKept: options.isKept }),
   });
   const number = String(TENSOR_PASSES.length + 1).padStart(2, "0");
   for (const [name, program] of Object.entries({ secret: placed.secret, model: placed.model, data: placed.data })) {

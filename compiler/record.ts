@@ -14,7 +14,18 @@ type TensorNode = Graph<TensorType>["nodes"][number];
 
 /** Options that say where things come from or go to, or that the plan states elsewhere. */
 const ELSEWHERE: ReadonlySet<string> = new Set([
-  ...["dims", "shapes", "profile", "weights", "weightsFile", "calibration", "calibrationRun", "dump", "record"],
+  ...[
+    "dims",
+    "shapes",
+    "profile",
+    "weights",
+    "weightsFile",
+    "calibration",
+    "calibrationRun",
+    "dump",
+    "record",
+    "records",
+  ],
 ]);
 
 /** The record of a compile, as JSON. */
@@ -72,7 +83,13 @@ export function readRecord({ record, shapes, profile, name }: Plan): PlanRecord 
       ]);
       return { report: Object.fromEntries(maps) as unknown as RangeReport, source };
     };
-    return { options: { ...options, shapes, profile, dims: {} }, given: source.method === "given inputs", calibration };
+    // What shapes a plan of many programs has follows from its context.
+    const bound = options.context === undefined ? shapes : {};
+    return {
+      options: { ...options, shapes: bound, profile, dims: {} },
+      given: source.method === "given inputs",
+      calibration,
+    };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw fail({ code: "E0303", what: "the plan does not say how it was compiled", where: name, why });

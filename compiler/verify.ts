@@ -6,15 +6,16 @@ import type { ModelFiles } from "../formats/plan-file.js";
 import { fail } from "../ir/diagnostics.js";
 import type { Graph } from "../ir/graph.js";
 import { planDigest } from "../ir/plan/codec.js";
-import type { Plan } from "../ir/plan/types.js";
+import { type Plan, programsOf } from "../ir/plan/types.js";
 import { evaluateGraph, type MultiplyReals, type WeightStore } from "../ir/tensor/index.js";
 import type { TensorType } from "../ir/tensor/value.js";
 import { extremes, type Interval } from "../passes/intervals.js";
 import { outwardInterval } from "../passes/outward.js";
 import type { Calibration } from "./calibrate.js";
-import { type CompileOptions, compileModel } from "./compile.js";
+import type { CompileOptions } from "./compile.js";
 import { withoutScales } from "./owner-scales.js";
 import { firstDifference, readRecord } from "./record.js";
+import { openForPlan } from "./text/compile.js";
 import { weightArguments } from "./weights.js";
 
 /**
@@ -23,27 +24,33 @@ import { weightArguments } from "./weights.js";
  * weights, and so a plan tells two sets of weights apart only where their largest numbers differ. Gives the weights.
  */
 export async function verifyPlan(plan: Plan, files: ModelFiles, multiply?: MultiplyReals): Promise<WeightStore> {
-  const { options: stated, given, calibration } = readRecord(plan);
-  const options: CompileOptions = stated;
-  const wanted = new Map<string, Interval>();
-  const again = await compileModel(files.model, {
-    ...options,
-    ...(files.weights === undefined ? {} : { weightsFile: files.weights }),
-    weightArguments: options.weightArguments ?? weightArguments(plan),
-    record: {
-      text: plan.record,
+  const options: CompileOptions = readRecord(plan).options;
+  const programs = programsOf(plan).map((program) => ({ program, wanted: new Map<string, Interval>() }));
+  const [record, ...parts] = programs.map(({ program, wanted }): NonNullable<CompileOptions["record"]> => {
+    const { given, calibration } = readRecord(program);
+    return {
+      text: program.record,
       given,
       calibration(graph) {
         const known = calibration(graph);
-        weightRanges(plan, graph, known, wanted);
+        weightRanges(program, graph, known, wanted);
         return known;
       },
-    },
+    };
   });
+  const stated: CompileOptions = {
+    ...options,
+    ...(files.weights === undefined ? {} : { weightsFile: files.weights }),
+    weightArguments: options.weightArguments ?? weightArguments(plan),
+    record,
+    ...(parts.length > 0 && { records: [record, ...parts] }),
+  };
+  const { compile } = await openForPlan(files.model, stated);
+  const again = await compile(stated);
   if (planDigest(again.plan) !== planDigest(plan)) {
     throw other(files, `compiled again from this model it differs: ${firstDifference(plan, again.plan)}`);
   }
-  checkExtremes(plan, again.weights, files, wanted, multiply);
+  programs.forEach(({ program, wanted }) => void checkExtremes(program, again.weights, files, wanted, multiply));
   return again.weights;
 }
 

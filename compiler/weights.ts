@@ -2,15 +2,19 @@
 
 import type { ModelFiles } from "../formats/plan-file.js";
 import { fail } from "../ir/diagnostics.js";
-import type { Plan } from "../ir/plan/types.js";
+import type { Graph, Node } from "../ir/graph.js";
+import { type Plan, programsOf } from "../ir/plan/types.js";
 import type { WeightStore } from "../ir/tensor/index.js";
-import type { TensorValue } from "../ir/tensor/value.js";
+import type { TensorType, TensorValue } from "../ir/tensor/value.js";
 import { depthFirst } from "../passes/order.js";
+import type { CompileOptions } from "./compile.js";
+import { withConstants } from "./constants.js";
 import { importModel, type ModelSources } from "./import.js";
 import type { ImportedModel } from "./imported.js";
 import { withOutputs } from "./outputs.js";
 import { constantWeights } from "./pipeline.js";
 import { readRecord } from "./record.js";
+import { readText } from "./text/compile.js";
 
 /**
  * Opens the weights of the model that a plan was compiled from, at the plan's shapes. E0801 where the model lacks a
@@ -31,11 +35,8 @@ export async function openModel({ model: path, weights }: ModelFiles, plan: Plan
       fix: "compile it again with the weights at hand, or with --assume-ranges to run it all the same",
     });
   }
-  const model = await importModel(path, {
-    dims: {},
-    shapes: plan.shapes,
+  const { model, graphs } = await readAgain(path, plan, {
     weightArguments: weightArguments(plan),
-    ...valuesOf(plan),
     ...(weights === undefined ? {} : { weightsFile: weights }),
   });
   const shapes = new Map<string, string>();
@@ -44,13 +45,16 @@ export async function openModel({ model: path, weights }: ModelFiles, plan: Plan
       shapes.set(attributes.name as string, type.shape.join());
     }
   }
-  const made = constantsRead(plan, shapes, model);
+  const parameters = programsOf(plan).flatMap(({ owners }) =>
+    owners.model.nodes.filter(({ op }) => op === "parameter"),
+  );
+  const made = constantsRead(parameters, shapes, graphs);
   for (const [name, { shape }] of made) {
     shapes.set(name, shape.join());
   }
-  for (const { op, attributes, type } of plan.owners.model.nodes) {
+  for (const { attributes, type } of parameters) {
     const name = attributes.name as string;
-    if (op === "parameter" && shapes.get(name) !== type.shape.join()) {
+    if (shapes.get(name) !== type.shape.join()) {
       const what = "the plan was not compiled from this model";
       const found = shapes.get(name) ?? "none";
       const why = `the plan reads the weight '${name}' of shape [${type.shape}], the model has [${found}]`;
@@ -60,30 +64,35 @@ export async function openModel({ model: path, weights }: ModelFiles, plan: Plan
   return { ...model, weights: withConstants(model.weights, made) };
 }
 
-/** The inputs whose value was given when the plan was made. */
-function valuesOf(plan: Plan): Pick<ModelSources, "values"> {
-  const { values } = readRecord(plan).options as Pick<ModelSources, "values">;
-  return values === undefined ? {} : { values };
+/** A model as it is read for a plan, and the graphs that the plan's programs are made of. */
+async function readAgain(
+  path: string,
+  plan: Plan,
+  more: Pick<ModelSources, "weightArguments" | "weightsFile">,
+): Promise<{ model: ImportedModel; graphs: readonly Graph<TensorType>[] }> {
+  const options = readRecord(plan).options as CompileOptions;
+  if (options.context !== undefined) {
+    return readText(path, { ...options, ...more, shapes: {} });
+  }
+  const values = options.values === undefined ? {} : { values: options.values };
+  const model = await importModel(path, { dims: {}, shapes: plan.shapes, ...values, ...more });
+  const names = plan.reveals
+    .map(({ name }) => name)
+    .filter((name) => model.graph.outputs.some((output) => output.name === name));
+  const outputs = names.length === plan.reveals.length ? names : [...names, "token"];
+  return { model, graphs: [withOutputs(depthFirst(model.graph), outputs)] };
 }
 
 /** Constants of the file that are weights under names of the passes: worked out only where the plan reads one. */
 function constantsRead(
-  { owners, reveals }: Plan,
+  parameters: readonly Node<TensorType>[],
   known: ReadonlyMap<string, string>,
-  { graph }: ImportedModel,
+  graphs: readonly Graph<TensorType>[],
 ): ReadonlyMap<string, TensorValue> {
-  const parameters = owners.model.nodes.filter(({ op }) => op === "parameter");
   if (parameters.every(({ attributes }) => known.has(attributes.name as string))) {
     return new Map();
   }
-  const names = reveals.map(({ name }) => name).filter((name) => graph.outputs.some((output) => output.name === name));
-  const outputs = names.length === reveals.length ? names : [...names, "token"];
-  return constantWeights(withOutputs(depthFirst(graph), outputs));
-}
-
-/** A store that knows some weights by their values too. */
-export function withConstants(store: WeightStore, constants: ReadonlyMap<string, TensorValue>): WeightStore {
-  return constants.size === 0 ? store : { read: (name) => constants.get(name) ?? store.read(name) };
+  return new Map(graphs.flatMap((graph) => [...constantWeights(graph)]));
 }
 
 /** JAX: which arguments were weights when the plan was made. Those that the plan does not read do not matter. */

@@ -143,6 +143,28 @@ const ROLES: readonly {
 ];
 
 /**
+ * The inputs of a program that has the newest of a text's tokens at its end: as many as each input has, with nothing
+ * before the text's beginning. Positions are the tokens' own, from 0.
+ */
+export function windowInputs(
+  paddingId: number,
+  ids: readonly number[],
+  inputs: ReadonlyMap<string, TensorType>,
+): ReadonlyMap<string, TensorValue> {
+  const values = [...inputs].flatMap(([name, { dtype, shape }]) => {
+    const role = ROLES.find(({ pattern }) => pattern.test(name));
+    const data = new Float64Array(sizeOf(shape));
+    const missing = data.length - ids.length;
+    data.forEach((_, i) => {
+      const at = i - missing;
+      data[i] = role?.value(at < 0 ? paddingId : ids[at], at >= 0, Math.max(0, at)) ?? 0;
+    });
+    return role === undefined ? [] : [[name, { dtype, shape, data }] as const];
+  });
+  return new Map(values);
+}
+
+/**
  * The model inputs that texts determine: for each input of the plan whose name says that it holds ids, a mask, types or
  * positions. The plan's ids have shape [sequence] or [texts, sequence]; E0202 where the number of texts differs, and
  * for a text that is longer than the plan, unless there is an `onCut`: then it is cut, and that is said.

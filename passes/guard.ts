@@ -66,6 +66,9 @@ function sourceOf(node: ShareNode): ShareNode {
 /** How much further than planned a value that is read itself may go where others rely on its range. */
 const ENOUGH = 2;
 
+/** Ops whose result has the elements of their arguments. */
+const MOVEMENTS: ReadonlySet<string> = new Set(["concatenate", "view", "reshape", "take", "reduce"]);
+
 /** Ops that make words out of a value's digits, under guards of their own, if they need them. */
 const SPLITS: ReadonlySet<string> = new Set(["series", "seriesTimes", "exponential", "coarseCount", "decays"]);
 
@@ -107,10 +110,22 @@ function readingsOf(
       node.args.filter(({ type }) => "ring" in type).forEach(noteMakings);
     }
   };
+  /** What a kept value is made of, without what was kept before: that was looked at when it was new. */
+  const noteKept = (node: ShareNode, bound: number): void => {
+    const { fraction, ring } = node.type as WordType;
+    if (MOVEMENTS.has(node.op)) {
+      node.args.forEach((argument) => void noteKept(argument, bound));
+    } else if (accepted.has(node)) {
+      const limit = (bound / ACCEPTED) * 2 ** fraction;
+      note(direct, node, { limit, ring: Math.min(ring, ceilLog2(limit) + 1) });
+    }
+  };
   for (const node of graph.nodes.filter(({ origin }) => origin !== GUARD_ORIGIN)) {
     const ring = node.args.length > 0 && "ring" in node.args[0].type ? node.args[0].type.ring : 0;
     const limit = limitOf(node.op, ring);
-    if (limit !== undefined) {
+    if (node.op === "keep" && accepted.has(node)) {
+      noteKept(node.args[0], accepted.get(node)!);
+    } else if (limit !== undefined) {
       const source = sourceOf(node);
       accepted.has(source) ? note(direct, source, { limit, ring }) : noteMakings(source);
     } else if (node.op === "dot" && node.args[0] === node.args[1]) {

@@ -198,6 +198,9 @@ function planMovement(node: TensorNode, box: Box): Plan | undefined {
     }
     case "broadcast":
       return { box, needs: [operandBox(x, box)], attributes: { shape: sizes(box) } };
+    case "embedding":
+    case "gather":
+      return planLookup(node, box);
     case "slice":
       return planSlice(node, box);
     case "reshape":
@@ -239,6 +242,19 @@ function planProduct(node: TensorNode, box: Box): Plan | undefined {
     ],
     attributes: node.attributes,
   };
+}
+
+/** Of rows that are looked up by place or id: the indices of those that are asked for. */
+function planLookup(node: TensorNode, box: Box): Plan | undefined {
+  const [table, index] = node.args;
+  const axis = node.op === "gather" ? (node.attributes.axis as number) : 0;
+  const rank = index.type.shape.length;
+  const indices = box.slice(axis, axis + rank);
+  if (rank === 0 || indices.some(([, , chosen]) => chosen !== undefined)) {
+    return undefined;
+  }
+  const wide = box.map((range, i): Range => (i >= axis && i < axis + rank ? range : [0, node.type.shape[i]]));
+  return { box: wide, needs: [full(table.type.shape), indices], attributes: node.attributes };
 }
 
 function planSlice(node: TensorNode, box: Box): Plan | undefined {

@@ -26,6 +26,8 @@ interface PlaceOptions {
   readonly hasSecretMeaning?: (op: string) => boolean;
   /** Whether the input of this name is shared as it is given: its owner computes nothing of it in the clear. */
   readonly isShared?: (input: string) => boolean;
+  /** Whether the input of this name is what the parties kept themselves: nobody gives it. */
+  readonly isKept?: (input: string) => boolean;
   /**
    * Keep masks that are partly constant (causal and padding) as an `and` in the secret program, so that whoever makes
    * the plan sees which scores nobody needs. Without it, such a mask is one input.
@@ -38,14 +40,14 @@ export function place(graph: TensorGraph, options: PlaceOptions = {}): Placed {
   const looked = oneHotRows(graph, options);
   const knowledge = classify(looked, options);
   checkSecretOps(looked, knowledge, options.hasSecretMeaning ?? (() => true));
-  return new Cut(looked, knowledge, options.splitMasks ?? false).run();
+  return new Cut(looked, knowledge, options).run();
 }
 
 /** What each node's value is known to. */
 function classify(graph: TensorGraph, options: PlaceOptions): ReadonlyMap<TensorNode, Knowledge> {
   const knowledge = new Map<TensorNode, Knowledge>();
-  const ofInput = (name: string) =>
-    options.isPublic?.(name) === true ? "public" : options.isShared?.(name) === true ? "secret" : "data";
+  const isSecret = (name: string) => options.isShared?.(name) === true || options.isKept?.(name) === true;
+  const ofInput = (name: string) => (options.isPublic?.(name) === true ? "public" : isSecret(name) ? "secret" : "data");
   for (const node of graph.nodes) {
     const own: Knowledge =
       node.op === "parameter" ? "model" : node.op === "input" ? ofInput(node.attributes.name as string) : "constant";
@@ -151,7 +153,7 @@ class Cut {
   constructor(
     private readonly graph: TensorGraph,
     private readonly knowledge: ReadonlyMap<TensorNode, Knowledge>,
-    private readonly splitMasks: boolean,
+    private readonly options: PlaceOptions,
   ) {
     const used = graph.nodes.flatMap((node) => (this.isSecret(node) ? node.args : []));
     this.needed = new Set(used.filter((node) => !this.isSecret(node)));
@@ -160,7 +162,7 @@ class Cut {
   run(): Placed {
     const outputs = this.graph.outputs.map(({ name, node }) => ({ name, node: this.toSecret(node) }));
     for (const node of this.graph.nodes) {
-      if (node.op === "input") {
+      if (node.op === "input" && !this.isKept(node)) {
         this.copy("data", node);
       }
     }
@@ -170,6 +172,10 @@ class Cut {
       data: this.builders.data.finish(this.results.data),
       bindings: this.bindings,
     });
+  }
+
+  private isKept({ op, attributes }: TensorNode): boolean {
+    return op === "input" && this.options.isKept?.(String(attributes.name)) === true;
   }
 
   private isSecret(node: TensorNode): boolean {
@@ -182,9 +188,9 @@ class Cut {
     if (known !== undefined) {
       return known;
     }
-    const split = this.splitMasks && isPartlyConstantMask(node);
+    const split = this.options.splitMasks === true && isPartlyConstantMask(node);
     const computed = this.isSecret(node) && node.op !== "input";
-    const inside = computed || node.op === "constant" || this.isViewOfInput(node) || split;
+    const inside = computed || this.isKept(node) || node.op === "constant" || this.isViewOfInput(node) || split;
     const result = inside ? this.emitSecret(node) : this.bind(node);
     this.made.secret.set(node, result);
     return result;

@@ -29,7 +29,8 @@ export interface RangeReport {
 
 /** An input of the secret program. */
 export interface InputFacts {
-  readonly owner: "model" | "data" | "public";
+  /** `state`: what earlier runs kept. */
+  readonly owner: "model" | "data" | "public" | "state";
   /** One-hot rows, masks, and other small integers. */
   readonly integral: boolean;
   /** The last axis has a single 1, or none. */

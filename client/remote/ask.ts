@@ -16,7 +16,7 @@ import { MeteredTransport, type OwnerReport } from "../../runtime/measurement.js
 import { HAVE, type Have, PLACE } from "../../runtime/requests.js";
 import type { SocketTransport } from "../../runtime/socket-transport.js";
 import { PARTIES, type PartyName } from "../../runtime/transport.js";
-import { inputLayouts } from "../../runtime/weight-store.js";
+import { hasState, inputLayouts } from "../../runtime/weight-store.js";
 import { shareInputs } from "../client.js";
 import { type OwnerValues, receiveAnswer, revealLayouts, type SessionResult } from "../owners.js";
 import { Sharer } from "../sharing.js";
@@ -51,6 +51,7 @@ export async function askParties(
   values: OwnerValues,
   options: AskOptions,
 ): Promise<RemoteAnswer> {
+  refuseConversation(plan);
   const { signal, onShared } = options;
   const started = performance.now();
   const session = Buffer.from(systemRandom(16)).toString("hex");
@@ -84,6 +85,14 @@ export async function askParties(
   } finally {
     signal?.removeEventListener("abort", leave);
     sharer.close();
+  }
+}
+
+/** E0201 for a plan of many runs, where one is asked for. */
+export function refuseConversation(plan: Plan): void {
+  if (hasState(plan)) {
+    const what = "the plan writes a text token by token, and one question is not its use";
+    throw fail({ code: "E0201", what, where: plan.name, fix: "pumac generate PLAN --tokenizer FILE" });
   }
 }
 

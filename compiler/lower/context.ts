@@ -34,8 +34,14 @@ export interface Precision {
 
 /** An input of the secret program: who gives it, and whether it is integral (one-hot rows, masks). */
 export interface SecretInput {
-  readonly owner: "model" | "data" | "public";
+  readonly owner: "model" | "data" | "public" | "state";
   readonly integral: boolean;
+}
+
+/** What later runs rely on of a value that is kept: its largest size, and the bits that they read (0: any). */
+export interface Kept {
+  readonly bound: number;
+  readonly ring: number;
 }
 
 /** No ring is planned for less: a value near zero has an error that is larger. */
@@ -369,7 +375,8 @@ export class Lowering {
     if (source === undefined) {
       throw new Error(`the secret program reads '${name}', which no owner provides`);
     }
-    const bits = source.integral ? 0 : fraction;
+    // What is kept has one form, whoever reads it.
+    const bits = source.owner === "state" ? this.precision.activation : source.integral ? 0 : fraction;
     const key = `${name}@${bits}`;
     const known = this.inputs.get(key);
     if (known !== undefined) {
@@ -385,6 +392,15 @@ export class Lowering {
       this.scaled.set(unique, scale.columns);
     }
     return this.bounded(made, this.boundOf(node));
+  }
+
+  /** Keeps a value for later runs, which rely on its bound. */
+  keep(node: TensorNode, name: string, { bound, ring }: Kept): ShareNode {
+    const kept = this.emit("keep", [this.masked(node)], { name, ring });
+    if (this.isGuarded) {
+      this.accepted.set(kept, bound * ACCEPTED);
+    }
+    return this.bounded(kept, bound);
   }
 
   private constant(node: TensorNode, fraction: number): ShareNode {

@@ -24,6 +24,7 @@ import {
 } from "./comparison.js";
 import {
   constantOf,
+  type Kept,
   type Lowered,
   Lowering,
   type Precision,
@@ -62,6 +63,7 @@ import {
   lowerBroadcast,
   lowerConcatenate,
   lowerGather,
+  lowerKeptRows,
   lowerPad,
   lowerReshape,
   lowerReverse,
@@ -78,7 +80,7 @@ import { lowerArgmax } from "./sampling.js";
 import { productOfRows, type ScaledRows, scaledRows, scalesAfter, slicedRows, slicesRows } from "./scaled.js";
 import { packedScores } from "./structure.js";
 
-export type { Lowered, Precision, Ranges, SecretInput } from "./context.js";
+export type { Kept, Lowered, Precision, Ranges, SecretInput } from "./context.js";
 
 /** Which formulas compute the non-linear functions (NUMERICS.md). */
 export type Profile = "fourier" | "puma";
@@ -97,6 +99,8 @@ export interface LoweringOptions {
   /** The scores of softmaxes, head by head, where samples showed them. */
   readonly heads?: ReadonlyMap<TensorNode, readonly HeadRange[]>;
   readonly inputs: ReadonlyMap<string, SecretInput>;
+  /** The outputs that are kept for later runs, by name; the others are revealed. */
+  readonly kept?: ReadonlyMap<string, Kept> | undefined;
   /** The network that decides between more bytes and more rounds. */
   readonly link: LinkCost;
 }
@@ -204,7 +208,7 @@ export function hasSecretMeaning(op: string): boolean {
   return op in RULES || op in NORMS || op === "softmax" || op === "softmaxBase2";
 }
 
-/** Lowers the secret program; every output is revealed to the data owner. */
+/** Lowers the secret program; every output is revealed to the data owner, or kept. */
 export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lowered {
   refuseInfinite(graph);
   const { precision, ranges, inputs, link, reaches, certain } = options;
@@ -215,6 +219,7 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
   const masks = new Set(graph.nodes.flatMap(({ op, args }) => (op === "softmaxBase2" ? args.slice(1) : [])));
   const users = usersOf(graph);
   const revealed = new Set(graph.outputs.map(({ node }) => node));
+  const kept = new Set(graph.outputs.flatMap(({ name, node }) => (options.kept?.has(name) ? [node] : [])));
   const unscaled = new Map<TensorNode, ScaledRows>();
   const lowerNode = (node: TensorNode): void => {
     if (node.op in NORMS) {
@@ -239,6 +244,8 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
       lowering.define(node, productOfRows(lowering, node, unscaled.get(node.args[0])!));
     } else if (packed.has(node)) {
       lowering.define(node, lowerMatmul(lowering, node, packed.get(node)!.kept));
+    } else if (kept.has(node) && node.op === "concatenate") {
+      lowering.define(node, lowerKeptRows(lowering, node));
     } else if (masks.has(node) && node.op === "and") {
       lowering.defer(node, () => rules.and(lowering, node, options));
     } else if (node.op !== "input" && node.op !== "constant") {
@@ -251,7 +258,14 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
   }
   const outputs = graph.outputs.map(({ name, node }) => {
     lowering.at(node);
-    return { name, node: lowering.emit("reveal", [lowering.value(node)], { name }) };
+    const kept = options.kept?.get(name);
+    return {
+      name,
+      node:
+        kept === undefined
+          ? lowering.emit("reveal", [lowering.value(node)], { name })
+          : lowering.keep(node, name, kept),
+    };
   });
   const { bounds, accepted, alarms, origins, given, scaled } = lowering;
   const verdicts = alarms.length === 0 ? [] : [{ name: "verdict", node: lowering.builder.emit("verdict", alarms) }];

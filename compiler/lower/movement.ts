@@ -72,6 +72,12 @@ export function lowerConcatenate(lowering: Lowering, node: TensorNode): ShareNod
   return lowering.emit("concatenate", parts, { axis: node.attributes.axis });
 }
 
+/** All parts as masked values: of what is kept for later runs the new rows are opened, and no others. */
+export function lowerKeptRows(lowering: Lowering, node: TensorNode): ShareNode {
+  const parts = node.args.map((part) => lowering.masked(part));
+  return lowering.emit("concatenate", parts, { axis: node.attributes.axis });
+}
+
 /**
  * Padding with a public number; an infinite one is the end of the argument's range, which no element passes, or of what
  * the overflow guard lets pass.

@@ -87,6 +87,12 @@ function dimensionsOf(input: ValueInfo): readonly Dimension[] | undefined {
   return input.type?.tensorType?.shape?.dim;
 }
 
+/** An input's dimensions: numbers, or what the file calls those that are open. */
+export function declaredShape(input: ValueInfo): readonly (number | string)[] {
+  const numbers = new Map<string, number>();
+  return (dimensionsOf(input) ?? []).map((each) => dimensionValue(each, numbers) ?? each.dimParam ?? "");
+}
+
 function unify(input: ValueInfo, given: readonly number[], symbols: Map<string, number>): Diagnostic[] {
   const declared = dimensionsOf(input);
   if (declared === undefined) {

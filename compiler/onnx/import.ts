@@ -11,7 +11,14 @@ import { fail } from "../../ir/diagnostics.js";
 import type { WeightStore } from "../../ir/tensor/index.js";
 import type { DType, TensorValue } from "../../ir/tensor/value.js";
 import { type DeclaredNames, type GivenValue, type ImportedModel, valueFor } from "../imported.js";
-import { type Bindings, bindShapes, dimensionValue, namesOfDimensions, type Symbols } from "./dimensions.js";
+import {
+  type Bindings,
+  bindShapes,
+  declaredShape,
+  dimensionValue,
+  namesOfDimensions,
+  type Symbols,
+} from "./dimensions.js";
 import type { Value } from "./emitter.js";
 import { functionKey, normalDomain, type OnnxModel, readModel } from "./model.js";
 import { findRule } from "./registry.js";
@@ -21,6 +28,8 @@ import { Translation, unsupported } from "./translate.js";
 export interface ImportOptions extends Bindings {
   /** Inputs whose value is known and public: they become constants, and everything that follows from them folds. */
   readonly values?: Readonly<Record<string, GivenValue>>;
+  /** Further shapes of inputs, made of what the file declares of them. */
+  readonly shapesOf?: (declared: DeclaredNames) => Readonly<Record<string, readonly number[]>>;
   /** Hears what the file declares, before anything is bound. */
   readonly check?: (declared: DeclaredNames) => void;
 }
@@ -45,15 +54,17 @@ export function importRead(model: OnnxModel, options: ImportOptions): ImportedMo
   checkOperators(model);
   checkDefinitions(model);
   const signature = model.graph.input.filter((input) => !model.initializers.has(input.name));
-  options.check?.({
+  const declared: DeclaredNames = {
     inputs: signature.map(({ name }) => name),
     outputs: model.graph.output.map(({ name }) => name),
     dims: namesOfDimensions(signature),
-  });
+    shapes: new Map(signature.map((input) => [input.name, declaredShape(input)])),
+  };
+  options.check?.(declared);
   const dtypes = new Map(signature.map((input) => [input.name, inputType(input)]));
   const given = new Map(Object.entries(options.values ?? {}));
   const stated = [...given].flatMap(([name, { shape }]) => (shape === undefined ? [] : [[name, shape] as const]));
-  const shapes = { ...options.shapes, ...Object.fromEntries(stated) };
+  const shapes = { ...options.shapesOf?.(declared), ...options.shapes, ...Object.fromEntries(stated) };
   const bound = bindShapes(signature, { ...options, shapes });
   const observe = valueChecker(model, bound.symbols, warnings);
   const translation = new Translation(model, warnings, observe);

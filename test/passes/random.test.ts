@@ -1,7 +1,7 @@
 /** Every pass keeps the meaning of any graph, leaves a valid one, and has nothing more to do when it runs again. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { withConstants } from "../../compiler/weights.js";
+import { withConstants } from "../../compiler/constants.js";
 import type { Graph } from "../../ir/graph.js";
 import { evaluateGraph, TENSOR } from "../../ir/tensor/index.js";
 import type { TensorType, TensorValue } from "../../ir/tensor/value.js";

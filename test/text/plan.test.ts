@@ -1,0 +1,108 @@
+/**
+ * Protects: a plan that writes token by token is the model's (it compiles again to the same bytes, and of another model
+ * it does not), and writes what the model writes through three parties, each run at the cost of its program.
+ */
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { costOf } from "../../analysis/cost.js";
+import { type Ending, generate, type Written } from "../../client/generate.js";
+import { converse } from "../../client/remote/converse.js";
+import type { SharedPlan } from "../../client/remote/share.js";
+import { openForPlan } from "../../compiler/text/compile.js";
+import { verifyPlan } from "../../compiler/verify.js";
+import { openWeights } from "../../compiler/weights.js";
+import type { Encoder } from "../../formats/text.js";
+import { decodePlan, digestIn, encodePlan } from "../../ir/plan/codec.js";
+import { OWN_FIXTURES } from "../onnx/support.js";
+import { startThree, type Three } from "../party/three.js";
+import { rejection } from "../runtime/mesh.js";
+import { logitsAfter } from "./whole.js";
+
+const KINDS = {
+  "a model without a cache": "llama_lm.t5.legacy.eager.op14.dyn.ortall",
+  "a model with its own": "gpt2_kv.t5.legacy.eager.op14.dyn.ortpy",
+};
+const OPTIONS = { context: 6, buckets: [3] };
+
+/** Ids as words: "3 1 4". */
+const encoder: Encoder = {
+  encode: async (texts) => texts.map((text) => ({ ids: text.split(" ").map(Number), closing: 0 })),
+  decode: async (ids) => ids.join(" "),
+  paddingId: 0,
+  endIds: [],
+};
+
+describe.each(Object.entries(KINDS))("a plan of %s", (_, folder) => {
+  const model = join(OWN_FIXTURES, folder, "model.onnx");
+  let shared: SharedPlan;
+  let three: Three;
+  beforeAll(async () => {
+    const opened = await openForPlan(model, OPTIONS);
+    const file = encodePlan((await opened.compile(OPTIONS)).plan);
+    const plan = decodePlan(file);
+    shared = { plan, file, digest: digestIn(file), weights: await openWeights({ model }, plan) };
+    three = await startThree();
+    three.approve(shared.digest);
+    await three.share(shared);
+  });
+  afterAll(() => three.stop());
+
+  const write = async (prompt: string, mostTokens: number): Promise<{ written: Written[]; ended: Ending }> => {
+    const begin = () => converse(shared, { topology: three.topology("clinic"), timeout: 20_000 });
+    const ask = () => Promise.reject(new Error("a single question"));
+    const writing = generate({ plan: shared.plan, encoder, ask, converse: begin, prompt, mostTokens, stops: [] });
+    const written: Written[] = [];
+    for (let step = await writing.next(); ; step = await writing.next()) {
+      if (step.done === true) {
+        return { written, ended: step.value };
+      }
+      written.push(step.value);
+    }
+  };
+
+  it("compiles again to the same plan, and tells masks and positions to nobody", async () => {
+    await expect(verifyPlan(shared.plan, { model })).resolves.toBeDefined();
+    expect(shared.plan.parts.flatMap(({ disclosed }) => disclosed)).toEqual([]);
+    const other = join(OWN_FIXTURES, Object.values(KINDS).find((each) => each !== folder)!, "model.onnx");
+    expect(await rejection(openWeights({ model: other }, shared.plan))).toMatchObject({ code: "E0801" });
+  });
+
+  it.each(["3 14", "3 14 5", "7"])(
+    "writes what the model writes after '%s', to the end of its context",
+    async (prompt) => {
+      const { written, ended } = await write(prompt, 9);
+      const ids = prompt.split(" ").map(Number);
+      expect(written).toHaveLength(OPTIONS.context - ids.length + 1);
+      expect(ended).toBe("context");
+      const all = [...ids, ...written.map(({ id }) => id)];
+      const logits = await logitsAfter(model, all);
+      for (const [i, { id, measured }] of written.entries()) {
+        const after = logits[ids.length + i - 1];
+        // Weights are at random: what is as likely but for the errors of fixed point is as right.
+        expect(Math.max(...after) - after[id]).toBeLessThan(0.02);
+        const program = i === 0 && ids.length > 1 ? shared.plan.parts[0] : shared.plan;
+        const { rounds, bytes } = costOf(program);
+        expect([measured.rounds, measured.bytes.total]).toEqual([rounds, bytes.total]);
+      }
+    },
+  );
+
+  it("takes no prompt that none of its programs holds", async () => {
+    expect(await rejection(write("1 2 3 4", 1))).toMatchObject({ code: "E0202" });
+    expect(await rejection(write("1 2 3 4 5 6 7", 1))).toMatchObject({ code: "E0202" });
+  });
+});
+
+describe("the options of a plan that writes", () => {
+  const model = join(OWN_FIXTURES, KINDS["a model without a cache"], "model.onnx");
+  const encoderModel = join(OWN_FIXTURES, "bert_cls.t5.legacy.eager.op11.dyn", "model.onnx");
+  it.each([
+    ["prompts longer than the context", model, { context: 6, buckets: [7] }, "E0201"],
+    ["a prompt of no tokens", model, { context: 6, buckets: [0] }, "E0201"],
+    ["a context of one token", model, { context: 1 }, "E0201"],
+    ["another thing to reveal", model, { context: 6, reveal: ["logits"] }, "E0201"],
+    ["a model whose tokens see later ones", encoderModel, { context: 6 }, "E0402"],
+  ])("refuse %s", async (_, path, options, code) => {
+    expect(await rejection(openForPlan(path, options).then(({ compile }) => compile(options)))).toMatchObject({ code });
+  });
+});
