@@ -23,7 +23,7 @@ import { type NatsServer, startNats, WITHOUT_NATS } from "./nats.js";
 type Values = ReadonlyMap<string, TensorValue>;
 
 const LANES = 2;
-const ROWS = 8;
+const ROWS = 6;
 const TIMEOUT = 2500;
 const LEASE = 600;
 

@@ -9,7 +9,7 @@ import { OWN_FIXTURES } from "../onnx/support.js";
 import { isAlive, pumac, startPumac, temporaryFolder } from "./command.js";
 
 const MODEL = join(OWN_FIXTURES, "bert_cls.t5.legacy.eager.op11.dyn", "model.onnx");
-const ROWS = 16;
+const ROWS = 10;
 const folder = temporaryFolder();
 const [plan, data] = ["plan.pumac", "rows.jsonl"].map((name) => join(folder, name));
 
@@ -84,7 +84,7 @@ describe("a batch", () => {
     const killed = startPumac([...words(rough), "--lanes", "2", "--timeout", "20"]);
     for (const [rows, which] of [
       [1, 0],
-      [4, 4],
+      [3, 4],
     ]) {
       await answered(rough, rows);
       process.kill(childrenOf(killed.child.pid!)[which], "SIGKILL");
