@@ -12,7 +12,7 @@ import { CASES, removeFiles } from "./advice.js";
 
 /** What needs parties or another program is tried by these tests, which do what is advised. */
 const ELSEWHERE: readonly (readonly [fix: string, test: string, done: RegExp])[] = [
-  ["add --topology FILE, or --local", "test/processes/generate.test.ts", /"--local"/],
+  ["add --topology FILE", "test/processes/generate.test.ts", /"--local"|"--topology"/],
   ["pumac share MODEL --plan PLAN --topology FILE", "examples/three-organisations/walk.sh", /share "\$model" --plan/],
   ["pumac share --delete ", "test/party/sessions.test.ts", /deleteSharing|delete/],
   ["pumac init --renew", "test/party/sessions.test.ts", /renew/],
