@@ -86,7 +86,7 @@ function htmlOf(plans: readonly Served[], isLocal: boolean): string {
 </ul>
 <h2>What each has seen</h2>
 <p class="muted">${SEEN[where]}</p>
-<ul id="seen"><li id="you"><b>You</b><span class="amount">your text, in the clear</span><q></q></li>
+<ul id="seen"><li id="you"><b>You</b><span class="amount">what you ask, in the clear</span><q></q></li>
 ${dealer}${seen.join("\n")}</ul>
 </aside>
 </main>

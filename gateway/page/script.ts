@@ -180,7 +180,9 @@ export const SCRIPT = String.raw`
 
   const lookAt = async (file) => {
     if (running || file === undefined || plan().size === undefined) return;
-    await during(async (item, signal) => judge(await picture(file), item, signal), () => undefined);
+    const input = picture(file);
+    await input.catch(() => undefined);
+    await during(async (item, signal) => judge(await input, item, signal), () => undefined);
   };
 
   /** Each token is a session of its own: what came in earlier ones of this answer. */

@@ -150,7 +150,7 @@ describe.skipIf(BROWSER === undefined)("in Chromium", () => {
     const file = { name: "red.png", mimeType: "image/png", buffer: Buffer.from(red, "base64") };
     await page.getByLabel("Drop a picture here").setInputFiles(file);
     await expect.poll(() => page.locator("#log td").first().textContent()).toBe("class 2");
-    expect(await page.locator("#log canvas").count()).toBe(1);
+    expect(await page.locator("#log li:first-child canvas").count()).toBe(1);
     expect(await page.locator("#you q").textContent()).toBe("red.png");
     await page.screenshot({ path: join(PICTURES, "gateway-picture.png"), fullPage: true });
     await page.getByLabel("Drop a picture here").setInputFiles({ ...file, buffer: Buffer.from("no picture") });
