@@ -28,11 +28,15 @@ const gateway = await startGateway({
   plans: [
     {
       ...{ id: "reviews", loaded, template: undefined, reading: { encoder } },
-      predicted: { rounds: 0, bytes: 0, seconds: 0, network: "lan", memory: 0 },
+      predicted: { rounds: 0, bytes: 0, prompts: [], seconds: 0, network: "lan", memory: 0 },
     },
   ],
   ...{ host: "127.0.0.1", port: 0, isLocal: true, live: new Live(), queue: { atOnce: 1, waiting: 1 } },
-  connect: async () => ({ ask: async () => result, close: () => undefined }),
+  connect: async () => ({
+    ask: async () => result,
+    converse: () => Promise.reject(new Error("a classifier does not talk")),
+    close: () => undefined,
+  }),
   onBug: (error) => {
     throw error;
   },

@@ -90,7 +90,12 @@ async function serve(paths: readonly string[], flags: ServeFlags): Promise<void>
         onSeen: (seen) => live.show({ ...seen, at: seen.party }),
         atOnce,
       });
-      return { ask: (loaded, values, options) => parties.ask(values, options, loaded), close: parties.close };
+      const { ask, converse, close } = parties;
+      return {
+        ask: (loaded, values, options) => ask(values, options, loaded),
+        converse: (loaded, options) => converse(options, loaded),
+        close,
+      };
     },
     onBug: reportError,
   });

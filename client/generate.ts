@@ -125,7 +125,7 @@ function programFor(plan: Plan, tokens: number): number {
   if (tokens === 1) {
     return 0;
   }
-  const lengths = plan.parts.map((part) => contextOf({ ...part, parts: [] }));
+  const lengths = plan.parts.map(promptOf);
   const fitting = lengths.filter((length) => length >= tokens);
   if (fitting.length === 0) {
     const what = `the prompt has ${tokens} tokens, the plan's programs take 1, ${lengths.join(", ")}`;
@@ -134,8 +134,17 @@ function programFor(plan: Plan, tokens: number): number {
   return 1 + lengths.indexOf(Math.min(...fitting));
 }
 
+/**
+ * How many tokens a program for prompts reads: of an export of one length the data owner's program takes the last of
+ * its ids, so that what it makes one-hot says it.
+ */
+export function promptOf(program: Plan): number {
+  const rows = program.owners.data.nodes.flatMap(({ op, type }) => (op === "oneHot" ? [type.shape.at(-2) ?? 1] : []));
+  return rows.length === 0 ? contextOf({ ...program, parts: [] }) : Math.max(...rows);
+}
+
 /** How many tokens the plan reads. E0201 where it is no plan of one next token. */
-function contextOf(plan: Plan): number {
+export function contextOf(plan: Plan): number {
   const inputs = programsOf(plan).flatMap((program) => [...dataInputs(program)]);
   const lengths = inputs.filter(([name]) => name !== PADDED).map(([, { shape }]) => shape.at(-1) ?? 1);
   const token = plan.reveals.find(({ name }) => name === "token");

@@ -1,17 +1,27 @@
 /** What every request is answered with: the plans, the parties that are asked, who waits, who looks on. */
 import type { OwnerValues, SessionResult } from "../client/owners.js";
+import type { Conversation } from "../client/remote/converse.js";
 import type { LoadedPlan } from "../formats/plan-file.js";
 import { ApiError } from "./errors.js";
 import type { Live } from "./live.js";
 import type { Kind, Served } from "./served.js";
 import type { Turns } from "./turns.js";
 
-/** Asks the parties once. */
-export type Ask = (
-  loaded: LoadedPlan,
-  values: OwnerValues,
-  options: { readonly signal: AbortSignal; readonly onShared: (words: Uint8Array) => void },
-) => Promise<SessionResult>;
+interface Asking {
+  readonly signal: AbortSignal;
+  readonly onShared: (words: Uint8Array) => void;
+}
+
+/** Who answers. */
+export interface Parties {
+  /** Asks once. */
+  readonly ask: (loaded: LoadedPlan, values: OwnerValues, options: Asking) => Promise<SessionResult>;
+  /** Begins a session of many runs, of a plan that keeps its cache at the parties. */
+  readonly converse: (loaded: LoadedPlan, options: Asking) => Promise<Talk>;
+  readonly close: () => void;
+}
+
+type Talk = Pick<Conversation, "run" | "close">;
 
 const ENDPOINT: Readonly<Record<Kind, string>> = {
   text: "/v1/chat/completions or /v1/completions",
@@ -22,7 +32,7 @@ const ENDPOINT: Readonly<Record<Kind, string>> = {
 export class Gateway {
   constructor(
     readonly plans: readonly Served[],
-    private readonly asks: Ask,
+    private readonly parties: Parties,
     readonly queue: Turns,
     readonly live: Live,
     /** Ends everything. */
@@ -44,13 +54,23 @@ export class Gateway {
     return plan;
   }
 
-  /** Asks the parties, and shows the masked words that leave. */
-  readonly ask = (loaded: LoadedPlan, values: OwnerValues, signal: AbortSignal): Promise<SessionResult> => {
+  /** Asks the parties once. */
+  ask(loaded: LoadedPlan, values: OwnerValues, signal: AbortSignal): Promise<SessionResult> {
+    return this.parties.ask(loaded, values, this.asking(signal));
+  }
+
+  /** Begins a conversation. */
+  converse(loaded: LoadedPlan, signal: AbortSignal): Promise<Talk> {
+    return this.parties.converse(loaded, this.asking(signal));
+  }
+
+  /** Shows the masked words that leave. */
+  private asking(signal: AbortSignal): Asking {
     let bytes = 0;
     const onShared = (words: Uint8Array): void => {
       bytes += 2 * words.length;
       this.live.show({ at: "sent", from: "data", bytes, rounds: 0, words });
     };
-    return this.asks(loaded, values, { signal, onShared });
-  };
+    return { signal, onShared };
+  }
 }

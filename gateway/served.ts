@@ -1,5 +1,6 @@
 /** What a gateway serves: plans, what each can answer, and what is known of its cost. */
 import { type Answer, answersOf, type Reading } from "../client/answers.js";
+import { contextOf } from "../client/generate.js";
 import { dataInputs } from "../client/owners.js";
 import type { ChatTemplate } from "../formats/chat-template.js";
 import { type Normalisation, type Picture, pictureIn, USUAL_PIXELS } from "../formats/pixels.js";
@@ -12,6 +13,8 @@ import { sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js
 export interface Predicted {
   readonly rounds: number;
   readonly bytes: number;
+  /** Of a plan that keeps its cache, what its programs for prompts of up to so many tokens cost; shortest first. */
+  readonly prompts: readonly { readonly length: number; readonly rounds: number; readonly bytes: number }[];
   readonly seconds: number;
   /** The network that the seconds are for. */
   readonly network: string;
@@ -46,6 +49,8 @@ export interface Served extends GivenPlan {
   /** Texts in one question, and tokens of each. */
   readonly rows: number;
   readonly length: number;
+  /** The most tokens of a prompt. */
+  readonly longest: number;
   readonly created: number;
 }
 
@@ -59,7 +64,7 @@ export async function served(given: GivenPlan): Promise<Served> {
   const seen = pictureIn(inputs);
   if (seen !== undefined && (kind === "class" || kind === "embedding")) {
     const picture = { ...seen, normalisation: given.normalisation ?? USUAL_PIXELS };
-    return { ...given, kind, inputs, picture, rows: 1, length: 0, created };
+    return { ...given, kind, inputs, picture, rows: 1, length: 0, longest: 0, created };
   }
   if (reading.encoder === undefined) {
     const fix = "add --tokenizer FILE";
@@ -75,8 +80,10 @@ export async function served(given: GivenPlan): Promise<Served> {
     throw fail({ code: "E0201", what: "no endpoint gives what the plan answers", where: id, why, fix });
   }
   const { shape } = ids[1];
-  const [rows, length] = shape.length === 1 ? [1, shape[0]] : shape;
-  return { ...given, kind, inputs, picture: undefined, rows, length, created };
+  const [rows, one] = shape.length === 1 ? [1, shape[0]] : shape;
+  const length = kind === "text" ? contextOf(plan) : one;
+  const longest = given.predicted.prompts.at(-1)?.length ?? length;
+  return { ...given, kind, inputs, picture: undefined, rows, length, longest, created };
 }
 
 async function kindOf(plan: Plan, reading: Reading): Promise<Kind | undefined> {

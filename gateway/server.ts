@@ -11,7 +11,7 @@ import { streamSSE } from "hono/streaming";
 import { fail } from "../ir/diagnostics.js";
 import { classify, embed } from "./answering.js";
 import { ApiError, apiErrorOf } from "./errors.js";
-import { type Ask, Gateway } from "./gateway.js";
+import { Gateway, type Parties } from "./gateway.js";
 import { hostGuard, jsonGuard, tokenGuard } from "./guards.js";
 import type { Live } from "./live.js";
 import { page } from "./page/page.js";
@@ -23,7 +23,7 @@ import { CHAT, COMPLETION, write } from "./writing.js";
 export interface GatewayOptions {
   readonly plans: readonly GivenPlan[];
   /** Finds the parties, once nothing else stands in the way. */
-  readonly connect: () => Promise<{ readonly ask: Ask; readonly close: () => void }>;
+  readonly connect: () => Promise<Parties>;
   readonly live: Live;
   /** Whether all parties are on this machine, so that their side can be shown, and nothing is private. */
   readonly isLocal: boolean;
@@ -73,7 +73,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   }
   const ending = new AbortController();
   const parties = await options.connect();
-  const gateway = new Gateway(plans, parties.ask, new Turns(options.queue), live, ending.signal);
+  const gateway = new Gateway(plans, parties, new Turns(options.queue), live, ending.signal);
   const { fetch } = application(gateway, options);
   const secure = tls && { createServer: createTlsServer, serverOptions: { ...tls, minVersion: "TLSv1.3" as const } };
   const server = createAdaptorServer({ fetch, ...secure });
@@ -127,7 +127,7 @@ function application(gateway: Gateway, { host, token, isLocal, onBug }: GatewayO
   app.post("/v1/embeddings", async (c) => embed(gateway, c, await bodyOf(c)));
   app.post("/v1/classify", async (c) => classify(gateway, c, await bodyOf(c)));
   app.notFound(missing);
-  app.onError((error, c) => refused(error, c, onBug));
+  app.onError((error, c) => refused(error, c, gateway.signal.aborted ? () => undefined : onBug));
   return app;
 }
 

@@ -49,7 +49,7 @@ async function promptOf({ reading, template }: Served, prompt: WritingRequest["p
 
 /** Writes, and holds to the stops. */
 async function* written(
-  { ask }: Gateway,
+  gateway: Gateway,
   { loaded, length }: Served,
   { text: prompt, encoder }: Prompt,
   { stops, mostTokens = length }: WritingRequest,
@@ -62,24 +62,30 @@ async function* written(
     prompt,
     mostTokens,
     stops: [],
-    ask: (values) => ask(loaded, values, signal),
+    ask: (values) => gateway.ask(loaded, values, signal),
+    converse: () => gateway.converse(loaded, signal),
   });
   let spent = { tokens: 0, rounds: 0, bytes: 0 };
-  let step = await asked.next();
-  for (; step.done !== true; step = await asked.next()) {
-    const { measured, text } = step.value;
-    const { tokens, rounds, bytes } = spent;
-    spent = { tokens: tokens + 1, rounds: rounds + measured.rounds, bytes: bytes + measured.bytes.total };
-    yield { text: held.push(text), ...spent };
-    if (held.over) {
-      return "stop";
+  try {
+    let step = await asked.next();
+    for (; step.done !== true; step = await asked.next()) {
+      const { measured, text } = step.value;
+      const { tokens, rounds, bytes } = spent;
+      spent = { tokens: tokens + 1, rounds: rounds + measured.rounds, bytes: bytes + measured.bytes.total };
+      yield { text: held.push(text), ...spent };
+      if (held.over) {
+        return "stop";
+      }
     }
+    const rest = held.end();
+    if (rest !== "") {
+      yield { text: rest, ...spent };
+    }
+    return step.value;
+  } finally {
+    // Whatever the parties keep of this conversation ends with it.
+    await asked.return("stop");
   }
-  const rest = held.end();
-  if (rest !== "") {
-    yield { text: rest, ...spent };
-  }
-  return step.value;
 }
 
 /** How the two forms differ. */
@@ -115,8 +121,8 @@ function usageOf(prompt: number, completion: number): object {
 export async function write(gateway: Gateway, c: Context, request: WritingRequest, form: Form): Promise<Response> {
   const plan = gateway.find(request.model, "text");
   const prompt = await promptOf(plan, request.prompt);
-  if (prompt.tokens === 0 || prompt.tokens > plan.length) {
-    const message = `the prompt has ${prompt.tokens} tokens, the plan takes 1 to ${plan.length}: compile a longer one`;
+  if (prompt.tokens === 0 || prompt.tokens > plan.longest) {
+    const message = `the prompt has ${prompt.tokens} tokens, the plan takes 1 to ${plan.longest}: compile a longer one`;
     throw new ApiError(400, message, { code: "context_length_exceeded" });
   }
   const leaving = new AbortController();
@@ -136,6 +142,7 @@ export async function write(gateway: Gateway, c: Context, request: WritingReques
     } catch (error) {
       await send(apiErrorOf(error).document);
     } finally {
+      leaving.abort();
       leave();
     }
     await stream.writeSSE({ data: "[DONE]" });
@@ -153,9 +160,15 @@ interface Answering {
 }
 
 /** What did it cost, beside what it should have. */
-function costOf({ plan, began }: Answering, { tokens, rounds, bytes }: Omit<Piece, "text">): object {
+function costOf({ plan, prompt, began }: Answering, { tokens, rounds, bytes }: Omit<Piece, "text">): object {
   const seconds = (performance.now() - began) / 1000;
-  const predicted = { rounds: plan.predicted.rounds * tokens, bytes: plan.predicted.bytes * tokens };
+  // One token needs no program but the next one's.
+  const { prompts, ...each } = plan.predicted;
+  const first = (prompt.tokens > 1 && prompts.find((program) => program.length >= prompt.tokens)) || each;
+  const predicted = {
+    rounds: first.rounds + each.rounds * (tokens - 1),
+    bytes: first.bytes + each.bytes * (tokens - 1),
+  };
   return { pumac: { tokens, rounds, bytes, seconds, predicted } };
 }
 

@@ -32,7 +32,7 @@ output "${name}" = %2 : ${type}`.replace(/ : f32\S+$/, "");
   return { plan, digest: name };
 }
 
-const predicted = { rounds: 10, bytes: 1000, seconds: 0.5, network: "lan", memory: 1e6 };
+const predicted = { rounds: 10, bytes: 1000, prompts: [], seconds: 0.5, network: "lan", memory: 1e6 };
 
 /** A plan of one picture of 2 by 2 pixels. */
 function pictures(): LoadedPlan {
@@ -92,6 +92,7 @@ export async function startWith(parties: Parties, more: Partial<GatewayOptions> 
         onShared(Uint8Array.from(ids, (id) => (id * 167) & 255));
         return result(plan.reveals[0].name, await parties(ids, signal));
       },
+      converse: () => Promise.reject(new Error("these plans keep nothing")),
       close: () => undefined,
     }),
     onBug: (error) => bugs.push(error),

@@ -31,7 +31,7 @@ describe.skipIf(STORIES === undefined)("serve", () => {
   beforeAll(async () => {
     const model = join(STORIES!, "stories260K.dynamo.op18.static32.onnx");
     const compiled = await Promise.all([
-      pumac("compile", model, "--reveal", "token", "-o", story),
+      pumac("compile", model, "--context", "32", "--buckets", "8,16", "-o", story),
       pumac("compile", MODEL, "--dim", "b=1,s=16", "-o", reviews),
     ]);
     expect(compiled.map(({ status }) => status)).toEqual([0, 0]);
@@ -84,6 +84,16 @@ describe.skipIf(STORIES === undefined)("serve", () => {
     });
     const { data } = (await response.json()) as { readonly data: readonly { readonly label: string }[] };
     expect(data.map(({ label }) => label)).toEqual(["positive", "negative"]);
+  }, 60_000);
+
+  it("reads a prompt by the program of its length, also of an export of one length", async () => {
+    const prompt = "Once upon a time, there was a little girl";
+    const answer = await client.completions.create({ model: "story", prompt, max_tokens: 2 });
+    const { rounds, bytes, predicted } = (answer as unknown as { readonly pumac: Record<string, unknown> }).pumac;
+    expect([answer.choices[0].text, { rounds, bytes }]).toEqual([" named Lily", predicted]);
+    expect(answer.usage!.prompt_tokens).toBeGreaterThan(8);
+    const long = client.completions.create({ model: "story", prompt: prompt.repeat(2), max_tokens: 2 });
+    await expect(long).rejects.toMatchObject({ status: 400, code: "context_length_exceeded" });
   }, 60_000);
 
   /** What the page is shown, while something else goes on. */
@@ -186,9 +196,10 @@ describe.skipIf(STORIES === undefined)("serve", () => {
     expect(await hanging).toBeInstanceOf(OpenAI.APIConnectionError);
     const { stderr } = await serving.finished;
     expect(stderr).toMatch(/story: text, of at most 32 tokens in all/);
+    expect(stderr).toMatch(/a prompt of up to 8 tokens: /);
     expect(stderr).toMatch(/reviews: class, of at most 16 tokens/);
     expect(stderr).toContain("no privacy");
-    expect(stderr).not.toMatch(/Once|film/);
+    expect(stderr).not.toMatch(/Once|film|bug/);
   }, 30_000);
 
   it("says what is missing before anything starts", async () => {
