@@ -21,6 +21,9 @@ export interface Parties {
   readonly close: () => void;
 }
 
+/** Asks once. */
+export type Ask = Parties["ask"];
+
 type Talk = Pick<Conversation, "run" | "close">;
 
 const ENDPOINT: Readonly<Record<Kind, string>> = {

@@ -6,9 +6,10 @@ import { askParties } from "../client/remote/ask.js";
 import type { SharedPlan } from "../client/remote/share.js";
 import type { LoadedPlan } from "../formats/plan-file.js";
 import { laneOf, loadTopology, type Topology } from "../formats/topology.js";
+import { fail } from "../ir/diagnostics.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import type { Answering } from "./batch.js";
-import type { Ask } from "./gateway.js";
+import type { Ask, Parties } from "./gateway.js";
 import { Lanes, type LanesOptions } from "./lanes.js";
 import { InProcessQueue } from "./queue/in-process.js";
 import { openJetStream } from "./queue/jetstream.js";
@@ -109,7 +110,7 @@ export async function withLanes<T>(options: OpenLanesOptions, work: (lanes: Answ
 /** Lanes of one topology as a gateway asks them; as long as the gateway is there, a lane that failed is tried again. */
 export async function askLanes(
   options: Omit<LanesOf, "topologies" | "isForEver"> & { readonly topology: string; readonly lanes: number },
-): Promise<{ readonly ask: Ask; readonly close: () => void }> {
+): Promise<Parties> {
   interface Question {
     readonly loaded: LoadedPlan;
     readonly values: OwnerValues;
@@ -122,7 +123,12 @@ export async function askLanes(
     ({ loaded, values, asking }: Question, topology) => askParties(loaded, values, { ...asking, topology, timeout }),
   );
   const ask: Ask = (loaded, values, asking) => lanes.submit({ loaded, values, asking });
-  return { ask, close: () => void close() };
+  // A lane is a question's for as long as it takes; a conversation would hold it until its reader is done.
+  const converse: Parties["converse"] = async ({ plan }) => {
+    const fix = "serve it without lanes, or serve a plan of a fixed length";
+    throw fail({ code: "E0201", what: "lanes take no plan that keeps a conversation", where: plan.name, fix });
+  };
+  return { ask, converse, close: () => void close() };
 }
 
 async function openQueue({ server, credentials, capacity }: LanesOf): Promise<Queue> {
