@@ -5,7 +5,7 @@ import { APIError } from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createCertificate } from "../../client/identities.js";
 import { fail } from "../../ir/diagnostics.js";
-import { alphabet, type Started, startWith } from "./support.js";
+import { alphabet, type Started, startWith, timesEncoded } from "./support.js";
 
 interface Listed {
   readonly data: readonly { readonly index: number; readonly label: string; readonly score: number; scores: object }[];
@@ -246,13 +246,13 @@ describe("trouble", () => {
         for await (const _ of given as AsyncIterable<unknown>) {
         }
       });
-    const asked = [ask(first, true), ask(second, false)];
-    asked.forEach((each) => void each.catch(() => undefined));
-    await expect.poll(() => signals.length).toBe(1);
-    await expect
-      .poll(async () => (await gateway.post("/v1/completions", { model: "writer", prompt: "a" })).status)
-      .toBe(429);
+    const before = timesEncoded();
+    ask(first, true).catch(() => undefined);
+    await expect.poll(() => signals.length, { timeout: 10_000 }).toBe(1);
+    ask(second, false).catch(() => undefined);
+    await expect.poll(() => timesEncoded() - before, { timeout: 10_000 }).toBe(3);
     const full = await gateway.post("/v1/completions", { model: "writer", prompt: "a" });
+    expect(full.status).toBe(429);
     expect(Number(full.headers.get("retry-after"))).toBeGreaterThan(0);
     expect(((await full.json()) as { readonly error: { readonly type: string } }).error.type).toBe("rate_limit_error");
     // The stream's reader hangs up: what runs ends, and the one that waits has its turn.

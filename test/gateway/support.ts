@@ -9,9 +9,16 @@ import { type GatewayOptions, startGateway } from "../../gateway/server.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 import { compileText } from "../lower/support.js";
 
+let encoded = 0;
+/** How often texts were made tokens: once before a question waits, once more when it has its turn. */
+export const timesEncoded = (): number => encoded;
+
 /** A character a token, from 2 on; 0 fills, 1 ends. */
 const encoder: Encoder = {
-  encode: async (texts) => texts.map((text) => ({ ids: [...text].map((c) => c.charCodeAt(0)), closing: 0 })),
+  encode: async (texts) => {
+    encoded++;
+    return texts.map((text) => ({ ids: [...text].map((c) => c.charCodeAt(0)), closing: 0 }));
+  },
   decode: async (ids) => ids.map((id) => String.fromCharCode(id)).join(""),
   paddingId: 0,
   endIds: [1],
