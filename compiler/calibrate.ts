@@ -7,6 +7,7 @@
 import type { RangeSource } from "../ir/plan/types.js";
 import { evaluateGraph, Rooms, type WeightStore } from "../ir/tensor/index.js";
 import type { TensorValue } from "../ir/tensor/value.js";
+import { type RoundingError, roundingError } from "../passes/noise.js";
 import type { Placed } from "../passes/place.js";
 import {
   type CalibrationRun,
@@ -23,7 +24,12 @@ export type { ModelInputs } from "./synthetic.js";
 export interface Calibration {
   readonly report: RangeReport;
   readonly source: RangeSource;
+  /** What rounding does to the outputs, where given inputs show it. */
+  readonly rounding?: RoundingError;
 }
+
+/** So many inputs are asked what rounding does to the outputs. */
+const ROUNDED = 2;
 
 export function calibrate(
   placed: Placed,
@@ -61,7 +67,11 @@ export function calibrate(
   const inputs = runs.length;
   return samples === undefined
     ? { report: { ...report, heads: new Map() }, source: { method: "synthetic inputs", inputs, margin: MARGIN } }
-    : { report, source: { method: "given inputs", inputs, margin: MARGIN } };
+    : {
+        report,
+        source: { method: "given inputs", inputs, margin: MARGIN },
+        rounding: roundingError(placed.secret, lookups.slice(0, ROUNDED), { multiply: run.multiply }),
+      };
 }
 
 /** Ranges from the structure alone: what trained transformers do, not what this one does. */

@@ -7,6 +7,7 @@ import type { Diagnostic } from "../ir/diagnostics.js";
 import type { Graph, Node } from "../ir/graph.js";
 import { publicInputs } from "../ir/plan/disclosed.js";
 import type { Binding, Formula, Plan, Published } from "../ir/plan/types.js";
+import { log2 } from "../ir/real.js";
 import { SHARE, type ShareType } from "../ir/share/index.js";
 import type { WeightStore } from "../ir/tensor/index.js";
 import { TENSOR } from "../ir/tensor/index.js";
@@ -87,6 +88,22 @@ export interface Compiled {
 }
 
 export const DEFAULT_PRECISION: Precision = { activation: 14, weight: 13 };
+/** The least fractional bits of values, whatever rounding does to the outputs. */
+const LEAST_FRACTION = 10;
+/** What rounding values may take of an output's tolerance: the rest is for weights and approximations. */
+const ROUNDING_PART = 1 / 2;
+/** A plan that rounds fewer elements is small whatever its fractions, and small models feel them. */
+const MANY_ELEMENTS = 2 ** 20;
+
+/** As few fractional bits of values as keep the outputs right, where given inputs showed what rounding does to them. */
+function precisionFor({ rounding }: Calibration): Precision {
+  if (rounding === undefined || rounding.elements < MANY_ELEMENTS) {
+    return DEFAULT_PRECISION;
+  }
+  const { activation } = DEFAULT_PRECISION;
+  const needed = rounding.bits + Math.ceil(log2(rounding.error / ROUNDING_PART));
+  return { ...DEFAULT_PRECISION, activation: Math.min(activation, Math.max(LEAST_FRACTION, needed)) };
+}
 
 /** Compiles a model file. Throws diagnostics for what the model or the options lack. */
 export async function compileModel(path: string, options: CompileOptions = {}): Promise<Compiled> {
@@ -169,13 +186,17 @@ export function planMeasured(measured: Measured, options: CompileOptions = {}): 
     ...(options.weights === false || calibration.source.inputs > 0 ? [] : [unmeasured(model, atHand)]),
     ...(options.record === undefined ? checkRanges(placed.secret, calibration) : []),
   ];
+  // Programs that hand values to each other have them at the same fractions.
+  const isFree = profile === "fourier" && carried === undefined;
+  const precision = options.precision ?? (isFree ? precisionFor(calibration) : DEFAULT_PRECISION);
+  const decided = { ...options, precision };
   const {
     share,
     bindings,
     formulas,
     meaning,
     model: owned,
-  } = lowerPlaced(placed, calibration, inputOf, options, carried);
+  } = lowerPlaced(placed, calibration, inputOf, decided, carried);
   const plan = emit(share, meaning, {
     name: model.name,
     profile,
@@ -186,7 +207,7 @@ export function planMeasured(measured: Measured, options: CompileOptions = {}): 
     formulas,
     published: listed(placed.publication.published),
     disclosed: disclosedBy(placed, inputsOf(model, options.reveal), placed.uses),
-    record: options.record?.text ?? recordOf(options, calibration, placed.secret),
+    record: options.record?.text ?? recordOf(decided, calibration, placed.secret),
     ranges: calibration.source,
   });
   return { plan, warnings, weights: store, calibration: calibration.source.method };
@@ -232,14 +253,14 @@ function lowerPlaced(
   placed: Placed,
   calibration: Calibration,
   inputOf: InputsOf,
-  options: CompileOptions,
+  options: CompileOptions & { readonly precision: Precision },
   carried: Carried | undefined,
 ): LoweredPlaced {
   const names = [...placed.bindings.map(({ input }) => input), ...(carried?.names ?? [])];
   const link = linkCost(options.network ?? DEFAULT_NETWORK);
   const lowered = lower(placed.secret, {
     profile: options.profile ?? "fourier",
-    precision: options.precision ?? DEFAULT_PRECISION,
+    precision: options.precision,
     ranges: calibration.report.ranges,
     ...(options.guard === false ? {} : { certain: calibration.report.certain }),
     variances: calibration.report.variances,

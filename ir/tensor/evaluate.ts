@@ -24,6 +24,8 @@ const NO_WEIGHTS: WeightStore = {
 export interface Evaluation {
   /** Sees every node's value with its arguments, in order. */
   readonly observe?: (node: Node<TensorType>, value: TensorValue, args: readonly TensorValue[]) => void;
+  /** What stands in the place of a node's value: for whoever asks what an error there does. */
+  readonly change?: ((node: Node<TensorType>, value: TensorValue) => TensorValue) | undefined;
   /** Who multiplies matrices; default: plain loops, to the same bits. */
   readonly multiply?: MultiplyReals | undefined;
   /** Takes back the room of every value after its last use: for whoever keeps none that it observes. */
@@ -72,7 +74,7 @@ function* nodeByNode(
   graph: Graph<TensorType>,
   inputs: InputLookup,
   weights: WeightStore,
-  { observe, multiply = PLAIN.multiply, rooms }: Evaluation,
+  { observe, change, multiply = PLAIN.multiply, rooms }: Evaluation,
 ): Generator<undefined, Map<string, TensorValue>> {
   const arithmetic: Arithmetic = { multiply, room: rooms === undefined ? PLAIN.room : (count) => rooms.take(count) };
   const values = new Held(rooms);
@@ -81,7 +83,8 @@ function* nodeByNode(
   for (const [i, node] of graph.nodes.entries()) {
     const args = node.args.map((argument) => values.get(argument)!);
     const source = sourceOf(node, inputs, weights);
-    const value = source ?? computed(node, args, arithmetic);
+    const own = source ?? computed(node, args, arithmetic);
+    const value = change === undefined ? own : change(node, own);
     observe?.(node, value, args);
     values.set(node, value);
     if (!lastUse.has(node) && !outputs.has(node)) {
