@@ -8,6 +8,7 @@ import { seededNumbers } from "../../ir/seeded.js";
 import { SHARE, SHARE_OPS, type ShareOpName, type ShareType } from "../../ir/share/index.js";
 import type { Kernels } from "../../runtime/kernels/interface.js";
 import { createPortableKernels } from "../../runtime/kernels/portable.js";
+import { ONLY_RUN, runKeys } from "../../runtime/keys.js";
 import type { PartyName } from "../../runtime/transport.js";
 import { planOf, recorder, runPlan } from "./harness.js";
 import { Maker, PROGRAMS } from "./programs.js";
@@ -107,14 +108,16 @@ describe("streams", () => {
     const keyOf = (label: string) => Buffer.from(label.padEnd(16, "."));
     await runPlan(plan, zeros, { keyOf, kernels: () => watched(used, []) });
     const declared = new Set<string>();
+    const pairs = Object.fromEntries(["01", "02", "12"].map((pair) => [pair, keyOf(pair)]));
+    const keys: Readonly<Record<string, Uint8Array>> = runKeys(pairs, ONLY_RUN);
     for (const step of plan.steps) {
       const args = step.args.map((index) => plan.steps[index].type);
       const draws = definitionOf(SHARE, step.op).draws(args, step.attributes, step.type);
       const owner = step.op === "input" ? `${step.attributes.owner} ` : "";
       draws.forEach(({ pair, bytes }, i) => {
-        const label = owner === "" ? pair : `${owner}${pair === "01" ? "first" : "second"}`;
+        const key = owner === "" ? keys[pair] : keyOf(`${owner}${pair === "01" ? "first" : "second"}`);
         for (let block = 0; block < Math.ceil(bytes / 16); block++) {
-          declared.add(`${Buffer.from(label.padEnd(16, ".")).toString("hex")} ${step.draws[i].block + block}`);
+          declared.add(`${Buffer.from(key).toString("hex")} ${step.draws[i].block + block}`);
         }
       });
     }
