@@ -18,6 +18,8 @@ import { outward } from "./outward.js";
 export interface VarianceRange {
   readonly low: number;
   readonly high: number;
+  /** What stands in for the norm's ε, where rows were seen that hardly vary: by a smaller one their rounding is noise. */
+  readonly epsilon?: number;
   /** The same of the first row (position) alone and of all others, where samples were seen and rows are positions. */
   readonly classes?: { readonly first: VarianceRange; readonly rest: VarianceRange };
 }
@@ -120,7 +122,7 @@ export class Observed {
       [...this.rows].map(([node, { halves }]) => {
         const epsilon = node.attributes.epsilon as number;
         const [first, rest] = [0, 1].map((k) => varianceOf([halves[0][k], halves[1][k]], epsilon, least, isMade));
-        const all = hull(first, rest);
+        const all = hull(first, rest, epsilon);
         return [node, first === undefined || rest === undefined ? all : { ...all, classes: { first, rest } }];
       }),
     );
@@ -147,7 +149,7 @@ function reachOf([a, b]: readonly [Float64Array, Float64Array], least: number, i
 /** The variances of one class of rows from both halves; undefined where there are none. */
 function varianceOf(
   halves: readonly [Extremes, Extremes],
-  epsilon: number,
+  own: number,
   least: number,
   isMade: boolean,
 ): VarianceRange | undefined {
@@ -157,6 +159,7 @@ function varianceOf(
   }
   const low = Math.min(...seen.map((half) => half.low));
   const high = Math.max(...seen.map((half) => half.high));
+  const epsilon = stillEpsilon(own, low, high);
   const [a, b] = [seen[0], seen.at(-1)!];
   const apart = (x: number, y: number) => (Math.max(x, y) + epsilon) / (Math.min(x, y) + epsilon);
   const rows = seen.reduce((sum, half) => sum + half.rows, 0);
@@ -164,14 +167,36 @@ function varianceOf(
   const margin = few * Math.max(exp2(least), apart(a.low, b.low), apart(a.high, b.high));
   return {
     low: outward(Math.max(low / margin, epsilon, high * SMALLEST_VARIANCE), false),
-    high: outward(high * margin * (isMade ? MADE_HIGHER : 1) + epsilon, true),
+    high: outward(
+      Math.max(high * margin * (isMade ? MADE_HIGHER : 1) + epsilon, epsilon > own ? 4 * epsilon : 0),
+      true,
+    ),
+    ...(epsilon > own && { epsilon }),
   };
+}
+
+/** Rows that vary by less vary by their rounding, to the unit of values: padding that is set to zero, for instance. */
+const STILL = 2 ** -28;
+/** ε that makes zeros of such rows' rounding, and the part of the largest variance that it is at most. */
+const STILL_EPSILON = 2 ** -14;
+const SMALL_PART = 2 ** -13;
+
+/** The ε that rows of these variances bear: the norm's own, unless some hardly vary. */
+function stillEpsilon(own: number, low: number, high: number): number {
+  if (low >= STILL) {
+    return own;
+  }
+  return Math.max(own, high < STILL ? STILL_EPSILON : Math.min(STILL_EPSILON, high * SMALL_PART));
 }
 
 /** No smaller variance is told apart from zero. */
 const SMALLEST_VARIANCE = 2 ** -24;
 
-function hull(a: VarianceRange | undefined, b: VarianceRange | undefined): VarianceRange {
+function hull(a: VarianceRange | undefined, b: VarianceRange | undefined, own: number): VarianceRange {
   const known = [a, b].filter((range) => range !== undefined);
-  return { low: Math.min(...known.map(({ low }) => low)), high: Math.max(...known.map(({ high }) => high)) };
+  const low = Math.min(...known.map((range) => range.low));
+  const high = Math.max(...known.map((range) => range.high));
+  const still = known.flatMap((range) => range.epsilon ?? []);
+  const epsilon = still.length === known.length ? Math.min(...still) : stillEpsilon(own, 0, high);
+  return still.length > 0 && epsilon > own ? { low: epsilon, high, epsilon } : { low, high };
 }

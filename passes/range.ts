@@ -7,6 +7,7 @@
 import type { Graph } from "../ir/graph.js";
 import { type Evaluation, evaluateGraph, type TensorNode, traitsOf } from "../ir/tensor/index.js";
 import { sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
+import { ACCEPTED } from "./guard.js";
 import { extremes, type Facts, type Interval, intersection, intervalFrom } from "./intervals.js";
 import { Observed, type VarianceRange } from "./observed.js";
 import { outwardInterval } from "./outward.js";
@@ -134,12 +135,21 @@ function propagate(
     const other = image === "numbers" ? known(node, args) : undefined;
     const held = image === "discrete" ? (interval: Interval) => interval : carried;
     derived.set(node, held(own));
-    ranges.set(node, held(other === undefined ? own : intersection(other, own)));
+    const sure = from(node.args.map((argument) => certain.get(argument)!));
+    const isSure = precision === "formula" || (sure[0] >= own[0] && sure[1] <= own[1]);
+    ranges.set(node, held(other === undefined ? own : intersection(other, isSure ? own : roomy(own))));
     // Of an input its owner checks the range before sharing.
-    const sure = () => from(node.args.map((argument) => certain.get(argument)!));
-    certain.set(node, node.op === "input" ? ranges.get(node)! : held(sure()));
+    certain.set(node, node.op === "input" ? ranges.get(node)! : held(sure));
   }
   return { ranges, derived, certain };
+}
+
+/**
+ * Twice as far from zero: of a measured range a part is accepted without alarm, and what arguments in their ranges make
+ * must be accepted. A sum of a table and a small value, a score of which a public mask takes 100, have no other margin.
+ */
+function roomy([low, high]: Interval): Interval {
+  return [low < 0 ? low / ACCEPTED : low * ACCEPTED, high > 0 ? high / ACCEPTED : high * ACCEPTED];
 }
 
 /** A result that is not as exact as its arguments may leave its interval by an error. */

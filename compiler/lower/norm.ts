@@ -56,6 +56,7 @@ function normalise(
   const bits = ceilLog2(n);
   const meanFactor = n / 2 ** bits;
   const square = kappa * kappa * meanFactor;
+  const epsilon = node.attributes.epsilon as number;
   const low = range.low * square;
   const high = range.high * square;
   const few = Math.max(0, Math.ceil(log2(MANY / n) / 2));
@@ -63,15 +64,14 @@ function normalise(
   const small = lowering.atFraction(y, Math.min(fractionOf(y), squareFraction));
   const dot = lowering.emit("dot", [small, small], { drop: 0 });
   const mean = lowering.emit("relabel", [dot], { fraction: fractionOf(dot) + bits });
-  const variance = addReal(lowering, mean, (node.attributes.epsilon as number) * square);
+  const variance = addReal(lowering, mean, epsilon * square);
   const opened = lowering.bounded(lowering.remasked(variance), high);
   const fraction = SCALE_BITS + ceilLog2(Math.sqrt(range.high));
   const scale = Math.sqrt(square) / kappa;
-  const least = (node.attributes.epsilon as number) * square;
   const bound = lowering.boundOf(node.args[0]);
-  const most = Math.min(4 * bound * bound * square + least, exp2(VARIANCE_BITS - 2 * squareFraction - bits));
-  const edges = { least, most: Math.max(most, 2 * high) };
-  const inverse = inverseRoots(lowering, opened, { ...range, ...edges }, square, Math.max(6, fraction), scale);
+  const most = Math.min(4 * bound * bound * square + epsilon * square, exp2(VARIANCE_BITS - 2 * squareFraction - bits));
+  const edges = { epsilon, most: Math.max(most, 2 * high) };
+  const inverse = inverseRoots(lowering, opened, range, edges, square, Math.max(6, fraction), scale);
   const column = reshapeTo(lowering, inverse, [...shapeOf(inverse), 1]);
   return { rows: y, scale: column, least: scale / Math.sqrt(high), most: scale / Math.sqrt(low) };
 }
@@ -81,14 +81,20 @@ const VARIANCE_BITS = 58;
 /** What a variance may take of the margin that its range has. */
 const BLUR = 1 / 8;
 
-/** What the squares of a row may be at all: ε's part at least, and what values that are in their range make at most. */
+/** What the squares of a row may be at all: ε at least, and what values that are in their range make at most. */
 interface Edges {
-  readonly least: number;
+  readonly epsilon: number;
   readonly most: number;
 }
 
 /** Guards rows whose variance was measured. */
-function guardVariance(lowering: Lowering, v: ShareNode, { low, high }: VarianceRange, { least, most }: Edges): void {
+function guardVariance(
+  lowering: Lowering,
+  v: ShareNode,
+  { low, high }: VarianceRange,
+  least: number,
+  most: number,
+): void {
   const isCertain = low <= least * (1 + BLUR);
   guard(lowering, v, {
     lowest: isCertain ? Number.NEGATIVE_INFINITY : low,
@@ -109,25 +115,29 @@ const APART = 1.5;
 function inverseRoots(
   lowering: Lowering,
   v: ShareNode,
-  { low, high, classes, ...edges }: VarianceRange & Edges,
+  { classes, ...all }: VarianceRange,
+  edges: Edges,
   square: number,
   fraction: number,
   scale: number,
 ): ShareNode {
   const root = (part: ShareNode, range: VarianceRange) => {
     const interval = { low: range.low * square, high: range.high * square };
-    guardVariance(lowering, part, interval, edges);
-    return inversePower(lowering, part, { exponent: -0.5, range: interval, fraction, scale }, 1);
+    const epsilon = range.epsilon ?? edges.epsilon;
+    const v = epsilon > edges.epsilon ? addReal(lowering, part, (epsilon - edges.epsilon) * square) : part;
+    guardVariance(lowering, v, interval, epsilon * square, edges.most);
+    return inversePower(lowering, v, { exponent: -0.5, range: interval, fraction, scale }, 1);
   };
   const shape = shapeOf(v);
   const positions = shape.at(-1) ?? 1;
-  const isApart = classes !== undefined && positions > 1 && (classes.rest.high / classes.rest.low) * APART < high / low;
+  const isApart =
+    classes !== undefined && positions > 1 && (classes.rest.high / classes.rest.low) * APART < all.high / all.low;
   if (!isApart) {
-    return root(v, { low, high });
+    return root(v, all);
   }
   const rows = (from: number, count: number) =>
     lowering.emit("view", [v], { shape: [...shape.slice(0, -1), count], strides: stridesOf(shape), offset: from });
   const parts = [root(rows(0, 1), classes.first), root(rows(1, positions - 1), classes.rest)];
   const joined = lowering.emit("concatenate", parts, { axis: shape.length - 1 });
-  return lowering.bounded(joined, scale / Math.sqrt(low * square));
+  return lowering.bounded(joined, scale / Math.sqrt(all.low * square));
 }

@@ -58,3 +58,27 @@ output "y" = %3`,
     expect(error).toBeLessThan(2e-3);
   });
 });
+
+describe("rows that do not vary at all, as padding set to zero or a first token without a value", () => {
+  test.each([
+    ["layerNorm", [0]],
+    ["rmsNorm", [0]],
+    ["layerNorm", [2, 3]],
+    ["rmsNorm", [2, 3]],
+    ["layerNorm", [0, 1, 2, 3]],
+  ] as const)("%s of zeros in rows %j", async (op, still) => {
+    const keep = [0, 1, 2, 3].map((row) => ((still as readonly number[]).includes(row) ? 0 : 1));
+    const { error } = await runText({
+      text: `%0 = input {name = "x", dtype = "f32", shape = [4, 32]} : f32[4,32]
+%1 = parameter {name = "w", dtype = "f32", shape = [32, 32]} : f32[32,32]
+%2 = constant {value = f32[4,1] [${keep}]} : f32[4,1]
+%3 = matmul %0, %1 : f32[4,32]
+%4 = multiply %3, %2 : f32[4,32]
+%5 = ${op} %4 {epsilon = 1e-12} : f32[4,32]
+output "y" = %5`,
+      weights: new Map([["w", normal([32, 32], 0.1, 2)]]),
+      inputs: new Map([["x", normal([4, 32], 1, 3)]]),
+    });
+    expect(error).toBeLessThan(1e-2);
+  });
+});

@@ -44,6 +44,26 @@ output "y" = %5`);
     expect(largestRing(given(causal(far)))).toBe(largestRing(given(causal(-1e3))));
   });
 
+  test.each([-30, -100, -300])("%d, as shifted windows have it, is a number that raises no alarm", async (far) => {
+    const given = model(`%3 = ${causal(far)}
+%4 = add %2, %3 : f32[8,8] @ "mask"
+%5 = softmax %4 {axis = 1} : f32[8,8] @ "softmax"
+output "y" = %5`);
+    const { error } = await runText(given);
+    expect(error).toBeLessThan(2e-3);
+  });
+
+  test("a table that is larger than what is added to it raises no alarm", async () => {
+    const given = model(`%3 = gelu %2 {approximation = "erf"} : f32[8,8] @ "gelu"
+%4 = parameter {name = "t", dtype = "f32", shape = [8, 8]} : f32[8,8]
+%5 = add %3, %4 : f32[8,8] @ "positions"
+%6 = layerNorm %5 {epsilon = 1e-05} : f32[8,8]
+output "y" = %6`);
+    const weights = new Map([...WEIGHTS, ["t", floats([8, 8], (i) => 9 * Math.sin(i))] as const]);
+    const { error } = await runText({ ...given, weights: new Map([...weights, ["w", normal([8, 8], 0.02)]]) });
+    expect(error).toBeLessThan(4e-3);
+  });
+
   test.each(FAR)("%d together with a positional slope becomes a choice and a slope", async (far) => {
     const given = model(`%3 = ${causal(far, (distance) => -distance / 4)}
 %4 = add %2, %3 : f32[8,8] @ "slopes and mask"
