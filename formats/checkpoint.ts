@@ -93,13 +93,17 @@ function weightFiles(folder: string): readonly string[] {
   const found = readdirSync(folder).filter((name) => name.endsWith(".safetensors"));
   const file = found.includes(WHOLE) ? WHOLE : found.length === 1 ? found[0] : undefined;
   if (file === undefined) {
+    const exported = readdirSync(folder).find((name) => name.endsWith(".onnx"));
     const others = readdirSync(folder).filter((name) => /\.(bin|pt|pth|ckpt|h5|msgpack)$/.test(name));
     throw fail({
       code: "E0301",
       what: `the folder has no ${WHOLE}`,
       where: folder,
       ...(others.length > 0 && { why: `weights are read from safetensors only, not from ${others.join(", ")}` }),
-      fix: "save the model with save_pretrained, which writes model.safetensors",
+      fix:
+        exported === undefined
+          ? "save the model with save_pretrained, which writes model.safetensors"
+          : `give the export in it: ${join(folder, exported)}`,
     });
   }
   return [join(folder, file)];

@@ -18,7 +18,7 @@ import { outward } from "./outward.js";
 export interface VarianceRange {
   readonly low: number;
   readonly high: number;
-  /** What stands in for the norm's ε, where rows were seen that hardly vary: by a smaller one their rounding is noise. */
+  /** What stands in for the norm's ε where rows were seen that hardly vary: a smaller one makes noise of rounding. */
   readonly epsilon?: number;
   /** The same of the first row (position) alone and of all others, where samples were seen and rows are positions. */
   readonly classes?: { readonly first: VarianceRange; readonly rest: VarianceRange };

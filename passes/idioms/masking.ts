@@ -176,6 +176,8 @@ function peel(x: TensorNode, context: Context): Peeled {
     case "maximum":
     case "clamp":
       return peelLimit(x, context);
+    case "reshape":
+      return peelReshaped(x, context);
     default:
       return { scores: x, ...UNMASKED };
   }
@@ -280,6 +282,30 @@ function peelLimit(x: TensorNode, context: Context): Peeled {
   const node = rewriter.emit("maximum", [penalty.node, rewriter.scalar(low, penalty.node)], {}, x.origin);
   const depths = penalty.depths?.map((depth) => Math.max(depth, low));
   return { scores, keeps, penalty: { ...penalty, node, depths: depths && [...depths, low] } };
+}
+
+/** Masked scores, or a masked bias, that gained or lost axes of size one. */
+function peelReshaped(x: TensorNode, context: Context): Peeled {
+  const { rewriter } = context;
+  const { shape } = x.type;
+  const inner = x.args[0].type.shape;
+  const real = (sizes: readonly number[]) => sizes.filter((size) => size !== 1).join();
+  const { scores, keeps, penalty } =
+    real(inner) === real(shape) ? peel(x.args[0], context) : { scores: x, ...UNMASKED };
+  if (keeps.length === 0) {
+    return { scores: x, ...UNMASKED };
+  }
+  const moved = (node: TensorNode) =>
+    rewriter.emit("reshape", [rewriter.emit("broadcast", [node], { shape: inner }, x.origin)], { shape }, x.origin);
+  return {
+    scores: moved(scores),
+    keeps: keeps.map(moved),
+    penalty: penalty && {
+      ...penalty,
+      node: moved(penalty.node),
+      replaced: penalty.replaced && moved(penalty.replaced),
+    },
+  };
 }
 
 /** Parts of which some are masked: a sink beside the scores is one more key that is always seen. */

@@ -44,6 +44,22 @@ output "y" = %5`);
     expect(largestRing(given(causal(far)))).toBe(largestRing(given(causal(-1e3))));
   });
 
+  test.each(FAR)("%d in a bias of weights that is reshaped before it is added becomes a choice", async (far) => {
+    const keep = Array.from({ length: 64 }, (_, i) => (i % 8 <= Math.floor(i / 8) ? 1 : 0));
+    const given = model(`%3 = parameter {name = "b", dtype = "f32", shape = [1, 8, 8]} : f32[1,8,8]
+%4 = constant {value = f32[] [${far}]} : f32[]
+%5 = constant {value = bool[8,8] [${keep}]} : bool[8,8]
+%6 = select %5, %3, %4 : f32[1,8,8] @ "masked bias"
+%7 = reshape %6 {shape = [8, 8]} : f32[8,8] @ "masked bias"
+%8 = add %2, %7 : f32[8,8] @ "bias and mask"
+%9 = softmax %8 {axis = 1} : f32[8,8] @ "softmax"
+output "y" = %9`);
+    const weights = new Map([...WEIGHTS, ["b", normal([1, 8, 8], 1, 7)] as const]);
+    const { error, warnings } = await runText({ ...given, weights });
+    expect(warnings).toEqual([]);
+    expect(error).toBeLessThan(2e-3);
+  });
+
   test.each([-30, -100, -300])("%d, as shifted windows have it, is a number that raises no alarm", async (far) => {
     const given = model(`%3 = ${causal(far)}
 %4 = add %2, %3 : f32[8,8] @ "mask"

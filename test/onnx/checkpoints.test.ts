@@ -190,6 +190,8 @@ describe("a folder that is no model of ours", () => {
     writeFileSync(join(empty, "config.json"), JSON.stringify(bert.config));
     writeFileSync(join(empty, "pytorch_model.bin"), "");
     expect(refusal(empty)).toMatch(/E0301.*pytorch_model\.bin/s);
+    writeFileSync(join(empty, "exported.onnx"), "");
+    expect(refusal(empty)).toMatch(/give the export in it: .*exported\.onnx/);
     writeFileSync(
       join(empty, "model.safetensors.index.json"),
       JSON.stringify({ weight_map: { a: "../a.safetensors" } }),
