@@ -33,6 +33,8 @@ export interface Scored {
 export type Answer =
   | { readonly kind: "class"; readonly best: readonly Scored[] }
   | { readonly kind: "classes"; readonly best: readonly Scored[] }
+  /** The most probable class alone: the plan reveals no score. */
+  | { readonly kind: "label"; readonly name: string }
   | { readonly kind: "number"; readonly value: number }
   | {
       readonly kind: "span";
@@ -98,6 +100,11 @@ export async function answersOf(outputs: Tensors, inputs: Tensors, reading: Read
     return Promise.all(rowsOf(start).map((row, i) => spanOf(row, rowsOf(end)[i], idsOf(inputs)?.[i], reading)));
   }
   const scores = [...outputs].find(([name]) => /logit|score|prob/i.test(name)) ?? [...outputs][0];
+  const label = outputs.get("label");
+  if (label !== undefined && (scores === undefined || scores[0] === "label")) {
+    const names = reading.labels?.names ?? [];
+    return [...label.data].map((i) => ({ kind: "label", name: names[i] ?? `class ${i}` }));
+  }
   if (scores === undefined || scores[0] === "token") {
     return [];
   }
@@ -246,6 +253,8 @@ export function describeAnswer(answer: Answer): string {
       const held = answer.best.filter(({ score }) => score >= 0.5);
       return held.length === 0 ? `none (${scored(answer.best[0])})` : held.map(scored).join(", ");
     }
+    case "label":
+      return answer.name;
     case "number":
       return answer.value.toFixed(4);
     case "span": {

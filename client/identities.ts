@@ -1,5 +1,6 @@
 /** Keys and certificates for a session on one machine, or for an exchange between organisations. */
 import type { Identity } from "../runtime/identity.js";
+import { systemRandom } from "../runtime/keys.js";
 
 const DAY = 86_400_000;
 
@@ -13,7 +14,9 @@ export async function createCertificate(name: string, days: number): Promise<Omi
     algorithm: "sha256",
     notAfterDate: new Date(Date.now() + days * DAY),
   };
-  const attributes = [{ name: "commonName", value: `pumac ${name}` }];
+  // No two certificates have one subject: among those of a name, TLS would look for the issuer by it, and find either.
+  const once = Buffer.from(systemRandom(8)).toString("hex");
+  const attributes = [{ name: "commonName", value: `pumac ${name} ${once}` }];
   const { private: key, cert } = await generate(attributes, options as Parameters<typeof generate>[1]);
   return { key, certificate: cert };
 }

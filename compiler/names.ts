@@ -3,6 +3,7 @@ import { type Diagnostic, fail } from "../ir/diagnostics.js";
 import { unknownNames } from "../ir/names.js";
 import type { DeclaredNames } from "./imported.js";
 import { isNamed } from "./jax/weights.js";
+import { CHOSEN } from "./outputs.js";
 
 export interface GivenNames {
   readonly dims?: Readonly<Record<string, number>> | undefined;
@@ -27,7 +28,7 @@ export function checkNames(given: GivenNames, declared: DeclaredNames): void {
     ...known("--secret", given.secret),
     ...known("--public", given.public),
     ...known("shared", given.shared),
-    ...unknownNames("--reveal", "output", given.reveal ?? [], [...outputs, "token"]),
+    ...unknownNames("--reveal", "output", given.reveal ?? [], [...outputs, ...CHOSEN]),
     ...contradictions(given),
     ...unusedWeights(given, declared),
   ];

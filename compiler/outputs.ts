@@ -1,4 +1,4 @@
-/** What of a model's answers a plan computes: outputs by name, or the next token. */
+/** What of a model's answers a plan computes: outputs by name, or of scores only which is the largest. */
 import { PADDED } from "../formats/text.js";
 import { fail } from "../ir/diagnostics.js";
 import { type Attributes, Builder, type Graph, prune } from "../ir/graph.js";
@@ -8,24 +8,31 @@ import { isFloat, type TensorType } from "../ir/tensor/value.js";
 import type { ImportedModel } from "./imported.js";
 
 type TensorNode = Graph<TensorType>["nodes"][number];
+/** What may be revealed besides a model's outputs: where its scores are largest, and no score. */
+export const CHOSEN: readonly string[] = ["token", "label"];
+
 type Emit = (op: string, args: readonly TensorNode[], attributes?: Attributes) => TensorNode;
 
 /**
  * The graph with only the outputs to reveal. `token` is not an output of the model: it is the argmax of its logits at
  * the last token, so that nobody learns the logits. Which that is the model's mask says, wherever the padding is; a
- * model without one gets an input for it.
+ * model without one gets an input for it. `label` is the class of each row of a classifier, the argmax of its scores.
  */
 export function withOutputs(graph: Graph<TensorType>, reveal: readonly string[] | undefined): Graph<TensorType> {
   if (reveal === undefined) {
     return graph;
   }
-  const names = [...graph.outputs.map(({ name }) => name), "token"];
+  const names = [...graph.outputs.map(({ name }) => name), ...CHOSEN];
   const problems = unknownNames("--reveal", "output", reveal, names);
   if (problems.length > 0) {
     throw fail(...problems);
   }
   const kept = graph.outputs.filter(({ name }) => reveal.includes(name));
-  return prune(reveal.includes("token") ? withToken(graph, kept) : { ...graph, outputs: kept });
+  const shown = { ...graph, outputs: kept };
+  // A model's own output of this name goes before.
+  const wanted = (name: string): boolean => reveal.includes(name) && !kept.some((output) => output.name === name);
+  const chosen = wanted("token") ? withToken(graph, kept) : shown;
+  return prune(wanted("label") ? withLabel(graph, chosen) : chosen);
 }
 
 /** The inputs of a model whose plan reveals these: its own, and the one that says where a prompt ends. */
@@ -51,6 +58,23 @@ function withToken(graph: Graph<TensorType>, kept: Graph<TensorType>["outputs"])
   const row = rowOf(logits.node, lastToken(graph, logits.node, emit), emit);
   const node = emit("argmax", [row], { axis: shape.length - 1, keep: false, last: false });
   return { nodes: builder.nodes, outputs: [...kept, { name: "token", node }] };
+}
+
+/** The class of each row of a classifier's scores, [rows, classes] or [classes]; E0201 where there are none. */
+function withLabel(model: Graph<TensorType>, { nodes, outputs }: Graph<TensorType>): Graph<TensorType> {
+  const named = model.outputs.find(({ name }) => /logit|score|prob/i.test(name)) ?? model.outputs[0];
+  const { shape } = named.node.type;
+  if (shape.length < 1 || shape.length > 2 || (shape.at(-1) ?? 0) < 2) {
+    const why = `'${named.name}' has shape [${shape}], not [rows, classes]`;
+    throw fail({ code: "E0201", what: "the model has no scores to choose a class from", where: named.name, why });
+  }
+  const builder = new Builder<TensorType>(TENSOR);
+  for (const node of nodes) {
+    builder.append(node);
+  }
+  const given = { axis: shape.length - 1, keep: false, last: false };
+  const node = builder.emit("argmax", [named.node], given, "label");
+  return { nodes: builder.nodes, outputs: [...outputs, { name: "label", node }] };
 }
 
 /** The place of each row's last token: [rows]. */

@@ -11,7 +11,7 @@ import type { CompileOptions } from "./compile.js";
 import { withConstants } from "./constants.js";
 import { importModel, type ModelSources } from "./import.js";
 import type { ImportedModel } from "./imported.js";
-import { withOutputs } from "./outputs.js";
+import { CHOSEN, withOutputs } from "./outputs.js";
 import { constantWeights } from "./pipeline.js";
 import { readRecord } from "./record.js";
 import { readText } from "./text/compile.js";
@@ -79,8 +79,9 @@ async function readAgain(
   const names = plan.reveals
     .map(({ name }) => name)
     .filter((name) => model.graph.outputs.some((output) => output.name === name));
-  const outputs = names.length === plan.reveals.length ? names : [...names, "token"];
-  return { model, graphs: [withOutputs(depthFirst(model.graph), outputs)] };
+  const isRevealed = (name: string): boolean => plan.reveals.some((reveal) => reveal.name === name);
+  const chosen = CHOSEN.filter((name) => !names.includes(name) && isRevealed(name));
+  return { model, graphs: [withOutputs(depthFirst(model.graph), [...names, ...chosen])] };
 }
 
 /** Constants of the file that are weights under names of the passes: worked out only where the plan reads one. */

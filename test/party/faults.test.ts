@@ -5,6 +5,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { PumacError } from "../../ir/diagnostics.js";
+import type { PartySettings } from "../../party/context.js";
 import { systemRandom } from "../../runtime/keys.js";
 import { PARTIES } from "../../runtime/transport.js";
 import { FaultyNetwork } from "./faulty.js";
@@ -22,6 +23,7 @@ const drawn = new Set<string>();
 let plan: Awaited<ReturnType<typeof smallPlan>>;
 let three: Three;
 let expected: number;
+let settings: Partial<PartySettings>;
 
 async function answer(): Promise<number> {
   const { outputs } = await three.ask(plan, { timeout: TIMEOUT });
@@ -37,7 +39,8 @@ beforeAll(async () => {
     drawn.add(text);
     return bytes;
   };
-  three = await startThree({ timeout: TIMEOUT, random, sessions: 8 }, (at) => network.through(at));
+  settings = { timeout: TIMEOUT, random, sessions: 8 };
+  three = await startThree(settings, (at) => network.through(at));
   three.approve(plan.digest);
   await three.share(plan);
   expected = await answer();
@@ -51,7 +54,11 @@ describe("whatever the network does", () => {
   it.each(SEEDS)("with seed %i, an answer is right or is none", async (seed) => {
     network.plan(seed);
     const began = performance.now();
-    const asked = await Promise.allSettled(Array.from({ length: QUESTIONS }, answer));
+    const questions = Array.from({ length: QUESTIONS }, answer);
+    // Every third time a party is started again in the middle of it, with what it kept.
+    const restarted = seed % 3 === 0 ? three.restart(PARTIES[(seed / 3) % 3], settings) : undefined;
+    const asked = await Promise.allSettled(questions);
+    await restarted;
     expect(performance.now() - began).toBeLessThan(LONGEST);
     for (const each of asked) {
       if (each.status === "fulfilled") {

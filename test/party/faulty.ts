@@ -1,13 +1,15 @@
 /**
- * A network that does what networks do: it delays, stalls, cuts, truncates, drops, duplicates and changes bytes, on
- * connections and at places drawn from a seed. Who calls a party is led through here.
+ * A network that does what networks do: it delays, stalls, cuts, truncates, drops, duplicates, changes and replays
+ * bytes, on connections and at places drawn from a seed. Who calls a party is led through here.
  */
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { seededNumbers } from "../../ir/seeded.js";
 import type { Address } from "../../runtime/connect.js";
 
-const FAULTS = ["cut", "stall", "end", "drop", "double", "garble", "slow"] as const;
+const FAULTS = ["cut", "stall", "end", "drop", "double", "garble", "slow", "replay"] as const;
 type Fault = (typeof FAULTS)[number];
+
+const MOST_HEARD = 1 << 16;
 
 /** Connections that nothing happens to, of ten. */
 const SOUND = 8;
@@ -16,6 +18,8 @@ export class FaultyNetwork {
   private readonly servers: Server[] = [];
   private readonly sockets = new Set<Socket>();
   private random: (() => number) | undefined;
+  /** The beginning of what earlier callers said. */
+  private readonly heard: Buffer[] = [];
 
   /** From now on things go wrong as this seed says; undefined: nothing does. */
   plan(seed: number | undefined): void {
@@ -52,8 +56,20 @@ export class FaultyNetwork {
     const isForward = pick(2) === 0;
     // Most of a session is a few hundred kilobytes; its beginning is as interesting as all the rest.
     const place = 2 ** pick(19) + pick(1000);
+    if (fault === "replay") {
+      this.replay(at, pick(this.heard.length));
+    }
+    near.once("data", (chunk: Buffer) => void this.heard.push(Buffer.from(chunk.subarray(0, MOST_HEARD))));
     this.lead(near, far, isForward ? fault : undefined, place);
     this.lead(far, near, isForward ? undefined : fault, place);
+  }
+
+  /** Says to a party what was said before. */
+  private replay(at: Address, which: number): void {
+    const socket = connect(at as { host: string; port: number });
+    this.sockets.add(socket);
+    socket.on("error", () => socket.destroy()).on("close", () => this.sockets.delete(socket));
+    socket.end(this.heard[which] ?? Buffer.alloc(0));
   }
 
   private lead(from: Socket, to: Socket, fault: Fault | undefined, place: number): void {
@@ -81,6 +97,9 @@ export class FaultyNetwork {
           isStalled = true;
           return;
         case "drop":
+          return;
+        case "replay":
+          to.write(chunk);
           return;
         case "double":
           to.write(chunk);

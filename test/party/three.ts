@@ -66,13 +66,15 @@ export async function startThree(
   const state = (name: Name): string => join(folder, name);
   NAMES.forEach((name) => void mkdirSync(state(name)));
   const addresses: Record<PartyName, Address> = { P0: ANY, P1: ANY, P2: ANY };
+  /** Where each listens; who calls may be led there from elsewhere. */
+  const own: Record<PartyName, Address> = { P0: ANY, P1: ANY, P2: ANY };
   const ends: SessionEnd[] = [];
   const known = Object.fromEntries(
     Object.entries(identities.get("P0")!.pinned).filter(([name]) => name !== "stranger"),
   );
   const start = async (party: PartyName, more: Partial<PartySettings>): Promise<PartyDaemon> => {
     const daemon = new PartyDaemon({
-      ...{ party, listenAt: addresses[party], addresses, state: state(party), sessions: 4, memory: 4e9, queue: 16 },
+      ...{ party, listenAt: own[party], addresses, state: state(party), sessions: 4, memory: 4e9, queue: 16 },
       identity: { ...identities.get(party)!, pinned: known },
       ...{ timeout: 5000, deadline: 60_000, quota: Number.POSITIVE_INFINITY, random: systemRandom },
       kernels: loadKernels().create,
@@ -82,6 +84,7 @@ export async function startThree(
       ...more,
     });
     const at = await daemon.start();
+    own[party] = at;
     addresses[party] = addresses[party] === ANY ? await through(at) : addresses[party];
     return daemon;
   };

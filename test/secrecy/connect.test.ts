@@ -165,3 +165,20 @@ describe("a peer with somebody else's certificate", () => {
     expect([...transport.peers].sort()).toEqual(["data", "model"]);
   });
 });
+
+it("two certificates of one name are both taken, whichever was made first", async () => {
+  for (let i = 0; i < 6; i++) {
+    const [before, after] = await Promise.all([createIdentities(NAMES, 1), createIdentities(NAMES, 1)]);
+    const pinned = Object.fromEntries(
+      NAMES.map((name) => [name, [after, before].map((made) => made.get(name)!.certificate)]),
+    );
+    for (const made of [before, after]) {
+      const as = (name: PeerName): Identity => ({ ...made.get(name)!, pinned });
+      const { listener } = await listening("P2", as("P2"));
+      for (const name of ["P0", "P1", "model", "data"] as const) {
+        await dial(transportOf(name), "P2", listener.address, as(name), 2000);
+      }
+      await listener.complete;
+    }
+  }
+});
