@@ -146,7 +146,7 @@ export class Sharing {
         for (let got = 0; got < bytes; ) {
           const words = await piece(bytes - got);
           hash.update(words);
-          await file.write(words, 0, words.length, at + got);
+          await file.write(words, 0, words.length, at + got).catch((error: unknown) => this.fails(error));
           got += words.length;
         }
       } finally {
@@ -168,7 +168,8 @@ export class Sharing {
   async settle(): Promise<void> {
     if (this.unsettledBytes > 0) {
       const file = await open(this.words, "r+");
-      await file.datasync().finally(() => file.close());
+      const synced = file.datasync().catch((error: unknown) => this.fails(error));
+      await synced.finally(() => file.close());
       this.unsettledBytes = 0;
     }
     this.write(this.unsettled.splice(0));
@@ -222,6 +223,13 @@ export class Sharing {
         }
       }
     }
+  }
+
+  /** What the system says of a file that is written: E1001 for a full disk. */
+  private fails(error: unknown): never {
+    return writing(this.words, "a sharing", () => {
+      throw error;
+    });
   }
 
   private get words(): string {

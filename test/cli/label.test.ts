@@ -19,9 +19,10 @@ const known: readonly { text: string; logits: readonly number[] }[] = JSON.parse
 
 describe("the label that a plan reveals", () => {
   it("is the class with the largest score, and all that is revealed", async () => {
-    const compiled = await compileModel(MODEL, { dims: { b: 2, s: 40 }, reveal: ["label"] });
+    const compiled = await compileModel(MODEL, { dims: { b: 2, s: 24 }, reveal: ["label"] });
     expect(compiled.plan.reveals.map(({ name, shape }) => [name, shape])).toEqual([["label", [2]]]);
-    const two = [0, 1].map((best) => known.find(({ logits }) => logits.indexOf(Math.max(...logits)) === best)!);
+    const short = known.filter(({ text }) => text.length < 80);
+    const two = [0, 1].map((best) => short.find(({ logits }) => logits.indexOf(Math.max(...logits)) === best)!);
     const texts = two.map(({ text }) => text);
     const given = { texts, tokenizer: join(FOLDER, "tokenizer.json") };
     const outputs = await simulateCompiled(compiled, await inputValues(given, dataInputs(compiled.plan)));

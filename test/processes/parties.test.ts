@@ -3,8 +3,8 @@
  * busy with a session, a party that is told to stop finishes what runs, and what is wrong with files and certificates
  * has its documented status.
  */
-import { spawn } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../../bench/free-port.js";
@@ -22,6 +22,10 @@ const topologyOf = (name: (typeof NAMES)[number]): readonly string[] => [
   "--topology",
   join(folder, name, `${name}.toml`),
 ];
+/** A mount of its own for one process, where the system lets this user make one. */
+const UNSHARE = ["unshare", "--user", "--map-root-user", "--mount", "--fork", "--kill-child"] as const;
+const tried = [...UNSHARE.slice(1), "sh", "-c", "mount -t tmpfs none /mnt"];
+const mounts = process.platform === "linux" && spawnSync(UNSHARE[0], tried).status === 0;
 const ofPlan = ["--plan", plan];
 const ask = ["infer", plan, "--inputs", DATA, ...topologyOf("clinic")];
 
@@ -162,6 +166,41 @@ describe("three parties that stay", () => {
     const words = ["share", "--delete", String(sharing), ...topologyOf("lab"), "--json"];
     expect(documentOf(await mustRun(...words))).toMatchObject({ sharing, deleted: [{ found: true }, {}, {}] });
     expect((await pumac(...ask)).stderr).toContain("E0803");
+  });
+
+  it.skipIf(!mounts)("whose disk is full says so of that request, and lives", async () => {
+    const { child, finished } = parties.get("P2")!;
+    child.kill("SIGTERM");
+    await finished;
+    const small = join(folder, "P2", "small");
+    mkdirSync(small);
+    const file = join(folder, "P2", "small.toml");
+    writeFileSync(
+      file,
+      readFileSync(join(folder, "P2", "P2.toml"), "utf8").replace(/^state = .*$/m, 'state = "small"'),
+    );
+    // A file system of its own, smaller than the model: nobody else sees it.
+    const size = Math.ceil(1.3 * statSync(plan).size);
+    const node = `"${process.execPath}" "${MAIN}"`;
+    const approve = `${node} trust approve "${plan}" --topology "${file}" --quiet >/dev/null`;
+    const mount = `mount -t tmpfs -o size=${size} none "${small}"`;
+    const script = `${mount} && ${approve} && exec ${node} party --topology "${file}"`;
+    const full = spawn(UNSHARE[0], [...UNSHARE.slice(1), "sh", "-c", script], { stdio: ["ignore", "ignore", "pipe"] });
+    let said = "";
+    full.stderr.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+    try {
+      await expect.poll(() => said, { timeout: 20_000 }).toContain('"listening"');
+      const shared = await pumac("share", join(MODEL, "model.onnx"), ...ofPlan, ...topologyOf("lab"), "--timeout", "5");
+      expect(shared.stderr).toMatch(/E0601.*P2/);
+      expect(shared.status).toBe(6);
+      expect(said).toMatch(/"code":"E1001".*cannot be written/);
+      expect(await mustRun("doctor", ...topologyOf("clinic"))).toMatch(/ok +clinic to P2/);
+    } finally {
+      full.kill("SIGKILL");
+    }
+    await startParty("P2");
   });
 
   it("leave no core file when they are aborted, whatever the limit of who starts them", async () => {
