@@ -1,5 +1,5 @@
 /**
- * Protects: what a party receives looks the same whatever the inputs are, bit by bit and pair by pair, for every op; and
+ * Protects: what a party receives looks the same whatever the inputs are, bit by bit, pair by pair, for every op; and
  * a position of a stream that is used twice is found by this measurement.
  */
 import { describe, expect, it } from "vitest";
