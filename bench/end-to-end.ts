@@ -7,9 +7,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BenchedModel, bench } from "../analysis/bench/measure.js";
-import { benchTable } from "../analysis/bench/table.js";
-import { writeModel } from "../formats/onnx/write.js";
-import { ARCHITECTURES, architectureModel } from "../models/architectures/index.js";
+import { BENCH_FORMS } from "../analysis/bench/table.js";
+import { writeArchitecture } from "../models/architectures/index.js";
 import { printNote, printResult } from "./terminal.js";
 
 const TOKENS: Readonly<Record<string, number>> = { gpt2: 32, "gpt2-medium": 32, "gpt2-large": 32 };
@@ -26,13 +25,9 @@ function bundled(): BenchedModel {
 
 /** A known architecture with random weights, written for this run. */
 function written(name: string): BenchedModel {
-  const config = ARCHITECTURES[name];
   const tokens = TOKENS[name] ?? 128;
-  const path = join(folder, `${name}.onnx`);
-  writeModel(path, architectureModel(config, tokens), { external: `${name}.onnx.data` });
-  const reveal = config.architecture === "bert" || config.architecture === "roberta" ? {} : { reveal: ["token"] };
-  const options = { ...reveal, assumeRanges: true };
-  return { name: `${name}, ${tokens} tokens`, path, options, planPath, sessions: 2 };
+  const { path, reveal } = writeArchitecture(folder, name, tokens);
+  return { name: `${name}, ${tokens} tokens`, path, options: { reveal, assumeRanges: true }, planPath, sessions: 2 };
 }
 
 try {
@@ -42,7 +37,7 @@ try {
     printNote(`${model.name} …`);
     models.push(await bench(model));
   }
-  printResult(json ? JSON.stringify({ models }, undefined, 2) : benchTable(models));
+  printResult(BENCH_FORMS[json ? "json" : "table"](models));
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -17,6 +17,7 @@ interface ModelFlags {
   readonly config?: string;
   readonly sequence: number;
   readonly seed: number;
+  readonly layers?: number;
   readonly weights: boolean;
   readonly json?: boolean;
 }
@@ -29,6 +30,7 @@ export function addModel(program: Command): void {
     .requiredOption("-o, --output <file>", "the .onnx file; its weights go beside it, into FILE.data")
     .option("--config <file>", "a Hugging Face config.json instead of a name")
     .option("--sequence <n>", "tokens", parseCount, 128)
+    .option("--layers <n>", "instead of all that the architecture has", parseCount)
     .option("--seed <n>", "of the random weights", parseCount, 1)
     .option("--no-weights", "write no weights: enough for cost questions")
     .option("--json", "print one JSON document (pumac.model/1)")
@@ -36,7 +38,8 @@ export function addModel(program: Command): void {
 }
 
 function model(name: string | undefined, flags: ModelFlags): void {
-  const config = flags.config === undefined ? known(name) : readConfig(flags.config);
+  const whole = flags.config === undefined ? known(name) : readConfig(flags.config);
+  const config = { ...whole, layers: flags.layers ?? whole.layers };
   const external = `${basename(flags.output)}.data`;
   writing(flags.output, "the model", () => {
     const source = architectureModel(config, flags.sequence, flags.seed);

@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   batch: async () => (await import("./batch.js")).addBatch,
   serve: async () => (await import("./serve.js")).addServe,
   model: async () => (await import("./model.js")).addModel,
+  bench: async () => (await import("./bench.js")).addBench,
   explain: async () => (await import("./explain.js")).addExplain,
   doctor: async () => (await import("./doctor.js")).addDoctor,
 };

@@ -1,9 +1,17 @@
-/** A bench's lines as text. */
+/** A bench's lines as text: a table for people, one document, or a page. */
 import { PARTIES } from "../../runtime/transport.js";
 import { formatBytes, formatSeconds } from "../units.js";
+import { benchPage } from "./chart.js";
 import type { BenchLine, Taken } from "./measure.js";
 
-export function benchTable(lines: readonly BenchLine[]): string {
+/** By what `pumac bench -o` calls them. */
+export const BENCH_FORMS = {
+  table: benchTable,
+  json: (models: readonly BenchLine[]) => JSON.stringify({ models }, undefined, 2),
+  html: benchPage,
+} as const;
+
+function benchTable(lines: readonly BenchLine[]): string {
   return lines.map(describe).join("\n\n");
 }
 

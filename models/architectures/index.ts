@@ -2,9 +2,10 @@
  * Models of known architectures, in the form that Hugging Face exports have: with random weights (`pumac model`), or
  * with those of a checkpoint (a folder given to `pumac compile`).
  */
-import type { ModelSource } from "../../formats/onnx/write.js";
+import { join } from "node:path";
+import { type ModelSource, writeModel } from "../../formats/onnx/write.js";
 import { encoderInputs, encoderModel } from "./bert.js";
-import type { ArchitectureConfig } from "./config.js";
+import { ARCHITECTURES, type ArchitectureConfig } from "./config.js";
 import { DECODER_INPUTS, gpt2Model } from "./gpt2.js";
 import { llamaModel } from "./llama.js";
 import { randomWeights, type WeightSource } from "./weights.js";
@@ -19,6 +20,22 @@ export { shownHead } from "./heads.js";
  */
 export function architectureModel(config: ArchitectureConfig, length: number, seed = 1): ModelSource {
   return modelOf(config, { batch: 1, length }, randomWeights(seed));
+}
+
+/**
+ * Writes a known architecture with random weights into a folder, with all of its layers or so many; its file, and what
+ * a plan of it should reveal: of a language model the next token, of others everything.
+ */
+export function writeArchitecture(
+  folder: string,
+  name: string,
+  length: number,
+  layers = ARCHITECTURES[name].layers,
+): { readonly path: string; readonly reveal: readonly string[] } {
+  const config = { ...ARCHITECTURES[name], layers };
+  const path = join(folder, `${name}.onnx`);
+  writeModel(path, architectureModel(config, length), { external: `${name}.onnx.data` });
+  return { path, reveal: config.architecture === "gpt2" || config.architecture === "llama" ? ["token"] : [] };
 }
 
 /** The model's inputs, each [B, S]. */
