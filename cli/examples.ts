@@ -43,7 +43,7 @@ export const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
     "model.pumac --inputs test_data_set_0 --expect test_data_set_0 --topology clinic.toml",
   ],
   model: ["bert-base -o bert.onnx --sequence 128", "--config config.json -o model.onnx --no-weights"],
-  bench: ["bert-base --layers 2", "model.onnx --dim batch=1,sequence=128 --profile fourier --profile puma -o json"],
+  bench: ["bert-base --layers 2", "model.onnx --dim batch=1,sequence=128 --profile fourier puma -o json"],
   explain: ["E0203", "W0403 --json"],
   doctor: ["", "--topology clinic.toml --plan model.pumac"],
 };
