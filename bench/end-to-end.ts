@@ -26,8 +26,8 @@ function bundled(): BenchedModel {
 /** A known architecture with random weights, written for this run. */
 function written(name: string): BenchedModel {
   const tokens = TOKENS[name] ?? 128;
-  const { path, reveal } = writeArchitecture(folder, name, tokens);
-  return { name: `${name}, ${tokens} tokens`, path, options: { reveal, assumeRanges: true }, planPath, sessions: 2 };
+  const { path, ...reveal } = writeArchitecture(folder, name, tokens);
+  return { name: `${name}, ${tokens} tokens`, path, options: { ...reveal, assumeRanges: true }, planPath, sessions: 2 };
 }
 
 try {

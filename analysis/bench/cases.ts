@@ -15,7 +15,7 @@ export interface Sweep {
 }
 
 /** Writes the model of a name at a length. */
-type Writer = (name: string, length: number) => { readonly path: string; readonly reveal: readonly string[] };
+type Writer = (name: string, length: number) => { readonly path: string; readonly reveal?: readonly string[] };
 
 /** The models, by file or by a name that `known` has, each written when its turn comes. Plans go into the folder. */
 export function casesOf(
@@ -35,8 +35,8 @@ export function casesOf(
       }
       const lengths = sweep.length.length === 0 ? [128] : sweep.length;
       return lengths.map((length) => () => {
-        const { path, reveal } = known.write(name, length);
-        return { ...common, name: `${name}, ${length} tokens, ${profile}`, path, options: { ...options, reveal } };
+        const { path, ...reveal } = known.write(name, length);
+        return { ...common, name: `${name}, ${length} tokens, ${profile}`, path, options: { ...options, ...reveal } };
       });
     }),
   );

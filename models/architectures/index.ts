@@ -31,11 +31,11 @@ export function writeArchitecture(
   name: string,
   length: number,
   layers = ARCHITECTURES[name].layers,
-): { readonly path: string; readonly reveal: readonly string[] } {
+): { readonly path: string; readonly reveal?: readonly string[] } {
   const config = { ...ARCHITECTURES[name], layers };
   const path = join(folder, `${name}.onnx`);
   writeModel(path, architectureModel(config, length), { external: `${name}.onnx.data` });
-  return { path, reveal: config.architecture === "gpt2" || config.architecture === "llama" ? ["token"] : [] };
+  return config.architecture === "gpt2" || config.architecture === "llama" ? { path, reveal: ["token"] } : { path };
 }
 
 /** The model's inputs, each [B, S]. */
