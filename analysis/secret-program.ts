@@ -6,6 +6,7 @@
 
 import type { ImportedModel } from "../compiler/imported.js";
 import { withOutputs } from "../compiler/outputs.js";
+import { scaledName } from "../compiler/owner-scales.js";
 import { compileTensors } from "../compiler/pipeline.js";
 import { fail } from "../ir/diagnostics.js";
 import type { Node } from "../ir/graph.js";
@@ -24,7 +25,7 @@ export function programsOf({ graph }: Pick<ImportedModel, "graph">, plan: Plan):
     measured: plan.ranges.method === "given inputs",
   });
   for (const { input } of placed.bindings) {
-    if (!plan.bindings.some(({ output }) => output === input)) {
+    if (!plan.bindings.some(({ output }) => output === input || output === scaledName(input))) {
       const what = "the plan was not compiled from this model by this pumac";
       const why = `its programs have no '${input}'`;
       throw fail({ code: "E0801", what, where: plan.name, why, fix: "compile the plan again" });

@@ -4,7 +4,7 @@
  */
 import { Builder, type Graph } from "../ir/graph.js";
 import { TENSOR } from "../ir/tensor/index.js";
-import type { TensorType } from "../ir/tensor/value.js";
+import type { TensorType, TensorValue } from "../ir/tensor/value.js";
 
 const SUFFIX = " · scale";
 
@@ -35,6 +35,15 @@ export function withScales(program: Graph<TensorType>, scales: ReadonlyMap<strin
     return { name: scaledName(name), node: scaled };
   });
   return builder.finish(outputs);
+}
+
+/** The factors in the outputs of an owner's program, by what an output is called without them. */
+export function factorsIn({ outputs }: Graph<TensorType>): ReadonlyMap<string, TensorValue> {
+  return new Map(
+    outputs
+      .filter(({ name }) => name.endsWith(SUFFIX))
+      .map(({ name, node }) => [name.slice(0, -SUFFIX.length), node.args[1].attributes.value as TensorValue]),
+  );
 }
 
 /** The same program with the outputs as they were: each without its factors. */

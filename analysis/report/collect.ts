@@ -3,6 +3,7 @@
 import { RoleTrace } from "../../client/local/roles.js";
 import { simulate } from "../../client/local/simulation.js";
 import type { OwnerValues, SessionResult } from "../../client/owners.js";
+import { factorsIn, scaledName } from "../../compiler/owner-scales.js";
 import type { LoadedPlan } from "../../formats/plan-file.js";
 import type { Graph } from "../../ir/graph.js";
 import type { Plan } from "../../ir/plan/types.js";
@@ -40,9 +41,21 @@ export function floatValues(
 
 /** The owners' values by the secret program's input names, as the program declares them. */
 export function inputsOf(plan: Plan, values: OwnerValues): (name: string) => TensorValue | undefined {
+  const factors = factorsIn(plan.owners.model);
   return (name) => {
-    const bound = plan.bindings.find(({ output }) => output === name);
-    return bound && values.value(bound.owner, bound.input);
+    const by = factors.get(name);
+    const shared = by === undefined ? name : scaledName(name);
+    const bound = plan.bindings.find(({ output }) => output === shared);
+    const value = bound && values.value(bound.owner, bound.input);
+    return value === undefined || by === undefined ? value : withoutFactors(value, by);
+  };
+}
+
+/** What an owner scaled along its last axis, as it was. */
+function withoutFactors(value: TensorValue, { data: factors }: TensorValue): TensorValue {
+  return {
+    ...value,
+    data: Float64Array.from(value.data, (each, i) => Number(each) / Number(factors[i % factors.length])),
   };
 }
 

@@ -95,6 +95,12 @@ it("of a causal model has the scores that the mask leaves", async () => {
   expect(report.notCompared).toBe(1);
 });
 
+it("of a plan whose owner shares weights times factors has the values without them", async () => {
+  const { nodes, first } = await reportOf(VIT, { calibration: [inputsOf(VIT)] });
+  expect(first).toBeNull();
+  expect(nodes.filter(({ bad }) => bad)).toEqual([]);
+});
+
 describe("a sick one", () => {
   it("whose inputs are larger than those it was calibrated on", async () => {
     const small = new Map(
