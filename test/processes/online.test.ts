@@ -14,6 +14,7 @@ import { dataInputs, type OwnerValues, runDataOwner } from "../../client/owners.
 import { askParties } from "../../client/remote/ask.js";
 import { type SharedPlan, shareModel } from "../../client/remote/share.js";
 import { compile, openForSharing } from "../../index.js";
+import { readAudit } from "../../party/records.js";
 import type { Address } from "../../runtime/connect.js";
 import type { FromStaying, ToStaying } from "../../runtime/staying.js";
 import { PARTIES, type PartyName } from "../../runtime/transport.js";
@@ -24,6 +25,8 @@ import { isAlive, MODEL, TOKENIZER, temporaryFolder } from "./command.js";
 const ROOT = join(import.meta.dirname, "..", "..");
 const ENTRY = builtFile("party", "process.js");
 const TIMEOUT = 60_000;
+/** Enough of them that no session is over before somebody can be killed. */
+const TEXTS = new Array<string>(6).fill("A fine film.");
 
 const folder = temporaryFolder();
 const path = join(folder, "plan.pumac");
@@ -32,10 +35,10 @@ let values: OwnerValues;
 let children: readonly ChildProcess[] = [];
 
 beforeAll(async () => {
-  const compiled = await compile(MODEL, { dims: { b: 1, s: 48 } });
+  const compiled = await compile(MODEL, { dims: { b: TEXTS.length, s: 48 } });
   compiled.save(path);
   [plan] = await openForSharing([compiled], []);
-  const inputs = await inputValues({ texts: ["A fine film."], tokenizer: TOKENIZER }, dataInputs(plan.plan));
+  const inputs = await inputValues({ texts: TEXTS, tokenizer: TOKENIZER }, dataInputs(plan.plan));
   values = runDataOwner(plan.plan, inputs, new Map());
 });
 afterEach(() => {
@@ -67,7 +70,7 @@ function start(party: PartyName, given: Omit<Extract<ToStaying, { kind: "start" 
 
 describe("in the online phase", () => {
   it.skipIf(process.platform !== "linux")("parties that the program starts may not leave core files", async () => {
-    const words = ["run", path, "--input", "text:A fine film.", "--tokenizer", TOKENIZER];
+    const words = ["run", path, ...TEXTS.flatMap((text) => ["--input", `text:${text}`]), "--tokenizer", TOKENIZER];
     const run = spawn(join(ROOT, "pumac"), words, { stdio: ["ignore", "ignore", "pipe"] });
     children = [run];
     const ids = await new Promise<readonly string[]>((resolve, reject) => {
@@ -128,9 +131,11 @@ describe("in the online phase", () => {
     for (const [i, { child, told }] of started.entries()) {
       if (child !== dying) {
         const blamed = () => told.flatMap((each) => (each.kind === "failed" ? each.diagnostics : []))[0];
-        await expect.poll(blamed, { timeout: 10_000 }).toMatchObject({ code: "E0601" });
+        // P0, who deals ahead, may have done its part before.
+        const isDone = () => i === 0 && readAudit(join(state, "P0")).at(-1)?.outcome === "answered";
+        await expect.poll(() => isDone() || blamed()?.code, { timeout: 10_000 }).toBeOneOf([true, "E0601"]);
         // The owner ends at once too: a party may see that first.
-        expect([victim, "data"], PARTIES[i]).toContain(blamed().where);
+        expect([victim, "data"], PARTIES[i]).toContain(blamed()?.where ?? (isDone() ? victim : undefined));
         expect(isAlive(child.pid!)).toBe(true);
       }
     }
