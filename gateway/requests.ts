@@ -87,7 +87,7 @@ const INDIFFERENT = [
 ];
 
 const GREEDY = "this plan reveals the most probable token and nothing else of the scores";
-const SAMPLING = `${GREEDY}: leave temperature out or 0, or serve a plan of pumac compile --reveal topk:K`;
+const SAMPLING = `${GREEDY}, so that nothing can be sampled: leave temperature, top_p and best_of out`;
 const LOGPROBS = `${GREEDY}: logprobs would reveal more of the weights; serve a plan that reveals logits for those`;
 const NO_TOOLS = "tools are not offered: the model's own text is all that the plan gives";
 const PENALTY = `${GREEDY}, so that scores cannot be changed`;

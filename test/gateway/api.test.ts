@@ -102,8 +102,8 @@ describe("writing", () => {
   });
 
   it.each([
-    [{ temperature: 0.7 }, "temperature", /topk/],
-    [{ top_p: 0.5 }, "top_p", /topk/],
+    [{ temperature: 0.7 }, "temperature", /nothing can be sampled/],
+    [{ top_p: 0.5 }, "top_p", /nothing can be sampled/],
     [{ logprobs: true }, "logprobs", /would reveal/],
     [{ top_logprobs: 2 }, "top_logprobs", /would reveal/],
     [{ frequency_penalty: 1 }, "frequency_penalty", /scores/],
