@@ -77,7 +77,7 @@ export function answerOptions(command: Command): Command {
     )
     .option(
       "--tolerance <number>",
-      "largest difference that --expect allows: 1e-3, or 0.5% of the largest value (default: 0.2%, and 0.02 at least)",
+      "largest difference that --expect allows: 1e-3, or 0.5% of the largest value (usual: 0.2%, and 0.02 at least)",
       parseTolerance,
       "usual",
     )
