@@ -1,7 +1,7 @@
 /**
- * A real encoder (all-MiniLM-L6-v2, beside the checkout), at default options on ranges of inputs that the compiler makes
- * itself, and calibrated on texts: none of its 40 reference sentences is withheld by the overflow guard, and every
- * embedding is right.
+ * A real encoder (all-MiniLM-L6-v2, beside the checkout), at default options on ranges of inputs that the compiler
+ * makes itself, and calibrated on texts: none of its 40 reference sentences is withheld by the overflow guard, and
+ * every embedding is right.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
