@@ -10,6 +10,7 @@
 import { randomBytes } from "node:crypto";
 import { CATALOGUE, type DiagnosticCode } from "../ir/catalogue.js";
 import { fail, PumacError } from "../ir/diagnostics.js";
+import { ByCaller } from "./by-caller.js";
 import type { Claim, Queue } from "./queue/queue.js";
 
 export interface Lane<Work, Answer> {
@@ -69,8 +70,7 @@ const LONGEST_REST = 15_000;
 const LASTING: readonly DiagnosticCode[] = ["E0701", "E0801", "E0802", "E0803", "E1001", "E1003"];
 
 export class Lanes<Work, Answer> {
-  /** By caller, in the order in which they are next. */
-  private readonly waiting = new Map<string, Job<Work, Answer>[]>();
+  private readonly waiting = new ByCaller<Job<Work, Answer>>();
   private readonly queued = new Map<string, Job<Work, Answer>>();
   private readonly health: readonly Health[];
   private readonly stop = new AbortController();
@@ -96,7 +96,7 @@ export class Lanes<Work, Answer> {
 
   /** Pieces of work that wait or are worked on. */
   get depth(): number {
-    return [...this.waiting.values()].reduce((sum, jobs) => sum + jobs.length, this.queued.size);
+    return this.waiting.size + this.queued.size;
   }
 
   /** After how many seconds it is worth to ask again, where there is no room now. */
@@ -120,7 +120,7 @@ export class Lanes<Work, Answer> {
     return new Promise((resolve, reject) => {
       const id = `${this.run}-${this.count++}`;
       const job = { id, work, resolve, reject, failures: 0, answeredBefore: 0 };
-      this.waiting.set(caller, [...(this.waiting.get(caller) ?? []), job]);
+      this.waiting.push(caller, job);
       this.fill();
     });
   }
@@ -135,11 +135,10 @@ export class Lanes<Work, Answer> {
   /** Puts work into the queue, callers in turns, until there is a little more than the lanes can take. */
   private fill(): void {
     const most = this.options.lanes.length * (1 + AHEAD);
-    while (this.queued.size < most && this.waiting.size > 0) {
-      const [[caller, [job, ...rest]]] = this.waiting;
-      this.waiting.delete(caller);
-      if (rest.length > 0) {
-        this.waiting.set(caller, rest);
+    while (this.queued.size < most) {
+      const job = this.waiting.shift();
+      if (job === undefined) {
+        return;
       }
       this.queued.set(job.id, job);
       this.options.queue.put(job.id).catch((error: unknown) => this.giveUp(error));
@@ -238,9 +237,8 @@ export class Lanes<Work, Answer> {
   }
 
   private rejectAll(error: unknown): void {
-    const jobs = [...this.queued.values(), ...[...this.waiting.values()].flat()];
+    const jobs = [...this.queued.values(), ...this.waiting.clear()];
     this.queued.clear();
-    this.waiting.clear();
     jobs.forEach(({ reject }) => void reject(error));
   }
 }

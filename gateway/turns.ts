@@ -2,6 +2,7 @@
  * Who waits for the parties: so many questions at a time, so many more that wait, and the next one is told when to come
  * again, by how long questions took so far. Callers take turns: who asks much waits for others, not they for him.
  */
+import { ByCaller } from "./by-caller.js";
 import { ApiError } from "./errors.js";
 
 export interface TurnLimits {
@@ -14,15 +15,14 @@ const GUESS = 5;
 
 export class Turns {
   private running = 0;
-  /** By caller, in the order in which they are next. */
-  private readonly waiters = new Map<string, (() => void)[]>();
+  private readonly waiters = new ByCaller<() => void>();
   /** Seconds of a question, a moving average. */
   private usual = GUESS;
 
   constructor(private readonly limits: TurnLimits) {}
 
   get waiting(): number {
-    return [...this.waiters.values()].reduce((sum, { length }) => sum + length, 0);
+    return this.waiters.size;
   }
 
   /**
@@ -49,17 +49,12 @@ export class Turns {
   }
 
   private next(): void {
-    const [first] = this.waiters;
-    if (first === undefined) {
+    const admit = this.waiters.shift();
+    if (admit === undefined) {
       this.running--;
-      return;
+    } else {
+      admit();
     }
-    const [caller, [admit, ...rest]] = first;
-    this.waiters.delete(caller);
-    if (rest.length > 0) {
-      this.waiters.set(caller, rest);
-    }
-    admit();
   }
 
   private wait(signal: AbortSignal, caller: string): Promise<void> {
@@ -76,15 +71,10 @@ export class Turns {
         resolve();
       };
       const leave = (): void => {
-        const others = this.waiters.get(caller)!.filter((each) => each !== next);
-        if (others.length > 0) {
-          this.waiters.set(caller, others);
-        } else {
-          this.waiters.delete(caller);
-        }
+        this.waiters.remove(caller, next);
         reject(signal.reason);
       };
-      this.waiters.set(caller, [...(this.waiters.get(caller) ?? []), next]);
+      this.waiters.push(caller, next);
       signal.addEventListener("abort", leave, { once: true });
     });
   }

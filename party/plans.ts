@@ -77,7 +77,7 @@ export class PlanShelf {
 
   /** Keeps a plan file that somebody gave, after it was checked. E0303 for what is no sound plan. */
   put(file: Uint8Array, where: string): string {
-    decodePlan(file, where);
+    const plan = decodePlan(file, where);
     const digest = digestIn(file);
     const unapproved = this.files().filter((each) => this.standing(each) === "unapproved");
     if (unapproved.length >= MOST_UNAPPROVED) {
@@ -85,16 +85,16 @@ export class PlanShelf {
       throw fail({ code: "E1001", what: `${unapproved.length} plans wait for approval`, where, fix });
     }
     writeWhole(this.fileOf(digest), "the plan", file);
+    this.prepare(digest, plan);
     return digest;
   }
 
   /** The plan, ready to run. E0301 and E0303 where its file is missing or damaged. */
   open(digest: string): HeldPlan {
-    const known = this.ready.get(digest);
-    if (known !== undefined) {
-      return known;
-    }
-    const { plan } = loadPlan(this.fileOf(digest));
+    return this.ready.get(digest) ?? this.prepare(digest, loadPlan(this.fileOf(digest)).plan);
+  }
+
+  private prepare(digest: string, plan: Plan): HeldPlan {
     const programs = programsOf(plan).map((program) => ({
       plan: withoutNotes(program),
       weights: weightsOf(program),

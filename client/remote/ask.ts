@@ -17,7 +17,7 @@ import { HAVE, type Have, PLACE } from "../../runtime/requests.js";
 import type { SocketTransport } from "../../runtime/socket-transport.js";
 import { PARTIES, type PartyName } from "../../runtime/transport.js";
 import { hasState, inputLayouts } from "../../runtime/weight-store.js";
-import { shareInputs } from "../client.js";
+import { type SharedValues, shareInputs } from "../client.js";
 import { type OwnerValues, receiveAnswer, revealLayouts, type SessionResult } from "../owners.js";
 import { Sharer } from "../sharing.js";
 import { askAll, connectParties } from "./connect.js";
@@ -64,14 +64,9 @@ export async function askParties(
     const sharing = await enterParties(transport, { plan, digest }, options);
     const data = new MeteredTransport(transport);
     const sent = await shareInputs(data, {
-      owner: "data",
       plan: digest,
       weights: sharing,
-      layouts: inputLayouts(plan.steps, "data"),
-      publicLayouts: inputLayouts(plan.steps, "public"),
-      values: (name, source) => values.value(source, name),
-      sharer: { check: (...given) => sharer.check(...given), mask: watched(sharer, onShared) },
-      random: systemRandom,
+      ...givenBy(plan, values, sharer, onShared),
     });
     const result = await receiveAnswer(data, sharer, {
       ...{ plan, started, owners: options.weights === undefined ? [sent] : [options.weights, sent] },
@@ -96,8 +91,25 @@ export function refuseConversation(plan: Plan): void {
   }
 }
 
+/** What a data owner gives to a run of a program. */
+export function givenBy(
+  { steps }: Plan,
+  values: OwnerValues,
+  sharer: Sharer,
+  onShared: AskOptions["onShared"],
+): SharedValues {
+  return {
+    owner: "data",
+    layouts: inputLayouts(steps, "data"),
+    publicLayouts: inputLayouts(steps, "public"),
+    values: (name, source) => values.value(source, name),
+    sharer: { check: (...given) => sharer.check(...given), mask: watched(sharer, onShared) },
+    random: systemRandom,
+  };
+}
+
 /** Masks, and shows what is masked; public inputs are not. */
-export function watched(sharer: Sharer, onShared: AskOptions["onShared"]): Sharer["mask"] {
+function watched(sharer: Sharer, onShared: AskOptions["onShared"]): Sharer["mask"] {
   return async (layout, value, seeds) => {
     const words = await sharer.mask(layout, value, seeds);
     if (seeds !== undefined) {

@@ -10,11 +10,10 @@ import { systemRandom } from "../../runtime/keys.js";
 import { MeteredTransport } from "../../runtime/measurement.js";
 import { nextRun } from "../../runtime/session.js";
 import { PARTIES } from "../../runtime/transport.js";
-import { inputLayouts } from "../../runtime/weight-store.js";
 import { giveRun, offerPlan } from "../client.js";
 import { type OwnerValues, receiveAnswer, type SessionResult } from "../owners.js";
 import { Sharer } from "../sharing.js";
-import { type AskOptions, enterParties, watched } from "./ask.js";
+import { type AskOptions, enterParties, givenBy } from "./ask.js";
 import { connectParties } from "./connect.js";
 
 /** A session that runs programs of one plan, in the order in which they are asked for. */
@@ -63,14 +62,7 @@ export async function converse(loaded: LoadedPlan, options: AskOptions): Promise
       failing(async () => {
         const started = performance.now();
         const plan = programs[program];
-        const sent = await giveRun(data, program, {
-          owner: "data",
-          layouts: inputLayouts(plan.steps, "data"),
-          publicLayouts: inputLayouts(plan.steps, "public"),
-          values: (name, source) => values.value(source, name),
-          sharer: { check: (...given) => sharer.check(...given), mask: watched(sharer, onShared) },
-          random: systemRandom,
-        });
+        const sent = await giveRun(data, program, givenBy(plan, values, sharer, onShared));
         return await receiveAnswer(data, sharer, { plan, owners: [sent], started });
       }),
     close: () =>
