@@ -55,7 +55,13 @@ async function beParty(file: string): Promise<void> {
   const daemon = new PartyDaemon({
     ...{ party, listenAt: addressOf(topology, party), addresses: { P0, P1, P2 }, identity: identityOf(topology) },
     ...{ state: topology.folder, sessions: 4, memory: 8e9, queue: 1000, timeout: 60_000, deadline: 600_000 },
-    ...{ quota: Number.POSITIVE_INFINITY, kernels: loadKernels().create, random: systemRandom, log: quiet },
+    ...{
+      quota: Number.POSITIVE_INFINITY,
+      prepared: 0,
+      kernels: loadKernels().create,
+      random: systemRandom,
+      log: quiet,
+    },
     usage: processUsage,
   });
   await daemon.start();

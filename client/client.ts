@@ -13,8 +13,9 @@ import type { RandomSource } from "../runtime/keys.js";
 import type { MeteredTransport, OwnerReport, PartyReport } from "../runtime/measurement.js";
 import { PIECE_BYTES } from "../runtime/requests.js";
 import { nextRun } from "../runtime/session.js";
-import { PARTIES, type PartyName, type Transport } from "../runtime/transport.js";
+import { EVALUATORS, PARTIES, type PartyName, type Transport } from "../runtime/transport.js";
 import type { InputLayout, Owner, Source } from "../runtime/weight-store.js";
+import type { ClaimedEntry } from "./prepared.js";
 import { drawSeeds, type Seeds, type Sharer } from "./sharing.js";
 
 /** A revealed value as the plan declares it; the overflow guard's verdict has no name, and bits for a ring. */
@@ -45,6 +46,8 @@ export interface ClientOptions extends SharedValues {
   readonly plan: string;
   /** The data owner's: the sharing of the weights that it asks about, where the parties keep some. */
   readonly weights?: string;
+  /** The data owner's: material that was made ahead, which the session uses. */
+  readonly entry?: ClaimedEntry | undefined;
 }
 
 const ACCEPTANCE = object({ accepted: literal(true) });
@@ -54,9 +57,18 @@ const ACCEPTANCE = object({ accepted: literal(true) });
  * before anything is sent (E0202): whether a session begins is all that a peer can see of them.
  */
 export async function shareInputs(transport: MeteredTransport, options: ClientOptions): Promise<OwnerReport> {
+  const { entry } = options;
   await checkInputs(options);
-  await offerPlan(transport, options);
-  return await giveShares(transport, options);
+  await offerPlan(transport, options, entry && EVALUATORS);
+  if (entry === undefined) {
+    return await giveShares(transport, options);
+  }
+  // All agree, and nothing of the entry has been used: from here on it is gone, whatever happens.
+  entry.spend();
+  const { keys, seeds } = entry;
+  await Promise.all(EVALUATORS.map((party) => transport.send(party, Buffer.from(keys[party], "hex"))));
+  const [first, second] = [seeds.first, seeds.second].map((seed) => Buffer.from(seed, "hex"));
+  return await giveShares(transport, options, { first, second });
 }
 
 /** E0202 for a value that the plan does not allow. */
@@ -66,15 +78,16 @@ async function checkInputs({ layouts, publicLayouts, sharer, values }: SharedVal
   }
 }
 
-/** Offers a plan to the parties and waits until all three accept. */
+/** Offers a plan to the parties and waits until all of them accept. */
 export async function offerPlan(
   transport: Transport,
   { plan, weights, random }: Pick<ClientOptions, "plan" | "weights" | "random">,
+  parties: readonly PartyName[] = PARTIES,
 ): Promise<void> {
   const sharing = Buffer.from(random(32)).toString("hex");
   const offer = encodeControl({ version: PROTOCOL_VERSION, plan, sharing, ...(weights !== undefined && { weights }) });
-  await Promise.all(PARTIES.map((party) => transport.send(party, offer)));
-  for (const party of PARTIES) {
+  await Promise.all(parties.map((party) => transport.send(party, offer)));
+  for (const party of parties) {
     decodeControl(await transport.receive(party), party, ACCEPTANCE, "a party's answer to an offer is no acceptance");
   }
 }
@@ -86,23 +99,29 @@ export async function giveRun(transport: MeteredTransport, program: number, give
   return await giveShares(transport, given);
 }
 
-/** Shares the values under fresh seeds; what was sent. */
-async function giveShares(transport: MeteredTransport, given: SharedValues): Promise<OwnerReport> {
+/** Shares the values under fresh seeds, or under seeds that the parties have already; what was sent. */
+async function giveShares(transport: MeteredTransport, given: SharedValues, known?: Seeds): Promise<OwnerReport> {
   const phase = given.owner === "model" ? "weights" : "input";
   const before = PARTIES.map((party) => transport.bytes(phase, party));
   transport.phase = phase;
-  await sendShares(transport, given, drawSeeds(given.random));
+  const seeds = known ?? drawSeeds(given.random);
+  if (known === undefined && given.layouts.length > 0) {
+    await sendSeeds(transport, seeds);
+  }
+  await sendShares(transport, given, seeds);
   transport.phase = "control";
   const [P0, P1, P2] = PARTIES.map((party, i) => transport.bytes(phase, party) - before[i]);
   return { sent: { P0, P1, P2 } };
 }
 
+/** Gives each party the seeds that are its own. */
+async function sendSeeds(transport: Transport, { first, second }: Seeds): Promise<void> {
+  await transport.send("P0", Buffer.concat([first, second]));
+  await transport.send("P1", first);
+  await transport.send("P2", second);
+}
+
 async function sendShares(transport: Transport, options: SharedValues, seeds: Seeds): Promise<void> {
-  if (options.layouts.length > 0) {
-    await transport.send("P0", Buffer.concat([seeds.first, seeds.second]));
-    await transport.send("P1", seeds.first);
-    await transport.send("P2", seeds.second);
-  }
   const layouts = [...options.layouts, ...options.publicLayouts];
   for (const [i, layout] of layouts.entries()) {
     const known = layout.owner === "public" ? undefined : seeds;
@@ -163,10 +182,13 @@ const REPORT = object({
   memory: nullable(number()),
 });
 
-/** The parties' reports, which end the session. */
-export async function receiveReports(transport: Transport): Promise<ReadonlyMap<PartyName, PartyReport>> {
+/** The reports of these parties, which end the session. */
+export async function receiveReports(
+  transport: Transport,
+  parties: readonly PartyName[] = PARTIES,
+): Promise<ReadonlyMap<PartyName, PartyReport>> {
   const reports = new Map<PartyName, PartyReport>();
-  for (const party of PARTIES) {
+  for (const party of parties) {
     const report = decodeControl(await transport.receive(party), party, REPORT, "a party's last frame is no report");
     if (report.party !== party) {
       throw fail({ code: "E0901", what: `a party reports as ${report.party}`, where: party });

@@ -13,7 +13,7 @@ import { sizeOf } from "../ir/tensor/value.js";
 import { loadKernels } from "../runtime/kernels/load.js";
 import type { RandomSource } from "../runtime/keys.js";
 import { combineReports, type Measured, MeteredTransport, type OwnerReport } from "../runtime/measurement.js";
-import type { Transport } from "../runtime/transport.js";
+import type { PartyName, Transport } from "../runtime/transport.js";
 import { inputLayouts, type Source } from "../runtime/weight-store.js";
 import { checkedData } from "./checks.js";
 import { type ClientOptions, type RevealLayout, receiveOutputs, receiveReports, shareInputs } from "./client.js";
@@ -163,13 +163,15 @@ export interface Ending {
   /** When the session began (performance.now). */
   readonly started: number;
   readonly showAlarmed?: boolean | undefined;
+  /** Who took part; all three without. */
+  readonly parties?: readonly PartyName[] | undefined;
 }
 
 /** The data owner's answer, and what the session cost. E0503 where the overflow guard says that it means nothing. */
 export async function receiveAnswer(data: Transport, sharer: Sharer, ending: Ending): Promise<SessionResult> {
   const { outputs, alarm } = await receiveOutputs(data, revealLayouts(ending.plan), sharer);
   // The parties end as after any other answer: only the data owner learns of an alarm.
-  const reports = await receiveReports(data);
+  const reports = await receiveReports(data, ending.parties);
   if (alarm && ending.showAlarmed !== true) {
     throw fail(WITHHELD);
   }

@@ -39,6 +39,16 @@ export function writing<T>(path: string, what: string, write: () => T): T {
   }
 }
 
+/** Has on the disk which files a folder holds: what was made, renamed and removed there. */
+export function settleFolder(path: string): void {
+  const descriptor = openSync(path, "r");
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 /** Sees that a file can be written, before there is anything to write; E0301 where it cannot. */
 export function checkWritable(path: string): void {
   writing(path, "the file", () => {

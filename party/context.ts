@@ -7,6 +7,7 @@ import type { Seen } from "../runtime/staying.js";
 import type { PartyName } from "../runtime/transport.js";
 import type { Admission, Bounds } from "./admission.js";
 import type { PlanShelf } from "./plans.js";
+import type { PreparedStore } from "./prepared.js";
 import type { Quota, SessionIds } from "./records.js";
 import type { Rendezvous } from "./rendezvous.js";
 import type { SharingStore } from "./sharings.js";
@@ -32,6 +33,8 @@ export interface PartySettings extends Bounds {
   readonly deadline: number;
   /** Questions that each data owner may ask in a day. */
   readonly quota: number;
+  /** How much prepared material may take on the disk, in bytes. */
+  readonly prepared: number;
   readonly kernels: KernelsFactory;
   readonly random: RandomSource;
   readonly log: Log;
@@ -63,6 +66,8 @@ export interface PartyContext {
   readonly settings: PartySettings;
   readonly plans: PlanShelf;
   readonly sharings: SharingStore;
+  /** Material that was made ahead; none at P0. */
+  readonly prepared: PreparedStore | undefined;
   readonly admission: Admission;
   readonly ids: SessionIds;
   readonly quota: Quota;

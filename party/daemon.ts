@@ -14,6 +14,7 @@ import { SocketTransport } from "../runtime/socket-transport.js";
 import { Admission } from "./admission.js";
 import type { PartyContext, PartySettings } from "./context.js";
 import { MOST_READY, PlanShelf } from "./plans.js";
+import { type Head, PreparedStore } from "./prepared.js";
 import { answerProbe } from "./probe.js";
 import { receiveSharing } from "./receive-sharing.js";
 import { Quota, readAudit, SessionIds } from "./records.js";
@@ -27,6 +28,7 @@ const DAY = 86_400_000;
 export class PartyDaemon implements PartyContext {
   readonly plans: PlanShelf;
   readonly sharings: SharingStore;
+  readonly prepared: PreparedStore | undefined;
   readonly admission: Admission;
   readonly ids: SessionIds;
   readonly quota: Quota;
@@ -42,6 +44,7 @@ export class PartyDaemon implements PartyContext {
     const { state, party, timeout, quota, log } = given;
     this.plans = new PlanShelf(given.shelf ?? state);
     this.sharings = new SharingStore(state, party, (error) => log.warn(fieldsOf(error), "a sharing cannot be used"));
+    this.prepared = party === "P0" ? undefined : new PreparedStore(state, party, Date.now());
     this.admission = new Admission(given);
     this.ids = new SessionIds(state, Date.now());
     this.quota = new Quota(quota, DAY, readAudit(state));
@@ -197,6 +200,10 @@ export class PartyDaemon implements PartyContext {
       }
       const { plans, sharings: store } = this;
       const bytes = await receiveSharing(request, { transport, owner: caller.name, plans, store, now: Date.now() });
+      this.forget(({ weights, plan }) => {
+        const isOlder = request.plans.includes(plan) && !weights.startsWith(request.sharing);
+        return isOlder || (bytes > 0 && weights.startsWith(request.sharing));
+      });
       log.info({ ...fields, plans: request.plans, bytes }, "sharing received");
     } finally {
       this.busy.delete(request.sharing);
@@ -208,7 +215,16 @@ export class PartyDaemon implements PartyContext {
     if (sharing !== undefined && sharing.owner !== owner) {
       throw fail({ code: "E0901", what: `${owner} deletes a sharing of another owner`, where: "model" });
     }
-    return sharing === undefined ? { found: false, bytes: 0 } : { found: true, bytes: this.sharings.remove(id) };
+    if (sharing === undefined) {
+      return { found: false, bytes: 0 };
+    }
+    const bytes = this.forget(({ weights }) => weights.startsWith(id));
+    return { found: true, bytes: bytes + this.sharings.remove(id) };
+  }
+
+  /** Removes prepared material that nothing can use any more; its bytes. */
+  private forget(isMeant: (head: Head) => boolean): number {
+    return this.prepared?.remove(isMeant) ?? 0;
   }
 }
 

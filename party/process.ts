@@ -55,6 +55,7 @@ async function handle(message: ToStaying): Promise<void> {
       queue: given.sessions,
       deadline: DEADLINE,
       quota: Number.POSITIVE_INFINITY,
+      prepared: 0,
     },
     kernels: loadKernels().create,
     random: systemRandom,

@@ -4,7 +4,7 @@
  */
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { nullable, number, object, parse, record, string } from "valibot";
+import { nullable, number, object, optional, parse, picklist, record, string } from "valibot";
 import { writeWhole, writing } from "../formats/files.js";
 import { fail } from "../ir/diagnostics.js";
 
@@ -18,11 +18,13 @@ const AUDIT = object({
   asker: string(),
   plan: nullable(string()),
   sharing: nullable(string()),
+  /** Whether material was made, or used that was made before. */
+  prepared: optional(nullable(picklist(["made", "used"])), null),
   /** Payload bytes that this party sent, by receiver. */
   sent: record(string(), number()),
   rounds: number(),
   seconds: number(),
-  /** "answered", or the code that ended it and in which phase. */
+  /** "answered", "prepared", or the code that ended it and in which phase. */
   outcome: string(),
   phase: nullable(string()),
 });

@@ -7,14 +7,17 @@ import { fail, PumacError } from "../ir/diagnostics.js";
 import { dial } from "../runtime/connect.js";
 import { decodeControl, encodeControl } from "../runtime/control.js";
 import { PROTOCOL_VERSION } from "../runtime/handshake.js";
+import { trioOf } from "../runtime/identity.js";
 import { runParty } from "../runtime/interpreter.js";
-import type { PartyReport } from "../runtime/measurement.js";
-import { wiping } from "../runtime/party.js";
-import { ASK, ENTER, type Have } from "../runtime/requests.js";
-import { runSession } from "../runtime/session.js";
+import { sealedBytes, usingOf } from "../runtime/material.js";
+import { MeteredTransport, type PartyReport } from "../runtime/measurement.js";
+import { dealtBytes, wiping } from "../runtime/party.js";
+import { prepareEntry } from "../runtime/prepare.js";
+import { ASK, type Asking, ENTER, type Have, identityOfWeights } from "../runtime/requests.js";
+import { type EstablishedSession, type KeptSession, type KeptWeights, runSession } from "../runtime/session.js";
 import type { SocketTransport } from "../runtime/socket-transport.js";
-import { PARTIES } from "../runtime/transport.js";
-import { hasState, type OwnerShares, stateBytes } from "../runtime/weight-store.js";
+import { EVALUATORS, PARTIES, type PartyName } from "../runtime/transport.js";
+import { hasState, stateBytes } from "../runtime/weight-store.js";
 import type { PartyContext, SessionEnd } from "./context.js";
 import type { HeldPlan } from "./plans.js";
 import { writeAudit } from "./records.js";
@@ -36,6 +39,8 @@ export interface AskedSession {
 /** What is known of a session so far. */
 interface Course {
   phase: "asked" | "waiting" | "agreeing" | "input" | "running" | "over";
+  /** Whether material is made, or used that was made. */
+  prepared: "made" | "used" | null;
   plan: string | null;
   sharing: string | null;
   rounds: number;
@@ -46,10 +51,10 @@ interface Course {
 /** Serves a session to its end. Never rejects: what went wrong is in the end. */
 export async function serveSession(daemon: PartyContext, asked: AskedSession): Promise<SessionEnd> {
   const { state, log } = daemon.settings;
-  const course: Course = { phase: "asked", plan: null, sharing: null, rounds: 0, waits: {} };
+  const course: Course = { phase: "asked", prepared: null, plan: null, sharing: null, rounds: 0, waits: {} };
   const began = performance.now();
   let error: unknown;
-  let report: PartyReport | undefined;
+  let report: Pick<PartyReport, "sent"> | undefined;
   try {
     report = await converse(daemon, asked, course);
   } catch (cause) {
@@ -59,9 +64,10 @@ export async function serveSession(daemon: PartyContext, asked: AskedSession): P
   }
   const seconds = (performance.now() - began) / 1000;
   const sent = report?.sent ?? {};
-  const outcome = report !== undefined ? "answered" : error === undefined ? "not begun" : codeOf(error);
-  const { plan, sharing, rounds } = course;
-  const line = { session: asked.id, asker: asked.asker, plan, sharing, sent, rounds, seconds, outcome };
+  const done = course.prepared === "made" ? "prepared" : "answered";
+  const outcome = report !== undefined ? done : error === undefined ? "not begun" : codeOf(error);
+  const { plan, sharing, prepared, rounds } = course;
+  const line = { session: asked.id, asker: asked.asker, plan, sharing, prepared, sent, rounds, seconds, outcome };
   const phase = report === undefined ? course.phase : null;
   try {
     writeAudit(state, { time: new Date().toISOString(), ...line, phase });
@@ -87,14 +93,20 @@ function withPhase(error: unknown, { phase, rounds }: Course): unknown {
 }
 
 /** The conversation; undefined where the data owner was told why not, or left. */
-async function converse(daemon: PartyContext, asked: AskedSession, course: Course): Promise<PartyReport | undefined> {
+async function converse(
+  daemon: PartyContext,
+  asked: AskedSession,
+  course: Course,
+): Promise<Pick<PartyReport, "sent"> | undefined> {
   const { transport, asker } = asked;
   const { timeout, deadline } = daemon.settings;
   const ask = decodeControl(await within(transport.receive("data"), timeout, asker, "a question"), "data", ASK);
   course.plan = ask.plan;
+  course.prepared = ask.until !== undefined ? "made" : ask.prepared !== undefined ? "used" : null;
   const have = standing(daemon, asked, ask);
   await transport.send("data", encodeControl(have));
-  const isPossible = have.version === ask.version && have.plan === "approved" && have.refused === null;
+  const isThere = ask.prepared === undefined || have.prepared;
+  const isPossible = have.version === ask.version && have.plan === "approved" && have.refused === null && isThere;
   if (!isPossible) {
     await within(transport.receive("data"), timeout, asker, "its leave").catch(() => undefined);
     return undefined;
@@ -105,12 +117,13 @@ async function converse(daemon: PartyContext, asked: AskedSession, course: Cours
     return undefined;
   }
   transport.allowFrames(plan.longestFrame);
-  return await within(run(daemon, asked, plan, course), deadline, asker, "the end of the session");
+  const work = ask.until === undefined ? run(daemon, asked, plan, ask, course) : make(daemon, asked, plan, ask, course);
+  return await within(work, deadline, asker, "the end of the session");
 }
 
-function standing(daemon: PartyContext, { id, asker }: AskedSession, ask: { plan: string; at: number }): Have {
+function standing(daemon: PartyContext, { id, asker }: AskedSession, ask: Asking): Have {
   const now = Date.now();
-  const { plans, sharings, ids, quota, admission } = daemon;
+  const { plans, sharings, ids, quota, admission, prepared } = daemon;
   const plan = plans.standing(ask.plan);
   const refused = !ids.use(id, ask.at, now)
     ? "E0902"
@@ -118,9 +131,31 @@ function standing(daemon: PartyContext, { id, asker }: AskedSession, ask: { plan
       ? "E1003"
       : admission.isFull || daemon.isDraining
         ? "E1002"
-        : null;
+        : plan === "approved" && ask.until !== undefined
+          ? roomFor(daemon, asker, ask.plan)
+          : null;
   const serving = plan === "approved" ? sharings.serving(ask.plan).map((sharing) => sharing.id) : [];
-  return { version: PROTOCOL_VERSION, plan, sharings: serving, refused };
+  const isKept = prepared?.has(ask.prepared ?? "", claimOf(daemon, asker, ask.plan), now) === true;
+  return { version: PROTOCOL_VERSION, plan, sharings: serving, prepared: isKept, refused };
+}
+
+/** Why no more material is made for a data owner; null where there is room. */
+function roomFor({ prepared, plans, settings }: PartyContext, asker: string, plan: string): Have["refused"] {
+  if (prepared === undefined) {
+    return null;
+  }
+  const isTooMuch = prepared.held.bytes + materialOf(settings.party, plans.open(plan)) > settings.prepared;
+  return prepared.countOf(asker) >= settings.quota ? "E1003" : isTooMuch ? "E1001" : null;
+}
+
+/** Bytes of one entry's material on this party's disk. */
+function materialOf(party: PartyName, { plan }: HeldPlan): number {
+  return party === "P2" ? sealedBytes(dealtBytes(plan)) : 0;
+}
+
+/** What an entry belongs to. */
+function claimOf({ settings }: PartyContext, asker: string, plan: string) {
+  return { plan, asker, trio: trioOf(settings.identity) };
 }
 
 /** Beside the arena: packed inputs as they are used, frames, and Node itself for one session. */
@@ -136,12 +171,15 @@ async function enter(
   const as = settings.party === "P0" ? "P0" : "P12";
   const arena = Math.max(...programs.map(({ plan }) => plan.arena[as]));
   const kept = stateBytes(programs[0].plan, as);
+  // P1 and P2 compute nothing while material is made.
+  const isIdle = course.prepared === "made" && as === "P12";
   const say = (place: number, refused: "E1002" | null = null): Promise<void> =>
     transport.send("data", encodeControl({ place, refused, seconds: admission.seconds }));
   const told = (place: number): void => void say(place).catch(() => undefined);
   course.phase = "waiting";
   try {
-    onAdmitted(await admission.enter(arena + kept + longestFrame + BESIDE_ARENA, told, transport.signal));
+    const need = (isIdle ? 0 : arena + kept) + longestFrame + BESIDE_ARENA;
+    onAdmitted(await admission.enter(need, told, transport.signal));
   } catch (error) {
     if (error instanceof PumacError && error.diagnostics[0].code === "E1002") {
       await say(0, "E1002");
@@ -149,21 +187,108 @@ async function enter(
     }
     throw error;
   }
-  quota.count(asker, Date.now());
+  if (course.prepared !== "made") {
+    quota.count(asker, Date.now());
+  }
   await say(0);
   return true;
 }
 
-async function run(
+/** What a session of a party that stays is about. */
+function keptSession(
   daemon: PartyContext,
   { id, asker, transport, onIdle }: AskedSession,
   held: HeldPlan,
+  entry: string | undefined,
+  course: Course,
+): KeptSession {
+  course.phase = "agreeing";
+  return {
+    session: id,
+    asker,
+    weights: (sharing) => {
+      course.sharing = sharing;
+      return weightsOf(daemon, held, sharing);
+    },
+    ahead: entry === undefined ? undefined : aheadOf(daemon, asker, held, entry),
+    connect: () =>
+      unlessAborted(connect(daemon, id, transport, entry === undefined ? PARTIES : EVALUATORS), transport.signal),
+    onAgreed: () => {
+      course.phase = "input";
+    },
+    onIdle: (isIdle) => {
+      course.phase = "input";
+      onIdle(isIdle);
+    },
+  };
+}
+
+/** The entry that a question uses. */
+function aheadOf(daemon: PartyContext, asker: string, { digest }: HeldPlan, entry: string): KeptSession["ahead"] {
+  const { prepared } = daemon;
+  const claim = claimOf(daemon, asker, digest);
+  return {
+    purpose: usingOf(entry),
+    spend: async (key, weights) => {
+      if (prepared === undefined) {
+        throw fail({ code: "E0901", what: "P0 has no part in a question that is prepared", where: "data" });
+      }
+      return await prepared.use(entry, { ...claim, weights }, key, Date.now());
+    },
+  };
+}
+
+/** Makes an entry for later, under the session's id. */
+async function make(
+  daemon: PartyContext,
+  asked: AskedSession,
+  held: HeldPlan,
+  { until = 0 }: Asking,
+  course: Course,
+): Promise<Pick<PartyReport, "sent">> {
+  const { settings, prepared } = daemon;
+  const { party, random, kernels } = settings;
+  const [{ plan, data }] = held.programs;
+  if (hasState(plan)) {
+    throw fail({ code: "E0201", what: "material is made for single questions only", where: plan.name });
+  }
+  const expires = Math.min(until, Date.now() + LONGEST_KEPT);
+  const transport = new MeteredTransport(asked.transport);
+  await prepareEntry(transport, {
+    ...{ plan: held.digest, random, layouts: { model: [], data, public: [] } },
+    kept: keptSession(daemon, asked, held, undefined, course),
+    deal: (session: EstablishedSession) => {
+      course.phase = "running";
+      transport.phase = "run";
+      const dealing = runParty({ ...session, plan, party, kernels: wiping(kernels) });
+      return dealing.finally(() => {
+        transport.phase = "control";
+      });
+    },
+    keep: async (part) => {
+      const given = { ...claimOf(daemon, asked.asker, held.digest), expires, foreseen: materialOf(party, held) };
+      if (prepared === undefined) {
+        throw new Error("P0 keeps no material");
+      }
+      return await prepared.keep(asked.id, given, part);
+    },
+  });
+  return { sent: { P2: transport.bytes("run", "P2") } };
+}
+
+/** Material is kept for so many milliseconds at most: thirty days. */
+const LONGEST_KEPT = 30 * 86_400_000;
+
+async function run(
+  daemon: PartyContext,
+  asked: AskedSession,
+  held: HeldPlan,
+  { prepared: entry }: Asking,
   course: Course,
 ): Promise<PartyReport> {
   const { party, kernels, random, usage, onSeen } = daemon.settings;
-  course.phase = "agreeing";
   const before = usage().cpu;
-  const waiting = new WaitingTransport(transport);
+  const waiting = new WaitingTransport(asked.transport);
   course.waits = waiting.seconds;
   const [first] = held.programs;
   return await runSession(waiting, {
@@ -173,22 +298,7 @@ async function run(
     random,
     usage: () => ({ ...usage(), cpu: usage().cpu - before }),
     clock: () => performance.now() / 1000,
-    kept: {
-      session: id,
-      asker,
-      weights: (sharing) => {
-        course.sharing = sharing;
-        return weightsOf(daemon, held, sharing);
-      },
-      connect: () => unlessAborted(connect(daemon, id, transport), transport.signal),
-      onAgreed: () => {
-        course.phase = "input";
-      },
-      onIdle: (isIdle) => {
-        course.phase = "input";
-        onIdle(isIdle);
-      },
-    },
+    kept: keptSession(daemon, asked, held, entry, course),
     interpret: (session) => {
       course.phase = "running";
       const seen = onSeen === undefined ? undefined : new SeenFrames(party, onSeen);
@@ -206,21 +316,27 @@ async function run(
 }
 
 /** This party's part of a sharing, as each program of the plan takes it. */
-async function weightsOf(daemon: PartyContext, held: HeldPlan, id: string): Promise<readonly OwnerShares[]> {
+async function weightsOf(daemon: PartyContext, held: HeldPlan, id: string): Promise<KeptWeights> {
   const sharing = daemon.sharings.get(id);
   if (sharing === undefined || !sharing.serves(held.digest)) {
     const what = "this party keeps no such sharing of the plan's weights";
     throw fail({ code: "E0803", what, where: daemon.settings.party, fix: "ask again, or share the model again" });
   }
   await sharing.check();
-  return held.programs.map(({ weights }) => sharing.sharesFor(weights));
+  const programs = held.programs.map(({ weights }) => sharing.sharesFor(weights));
+  return { programs, identity: identityOfWeights(id, held.programs, sharing.held) };
 }
 
 /** Dials the parties with smaller numbers, and waits for those with larger ones. */
-async function connect({ settings, rendezvous }: PartyContext, id: string, transport: SocketTransport): Promise<void> {
+async function connect(
+  { settings, rendezvous }: PartyContext,
+  id: string,
+  transport: SocketTransport,
+  among: readonly PartyName[],
+): Promise<void> {
   const { party, addresses, identity, timeout } = settings;
-  const lower = PARTIES.filter((name) => name < party);
-  const higher = PARTIES.filter((name) => name > party);
+  const lower = among.filter((name) => name < party);
+  const higher = among.filter((name) => name > party);
   await Promise.all([
     ...lower.map((name) => dial(transport, name, addresses[name], identity, timeout, id)),
     rendezvous.meet(id, higher, ({ role, socket }) => transport.attach(role, socket)),

@@ -20,6 +20,8 @@ export interface PartyLimits extends Bounds {
   readonly deadline: number;
   /** Questions that each data owner may ask in a day. */
   readonly quota: number;
+  /** How much prepared material may take on the disk, in bytes. */
+  readonly prepared: number;
   /** Which lane of the topology this process serves; the first without. */
   readonly lane?: number;
   /** Where /healthz, /readyz and /metrics are answered. */

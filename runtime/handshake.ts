@@ -16,7 +16,7 @@ import { derivePairKeys, ephemeralKey, pairOf, type RandomSource, sha256 } from 
 import { PARTIES, type PartyName, type Transport } from "./transport.js";
 
 /** The wire's version: parties of different versions do not talk. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 const NONCE_BYTES = 32;
 
@@ -25,13 +25,15 @@ export interface Agreement {
   readonly version: number;
   /** Hexadecimal digest of the plan. */
   readonly plan: string;
-  /** The identity of the sharing of the weights, drawn by their owner. */
+  /** The sharing of the weights: its id, drawn by their owner, and where it has what the plan takes. */
   readonly weights: string;
   /** The identity of the sharing of the inputs, drawn by their owner. */
   readonly inputs: string;
   /** The session's id, and who asks, where a party has many sessions. */
   readonly session?: string | undefined;
   readonly asker?: string | undefined;
+  /** What is made ahead in the session, or used of what was: material.ts. An answer at once, without. */
+  readonly purpose?: string | undefined;
 }
 
 interface Hello extends Agreement {
@@ -47,6 +49,7 @@ const HELLO = object({
   inputs: string(),
   session: optional(string()),
   asker: optional(string()),
+  purpose: optional(string()),
   nonce: HEX_32,
   key: HEX_32,
 });
@@ -55,12 +58,18 @@ const HELLO = object({
 export type SessionKeys = Readonly<Partial<Record<Pair, Uint8Array>>>;
 
 /**
- * Runs the handshake with both peers and returns the stream keys. Rejects with E0801 naming what differs, E0901 where a
- * peer sends something else than the handshake.
+ * Runs the handshake with both peers and returns the stream keys; with those of `among` only, where the session has no
+ * use for the third. Rejects with E0801 naming what differs, E0901 where a peer sends something else than the
+ * handshake.
  */
-export async function shakeHands(transport: Transport, own: Agreement, random: RandomSource): Promise<SessionKeys> {
+export async function shakeHands(
+  transport: Transport,
+  own: Agreement,
+  random: RandomSource,
+  among: readonly PartyName[] = PARTIES,
+): Promise<SessionKeys> {
   const self = transport.self as PartyName;
-  const peers = PARTIES.filter((name) => name !== self);
+  const peers = among.filter((name) => name !== self);
   const ephemeral = ephemeralKey(random);
   const nonce = Buffer.from(random(NONCE_BYTES)).toString("hex");
   const hello = encodeControl({ ...own, nonce, key: Buffer.from(ephemeral.publicKey).toString("hex") });
@@ -70,10 +79,10 @@ export async function shakeHands(transport: Transport, own: Agreement, random: R
   for (const peer of peers) {
     hellos.set(peer, await transport.receive(peer));
   }
-  const read = new Map(PARTIES.map((name) => [name, readHello(hellos.get(name)!, name)]));
+  const read = new Map(among.map((name) => [name, readHello(hellos.get(name)!, name)]));
   checkAgreement(self, read);
 
-  const transcript = sha256(...PARTIES.map((name) => sha256(hellos.get(name)!)));
+  const transcript = sha256(...among.map((name) => sha256(hellos.get(name)!)));
   const keys: Partial<Record<Pair, Uint8Array>> = {};
   for (const peer of peers) {
     const pair = pairOf(self, peer);
@@ -102,13 +111,15 @@ const SUBJECTS: readonly [keyof Agreement, string, string][] = [
   ["inputs", "sharing of the inputs", "share the inputs again, to all three parties"],
   ["session", "session", "start a new session"],
   ["asker", "view of who asks", "give all three parties the same public part of the data owner"],
+  ["purpose", "idea of what the session is for", "start a new session"],
 ];
 
 function checkAgreement(self: PartyName, hellos: ReadonlyMap<PartyName, Hello>): void {
   for (const [field, subject, fix] of SUBJECTS) {
-    const values = PARTIES.map((name) => hellos.get(name)![field]);
+    const names = [...hellos.keys()];
+    const values = names.map((name) => hellos.get(name)![field]);
     if (new Set(values).size > 1) {
-      const held = PARTIES.map((name, i) => `${name} ${String(values[i]).slice(0, 12)}`).join(", ");
+      const held = names.map((name, i) => `${name} ${String(values[i]).slice(0, 12)}`).join(", ");
       throw fail({ code: "E0801", what: `the parties do not hold the same ${subject}`, where: self, why: held, fix });
     }
   }

@@ -2,7 +2,7 @@
  * Who is who over TLS: every peer has a key and a self-signed certificate, and everybody knows the fingerprint of
  * everybody's certificate beforehand (the topology). No authority, no names in DNS: a peer is its certificate.
  */
-import { X509Certificate } from "node:crypto";
+import { createHash, X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import { type SecureContextOptions, TLSSocket, type TlsOptions } from "node:tls";
 import { fail } from "../ir/diagnostics.js";
@@ -45,6 +45,12 @@ export function expiringSoon(pinned: Identity["pinned"], now: number): readonly 
     const days = Math.floor((Math.max(...ends) - now) / DAY);
     return days < WARN_DAYS ? [{ name, days }] : [];
   });
+}
+
+/** Who the three parties are, by their certificates: the same text at all who hold the same ones. */
+export function trioOf(identity: Identity | undefined): string {
+  const names = PARTIES.map((name) => (identity?.pinned[name] ?? []).map((pem) => fingerprintOf(pem, name)).sort());
+  return createHash("sha256").update(JSON.stringify(names)).digest("hex");
 }
 
 /** TLS 1.3 with both certificates; only pinned ones are taken. */

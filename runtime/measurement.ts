@@ -93,13 +93,19 @@ export interface Measured {
   readonly memory: Readonly<Record<PartyName, number | null>>;
 }
 
+/** What there is to say of a party that took no part: P0, where its material was made ahead. */
+const ABSENT = {
+  ...{ sent: {}, rounds: 0, seconds: { setup: 0, weights: 0, input: 0, run: 0 } },
+  ...{ cpu: null, cpuOfRun: null, memory: null },
+} satisfies Omit<PartyReport, "party">;
+
 /** Puts the parties' and the owners' reports together. `total` is the session's wall time in seconds. */
 export function combineReports(
   parties: ReadonlyMap<PartyName, PartyReport>,
   owners: readonly OwnerReport[],
   total: number,
 ): Measured {
-  const of = (name: PartyName): PartyReport => parties.get(name)!;
+  const of = (party: PartyName): PartyReport => parties.get(party) ?? { party, ...ABSENT };
   const links: Record<string, number> = {};
   for (const [from, to] of [
     ["P0", "P1"],

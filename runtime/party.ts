@@ -29,15 +29,25 @@ export function longestFrame(plan: Plan): number {
   return Math.max(...programsOf(plan).map(longestFrameOf));
 }
 
-function longestFrameOf({ steps, rounds }: Plan): number {
+/** Bytes that P0 deals to P2 in one run of a plan's own program. */
+export function dealtBytes(plan: Plan): number {
+  return costsOf(plan).reduce((sum, { offline }) => sum + offline, 0);
+}
+
+function costsOf({ steps }: Plan) {
+  return steps.map(({ op, args, attributes, type }) => {
+    const types = args.map((index) => steps[index].type);
+    return definitionOf(SHARE, op).cost(types, attributes, type);
+  });
+}
+
+function longestFrameOf(plan: Plan): number {
+  const { steps, rounds } = plan;
   const openings = new Array<number>(rounds + 1).fill(0);
-  let dealt = 0;
+  const dealt = dealtBytes(plan);
   let longest = 0;
-  for (const step of steps) {
-    const types = step.args.map((index) => steps[index].type);
-    const { offline, online, output } = definitionOf(SHARE, step.op).cost(types, step.attributes, step.type);
-    openings[step.round] += online;
-    dealt += offline;
+  for (const [i, { online, output }] of costsOf(plan).entries()) {
+    openings[steps[i].round] += online;
     longest = Math.max(longest, output);
   }
   const inputs = (["model", "data", "public"] as const).flatMap((source) => inputLayouts(steps, source));

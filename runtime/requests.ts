@@ -13,6 +13,7 @@ import {
   nullable,
   number,
   object,
+  optional,
   picklist,
   pipe,
   record,
@@ -30,11 +31,19 @@ import { type InputLayout, inputLayouts } from "./weight-store.js";
 const ID = pipe(string(), regex(/^[0-9a-f]{32}$/, "no id"));
 const DIGEST = pipe(string(), regex(/^[0-9a-f]{64}$/, "no digest"));
 
-/** The first frame of a data owner: the plan, and when it drew the session's id (milliseconds since 1970). */
-export const ASK = object({ version: number(), plan: DIGEST, at: number() });
+/**
+ * The first frame of a data owner: the plan, and when it drew the session's id (milliseconds since 1970). Of a question
+ * the id of the entry that it uses; or not a question, but an entry is to be made that may be used until `until`.
+ */
+export const ASK = object({
+  ...{ version: number(), plan: DIGEST, at: number() },
+  prepared: optional(ID),
+  until: optional(number()),
+});
+export type Asking = InferOutput<typeof ASK>;
 
 /** Why a party does not take part. */
-const REFUSALS = ["E0902", "E1002", "E1003"] as const;
+const REFUSALS = ["E0902", "E1001", "E1002", "E1003"] as const;
 
 /** Where a plan stands at a party; unknown: its file is not here. */
 export const STANDING = ["approved", "unapproved", "unknown"] as const;
@@ -44,6 +53,8 @@ export const HAVE = object({
   version: number(),
   plan: picklist(STANDING),
   sharings: array(string()),
+  /** Whether it keeps the entry that was asked for. */
+  prepared: optional(boolean(), false),
   refused: nullable(picklist(REFUSALS)),
 });
 export type Have = InferOutput<typeof HAVE>;
@@ -116,6 +127,22 @@ function programOf({ nodes }: Graph<TensorType>, node: Node<TensorType>): Graph<
   };
   visit(node);
   return { nodes: nodes.filter((each) => needed.has(each)), outputs: [{ name: "", node }] };
+}
+
+/**
+ * Names a sharing and where it has what a plan's programs take: alike at parties that hold the same, and another one as
+ * soon as a weight has come again for a wider ring.
+ */
+export function identityOfWeights(
+  sharing: string,
+  programs: readonly { readonly weights: readonly KeyedWeight[] }[],
+  held: ReadonlyMap<string, { readonly block: number }>,
+): string {
+  const hash = createHash("sha256");
+  for (const { key } of programs.flatMap(({ weights }) => weights)) {
+    hash.update(`${key} ${held.get(key)?.block}\n`);
+  }
+  return `${sharing} ${hash.digest("hex")}`;
 }
 
 /** The widest ring. */

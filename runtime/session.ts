@@ -8,10 +8,11 @@ import { fail } from "../ir/diagnostics.js";
 import { decodeControl, encodeControl } from "./control.js";
 import { PROTOCOL_VERSION, type SessionKeys, shakeHands } from "./handshake.js";
 import { ONLY_RUN, type RandomSource, type RunName } from "./keys.js";
+import { type Ahead, type AheadSession, hearing, SEED_BYTES, seedBytes, takeAhead } from "./material.js";
 import { MeteredTransport, type PartyReport } from "./measurement.js";
 import { PIECE_BYTES } from "./requests.js";
 import { SecretState } from "./state.js";
-import type { PartyName, Transport } from "./transport.js";
+import { EVALUATORS, type PartyName, type PeerName, type Transport } from "./transport.js";
 import type { InputLayout, InputShares, Owner, OwnerShares, Source } from "./weight-store.js";
 
 /** What the interpreter gets: peers that agree, fresh keys, and this party's shares. */
@@ -51,8 +52,10 @@ export interface SessionOptions {
 export interface KeptSession {
   readonly session: string;
   readonly asker: string;
-  /** This party's part of a sharing of weights, for each program of the plan; E0803 where it has none of this id. */
-  readonly weights: (id: string) => Promise<readonly OwnerShares[]>;
+  /** This party's part of a sharing of weights; E0803 where it has none of this id. */
+  readonly weights: (id: string) => Promise<KeptWeights>;
+  /** Of a question that P0 has no part in any more: the material that was made ahead. */
+  readonly ahead?: AheadSession | undefined;
   /** Resolves when the other parties are connected. */
   readonly connect: () => Promise<void>;
   /** Hears that all three agree. */
@@ -61,38 +64,59 @@ export interface KeptSession {
   readonly onIdle: (isIdle: boolean) => void;
 }
 
+/** A sharing of weights as one session finds it. */
+export interface KeptWeights {
+  /** For each program of the plan. */
+  readonly programs: readonly OwnerShares[];
+  /** Names the sharing and where it has what the plan takes, alike at all parties. */
+  readonly identity: string;
+}
+
 const OWNERS = ["model", "data"] as const;
 
 /** Runs the session of the party that `transport.self` names, and sends its report to the data owner. */
 export async function runSession(inner: Transport, options: SessionOptions): Promise<PartyReport> {
   const transport = new MeteredTransport(inner);
   const times = [options.clock()];
-  const { kept } = options;
-  const owners = kept === undefined ? OWNERS : (["data"] as const);
-  const sharings = await receiveOffers(transport, options.plan, owners);
-  const shared = await kept?.weights(sharings.model);
-  await kept?.connect();
-  const agreement = {
-    version: PROTOCOL_VERSION,
-    plan: options.plan,
-    weights: sharings.model,
-    inputs: sharings.data,
-    ...(kept && { session: kept.session, asker: kept.asker }),
-  };
-  const keys = await shakeHands(transport, agreement, options.random);
-  kept?.onAgreed();
+  const agreed = await agree(transport, options, options.kept?.ahead?.purpose);
   try {
-    return await runAgreed(transport, options, { keys, owners, shared, times });
+    return await runAgreed(transport, options, { ...agreed, times });
   } finally {
-    Object.values(keys).forEach((key) => void key.fill(0));
+    wipeKeys(agreed.keys);
   }
 }
 
-interface Agreed {
+export interface Agreed {
   readonly keys: SessionKeys;
-  readonly owners: readonly Owner[];
-  /** The weights, where they were shared before the session. */
-  readonly shared: readonly OwnerShares[] | undefined;
+  /** The sharing of the weights, where it was made before the session. */
+  readonly shared: KeptWeights | undefined;
+}
+
+/** The owners' offers, the peers, the handshake; then the owners hear that all agree. */
+export async function agree(
+  transport: Transport,
+  { plan, random, kept }: Pick<SessionOptions, "plan" | "random" | "kept">,
+  purpose: string | undefined,
+): Promise<Agreed> {
+  const owners = kept === undefined ? OWNERS : (["data"] as const);
+  const sharings = await receiveOffers(transport, plan, owners);
+  const shared = await kept?.weights(sharings.model);
+  await kept?.connect();
+  const agreement = {
+    ...{ version: PROTOCOL_VERSION, plan, inputs: sharings.data, weights: shared?.identity ?? sharings.model },
+    ...(kept && { session: kept.session, asker: kept.asker, purpose }),
+  };
+  const keys = await shakeHands(transport, agreement, random, kept?.ahead && EVALUATORS);
+  kept?.onAgreed();
+  await Promise.all(owners.map((owner) => transport.send(owner, encodeControl({ accepted: true }))));
+  return { keys, shared };
+}
+
+export function wipeKeys(keys: SessionKeys): void {
+  Object.values(keys).forEach((key) => void key.fill(0));
+}
+
+interface Running extends Agreed {
   /** When the session began. */
   readonly times: number[];
 }
@@ -109,24 +133,22 @@ export function nextRun(program: number | null): Uint8Array {
 async function runAgreed(
   transport: MeteredTransport,
   options: SessionOptions,
-  { keys, owners, shared, times }: Agreed,
+  { keys, shared, times }: Running,
 ): Promise<PartyReport> {
-  await Promise.all(owners.map((owner) => transport.send(owner, encodeControl({ accepted: true }))));
   times.push(options.clock());
-  const models = shared ?? [await receiveShares(transport, "model", options.layouts.model)];
+  const models = shared?.programs ?? [await receiveShares(transport, "model", options.layouts.model)];
   times.push(options.clock());
   const state = new SecretState();
   try {
     const { programs } = options;
     if (programs === undefined) {
-      return await runOnce(transport, options, {
-        keys,
-        model: models[0],
-        state,
-        times,
-        given: options.layouts,
-        run: ONLY_RUN,
-      });
+      const ahead = await takeAhead(transport, shared?.identity ?? "", options.kept?.ahead);
+      const one = { keys: { ...keys, ...ahead?.keys }, model: models[0], state, times, given: options.layouts };
+      try {
+        return await runOnce(transport, options, { ...one, run: ONLY_RUN, ahead });
+      } finally {
+        ahead?.close();
+      }
     }
     let report: PartyReport | undefined;
     for (let number = 0; ; number++) {
@@ -157,6 +179,7 @@ interface OneRun {
   readonly times: readonly number[];
   readonly given: Given;
   readonly run: RunName;
+  readonly ahead?: Ahead | undefined;
 }
 
 /** One run: the data owner's shares, the program, the report. */
@@ -167,7 +190,7 @@ async function runOnce(transport: MeteredTransport, options: SessionOptions, one
   const peer = self === "P1" ? "P2" : "P1";
   const before = new Map(receivers.map((name) => [name, transport.bytes("run", name)] as const));
   const framesBefore = transport.frames("run", peer);
-  const data = await receiveShares(transport, "data", given.data);
+  const data = await receiveShares(transport, "data", given.data, one.ahead?.seed);
   const open = await receiveWords(transport, "data", given.public);
   const arrived = options.clock();
 
@@ -175,7 +198,8 @@ async function runOnce(transport: MeteredTransport, options: SessionOptions, one
   const publicInput = (name: string): Uint8Array => known(open.get(name), name);
   const cpuBefore = options.usage?.().cpu;
   try {
-    await options.interpret({ transport, keys, inputs: { model, data }, publicInput, run, state });
+    const heard = one.ahead === undefined ? transport : hearing(transport, one.ahead);
+    await options.interpret({ transport: heard, keys, inputs: { model, data }, publicInput, run, state });
   } finally {
     data.first?.fill(0);
     data.second?.fill(0);
@@ -234,21 +258,31 @@ function nounOf(owner: Owner): string {
   return owner === "model" ? "weights" : "inputs";
 }
 
-const SEED_BYTES = 16;
-
-/** This party's part of an owner's sharing; E0901 where a frame's length is not the plan's. */
+/**
+ * This party's part of an owner's sharing; E0901 where a frame's length is not the plan's. The seeds come first, where
+ * this party has them not yet.
+ */
 async function receiveShares(
   transport: Transport,
   owner: Owner,
   layouts: readonly InputLayout[],
+  given?: Uint8Array,
 ): Promise<OwnerShares> {
-  const self = transport.self;
-  const blocks = new Map(layouts.map(({ name, block }) => [name, block]));
-  let seeds: Uint8Array = new Uint8Array(0);
-  if (layouts.length > 0) {
-    seeds = await receiveExactly(transport, owner, self === "P0" ? 2 * SEED_BYTES : SEED_BYTES, "seeds");
+  let seeds = given ?? new Uint8Array(0);
+  if (layouts.length > 0 && given === undefined) {
+    seeds = await receiveExactly(transport, owner, seedBytes(transport.self), "seeds");
   }
-  const masked = await receiveWords(transport, owner, layouts);
+  return sharesOf(transport.self, seeds, layouts, await receiveWords(transport, owner, layouts));
+}
+
+/** Seeds and masked words as the interpreter takes them. */
+export function sharesOf(
+  self: PeerName,
+  seeds: Uint8Array,
+  layouts: readonly InputLayout[],
+  masked: ReadonlyMap<string, Uint8Array>,
+): OwnerShares {
+  const blocks = new Map(layouts.map(({ name, block }) => [name, block]));
   return {
     first: self === "P2" || seeds.length === 0 ? undefined : seeds.subarray(0, SEED_BYTES),
     second: self === "P1" || seeds.length === 0 ? undefined : seeds.subarray(seeds.length - SEED_BYTES),
@@ -281,7 +315,12 @@ async function receiveWords(
   return words;
 }
 
-async function receiveExactly(transport: Transport, from: Owner, length: number, what: string): Promise<Uint8Array> {
+export async function receiveExactly(
+  transport: Transport,
+  from: Owner,
+  length: number,
+  what: string,
+): Promise<Uint8Array> {
   const frame = await transport.receive(from);
   if (frame.length !== length) {
     throw fail({ code: "E0901", what: `'${what}' came in ${frame.length} bytes instead of ${length}`, where: from });

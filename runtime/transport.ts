@@ -9,6 +9,8 @@ export type PartyName = "P0" | "P1" | "P2";
 export type PeerName = PartyName | "model" | "data";
 
 export const PARTIES = ["P0", "P1", "P2"] as const satisfies readonly PartyName[];
+/** Those that compute with the inputs: all that a question needs whose material P0 has made ahead. */
+export const EVALUATORS = ["P1", "P2"] as const satisfies readonly PartyName[];
 
 export interface Transport {
   readonly self: PeerName;

@@ -15,10 +15,11 @@ import { systemRandom } from "../../runtime/keys.js";
 import { MeteredTransport, type OwnerReport } from "../../runtime/measurement.js";
 import { HAVE, type Have, PLACE } from "../../runtime/requests.js";
 import type { SocketTransport } from "../../runtime/socket-transport.js";
-import { PARTIES, type PartyName } from "../../runtime/transport.js";
+import { EVALUATORS, PARTIES, type PartyName } from "../../runtime/transport.js";
 import { hasState, inputLayouts } from "../../runtime/weight-store.js";
 import { type SharedValues, shareInputs } from "../client.js";
 import { type OwnerValues, receiveAnswer, revealLayouts, type SessionResult } from "../owners.js";
+import { type ClaimedEntry, claimEntry, type Entry } from "../prepared.js";
 import { Sharer } from "../sharing.js";
 import { askAll, connectParties } from "./connect.js";
 
@@ -45,32 +46,58 @@ export interface RemoteAnswer extends SessionResult {
   readonly sharing: string;
 }
 
-/** Asks once. E06xx to E10xx: no answer, and which party or what difference is the cause. */
-export async function askParties(
+/**
+ * Asks once: with material that was made ahead, of P1 and P2 alone, as long as there is some that both keep, and else
+ * all three. E06xx to E10xx: no answer, and which party or what difference is the cause.
+ */
+export async function askParties(loaded: LoadedPlan, values: OwnerValues, options: AskOptions): Promise<RemoteAnswer> {
+  refuseConversation(loaded.plan);
+  for (;;) {
+    const entry = claimEntry(options.topology, loaded.digest, options.sharing);
+    try {
+      const answer = await askWith(entry, loaded, values, options);
+      if (answer !== undefined) {
+        return answer;
+      }
+      // The parties keep no such material any more: it is of no use here either.
+      entry?.spend();
+    } catch (error) {
+      entry?.release();
+      throw error;
+    }
+  }
+}
+
+/** Asks with an entry, or without; undefined where P1 or P2 does not keep the entry. */
+async function askWith(
+  entry: ClaimedEntry | undefined,
   { plan, digest }: LoadedPlan,
   values: OwnerValues,
   options: AskOptions,
-): Promise<RemoteAnswer> {
-  refuseConversation(plan);
+): Promise<RemoteAnswer | undefined> {
   const { signal, onShared } = options;
   const started = performance.now();
   const session = Buffer.from(systemRandom(16)).toString("hex");
-  const transport = await connectParties("data", options.topology, session, options.timeout, signal);
+  const among = entry === undefined ? PARTIES : EVALUATORS;
+  const transport = await connectParties("data", options.topology, session, options.timeout, signal, among);
   const sharer = new Sharer(loadKernels().create);
   const leave = (): void => transport.abort(signal?.reason);
   signal?.addEventListener("abort", leave);
   try {
     signal?.throwIfAborted();
-    const sharing = await enterParties(transport, { plan, digest }, options);
+    const sharing = await enterParties(transport, { plan, digest }, { ...options, entry });
+    if (sharing === undefined) {
+      await transport.close();
+      return undefined;
+    }
     const data = new MeteredTransport(transport);
     const sent = await shareInputs(data, {
-      plan: digest,
-      weights: sharing,
+      ...{ plan: digest, weights: sharing, entry },
       ...givenBy(plan, values, sharer, onShared),
     });
     const result = await receiveAnswer(data, sharer, {
       ...{ plan, started, owners: options.weights === undefined ? [sent] : [options.weights, sent] },
-      showAlarmed: options.showAlarmed,
+      ...{ showAlarmed: options.showAlarmed, parties: among },
     });
     await transport.close();
     return { ...result, session, sharing };
@@ -119,22 +146,44 @@ function watched(sharer: Sharer, onShared: AskOptions["onShared"]): Sharer["mask
   };
 }
 
+/** What is asked of the parties beside an answer at once: an entry that they keep, or that they make one. */
+type Beside = { readonly entry?: Entry | undefined; readonly until?: number };
+
 /** Agrees with the parties on a sharing of the plan's weights, which it gives, and waits in their queues. */
 export async function enterParties(
   transport: SocketTransport,
+  loaded: LoadedPlan,
+  options: AskOptions & { readonly until?: number },
+): Promise<string>;
+/** The same; undefined where P1 or P2 does not keep the entry, or keeps a newer sharing. */
+export async function enterParties(
+  transport: SocketTransport,
+  loaded: LoadedPlan,
+  options: AskOptions & Beside,
+): Promise<string | undefined>;
+export async function enterParties(
+  transport: SocketTransport,
   { plan, digest }: LoadedPlan,
-  { sharing: wanted, onPlace }: AskOptions,
-): Promise<string> {
-  const sharing = await agree(transport, digest, wanted);
+  { sharing: wanted, onPlace, entry, until }: AskOptions & Beside,
+): Promise<string | undefined> {
+  const beside = { ...(entry && { prepared: entry.id }), ...(until !== undefined && { until }) };
+  const { sharing, isKept } = await agree(transport, { plan: digest, ...beside }, wanted);
+  if (entry !== undefined && (!isKept || sharing !== entry.sharing)) {
+    return undefined;
+  }
   await enter(transport, onPlace ?? (() => undefined));
   const reveals = programsOf(plan).flatMap(revealLayouts);
   transport.allowFrames(Math.max(...reveals.map(({ elements, ring }) => packedBytes(elements, ring))));
   return sharing;
 }
 
-/** Asks all three where the plan stands; gives the sharing that all keep. */
-async function agree(transport: SocketTransport, plan: string, wanted: string | undefined): Promise<string> {
-  const ask = encodeControl({ version: PROTOCOL_VERSION, plan, at: Date.now() });
+/** Asks where the plan stands; gives the sharing that all keep, and whether all keep the entry. */
+async function agree(
+  transport: SocketTransport,
+  { plan, ...beside }: { readonly plan: string },
+  wanted: string | undefined,
+): Promise<{ readonly sharing: string; readonly isKept: boolean }> {
+  const ask = encodeControl({ version: PROTOCOL_VERSION, plan, at: Date.now(), ...beside });
   const answers = new Map<PartyName, Have>();
   for (const [party, answer] of await askAll(transport, ask)) {
     answers.set(party, decodeControl(answer, party, HAVE, "an answer to no question"));
@@ -144,14 +193,14 @@ async function agree(transport: SocketTransport, plan: string, wanted: string | 
     throw fail(...problems);
   }
   const kept = (id: string): boolean => [...answers.values()].every(({ sharings }) => sharings.includes(id));
-  const sharing = wanted === undefined ? answers.get("P0")!.sharings.find(kept) : [wanted].find(kept);
+  const sharing = wanted === undefined ? answers.get("P1")!.sharings.find(kept) : [wanted].find(kept);
   if (sharing === undefined) {
     const shown = (ids: readonly string[]): string => ids.map((id) => id.slice(0, 8)).join(", ") || "none";
     const why = `they keep: ${[...answers].map(([party, { sharings }]) => `${party} ${shown(sharings)}`).join("; ")}`;
     const what = `the parties keep no common sharing of this plan's weights${wanted === undefined ? "" : ` ${wanted}`}`;
     throw fail({ code: "E0803", what, why, fix: "its owner runs pumac share MODEL --plan PLAN --topology FILE" });
   }
-  return sharing;
+  return { sharing, isKept: [...answers.values()].every(({ prepared }) => prepared) };
 }
 
 /** What stands against a session at one party. */
@@ -172,6 +221,10 @@ function problemsOf(where: PartyName, { version, plan, refused }: Have, digest: 
       return [
         { code: refused, what: `${where} refuses the session's id`, where, fix: "compare the clocks: pumac doctor" },
       ];
+    case "E1001": {
+      const fix = "use the prepared questions that there are, or raise --prepared there";
+      return [{ code: refused, what: `${where} has no room for more prepared material`, where, fix }];
+    }
     case "E1002":
       return [busy(where, undefined)];
     case "E1003":
@@ -188,7 +241,7 @@ function busy(where: PartyName, seconds: number | undefined): Diagnostic {
 
 /** Waits in each party's queue, one after the other. */
 async function enter(transport: SocketTransport, onPlace: (party: PartyName, place: number) => void): Promise<void> {
-  for (const party of PARTIES) {
+  for (const party of PARTIES.filter((each) => transport.peers.has(each))) {
     await transport.send(party, encodeControl({ enter: true }));
     for (;;) {
       const { place, refused, seconds } = decodeControl(await transport.receive(party), party, PLACE);

@@ -6,7 +6,7 @@ import { SocketTransport } from "../../runtime/socket-transport.js";
 import { PARTIES, type PartyName, type PeerName } from "../../runtime/transport.js";
 
 /**
- * Connects to all three about `id` (32 hexadecimal digits). E0601 and E0701 name the party; `timeout` is in ms. The
+ * Connects to `among` about `id` (32 hexadecimal digits), all three without. E0601 and E0701 name the party; `timeout` is in ms. The
  * signal ends it: the promise rejects with the signal's reason.
  */
 export async function connectParties(
@@ -15,6 +15,7 @@ export async function connectParties(
   id: string,
   timeout: number,
   signal?: AbortSignal,
+  among: readonly PartyName[] = PARTIES,
 ): Promise<SocketTransport> {
   signal?.throwIfAborted();
   const transport = new SocketTransport(role, timeout);
@@ -22,7 +23,7 @@ export async function connectParties(
   const leave = (): void => transport.abort(signal?.reason);
   signal?.addEventListener("abort", leave);
   try {
-    const links = PARTIES.map((party) => dial(transport, party, addressOf(topology, party), identity, timeout, id));
+    const links = among.map((party) => dial(transport, party, addressOf(topology, party), identity, timeout, id));
     const over = new Promise<never>((_, reject) => {
       transport.signal.addEventListener("abort", () => reject(transport.signal.reason));
     });
@@ -37,7 +38,7 @@ export async function connectParties(
 }
 
 /**
- * Says the same to all three and gives their first answers. TLS 1.3 lets who dials believe that it is connected before
+ * Says the same to all who are connected and gives their first answers. TLS 1.3 lets who dials believe that it is connected before
  * the other end has looked at its certificate: a party that does not know it hangs up without a word (E0701).
  */
 export async function askAll(
@@ -46,8 +47,9 @@ export async function askAll(
 ): Promise<ReadonlyMap<PartyName, Uint8Array>> {
   const answers = new Map<PartyName, Uint8Array>();
   try {
-    await Promise.all(PARTIES.map((party) => transport.send(party, question)));
-    for (const party of PARTIES) {
+    const asked = PARTIES.filter((party) => transport.peers.has(party));
+    await Promise.all(asked.map((party) => transport.send(party, question)));
+    for (const party of asked) {
       answers.set(party, await transport.receive(party));
     }
     return answers;

@@ -49,7 +49,7 @@ it("lanes of one topology are asked as one batch", async () => {
   await writeTopologies();
   const plan = await smallPlan();
   const log = { info: () => undefined, warn: () => undefined };
-  const limits = { sessions: 1, memory: 4e9, queue: 4, timeout: 20, deadline: 60, quota: 100, log };
+  const limits = { sessions: 1, memory: 4e9, queue: 4, timeout: 20, deadline: 60, quota: 100, prepared: 1e9, log };
   for (const party of PARTIES) {
     new PlanShelf(loadTopology(fileOf(party)).folder).approve(plan.digest);
     for (let lane = 0; lane < LANES; lane++) {

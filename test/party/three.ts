@@ -76,7 +76,7 @@ export async function startThree(
     const daemon = new PartyDaemon({
       ...{ party, listenAt: own[party], addresses, state: state(party), sessions: 4, memory: 4e9, queue: 16 },
       identity: { ...identities.get(party)!, pinned: known },
-      ...{ timeout: 5000, deadline: 60_000, quota: Number.POSITIVE_INFINITY, random: systemRandom },
+      ...{ timeout: 5000, deadline: 60_000, quota: Number.POSITIVE_INFINITY, prepared: 1e9, random: systemRandom },
       kernels: loadKernels().create,
       log: { info: () => undefined, warn: () => undefined },
       onEnd: (end) => ends.push(end),

@@ -1,0 +1,96 @@
+/**
+ * A data owner has P0's material for questions made ahead: `pumac prepare`. Each entry is a session of its own of all
+ * three parties, under the entry's id; the data owner gives the seeds that its inputs will be masked with, and to P1
+ * and P2 a key each under which they keep their part.
+ */
+import type { LoadedPlan } from "../../formats/plan-file.js";
+import { decodeControl, encodeControl } from "../../runtime/control.js";
+import { systemRandom } from "../../runtime/keys.js";
+import { ENTRY_KEY_BYTES } from "../../runtime/material.js";
+import { MADE } from "../../runtime/prepare.js";
+import { PARTIES } from "../../runtime/transport.js";
+import { offerPlan } from "../client.js";
+import { dropEntry, entriesOf, keepEntry, trioOfTopology } from "../prepared.js";
+import { drawSeeds } from "../sharing.js";
+import { type AskOptions, enterParties, refuseConversation } from "./ask.js";
+import { connectParties } from "./connect.js";
+
+export interface PrepareOptions extends Pick<AskOptions, "topology" | "timeout" | "sharing" | "onPlace" | "signal"> {
+  readonly count: number;
+  /** For how long the questions may be asked, in milliseconds. */
+  readonly keep: number;
+  /** Hears how many entries are made. */
+  readonly onProgress?: (done: number, all: number) => void;
+}
+
+/** What was made, and what there is. */
+export interface Prepared {
+  readonly sharing: string;
+  /** Entries that were made now, and those that can be asked with at these parties, with these. */
+  readonly made: number;
+  readonly ready: number;
+  /** Bytes that P2 keeps of each. */
+  readonly bytes: number;
+  /** Until when the new ones can be used, ISO 8601. */
+  readonly expires: string;
+}
+
+/** Has so many entries made, one after the other: those that are made stay, whatever becomes of the rest. */
+export async function prepareQuestions(loaded: LoadedPlan, options: PrepareOptions): Promise<Prepared> {
+  refuseConversation(loaded.plan);
+  const { count, keep, topology, onProgress } = options;
+  const until = Date.now() + keep;
+  let last = { sharing: options.sharing ?? "", bytes: 0 };
+  for (let done = 0; done < count; done++) {
+    onProgress?.(done, count);
+    last = await prepareOne(loaded, options, until);
+  }
+  onProgress?.(count, count);
+  const ready = entriesOf(topology, loaded.digest, Date.now()).length;
+  return { ...last, made: count, ready, expires: new Date(until).toISOString() };
+}
+
+async function prepareOne(
+  loaded: LoadedPlan,
+  options: PrepareOptions,
+  until: number,
+): Promise<{ readonly sharing: string; readonly bytes: number }> {
+  const { topology, timeout, signal } = options;
+  const { digest: plan } = loaded;
+  const id = Buffer.from(systemRandom(16)).toString("hex");
+  const transport = await connectParties("data", topology, id, timeout, signal);
+  const leave = (): void => transport.abort(signal?.reason);
+  signal?.addEventListener("abort", leave);
+  try {
+    signal?.throwIfAborted();
+    const sharing = await enterParties(transport, loaded, { ...options, until });
+    await offerPlan(transport, { plan, weights: sharing, random: systemRandom });
+    const { first, second } = drawSeeds(systemRandom);
+    const [forP1, forP2] = [systemRandom(ENTRY_KEY_BYTES), systemRandom(ENTRY_KEY_BYTES)];
+    await transport.send("P0", Buffer.concat([first, second]));
+    for (const [party, seed, key] of [["P1", first, forP1] as const, ["P2", second, forP2] as const]) {
+      await transport.send(party, seed);
+      await transport.send(party, key);
+    }
+    let bytes = 0;
+    for (const party of PARTIES) {
+      bytes += decodeControl(await transport.receive(party), party, MADE, "no word of what was made").bytes;
+    }
+    const seeds = { first: hex(first), second: hex(second) };
+    const keys = { P1: hex(forP1), P2: hex(forP2) };
+    keepEntry(topology, { id, plan, sharing, trio: trioOfTopology(topology), expires: until, seeds, keys });
+    await Promise.all(PARTIES.map((party) => transport.send(party, encodeControl({ stays: true }))));
+    await transport.close();
+    return { sharing, bytes };
+  } catch (error) {
+    transport.abort(error);
+    dropEntry(topology, id);
+    throw signal?.aborted === true ? signal.reason : error;
+  } finally {
+    signal?.removeEventListener("abort", leave);
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}
