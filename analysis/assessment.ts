@@ -56,7 +56,15 @@ const KEPT: Statements = {
         "share --delete ID) or the operator removes them",
     ],
     ["shares of inputs and answers", "in memory, for one session; never written to a file; wiped when it ends"],
-    ["keys of a session", "made anew for each session from random numbers of all three, never stored"],
+    [
+      "keys of a session",
+      "made anew for each session from random numbers of all three, never stored, but for prepared questions",
+    ],
+    [
+      "prepared questions (pumac prepare)",
+      "nothing of an input: at P1 and P2 keys and random material for one question each, encrypted with keys of the " +
+        "data owner; used once and removed then, or after 30 days at most, or when the sharing is deleted",
+    ],
     [
       "keys of organisations",
       "ECDSA P-256, one a party or owner, on its own machine; the certificate's time is a year unless " +

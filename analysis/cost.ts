@@ -9,6 +9,8 @@ import type { Plan, Step } from "../ir/plan/types.js";
 import { SHARE, type ShareCost } from "../ir/share/index.js";
 import { isOpening } from "../ir/share/rounds.js";
 import { sizeOf } from "../ir/tensor/value.js";
+import { sealedBytes } from "../runtime/material.js";
+import { hasState } from "../runtime/weight-store.js";
 import { assessmentOf, type Statements } from "./assessment.js";
 import { inputBytes, partyMemory } from "./memory.js";
 import { layerOf, modelOp } from "./origins.js";
@@ -64,6 +66,8 @@ export interface CostReport {
     };
     readonly macs: Readonly<Record<"P0" | "P1" | "P2", number>>;
     readonly memory: Readonly<Record<"P0" | "P1" | "P2", number>>;
+    /** Bytes on P2's disk of one prepared question; null where a plan's questions cannot be prepared. */
+    readonly prepared: number | null;
     readonly seconds: Estimate;
   };
   /** The model's nodes; `op` is what the model calls it. The groups below are the same steps, summed. */
@@ -190,6 +194,7 @@ function sumOf(plan: Plan, steps: readonly CostedStep[], network: Network | unde
     bytes: { ...bytes, total: bytes.online + bytes.offline, links },
     macs,
     memory: partyMemory(plan),
+    prepared: hasState(plan) ? null : sealedBytes(offline),
   };
   return { ...cost, seconds: estimateSeconds({ ...cost, steps: steps.length }, network) };
 }

@@ -43,6 +43,12 @@ export interface Rows {
   readonly sort?: string;
 }
 
+function describeDisk({ prepared, bytes }: CostReport["cost"]): string {
+  return prepared === null
+    ? "not possible: its sessions run as often as the data owner asks"
+    : `${formatBytes(prepared)} on P2's disk for each question; then ${formatBytes(bytes.online)} between P1 and P2 is all`;
+}
+
 /** What stands above the table: the plan, its cost, who learns what, and the sources that are asked for. */
 export function describePlan(
   plan: Plan,
@@ -68,6 +74,7 @@ export function describePlan(
     ],
     ["compute", `${gigamacs} G multiply-adds over all parties`],
     ["memory", `about ${formatBytes(memory.P0)} at P0, ${formatBytes(memory.P1)} at each of P1 and P2`],
+    ["prepared", describeDisk(cost)],
     [
       "time",
       `${formatSeconds(seconds.estimate)} on ${seconds.network} = ${formatSeconds(delay)} delay + ` +

@@ -1,5 +1,6 @@
 /** What a session did cost, beside what was predicted, as text. */
 import type { Ending, Written } from "../client/generate.js";
+import type { Prepared } from "../client/remote/prepare.js";
 import type { Plan } from "../ir/plan/types.js";
 import type { Measured } from "../runtime/measurement.js";
 import { costOf, costReport } from "./cost.js";
@@ -9,6 +10,10 @@ import { formatBytes, formatSeconds } from "./units.js";
 export function describeMeasured(plan: Plan, measured: Measured, inputBytes: number | undefined): string {
   const cost = costOf(plan);
   const predicted = { ...cost.bytes, ...(inputBytes !== undefined && { input: inputBytes }) };
+  if (measured.bytes.offline === 0) {
+    // Its material was made ahead.
+    Object.assign(predicted, { offline: 0, total: predicted.online });
+  }
   const row = (what: string, is: string, predicted: string): string =>
     `${what.padEnd(22)}${is.padStart(14)}${predicted.padStart(14)}`;
   const bytes = (what: "online" | "offline" | "total" | "input"): string =>
@@ -23,6 +28,13 @@ export function describeMeasured(plan: Plan, measured: Measured, inputBytes: num
     row("seconds online", formatSeconds(measured.seconds.online), ""),
     row("seconds total", formatSeconds(measured.seconds.total), ""),
   ].join("\n");
+}
+
+/** What `pumac prepare` made, and what there is. */
+export function describePrepared({ made, ready, bytes, expires }: Prepared): string {
+  const each = `${formatBytes(bytes)} each on P2's disk`;
+  const until = ready === 0 ? "" : `, the first until ${expires}`;
+  return `${made} made, ${each}; ${ready} ready${until}`;
 }
 
 /** Before this part is done, a guess of the time that is left would be none. */

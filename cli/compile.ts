@@ -9,6 +9,7 @@ import { DEFAULT_PRECISION } from "../compiler/compile.js";
 import { parseDims, parseShapes, parseValue } from "../formats/bindings.js";
 import { isFolder } from "../formats/checkpoint.js";
 import { writeWhole, writing } from "../formats/files.js";
+import { parseFraction } from "../formats/quantities.js";
 import { type CompileOptions, compile as compilePlan, type Samples } from "../index.js";
 import { fail } from "../ir/diagnostics.js";
 import { interrupted } from "./exit.js";
@@ -158,15 +159,6 @@ function withoutModel(flags: CompileFlags): { readonly model: string; readonly f
     what: "no model is given",
     fix: "write pumac compile MODEL, with the model's file first",
   });
-}
-
-/** More bits give smaller errors and dearer plans; rings end at 64 bits. */
-function parseFraction(text: string): number {
-  const bits = Number(text);
-  if (!Number.isInteger(bits) || bits < 8 || bits > 20) {
-    throw fail({ code: "E0201", what: `'${text}' is no number of fractional bits`, fix: "write --fraction 8 to 20" });
-  }
-  return bits;
 }
 
 /** What --calibrate gives: texts all together, else folders of test data and data sets. */

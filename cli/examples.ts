@@ -26,6 +26,7 @@ export const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
     "model.onnx --plan model.pumac --topology lab.toml",
     "--delete 49d20dcdd5d8f433cd86094c85c4065b --topology lab.toml",
   ],
+  prepare: ["model.pumac --topology clinic.toml --count 20", "model.pumac --topology clinic.toml --lanes 4 --days 1"],
   generate: [
     "story.pumac --tokenizer tokenizer.json --prompt 'Once upon a time' --local",
     "story.pumac --tokenizer tok512.bin --prompt @prompt.txt --topology clinic.toml --max-tokens 64",

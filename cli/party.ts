@@ -2,8 +2,8 @@
 import { totalmem } from "node:os";
 import type { Command } from "commander";
 import { formatBytes, formatSeconds } from "../analysis/units.js";
+import { parsePlace, parseQuota } from "../formats/quantities.js";
 import { loadTopology } from "../formats/topology.js";
-import { fail } from "../ir/diagnostics.js";
 import { readAudit } from "../party/records.js";
 import { type PartyLimits, partyOf, type StartedParty, startParty, stateOf } from "../party/start.js";
 import { endGently } from "./exit.js";
@@ -24,6 +24,7 @@ export function addParty(program: Command): void {
     .option("--timeout <seconds>", "how long a silent peer is waited for", parseSeconds, 60)
     .option("--deadline <seconds>", "how long a session may take", parseSeconds, 3600)
     .option("--quota <number/day>", "how many questions each data owner may ask in a day", parseQuota, Infinity)
+    .option("--prepared <bytes>", "how much prepared material may take on the disk", parseBytes, 50e9)
     .option(
       "--watch <[host:]port>",
       "answer /healthz, /readyz and /metrics there (default host: 127.0.0.1)",
@@ -65,22 +66,4 @@ async function serve({ topology, ...limits }: PartyFlags): Promise<void> {
   party = await startParty(topology, { ...limits, log });
   await ended;
   await party.stop();
-}
-
-/** `1000/day`. */
-function parseQuota(text: string): number {
-  const match = /^(\d+)\/day$/.exec(text);
-  if (match === null) {
-    throw fail({ code: "E0201", what: `'${text}' is no quota`, fix: "write 1000/day" });
-  }
-  return Number(match[1]);
-}
-
-/** `9100`, `127.0.0.1:9100`. */
-function parsePlace(text: string): { readonly host: string; readonly port: number } {
-  const match = /^(?:(.+):)?(\d+)$/.exec(text);
-  if (match === null) {
-    throw fail({ code: "E0201", what: `'${text}' is no place to listen at`, fix: "write 9100, or HOST:9100" });
-  }
-  return { host: match[1] ?? "127.0.0.1", port: Number(match[2]) };
 }

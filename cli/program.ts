@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   party: async () => (await import("./party.js")).addParty,
   trust: async () => (await import("./trust.js")).addTrust,
   share: async () => (await import("./share.js")).addShare,
+  prepare: async () => (await import("./prepare.js")).addPrepare,
   infer: async () => (await import("./infer.js")).addInfer,
   generate: async () => (await import("./generate.js")).addGenerate,
   batch: async () => (await import("./batch.js")).addBatch,

@@ -5,7 +5,9 @@
 import { writeSync } from "node:fs";
 import { Chalk, type ChalkInstance } from "chalk";
 import { SingleBar } from "cli-progress";
-import { type Diagnostic, fail, printDiagnostic } from "../ir/diagnostics.js";
+import { type Diagnostic, printDiagnostic } from "../ir/diagnostics.js";
+
+export { parseBytes, parseCount, parseSeconds } from "../formats/quantities.js";
 
 /** Colours for stderr: none where it is not a terminal, or NO_COLOR is set. */
 export const colours: ChalkInstance = new Chalk({
@@ -136,35 +138,6 @@ export function startProgress(
 }
 
 const BAR = { clearOnComplete: true, stream: process.stderr, barsize: 24 };
-
-function parseNumber(text: string, isValid: (value: number) => boolean, what: string): number {
-  const value = text.trim() === "" ? Number.NaN : Number(text);
-  if (!isValid(value)) {
-    throw fail({ code: "E0201", what: `'${text}' is not ${what}` });
-  }
-  return value;
-}
-
-/** A whole number from 0 on, as an option's value. */
-export function parseCount(text: string): number {
-  return parseNumber(text, (value) => Number.isSafeInteger(value) && value >= 0, "a whole number");
-}
-
-const SIZE = { "": 1, kB: 1e3, MB: 1e6, GB: 1e9 } as const;
-
-/** A number of bytes: 500MB, 4GB. */
-export function parseBytes(text: string): number {
-  const match = /^(\d+(?:\.\d+)?) ?(kB|MB|GB|)$/.exec(text);
-  if (match === null || Number(match[1]) === 0) {
-    throw fail({ code: "E0201", what: `'${text}' is not a number of bytes`, fix: "write 500MB or 4GB" });
-  }
-  return Number(match[1]) * SIZE[match[2] as keyof typeof SIZE];
-}
-
-/** A positive number of seconds, at most a day. */
-export function parseSeconds(text: string): number {
-  return parseNumber(text, (value) => value > 0 && value <= 86_400, "a number of seconds");
-}
 
 /** Collects an option that may be given several times. */
 export function collect(value: string, previous: readonly string[]): readonly string[] {

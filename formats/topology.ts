@@ -10,7 +10,10 @@ import {
   array,
   type GenericSchema,
   type InferOutput,
+  integer,
   minLength,
+  minValue,
+  number,
   object,
   optional,
   pipe,
@@ -24,6 +27,8 @@ import { FOR_ALL, readBytes, writeWhole } from "./files.js";
 
 const PEER = object({
   address: optional(pipe(string(), regex(/^.+:\d+$/, "is no HOST:PORT"))),
+  /** So many processes of the party serve all lanes, in turn; one each, without. */
+  lanes: optional(pipe(number(), integer(), minValue(1))),
   certificates: pipe(array(string()), minLength(1)),
 });
 const NAME = pipe(string(), regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,30}$/, "is no name"));
@@ -116,14 +121,16 @@ export function saveKey(file: string, key: string): void {
 }
 
 /**
- * A party's address, host and port. A lane's is at `{lane}` in the address, its number, or else so many ports higher.
+ * A party's address, host and port. A lane's is at `{lane}` in the address, its number, or else so many ports higher;
+ * where the party has `lanes` processes for all lanes, lane N is served by number N mod `lanes`.
  * E0305 where the topology has none.
  */
 export function addressOf(
-  { file, peers, lane = 0 }: Topology,
+  { file, peers, lane: wanted = 0 }: Topology,
   party: string,
 ): { readonly host: string; readonly port: number } {
   const address = peers[party]?.address;
+  const lane = wanted % (peers[party]?.lanes ?? Number.POSITIVE_INFINITY);
   if (address === undefined) {
     const fix = `pumac topology add with the public part of ${party}`;
     throw fail({ code: "E0305", what: `the topology holds no address of ${party}`, where: file, fix });

@@ -199,7 +199,8 @@ export class PreparedStore {
     return gone.reduce((sum, [, { bytes }]) => sum + bytes, 0);
   }
 
-  private expire(now: number): void {
+  /** Removes what has expired. */
+  expire(now: number): void {
     this.remove(({ expires }) => expires <= now);
   }
 

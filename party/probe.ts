@@ -13,7 +13,7 @@ const MOST_BYTES = 1 << 20;
 const PATIENCE = 2000;
 
 export async function answerProbe(
-  { plans, sharings, settings, admission }: PartyContext,
+  { plans, sharings, settings, admission, prepared }: PartyContext,
   probe: Extract<Request, { do: "probe" }>,
   transport: SocketTransport,
 ): Promise<void> {
@@ -31,6 +31,7 @@ export async function answerProbe(
     memory: freemem(),
     sessions: admission.running,
     waiting: admission.waiting,
+    prepared: prepared?.held ?? { count: 0, bytes: 0 },
     plans: Object.fromEntries(probe.plans.map((digest) => [digest, plans.standing(digest)])),
     sharings: Object.fromEntries(probe.plans.map((digest) => [digest, { ids: idsOf(digest) }])),
     links: probe.links ? await probeLinks(party, addresses, { identity, timeout: PATIENCE }) : {},

@@ -125,6 +125,7 @@ function standing(daemon: PartyContext, { id, asker }: AskedSession, ask: Asking
   const now = Date.now();
   const { plans, sharings, ids, quota, admission, prepared } = daemon;
   const plan = plans.standing(ask.plan);
+  prepared?.expire(now);
   const refused = !ids.use(id, ask.at, now)
     ? "E0902"
     : !quota.allows(asker, now)

@@ -25,6 +25,8 @@ const ANSWER = object({
   memory: number(),
   sessions: number(),
   waiting: number(),
+  /** Prepared questions that it keeps material for, and their bytes on its disk. */
+  prepared: optional(object({ count: number(), bytes: number() }), { count: 0, bytes: 0 }),
   plans: record(string(), picklist(STANDING)),
   sharings: record(string(), object({ ids: string() })),
   links: optional(record(picklist(PARTIES), LINK), {}),

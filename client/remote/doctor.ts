@@ -82,7 +82,9 @@ function linesOf(name: string, party: PartyName, probed: Probed, plan: string | 
   const skew = answer.now - Date.now();
   const clock = `clock ${Math.abs(skew) < 1000 ? "within a second" : `${(skew / 1000).toFixed(0)} s off`}`;
   const free = `${gigabytes(answer.memory)} memory and ${gigabytes(answer.disk)} disk free`;
-  const room = `${answer.sessions} sessions, ${answer.waiting} wait, ${free}`;
+  const { count, bytes } = answer.prepared;
+  const ahead = count === 0 ? "" : `, ${count} prepared questions in ${gigabytes(bytes)}`;
+  const room = `${answer.sessions} sessions, ${answer.waiting} wait, ${free}${ahead}`;
   const lines: LinkCheck[] = [
     {
       name,

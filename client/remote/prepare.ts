@@ -4,9 +4,11 @@
  * and P2 a key each under which they keep their part.
  */
 import type { LoadedPlan } from "../../formats/plan-file.js";
+import { laneOf } from "../../formats/topology.js";
 import { decodeControl, encodeControl } from "../../runtime/control.js";
 import { systemRandom } from "../../runtime/keys.js";
-import { ENTRY_KEY_BYTES } from "../../runtime/material.js";
+import { ENTRY_KEY_BYTES, sealedBytes } from "../../runtime/material.js";
+import { dealtBytes } from "../../runtime/party.js";
 import { MADE } from "../../runtime/prepare.js";
 import { PARTIES } from "../../runtime/transport.js";
 import { offerPlan } from "../client.js";
@@ -25,14 +27,32 @@ export interface PrepareOptions extends Pick<AskOptions, "topology" | "timeout" 
 
 /** What was made, and what there is. */
 export interface Prepared {
-  readonly sharing: string;
+  readonly sharing: string | null;
   /** Entries that were made now, and those that can be asked with at these parties, with these. */
   readonly made: number;
   readonly ready: number;
   /** Bytes that P2 keeps of each. */
   readonly bytes: number;
-  /** Until when the new ones can be used, ISO 8601. */
+  /** Until when the first of them can be used, ISO 8601. */
   readonly expires: string;
+}
+
+/** The same for so many lanes of the topology, one after the other. */
+export async function prepareLanes(
+  loaded: LoadedPlan,
+  { lanes, onProgress, ...options }: PrepareOptions & { readonly lanes: number },
+): Promise<Prepared> {
+  const of = (lane: number): Promise<Prepared> =>
+    prepareQuestions(loaded, {
+      ...{ ...options, topology: laneOf(options.topology, lane) },
+      onProgress: (done, all) => onProgress?.(done + lane * all, lanes * all),
+    });
+  let prepared = await of(0);
+  for (let lane = 1; lane < lanes; lane++) {
+    const { made, ready, ...rest } = await of(lane);
+    prepared = { ...rest, made: prepared.made + made, ready: prepared.ready + ready };
+  }
+  return prepared;
 }
 
 /** Has so many entries made, one after the other: those that are made stay, whatever becomes of the rest. */
@@ -40,21 +60,19 @@ export async function prepareQuestions(loaded: LoadedPlan, options: PrepareOptio
   refuseConversation(loaded.plan);
   const { count, keep, topology, onProgress } = options;
   const until = Date.now() + keep;
-  let last = { sharing: options.sharing ?? "", bytes: 0 };
+  let sharing: string | null = null;
   for (let done = 0; done < count; done++) {
     onProgress?.(done, count);
-    last = await prepareOne(loaded, options, until);
+    sharing = await prepareOne(loaded, options, until);
   }
   onProgress?.(count, count);
-  const ready = entriesOf(topology, loaded.digest, Date.now()).length;
-  return { ...last, made: count, ready, expires: new Date(until).toISOString() };
+  const ready = entriesOf(topology, loaded.digest, Date.now());
+  const expires = new Date(ready[0]?.expires ?? until).toISOString();
+  return { sharing, made: count, ready: ready.length, bytes: sealedBytes(dealtBytes(loaded.plan)), expires };
 }
 
-async function prepareOne(
-  loaded: LoadedPlan,
-  options: PrepareOptions,
-  until: number,
-): Promise<{ readonly sharing: string; readonly bytes: number }> {
+/** One entry; the sharing of the weights that it is for. */
+async function prepareOne(loaded: LoadedPlan, options: PrepareOptions, until: number): Promise<string> {
   const { topology, timeout, signal } = options;
   const { digest: plan } = loaded;
   const id = Buffer.from(systemRandom(16)).toString("hex");
@@ -72,16 +90,15 @@ async function prepareOne(
       await transport.send(party, seed);
       await transport.send(party, key);
     }
-    let bytes = 0;
     for (const party of PARTIES) {
-      bytes += decodeControl(await transport.receive(party), party, MADE, "no word of what was made").bytes;
+      decodeControl(await transport.receive(party), party, MADE, "no word of what was made");
     }
     const seeds = { first: hex(first), second: hex(second) };
     const keys = { P1: hex(forP1), P2: hex(forP2) };
     keepEntry(topology, { id, plan, sharing, trio: trioOfTopology(topology), expires: until, seeds, keys });
     await Promise.all(PARTIES.map((party) => transport.send(party, encodeControl({ stays: true }))));
     await transport.close();
-    return { sharing, bytes };
+    return sharing;
   } catch (error) {
     transport.abort(error);
     dropEntry(topology, id);

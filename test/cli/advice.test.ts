@@ -15,6 +15,7 @@ const ELSEWHERE: readonly (readonly [fix: string, test: string, done: RegExp])[]
   ["add --topology FILE", "test/processes/generate.test.ts", /"--local"|"--topology"/],
   ["pumac share MODEL --plan PLAN --topology FILE", "examples/three-organisations/walk.sh", /share "\$model" --plan/],
   ["pumac share --delete ", "test/party/sessions.test.ts", /deleteSharing|delete/],
+  ["or raise --prepared there", "test/party/prepared.test.ts", /prepared: 1.5/],
   ["pumac init --renew", "test/party/sessions.test.ts", /renew/],
   ["pumac init --party P0", "examples/three-organisations/walk.sh", /init --party/],
   ["pumac doctor --topology FILE", "test/processes/parties.test.ts", /"doctor"/],

@@ -113,6 +113,23 @@ describe("three parties that stay", () => {
     expect([6, 7]).toContain(refused.status);
   });
 
+  it("answer a question that was prepared while P0 stands still, and say of it what it was", async () => {
+    const made = documentOf(await mustRun("prepare", plan, ...topologyOf("clinic"), "--json"));
+    const { cost } = JSON.parse(await mustRun("inspect", plan, "--json"));
+    expect(made).toMatchObject({ schema: "pumac.prepare/1", made: 1, ready: 1, bytes: cost.prepared });
+    expect(await mustRun("doctor", ...topologyOf("clinic"))).toMatch(/P2 room .*1 prepared questions in/);
+    const { child } = parties.get("P0")!;
+    child.kill("SIGSTOP");
+    const { measured } = JSON.parse(await mustRun(...ask, "--json").finally(() => child.kill("SIGCONT")));
+    expect([measured.bytes.offline, measured.bytes.total]).toEqual([0, cost.bytes.online]);
+    expect(await mustRun("prepare", plan, ...topologyOf("clinic"), "--count", "0")).toMatch(/^0 made, .*; 0 ready/);
+    const { sessions } = documentOf(await mustRun("party", "audit", ...topologyOf("P2"), "--json"));
+    expect((sessions as readonly { prepared: string }[]).map(({ prepared }) => prepared).slice(-2)).toEqual([
+      "made",
+      "used",
+    ]);
+  });
+
   it("name the one that stalls, and go on when it goes on", async () => {
     const { child } = parties.get("P2")!;
     child.kill("SIGSTOP");

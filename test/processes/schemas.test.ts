@@ -18,7 +18,7 @@ const [plan, other, set, rowsFile] = ["plan.pumac", "other.pumac", "set.json", "
 const DIMS = ["--dim", "batch=1,seq=8"];
 
 /** Of parties that stay: parties.test.ts and generate.test.ts hold these. */
-const OF_PARTIES = ["audit", "generate", "share", "trust"].map((name) => `pumac.${name}/1`);
+const OF_PARTIES = ["audit", "generate", "prepare", "share", "trust"].map((name) => `pumac.${name}/1`);
 
 /** Holds a document to the schema that it names. */
 function check(text: string): void {
