@@ -46,7 +46,7 @@ export interface Rows {
 function describeDisk({ prepared, bytes }: CostReport["cost"]): string {
   return prepared === null
     ? "not possible: its sessions run as often as the data owner asks"
-    : `${formatBytes(prepared)} on P2's disk for each question; then ${formatBytes(bytes.online)} between P1 and P2 is all`;
+    : `${formatBytes(prepared)} on P2's disk a question, which then takes ${formatBytes(bytes.online)}`;
 }
 
 /** What stands above the table: the plan, its cost, who learns what, and the sources that are asked for. */

@@ -154,7 +154,8 @@ export class PreparedStore {
 
   /**
    * Uses an entry. First its id is written down and on the disk; then it is taken out of the folder; only then is it
-   * opened. E0803 where the entry is not there, or belongs to another sharing of the weights; E0306 where it is damaged.
+   * opened. E0803 where the entry is not there, or belongs to another sharing of the weights; E0306 where it is
+   * damaged.
    */
   async use(id: string, claim: Claim & { readonly weights: string }, key: Uint8Array, now: number): Promise<Ahead> {
     const head = this.entries.get(id);

@@ -42,7 +42,12 @@ export interface PrepareOptions extends Pick<SessionOptions, "plan" | "random" |
 /** What an evaluator, and P0 with 0, says when its part is done: bytes on its disk. */
 export const MADE = object({ bytes: number() });
 /** The data owner's last word: the entry stays. */
-export const STAYS = object({ stays: literal(true) });
+const STAYS = object({ stays: literal(true) });
+
+/** The frame with which the data owner says so. */
+export function itStays(): Uint8Array {
+  return encodeControl({ stays: true });
+}
 
 /** One party's part in making an entry. The bytes that it keeps. */
 export async function prepareEntry(transport: Transport, options: PrepareOptions): Promise<number> {

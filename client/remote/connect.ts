@@ -6,8 +6,8 @@ import { SocketTransport } from "../../runtime/socket-transport.js";
 import { PARTIES, type PartyName, type PeerName } from "../../runtime/transport.js";
 
 /**
- * Connects to `among` about `id` (32 hexadecimal digits), all three without. E0601 and E0701 name the party; `timeout` is in ms. The
- * signal ends it: the promise rejects with the signal's reason.
+ * Connects to `among` about `id` (32 hexadecimal digits); to all three without. E0601 and E0701 name the party;
+ * `timeout` is in ms. The signal ends it: the promise rejects with the signal's reason.
  */
 export async function connectParties(
   role: Extract<PeerName, "model" | "data">,
@@ -38,8 +38,9 @@ export async function connectParties(
 }
 
 /**
- * Says the same to all who are connected and gives their first answers. TLS 1.3 lets who dials believe that it is connected before
- * the other end has looked at its certificate: a party that does not know it hangs up without a word (E0701).
+ * Says the same to all who are connected and gives their first answers. TLS 1.3 lets who dials believe that it is
+ * connected before the other end has looked at its certificate: a party that does not know it hangs up without a word
+ * (E0701).
  */
 export async function askAll(
   transport: SocketTransport,

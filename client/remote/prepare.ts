@@ -5,11 +5,11 @@
  */
 import type { LoadedPlan } from "../../formats/plan-file.js";
 import { laneOf } from "../../formats/topology.js";
-import { decodeControl, encodeControl } from "../../runtime/control.js";
+import { decodeControl } from "../../runtime/control.js";
 import { systemRandom } from "../../runtime/keys.js";
 import { ENTRY_KEY_BYTES, sealedBytes } from "../../runtime/material.js";
 import { dealtBytes } from "../../runtime/party.js";
-import { MADE } from "../../runtime/prepare.js";
+import { itStays, MADE } from "../../runtime/prepare.js";
 import { PARTIES } from "../../runtime/transport.js";
 import { offerPlan } from "../client.js";
 import { dropEntry, entriesOf, keepEntry, trioOfTopology } from "../prepared.js";
@@ -96,7 +96,7 @@ async function prepareOne(loaded: LoadedPlan, options: PrepareOptions, until: nu
     const seeds = { first: hex(first), second: hex(second) };
     const keys = { P1: hex(forP1), P2: hex(forP2) };
     keepEntry(topology, { id, plan, sharing, trio: trioOfTopology(topology), expires: until, seeds, keys });
-    await Promise.all(PARTIES.map((party) => transport.send(party, encodeControl({ stays: true }))));
+    await Promise.all(PARTIES.map((party) => transport.send(party, itStays())));
     await transport.close();
     return sharing;
   } catch (error) {

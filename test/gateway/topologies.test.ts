@@ -9,15 +9,13 @@ import { afterAll, expect, it } from "vitest";
 import { freePort } from "../../bench/free-port.js";
 import { createIdentities } from "../../client/identities.js";
 import { dataInputs } from "../../client/owners.js";
-import { askParties } from "../../client/remote/ask.js";
-import { prepareLanes } from "../../client/remote/prepare.js";
 import { shareWithLanes } from "../../client/remote/share.js";
 import { addressOf, laneOf, loadTopology, saveKey, saveTopology, type Topology } from "../../formats/topology.js";
 import { Batch } from "../../gateway/batch.js";
 import { askLanes, withLanesFrom } from "../../gateway/open-lanes.js";
 import { PlanShelf } from "../../party/plans.js";
 import { type StartedParty, startParty } from "../../party/start.js";
-import { EVALUATORS, PARTIES } from "../../runtime/transport.js";
+import { PARTIES } from "../../runtime/transport.js";
 import { smallPlan } from "../party/three.js";
 
 const LANES = 2;
@@ -38,9 +36,7 @@ async function writeTopologies(): Promise<void> {
   const peers: Topology["peers"] = {};
   for (const name of names) {
     const address = (PARTIES as readonly string[]).includes(name) ? { address: `127.0.0.1:${await freePort()}` } : {};
-    // One P0 serves all lanes.
-    const lanes = name === "P0" ? { lanes: 1 } : {};
-    peers[name] = { certificates: [...identities.get("P0")!.pinned[name]], ...address, ...lanes };
+    peers[name] = { certificates: [...identities.get("P0")!.pinned[name]], ...address };
   }
   for (const name of names) {
     mkdirSync(join(folder, name));
@@ -56,12 +52,12 @@ it("lanes of one topology are asked as one batch", async () => {
   const limits = { sessions: 1, memory: 4e9, queue: 4, timeout: 20, deadline: 60, quota: 100, prepared: 1e9, log };
   for (const party of PARTIES) {
     new PlanShelf(loadTopology(fileOf(party)).folder).approve(plan.digest);
-    for (let lane = 0; lane < (party === "P0" ? 1 : LANES); lane++) {
+    for (let lane = 0; lane < LANES; lane++) {
       started.push(await startParty(fileOf(party), { ...limits, lane }));
     }
   }
   const shared = await shareWithLanes(LANES, { topology: loadTopology(fileOf("lab")), timeout: 20_000, plans: [plan] });
-  for (const party of EVALUATORS) {
+  for (const party of PARTIES) {
     for (const state of ["state", join("state", "lane-1")]) {
       expect(existsSync(join(folder, party, state, "sharings", shared.sharing))).toBe(true);
     }
@@ -94,23 +90,17 @@ it("lanes of one topology are asked as one batch", async () => {
     });
   await expect.poll(() => recorded()[0] + recorded()[1], { timeout: 5000 }).toBe(ROWS + 2);
   expect(Math.min(...recorded())).toBeGreaterThan(0);
-  // The one P0 deals ahead for both lanes, and is then in no question's way.
-  const asked = { topology: loadTopology(fileOf("clinic")), timeout: 20_000 };
-  const prepared = await prepareLanes(plan, { ...asked, lanes: LANES, count: 1, keep: 60_000 });
-  expect(prepared).toMatchObject({ made: LANES, ready: LANES });
-  await started[0].stop();
-  for (let lane = 0; lane < LANES; lane++) {
-    const { measured } = await askParties(plan, plan.values, { ...asked, topology: laneOf(asked.topology, lane) });
-    expect([measured.bytes.online > 0, measured.bytes.offline]).toEqual([true, 0]);
-  }
 });
 
 it("a lane's address is so many ports higher, or has its number where the topology says so", () => {
-  const address = (of: string, lane: number) => {
-    const peers = { P1: { address: of, certificates: ["-"] } };
+  const address = (of: string, lane: number, lanes?: number) => {
+    const peers = { P1: { address: of, certificates: ["-"], lanes } };
     return addressOf(laneOf({ peers, file: "" } as unknown as Topology, lane), "P1");
   };
   expect(address("p1.example.org:7100", 0)).toEqual({ host: "p1.example.org", port: 7100 });
   expect(address("p1.example.org:7100", 3)).toEqual({ host: "p1.example.org", port: 7103 });
   expect(address("p1-{lane}.p1:7100", 3)).toEqual({ host: "p1-3.p1", port: 7100 });
+  // One process, or two, for all lanes.
+  expect(address("p1.example.org:7100", 3, 1)).toEqual({ host: "p1.example.org", port: 7100 });
+  expect(address("p1-{lane}.p1:7100", 3, 2)).toEqual({ host: "p1-1.p1", port: 7100 });
 });

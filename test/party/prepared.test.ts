@@ -105,7 +105,7 @@ describe("an entry", () => {
     expect((await again).code).toBe("E0803");
   });
 
-  it("belongs to one data owner and one sharing: another one voids it, and deleting the sharing deletes it", async () => {
+  it("belongs to one data owner and one sharing, and goes with it", async () => {
     const sharing = await sharedThree();
     await prepare();
     const [id] = kept("P1");
