@@ -2,11 +2,40 @@
  * Values that follow from a model's architecture, whatever its training was: masks, triangles, positions, tables of
  * sines and cosines of positions. A tensor of such values is structure, not a weight, and the compiler may look at it.
  */
-import { acos, asin, cos, sin } from "../ir/real.js";
+import { acos, asin, cos, log2, sin } from "../ir/real.js";
+import { roundToMantissa } from "../ir/tensor/numeric.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 
-/** The least that is surely a mask: exporters use -1e4, -65504, -3.4e38 and -inf. */
-const MASKED = -1e4;
+/** From here on a negative number of few digits is a mask's: exporters use -1e4, -65504, -1e9, -3.4e38 and -inf. */
+const MASKED = -9984; // -1e4 in bfloat16
+/** No weight is so small: types' last numbers and parts of them. */
+const SURELY_MASKED = -1e30;
+const HALF_LAST = -65504;
+
+/**
+ * Whether x is what is added where a mask drops: a negative number with one or two digits and then zeros, a power of two
+ * or a type's last number; or one of them in scores that are divided by a root of a dimension.
+ */
+export function isPenalty(x: number, dimensions: ReadonlySet<number> = new Set()): boolean {
+  if (x > MASKED) {
+    return false;
+  }
+  const isRound = (n: number): boolean => {
+    const short = Number(n.toPrecision(2));
+    const power = 2 ** Math.round(log2(-n));
+    return [short, HALF_LAST, -power].some((each) => isRounded(n, each));
+  };
+  return x <= SURELY_MASKED || isRound(x) || [...dimensions].some((n) => isRound(x * Math.sqrt(n)));
+}
+
+/** float32 constants of different exporters agree so well. */
+export const CLOSE = 1e-6;
+
+/** Whether x is a number as float32, float16 or bfloat16 hold it. */
+export function isRounded(x: number, exact: number): boolean {
+  const close = (n: number) => Math.abs(x - n) <= CLOSE * Math.abs(exact);
+  return close(exact) || close(roundToMantissa(exact, 10, -14, 65504)) || close(roundToMantissa(exact, 7, -126, 3e38));
+}
 
 /** What the values are, where they follow from the architecture. */
 export function architecturalValues(value: TensorValue): string | undefined {
@@ -19,9 +48,9 @@ export function architecturalValues(value: TensorValue): string | undefined {
   return isTriangle(value) ? "a triangle of ones" : isWaveTable(value) ? "sines or cosines of positions" : undefined;
 }
 
-/** All 0 or a large negative number, with one of these. */
+/** All 0 or what a mask drops with, with one of these. */
 function isMask(data: TensorValue["data"]): boolean {
-  return data.every((x) => x === 0 || x <= MASKED) && data.some((x) => x < 0);
+  return data.every((x) => x === 0 || isPenalty(x)) && data.some((x) => x < 0);
 }
 
 /** A stack of lower or of upper triangles of ones. */

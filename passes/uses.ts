@@ -8,13 +8,15 @@ import { isFloat } from "../ir/tensor/value.js";
 import type { TensorGraph, TensorNode } from "./rewriter.js";
 import { COMPARISONS } from "./rules/common.js";
 
+export const INDEX = "an index";
+export const EXPONENT = "an exponent";
 export const FREQUENCY = "the frequency of a sine of positions";
 
 /** What an argument is, where the op reads it as structure. */
 export function slotOf(user: TensorNode, index: number): string | undefined {
   const { indices, clear, pattern } = traitsOf(user);
   if (indices.includes(index) || clear.includes(index)) {
-    return "an index";
+    return INDEX;
   }
   if ((user.op === "select" && index === 0) || (pattern === "rowwise" && index > 0)) {
     return "a mask";
@@ -22,12 +24,17 @@ export function slotOf(user: TensorNode, index: number): string | undefined {
   if (user.op === "sine" || user.op === "cosine") {
     return FREQUENCY;
   }
-  return user.op === "power" && index === 1 ? "an exponent" : undefined;
+  return user.op === "power" && index === 1 ? EXPONENT : undefined;
 }
 
 /** The nodes that depend on no weight and on no real number of an input: positions, and what is made of them. */
 export function countedNodes(graph: TensorGraph): ReadonlySet<TensorNode> {
   return nodesWithout(graph, (node) => node.op === "parameter" || (node.op === "input" && isFloat(node.type.dtype)));
+}
+
+/** The nodes that depend on no input: what the model's owner makes alone. */
+export function nodesOfWeights(graph: TensorGraph): ReadonlySet<TensorNode> {
+  return nodesWithout(graph, ({ op }) => op === "input");
 }
 
 /** The nodes that depend on none of some nodes. */
@@ -102,7 +109,7 @@ class InputUses {
     }
     this.outputs = new Set(graph.outputs.map(({ node }) => node));
     this.counted = countedNodes(graph);
-    this.ofWeights = nodesWithout(graph, ({ op }) => op === "input");
+    this.ofWeights = nodesOfWeights(graph);
     this.ofData = nodesWithout(graph, ({ op }) => op === "parameter");
   }
 
@@ -140,7 +147,7 @@ class InputUses {
     if (slot === "a mask") {
       return MASK;
     }
-    if (slot === "an index") {
+    if (slot === INDEX) {
       return this.indexOf(user, form, name);
     }
     if (slot !== undefined) {

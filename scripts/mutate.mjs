@@ -1,15 +1,18 @@
 /**
- * `npm run mutate [-- FILE…]`: changes the code that holds secrets one place at a time (StrykerJS) and looks whether a
- * test notices. Stryker is a tool of its own, put into .cache/mutate when it is first wanted; the score and what was
+ * `npm run mutate [-- [--workers 1] FILE…]`: changes the code that holds secrets one place at a time (StrykerJS) and
+ * looks whether a test notices. Stryker is a tool of its own, put into .cache/mutate when it is first wanted; the score and what was
  * run stand in docs/testing.md. It copies the sources without dist/, so only tests that import sources take part.
  */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { install, mustRun, root } from "./workspace.mjs";
 
 /** The last versions that run on Node 20. */
 const PACKAGES = ["@stryker-mutator/core@9.6.1", "@stryker-mutator/vitest-runner@9.6.1"];
-const TESTS = ["test/plan", "test/secrecy", "test/runtime"];
+const TESTS = ["test/plan", "test/secrecy", "test/runtime", "test/client", "test/share/{rules,security}"];
+/** Compiles whole exports: minutes for each mutant, and of none of the files that are changed. */
+const WITHOUT = ["test/secrecy/verify.test.ts"];
 /** The laws of the ops run a session for each op: only what the ops are made of is looked at by them. */
 const LAWS = "test/share";
 const FILES = [
@@ -27,12 +30,16 @@ if (!existsSync(join(folder, "node_modules", "@stryker-mutator", "vitest-runner"
   // Not its peers: the runner is to find the project's own vitest.
   mustRun("npm", ["install", "--prefix", folder, "--legacy-peer-deps", "--no-audit", "--no-fund", ...PACKAGES]);
 }
-const given = process.argv.slice(2);
-const files = given.length > 0 ? given : FILES;
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { workers: { type: "string", default: "2" } },
+});
+const files = positionals.length > 0 ? positionals : FILES;
 const tests = files.some((file) => file.startsWith("ir/share/")) ? [...TESTS, LAWS] : TESTS;
 const vitest = {
   test: {
-    include: tests.map((test) => `${test}/**/*.test.ts`),
+    include: tests.map((test) => (test.includes("{") ? `${test}.test.ts` : `${test}/**/*.test.ts`)),
+    exclude: WITHOUT,
     setupFiles: ["test/seed.ts"],
     pool: "threads",
     testTimeout: 60_000,
@@ -46,8 +53,8 @@ const options = {
   mutate: files,
   ignorePatterns: ["dist", "native/build", "prebuilds", "docs", "bench", ".cache/**", "!.cache/mutate/*.mjs"],
   coverageAnalysis: "perTest",
-  concurrency: 2,
-  timeoutMS: 60_000,
+  concurrency: Number(values.workers),
+  timeoutMS: 10_000,
   reporters: ["clear-text", "progress-append-only", "json"],
   clearTextReporter: { logTests: false, reportTests: false, allowEmojis: false },
   jsonReporter: { fileName: join(folder, "report.json") },

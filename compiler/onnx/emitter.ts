@@ -10,7 +10,15 @@
 import { located } from "../../ir/diagnostics.js";
 import { type Attributes, Builder, definitionOf, type Graph, type Node, type Output } from "../../ir/graph.js";
 import { TENSOR } from "../../ir/tensor/index.js";
-import { type DType, isFloat, madeOf, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
+import {
+  type DType,
+  isFloat,
+  madeOf,
+  scalar,
+  sizeOf,
+  type TensorType,
+  type TensorValue,
+} from "../../ir/tensor/value.js";
 
 /** A value of the graph being written. */
 export type Value = Node<TensorType>;
@@ -112,6 +120,12 @@ export class Emitter {
     return this.constant({ dtype, shape, data: Float64Array.from(values) });
   }
 
+  /** A tensor of a known tensor's first number: of the model's file, unless that is made from shapes. */
+  filledLike(known: TensorValue, shape: readonly number[]): Value {
+    const { dtype, data } = known;
+    return this.broadcast(this.fixed({ dtype, shape: [], data: Float64Array.of(data[0]), ...madeOf([known]) }), shape);
+  }
+
   /** A tensor of one value; above the folding size it stays a broadcast. */
   filled(value: number, shape: readonly number[], dtype: DType): Value {
     return this.broadcast(this.scalar(value, dtype), shape);
@@ -148,6 +162,11 @@ export class Emitter {
   /** x times a number; x itself for one. */
   scale(x: Value, factor: number): Value {
     return factor === 1 ? x : this.multiply(x, this.scalar(factor, x.type.dtype));
+  }
+
+  /** x times a number that stands in the model's file: a plan shows it only if it follows from the architecture. */
+  weigh(x: Value, factor: number): Value {
+    return factor === 1 ? x : this.multiply(x, this.fixed(scalar(factor, x.type.dtype)));
   }
 
   /** x plus a number. */

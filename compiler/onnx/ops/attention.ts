@@ -53,7 +53,7 @@ export interface Attended {
 export function attend(emitter: Emitter, q: Value, k: Value, v: Value, options: AttendOptions): Attended {
   const heads = q.type.shape[1];
   const keys = repeatHeads(emitter, k, heads);
-  const scaled = emitter.scale(emitter.matmul(q, emitter.transposeLast(keys)), options.scale);
+  const scaled = emitter.weigh(emitter.matmul(q, emitter.transposeLast(keys)), options.scale);
   const cap = options.softcap ?? 0;
   const capped =
     cap === 0 ? scaled : emitter.scale(emitter.emit("tangentHyperbolic", [emitter.scale(scaled, 1 / cap)]), cap);

@@ -82,7 +82,7 @@ function fusedOperand(call: Call, index: number, letter: "A" | "B"): Value {
 
 function fusedMatMul(call: Call): readonly Value[] {
   const product = call.emitter.matmul(fusedOperand(call, 0, "A"), fusedOperand(call, 1, "B"));
-  return [call.emitter.scale(product, call.number("alpha", 1))];
+  return [call.emitter.weigh(product, call.number("alpha", 1))];
 }
 
 const ACTIVATIONS: Readonly<Record<string, string>> = {

@@ -3,7 +3,7 @@
  */
 
 import { dtypeOf } from "../../../formats/onnx/tensor-proto.js";
-import { isFloat, scalar, sizeOf } from "../../../ir/tensor/value.js";
+import { isFloat, madeOf, scalar, sizeOf } from "../../../ir/tensor/value.js";
 import { type Call, type OperatorFamily, rule } from "../call.js";
 import type { Value } from "../emitter.js";
 import { hasPublicValues } from "../structure.js";
@@ -59,18 +59,19 @@ function constantOfShape(call: Call): readonly Value[] {
     throw call.malformed(`[${shape.join(", ")}] is no shape`);
   }
   const tensor = call.tensor("value");
-  const value = tensor === undefined ? 0 : (tensor.read()[0] ?? 0);
-  return [call.emitter.filled(value, shape, tensor?.dtype ?? "f32")];
+  const { dtype } = tensor ?? { dtype: "f32" };
+  return [call.emitter.filledLike({ dtype, shape: [], data: Float64Array.of(tensor?.read()[0] ?? 0) }, shape)];
 }
 
 function range(call: Call): readonly Value[] {
-  const [start, limit, step] = [0, 1, 2].map((i) => call.known(i, ["start", "limit", "step"][i]).data[0]);
+  const known = [0, 1, 2].map((i) => call.known(i, ["start", "limit", "step"][i]));
+  const [start, limit, step] = known.map(({ data }) => data[0]);
   const count = Math.max(0, Math.ceil((limit - start) / step));
   if (!(count <= LONGEST_RANGE)) {
     throw call.refuse(`a range from ${start} to ${limit} by ${step}`, `it has more than ${LONGEST_RANGE} values`);
   }
   const data = Float64Array.from({ length: count }, (_, i) => start + i * step);
-  return [call.emitter.constant({ dtype: call.input(0).type.dtype, shape: [count], data })];
+  return [call.emitter.fixed({ dtype: call.input(0).type.dtype, shape: [count], data, ...madeOf(known) })];
 }
 
 function eyeLike(call: Call): readonly Value[] {

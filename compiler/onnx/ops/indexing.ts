@@ -9,9 +9,8 @@ import { numbersOf } from "./movement.js";
 /** What is looked up in a tensor of one value is that value, wherever it is looked up (RoBERTa's token types). */
 function uniform(call: Call, shape: readonly number[]): Value | undefined {
   const known = knownValue(call.input(0));
-  const first = known?.data[0];
-  return known !== undefined && first !== undefined && known.data.every((value) => value === first)
-    ? call.emitter.filled(first, shape, known.dtype)
+  return known !== undefined && known.data.length > 0 && known.data.every((value) => value === known.data[0])
+    ? call.emitter.filledLike(known, shape)
     : undefined;
 }
 

@@ -9,9 +9,9 @@ export function gemm(call: Call): Value {
   const { emitter } = call;
   const a = call.flag("transA", false) ? emitter.transposeLast(call.input(0)) : call.input(0);
   const b = call.flag("transB", false) ? emitter.transposeLast(call.input(1)) : call.input(1);
-  const product = emitter.scale(emitter.matmul(a, b), call.number("alpha", 1));
+  const product = emitter.weigh(emitter.matmul(a, b), call.number("alpha", 1));
   const c = call.optional(2);
-  return c === undefined ? product : emitter.add(product, emitter.scale(c, call.number("beta", 1)));
+  return c === undefined ? product : emitter.add(product, emitter.weigh(c, call.number("beta", 1)));
 }
 
 /** Padding amounts of a window: explicit, or those that keep (SAME) or drop (VALID) the border. */
