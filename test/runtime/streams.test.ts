@@ -11,7 +11,14 @@ function ends() {
   const region = () => ({ bytes: new Uint8Array(FRAME_BYTES + LARGEST + 7), start: 7 });
   const [from, to] = [region(), region()];
   const writer = new DealingWriter(network.transport("P0"), from);
-  const reader = new DealingReader(network.transport("P2"), to);
+  const inner = network.transport("P2");
+  const lengths: number[] = [];
+  const receive: typeof inner.receive = async (from) => {
+    const frame = await inner.receive(from);
+    lengths.push(frame.length);
+    return frame;
+  };
+  const reader = new DealingReader({ self: "P2", send: inner.send, receive }, to);
   const write = (bytes: number, fill: number) =>
     writer.write(bytes, (offset) => {
       from.bytes.fill(fill, offset, offset + bytes);
@@ -20,7 +27,7 @@ function ends() {
     const offset = await reader.read(bytes);
     return to.bytes.slice(offset, offset + bytes);
   };
-  return { network, writer, reader, write, read };
+  return { network, writer, reader, write, read, lengths };
 }
 
 describe("a dealing", () => {
@@ -40,6 +47,23 @@ describe("a dealing", () => {
     await dealing;
     expect(writer.written).toBe(sections.reduce((sum, { bytes }) => sum + bytes, 0));
     expect(writer.written).toBeGreaterThan(FRAME_BYTES);
+  });
+
+  test("comes in frames of bounded size, each as soon as it is full, and is read across their borders", async () => {
+    const { writer, reader, write, read, lengths } = ends();
+    await write(FRAME_BYTES - 2, 1);
+    await write(2, 2);
+    // It is full to the byte: nothing more is waited for.
+    expect(await read(2)).toEqual(Uint8Array.of(1, 1));
+    expect(lengths).toEqual([FRAME_BYTES]);
+    await write(1, 3);
+    await writer.finish();
+    for (let left = FRAME_BYTES - 4 - 2; left > 0; left -= LARGEST) {
+      await read(Math.min(LARGEST, left));
+    }
+    expect(await read(5)).toEqual(Uint8Array.of(1, 1, 2, 2, 3));
+    await reader.finish();
+    expect(lengths).toEqual([FRAME_BYTES, 1, 0]);
   });
 
   test("of nothing ends well", async () => {
