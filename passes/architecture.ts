@@ -13,8 +13,8 @@ const SURELY_MASKED = -1e30;
 const HALF_LAST = -65504;
 
 /**
- * Whether x is what is added where a mask drops: a negative number with one or two digits and then zeros, a power of two
- * or a type's last number; or one of them in scores that are divided by a root of a dimension.
+ * Whether x is what is added where a mask drops: a negative number with one or two digits and then zeros, a power of
+ * two or a type's last number; or one of them in scores that are divided by a root of a dimension.
  */
 export function isPenalty(x: number, dimensions: ReadonlySet<number> = new Set()): boolean {
   if (x > MASKED) {

@@ -1,7 +1,7 @@
 /**
  * `npm run mutate [-- [--workers 1] FILE…]`: changes the code that holds secrets one place at a time (StrykerJS) and
- * looks whether a test notices. Stryker is a tool of its own, put into .cache/mutate when it is first wanted; the score and what was
- * run stand in docs/testing.md. It copies the sources without dist/, so only tests that import sources take part.
+ * looks whether a test notices. Stryker is a tool of its own, put into .cache/mutate when it is first wanted; its
+ * scores stand in docs/testing.md. It copies the sources without dist/, so only tests that import sources take part.
  */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -45,6 +45,7 @@ describe("advice", () => {
       short,
       ["compile", at("double.onnx"), ...["--calibrate", at("few.jsonl")], "-o", at("double.pumac")],
       model,
+      ["model", "--config", at("config.json"), "--sequence", "8", "-o", at("gpt.onnx")],
       ["compile", at("bert.onnx"), "-o", at("cost.pumac")],
     ];
     for (const words of made) {

@@ -206,6 +206,37 @@ function ofRanges(): readonly Case[] {
   ];
 }
 
+/** Plans that write a text token by token. */
+function ofTexts(): readonly Case[] {
+  const compile = (model: string, ...words: readonly string[]) => ["compile", model, ...words, "-o", at("t.pumac")];
+  const gpt = (...words: readonly string[]) => compile(at("gpt.onnx"), ...words);
+  const right = [gpt("--context", "6", "--buckets", "3")];
+  return [
+    {
+      fix: "give --buckets as lengths up to --context",
+      wrong: gpt("--context", "6", "--buckets", "7"),
+      right,
+    },
+    { fix: "add --reveal token", wrong: gpt("--context", "6", "--reveal", "logits"), right },
+    { fix: "or give a shorter --context", wrong: gpt("--context", "12"), right },
+    {
+      fix: "leave --context out",
+      wrong: compile(at("double.onnx"), "--context", "6"),
+      right: [compile(at("double.onnx"))],
+    },
+    {
+      fix: "or compile without --context",
+      wrong: compile(at("open.onnx"), "--context", "4"),
+      right: [compile(at("open.onnx"))],
+    },
+    {
+      fix: "or compile it without --context",
+      wrong: compile(at("mixing.onnx"), "--context", "4"),
+      right: [compile(at("mixing.onnx"))],
+    },
+  ];
+}
+
 /** Writes what the commands read. */
 export function writeFiles(): void {
   const config = { model_type: "gpt2", n_layer: 1, n_head: 2, n_embd: 8, n_positions: 8, vocab_size: 16 };
@@ -251,8 +282,23 @@ export function writeFiles(): void {
       tensors: { ...tensors, ...mask },
     });
   }
+  const ids: ValueSource = { name: "input_ids", dtype: "i64", shape: [1, 4] };
+  const looked: readonly NodeSource[] = [
+    { op: "Gather", inputs: ["w", "input_ids"], outputs: ["e"] },
+    { op: "Transpose", inputs: ["e"], outputs: ["t"], attributes: { perm: { integers: [0, 2, 1] } } },
+    { op: "MatMul", inputs: ["t", "w"], outputs: ["m"] },
+    { op: "Transpose", inputs: ["m"], outputs: ["y"], attributes: { perm: { integers: [0, 2, 1] } } },
+  ];
+  small("mixing.onnx", { inputs: [ids], nodes: looked, output: [1, 4, 4], tensors });
+  const seen: readonly NodeSource[] = [
+    ...looked.slice(0, 2),
+    { op: "MatMul", inputs: ["e", "t"], outputs: ["s"] },
+    { op: "Softmax", inputs: ["s"], outputs: ["p"], attributes: { axis: { integer: -1 } } },
+    { op: "MatMul", inputs: ["p", "e"], outputs: ["y"] },
+  ];
+  small("open.onnx", { inputs: [ids], nodes: seen, output: [1, 4, 4], tensors });
   small("mixed.onnx", { inputs: [x], nodes: after("Reciprocal", "p"), output: [1, 4], tensors: signs });
 }
 
 /** Every case; a later one may use what an earlier one has made. */
-export const CASES: readonly Case[] = [...ofOptions(), ...ofRuns(), ...ofRanges()];
+export const CASES: readonly Case[] = [...ofOptions(), ...ofRuns(), ...ofRanges(), ...ofTexts()];

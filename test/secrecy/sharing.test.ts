@@ -60,7 +60,7 @@ describe("an owner's masks", () => {
       [seedsOf(1, 2), seedsOf(1, 9), seedsOf(9, 2), seedsOf(9, 9)].map((seeds) => masks(layoutOf(16), seeds)),
     );
     both.forEach((mask, i) => {
-      // λ¹(1) + λ²(2) = (λ¹(1) + λ²(9)) + (λ¹(9) + λ²(2)) − (λ¹(9) + λ²(9)): each seed has its own part, once.
+      // Each seed has its own part, once: (1, 2) = (1, 9) + (9, 2) − (9, 9).
       expect(BigInt.asIntN(64, first[i] + second[i] - none[i])).toBe(mask);
       expect([first[i], second[i]]).not.toContain(mask);
     });
@@ -147,7 +147,7 @@ function scripted(said: Partial<Record<PeerName, readonly Uint8Array[]>>) {
 }
 
 describe("what a data owner sends", () => {
-  it("is one seed to each evaluator, both to P0, masked words of what is secret, plain ones of what is public", async () => {
+  it("is a seed to each evaluator, both to P0; words that are masked, but for public ones", async () => {
     const accepted = encodeControl({ accepted: true });
     const { heard, transport } = scripted({ P0: [accepted], P1: [accepted], P2: [accepted] });
     const data = numbers(16);
