@@ -124,15 +124,17 @@ describe("in the online phase", () => {
         killed = performance.now();
       }
     });
-    const session = rejection(askParties(plan, values, { topology: topology("clinic"), timeout: TIMEOUT }));
-    expect(await session).toEqual({ code: "E0601", where: victim });
+    const session = askParties(plan, values, { topology: topology("clinic"), timeout: TIMEOUT });
+    // P0, who deals ahead, may have sent its last word before: the others then need it no more, and answer.
+    const answered = victim === "P0" && (await session.then(Boolean, () => false));
+    expect(answered || (await rejection(session))).toBeOneOf([true, { code: "E0601", where: victim }]);
     expect(killed).toBeGreaterThan(0);
     expect(performance.now() - killed).toBeLessThan(TIMEOUT / 2);
     for (const [i, { child, told }] of started.entries()) {
       if (child !== dying) {
         const blamed = () => told.flatMap((each) => (each.kind === "failed" ? each.diagnostics : []))[0];
         // P0, who deals ahead, may have done its part before.
-        const isDone = () => i === 0 && readAudit(join(state, "P0")).at(-1)?.outcome === "answered";
+        const isDone = () => (i === 0 || answered) && readAudit(join(state, PARTIES[i])).at(-1)?.outcome === "answered";
         await expect.poll(() => isDone() || blamed()?.code, { timeout: 10_000 }).toBeOneOf([true, "E0601"]);
         // The owner ends at once too: a party may see that first.
         expect([victim, "data"], PARTIES[i]).toContain(blamed()?.where ?? (isDone() ? victim : undefined));
