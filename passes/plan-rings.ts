@@ -33,6 +33,11 @@ export function planRings(
   link: LinkCost,
   onPlanned: (node: ShareNode, planned: ShareNode) => void = () => undefined,
 ): Graph<ShareType> {
+  return rebuild(graph, searchRings(graph, bounds, link), onPlanned);
+}
+
+/** The rings that are planned, and which users read wide copies. E0404 as above. */
+export function searchRings(graph: Graph<ShareType>, bounds: ReadonlyMap<ShareNode, number>, link: LinkCost): Rings {
   const rings = new Rings(graph, boundsOf(graph, bounds));
   const plans = STARTS.map((start) => {
     rings.limit(rings.nodes.map((_, node) => [node, start(rings, node)]));
@@ -42,7 +47,7 @@ export function planRings(
   });
   const best = plans.reduce((least, plan) => (plan.seconds < least.seconds ? plan : least));
   rings.limit(best.limits);
-  return rebuild(graph, rings, onPlanned);
+  return rings;
 }
 
 /**
@@ -93,7 +98,8 @@ function mayWiden(rings: Rings, node: number, limit: number): boolean {
   );
 }
 
-function isWidenable(rings: Rings, node: number): boolean {
+/** Whether a wide copy may be made of a value. */
+export function isWidenable(rings: Rings, node: number): boolean {
   const { op, type } = rings.nodes[node];
   return type.kind === "masked" && op !== "input" && op !== "constant" && rings.rangeOf(node) <= WORD;
 }

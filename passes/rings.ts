@@ -210,6 +210,11 @@ export class Rings {
     return this.limits[node];
   }
 
+  /** What a value's ring is at least, whatever its users need. */
+  leastOf(node: number): number {
+    return this.least[node];
+  }
+
   /** Bits that hold a value's range: its integer bits, a sign, and one to spare for `widen`. */
   rangeOf(node: number): number {
     return this.ranges[node];
@@ -405,7 +410,8 @@ export class Rings {
     }
   }
 
-  private demandsFor(node: number, ring: number): readonly number[] {
+  /** The rings that a node would need of its arguments if its own were this. */
+  demandsFor(node: number, ring: number): readonly number[] {
     const { op, args, attributes } = this.nodes[node];
     const { reads, demand } = SHARE.ops[op];
     if (reads === "range") {
@@ -448,10 +454,10 @@ export class Rings {
 }
 
 /** What `widen` brings to P2 for each new bit: two dealt, one opened. */
-const WIDEN_SECTIONS = 3;
+export const WIDEN_SECTIONS = 3;
 
 /** Bytes that reach P2 of a node whose arguments and result have these rings: opened by P1, and dealt. */
-function bytesOf(node: ShareNode, demanded: (i: number) => number, ring: number): number {
+export function bytesOf(node: ShareNode, demanded: (i: number) => number, ring: number): number {
   const at = (type: ShareType, planned: number): ShareType => (isWord(type) ? { ...type, ring: planned } : type);
   const args = node.args.map(({ type }, i) => at(type, Math.min(WORD, Math.max(1, demanded(i)))));
   const { online, offline } = SHARE.ops[node.op].cost(args, node.attributes, at(node.type, ring));
