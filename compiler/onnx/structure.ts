@@ -152,8 +152,13 @@ function isStoredWeight(tensor: StoredTensor, { users, captured }: Uses): boolea
     sizeOf(tensor.shape) > SMALL_TABLE &&
     !captured.has(tensor.name) &&
     taken.length > 0 &&
-    taken.every(({ node }) => QUANTISED.has(node.opType))
+    taken.every(({ node, index }) => QUANTISED.has(node.opType) || isTableOfFewBits(tensor, node, index))
   );
+}
+
+/** Rows of bytes are a table's before they become real numbers; wider whole numbers may be places. */
+function isTableOfFewBits({ dtype }: StoredTensor, node: NodeProto, index: number): boolean {
+  return (dtype === "i8" || dtype === "u8") && node.opType === "Gather" && index === 0;
 }
 
 /** True where a tensor's values show that it is structure. */

@@ -2,6 +2,7 @@
  * Embedding: rows of an owner's table taken by indices that are not known. Around it, exporters guard the indices
  * (negative ones wrap by definition here) and, in JAX, the rows (NaN where an index is out of range).
  */
+import { isFloat } from "../../ir/tensor/value.js";
 import type { Rule, TensorNode } from "../rewriter.js";
 import { constantOf, isScalar, scalarOf } from "../rules/common.js";
 
@@ -52,4 +53,24 @@ const rangeGuard: Rule = {
   },
 };
 
-export const EMBEDDING: readonly Rule[] = [wrap, lookUp, rangeGuard];
+/** Rows of a table of few bits become real numbers when they were taken: the table does, at its owner. */
+const rowsOfFewBits: Rule = {
+  name: "rows of a table of few bits",
+  ops: ["cast"],
+  apply(node, rewriter) {
+    const [rows] = node.args;
+    if (!isFloat(node.type.dtype) || (rows.op !== "gather" && rows.op !== "embedding")) {
+      return undefined;
+    }
+    const [table, indices] = rows.args;
+    if (!FEW_BITS.has(table.type.dtype) || !rewriter.isStatic(table) || rewriter.isStatic(indices)) {
+      return undefined;
+    }
+    const numbers = rewriter.emit("cast", [table], node.attributes, node.origin);
+    return rewriter.emit(rows.op, [numbers, indices], rows.attributes, rows.origin);
+  },
+};
+
+const FEW_BITS: ReadonlySet<string> = new Set(["i8", "u8"]);
+
+export const EMBEDDING: readonly Rule[] = [wrap, rowsOfFewBits, lookUp, rangeGuard];
