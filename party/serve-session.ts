@@ -92,6 +92,9 @@ function withPhase(error: unknown, { phase, rounds }: Course): unknown {
   return fail({ ...first, why: [first.why, where].filter((part) => part !== undefined).join("; ") }, ...rest);
 }
 
+/** So long may a data owner that lives wait for another party's room, in milliseconds: a day. */
+const LONGEST_QUEUE = 86_400_000;
+
 /** The conversation; undefined where the data owner was told why not, or left. */
 async function converse(
   daemon: PartyContext,
@@ -111,7 +114,8 @@ async function converse(
     await within(transport.receive("data"), timeout, asker, "its leave").catch(() => undefined);
     return undefined;
   }
-  decodeControl(await within(transport.receive("data"), timeout, asker, "its entry"), "data", ENTER);
+  // It may stand in another party's queue: its pulses say that it still does.
+  decodeControl(await within(transport.receive("data"), LONGEST_QUEUE, asker, "its entry"), "data", ENTER);
   const plan = daemon.plans.open(ask.plan);
   if (!(await enter(daemon, asked, plan, course))) {
     return undefined;

@@ -14,6 +14,7 @@ import type { PeerName } from "./transport.js";
 
 const KIND = { data: 0, goodbye: 1, abort: 2, pulse: 3 } as const;
 const HEADER_BYTES = 5;
+const NOTHING = new Uint8Array(0);
 
 /** Frames are left on the socket once this many bytes (and at least one frame) wait to be asked for. */
 const MOST_HELD_BACK = 32 << 20;
@@ -48,6 +49,8 @@ export class Link {
   /** The peer has said goodbye; this side has. */
   private peerFinished = false;
   private finished = false;
+  /** The last frame to the peer is under way, and this side of the socket closed. */
+  private left = false;
   private lastHeard = performance.now();
   private suspected = false;
   private readonly pulse: NodeJS.Timeout;
@@ -107,13 +110,8 @@ export class Link {
 
   /** Says goodbye and closes this side; frames that were sent before still arrive. */
   async finish(): Promise<void> {
-    if (this.failure === undefined && !this.socket.destroyed) {
-      await this.write(KIND.goodbye, new Uint8Array(0)).catch(() => undefined);
-      this.socket.end();
-      // A peer that never closes its side holds the socket for a while, and nothing else.
-      const { socket } = this;
-      const timer = setTimeout(() => socket.destroy(), this.limits.timeout).unref();
-      socket.once("close", () => clearTimeout(timer));
+    if (this.failure === undefined) {
+      await this.leave(KIND.goodbye, NOTHING);
     }
     this.spare.length = 0;
     this.finished = true;
@@ -122,11 +120,31 @@ export class Link {
 
   /** Tells the peer the reason, and closes; receives on this side end with the error itself. */
   abort(reason: Reason, error: Error): void {
-    if (!this.socket.destroyed) {
-      this.write(KIND.abort, encodeReason(reason)).catch(() => undefined);
-      this.socket.destroySoon();
-    }
+    void this.leave(KIND.abort, encodeReason(reason));
     this.fail(error);
+    if (this.socket.isPaused()) {
+      this.socket.resume();
+    }
+  }
+
+  /**
+   * Sends the last frame and closes this side; resolves when the socket has taken it. The other side is read on until
+   * the peer closes it: a socket that is closed with a peer's frames unread refuses them, and who writes to it may hear
+   * of that before it has read why. Whoever does not close its side, or does not read, holds the socket for the timeout
+   * and nothing else; no process waits for it.
+   */
+  private async leave(kind: number, payload: Uint8Array): Promise<void> {
+    const { socket } = this;
+    if (this.left || socket.destroyed) {
+      return;
+    }
+    this.left = true;
+    const timer = setTimeout(() => socket.destroy(), this.limits.timeout).unref();
+    socket.once("close", () => clearTimeout(timer));
+    const taken = this.peerFinished && kind === KIND.abort ? undefined : this.put(kind, payload);
+    socket.end();
+    await taken?.catch(() => undefined);
+    socket.unref();
   }
 
   /** Ends every receive on this link with this error, from now on. */
@@ -148,11 +166,13 @@ export class Link {
    * if it is still silent at the next beat: a party that was busy itself blames nobody.
    */
   private beat(): void {
-    if (!this.finished && !this.socket.writableNeedDrain) {
-      this.write(KIND.pulse, new Uint8Array(0)).catch(() => undefined);
+    if (!this.left && !this.socket.writableNeedDrain) {
+      this.write(KIND.pulse, NOTHING).catch(() => undefined);
     }
     const silent = performance.now() - this.lastHeard > this.limits.timeout;
-    if (silent && this.suspected && !this.socket.isPaused() && !this.peerFinished) {
+    // A peer that has said goodbye sends no pulses, and need not: as long as it takes what is sent to it.
+    const isNeeded = !this.peerFinished || this.socket.writableLength > 0;
+    if (silent && this.suspected && !this.socket.isPaused() && isNeeded) {
       this.fail(timedOut(this.peer, this.limits.timeout));
       this.socket.destroy();
     }
@@ -172,9 +192,10 @@ export class Link {
   }
 
   private write(kind: number, payload: Uint8Array): Promise<void> {
-    if (this.failure !== undefined) {
-      return Promise.reject(this.failure);
-    }
+    return this.failure === undefined ? this.put(kind, payload) : Promise.reject(this.failure);
+  }
+
+  private put(kind: number, payload: Uint8Array): Promise<void> {
     const header = new Uint8Array(HEADER_BYTES);
     new DataView(header.buffer).setUint32(0, payload.length, true);
     header[4] = kind;
@@ -211,9 +232,10 @@ export class Link {
         at += this.payload === undefined ? this.readHeader(chunk, at) : this.readPayload(chunk, at, this.payload);
       }
     } catch (error) {
-      const reason = error instanceof PumacError ? error : violation(this.peer, String(error));
-      this.fail(reason);
-      this.socket.destroy();
+      this.fail(error instanceof PumacError ? error : violation(this.peer, String(error)));
+      if (!this.left) {
+        this.socket.destroy();
+      }
     }
   }
 
@@ -265,6 +287,7 @@ export class Link {
       this.peerFinished = true;
       this.waiter?.reject(unreachable(this.peer, "it had finished before this party had"));
     } else if (this.kind === KIND.abort) {
+      this.peerFinished = true;
       this.fail(fail(readReason(payload, this.peer)));
     } else if (this.kind !== KIND.pulse) {
       throw violation(this.peer, `a frame of unknown kind ${this.kind}`);

@@ -245,6 +245,18 @@ describe("many at once", () => {
     expect(three!.ends.filter(({ outcome }) => outcome !== "answered")).toEqual([]);
   });
 
+  it("wait in one party's queue for longer than another one waits for who is silent", async () => {
+    await sharedThree((party) => (party === "P0" ? { sessions: 1 } : { timeout: 700 }));
+    const places: number[] = [];
+    const gone = new AbortController();
+    const leave = await three!.of.P0.admission.enter(1, () => undefined, gone.signal);
+    const asked = logits(three!.ask(plan, { onPlace: (_, place) => places.push(place) }));
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    leave();
+    expectClose(await asked, expected);
+    expect(places).toEqual([1]);
+  });
+
   it("are refused with a time where the queue is full", async () => {
     await sharedThree({ sessions: 1, queue: 1 });
     const asked = await Promise.allSettled(Array.from({ length: 6 }, () => three!.ask(plan)));

@@ -1,0 +1,87 @@
+/**
+ * Protects: how a link ends. Whoever is left hears why, also when it was writing in that moment; and a peer that reads
+ * nothing, or never closes its side, holds a socket for the timeout and no longer.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, describe, expect, it } from "vitest";
+import { fail } from "../../ir/diagnostics.js";
+import { Link } from "../../runtime/link.js";
+import { rejection } from "./mesh.js";
+
+const folder = mkdtempSync(join(tmpdir(), "pumac-test-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+let pairs = 0;
+
+/** Both ends of one connection; the second reads nothing until a link is put over it. */
+async function pair(): Promise<readonly [Socket, Socket]> {
+  const path = join(folder, `${pairs++}.sock`);
+  const server = createServer({ pauseOnConnect: true });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const taken = new Promise<Socket>((resolve) => void server.once("connection", resolve));
+  const near = connect(path);
+  const far = await taken;
+  server.close();
+  far.on("error", () => undefined);
+  return [near, far];
+}
+
+const linkOver = (socket: Socket, timeout: number): Link =>
+  new Link("P1", socket, { maximumFrame: 1 << 20, timeout }, () => undefined);
+
+const REASON = { code: "E0901", where: "P2" } as const;
+const giveUp = (link: Link): void => link.abort(REASON, fail({ ...REASON, what: "P2 broke the protocol" }));
+const REST = 30;
+
+describe("a link that is ended", () => {
+  it("tells why to a peer that writes before it reads", async () => {
+    const [near, far] = await pair();
+    giveUp(linkOver(near, 5000));
+    for (let i = 0; i < 3; i++) {
+      await pause(REST);
+      far.write("what comes too late");
+    }
+    await pause(REST);
+    expect(await rejection(linkOver(far, 5000).receive())).toEqual(REASON);
+    await expect.poll(() => [near.destroyed, far.destroyed]).toEqual([true, true]);
+  });
+
+  it("tells why to a peer that broke the protocol", async () => {
+    const [near, far] = await pair();
+    const link = new Link("P1", near, { maximumFrame: 10, timeout: 5000 }, () => giveUp(link));
+    far.write(Uint8Array.of(11, 0, 0, 0, 0, 1, 2, 3));
+    expect((await rejection(link.receive())).code).toBe("E0901");
+    expect(await rejection(linkOver(far, 5000).receive())).toEqual(REASON);
+  });
+
+  it.each([
+    ["gives up", (link: Link) => Promise.resolve(giveUp(link))],
+    ["says goodbye", (link: Link) => link.finish()],
+  ])("and %s is rid of a peer that reads nothing, after the timeout", async (_, end) => {
+    const [near, far] = await pair();
+    const timeout = 200;
+    const link = linkOver(near, timeout);
+    const sending = Promise.allSettled([1, 2, 3, 4].map(() => link.send(new Uint8Array(1 << 20))));
+    const began = performance.now();
+    const pulses = setInterval(() => far.write(Uint8Array.of(0, 0, 0, 0, 3)), REST);
+    await end(link);
+    await sending;
+    await expect.poll(() => near.destroyed).toBe(true);
+    clearInterval(pulses);
+    expect(performance.now() - began).toBeLessThan(10 * timeout);
+    far.destroy();
+  });
+
+  it("waits no longer than for the timeout for a peer that has said goodbye and takes nothing", async () => {
+    const [near, far] = await pair();
+    const link = linkOver(near, 200);
+    far.write(Uint8Array.of(0, 0, 0, 0, 1));
+    await pause(REST);
+    const sending = Promise.all([1, 2, 3, 4].map(() => link.send(new Uint8Array(1 << 20))));
+    expect((await rejection(sending)).code).toBe("E0602");
+    far.destroy();
+  });
+});
