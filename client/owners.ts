@@ -7,7 +7,7 @@ import type { LoadedPlan } from "../formats/plan-file.js";
 import { type Diagnostic, fail } from "../ir/diagnostics.js";
 import type { Plan } from "../ir/plan/types.js";
 import type { WordType } from "../ir/share/types.js";
-import { evaluateGraph, evaluateInTurns, type WeightStore } from "../ir/tensor/index.js";
+import { evaluateGraph, outputsInTurn, type WeightStore } from "../ir/tensor/index.js";
 import type { TensorType, TensorValue } from "../ir/tensor/value.js";
 import { sizeOf } from "../ir/tensor/value.js";
 import { loadKernels } from "../runtime/kernels/load.js";
@@ -48,11 +48,24 @@ export function runModelOwner(plan: Plan, weights: WeightStore): ReadonlyMap<str
 const TURN = 50;
 
 /** The same for whoever must hear signals meanwhile: a large model's program takes seconds. Rejects with the reason. */
-export function runModelOwnerInTurns(
-  { owners: { model: program } }: { readonly owners: Pick<Plan["owners"], "model"> },
+export async function runModelOwnerInTurns(
+  { owners: { model } }: { readonly owners: Pick<Plan["owners"], "model"> },
   weights: WeightStore,
   signal: AbortSignal | undefined,
 ): Promise<ReadonlyMap<string, TensorValue>> {
+  const values = new Map<string, TensorValue>();
+  for await (const [name, value] of modelOwnerInTurn(model, weights, signal)) {
+    values.set(name, value);
+  }
+  return values;
+}
+
+/** One output of the program after the other: a large model's are never in memory together. */
+export function modelOwnerInTurn(
+  program: Plan["owners"]["model"],
+  weights: WeightStore,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<readonly [name: string, value: TensorValue]> {
   const { multiplyReals: multiply } = loadKernels();
   let since = performance.now();
   const turn = (): Promise<void> | undefined => {
@@ -66,7 +79,7 @@ export function runModelOwnerInTurns(
       });
     });
   };
-  return evaluateInTurns(program, new Map(), weights, { multiply }, turn);
+  return outputsInTurn(program, new Map(), weights, { multiply }, turn);
 }
 
 /** Runs the data owner's program, beside what the model owner's has given. E0202: bad inputs. */

@@ -182,6 +182,8 @@ void drop_arena(napi_env env, void* data, void*) {
 
 void drop_memory(napi_env, void* bytes, void* length) { release_pages(bytes, reinterpret_cast<size_t>(length)); }
 
+void drop_file(napi_env, void* bytes, void* length) { unmap_file(bytes, reinterpret_cast<size_t>(length)); }
+
 // Reads the arguments of a call: exactly so many.
 template <size_t N>
 void read_arguments(napi_env env, napi_callback_info info, napi_value (&values)[N]) {
@@ -346,13 +348,34 @@ napi_value map_to_buffer(napi_env env, napi_callback_info info) {
     check(napi_get_value_string_utf8(env, values[0], &path[0], path.size(), &room));
     void* bytes = map_file(path.c_str(), length);
     if (bytes == nullptr) return nullptr;
-    if (napi_create_external_arraybuffer(env, bytes, length, drop_memory, reinterpret_cast<void*>(length), &result) !=
+    if (napi_create_external_arraybuffer(env, bytes, length, drop_file, reinterpret_cast<void*>(length), &result) !=
         napi_ok) {
-      release_pages(bytes, length);
+      unmap_file(bytes, length);
       throw NodeFailure{};
     }
   } catch (...) {
     rethrow(env, "mapFile");
+  }
+  return result;
+}
+
+// forgetPages(mapped: ArrayBuffer, at: number, length: number): boolean; see pages.hpp.
+napi_value forget(napi_env env, napi_callback_info info) {
+  napi_value values[3], result = nullptr;
+  try {
+    read_arguments(env, info, values);
+    void* bytes = nullptr;
+    size_t whole = 0;
+    check(napi_get_arraybuffer_info(env, values[0], &bytes, &whole));
+    double at = 0, length = 0;
+    check(napi_get_value_double(env, values[1], &at));
+    check(napi_get_value_double(env, values[2], &length));
+    if (!(at >= 0 && length >= 0 && at + length <= static_cast<double>(whole))) {
+      throw std::out_of_range("a range beyond the file");
+    }
+    check(napi_get_boolean(env, forget_pages(bytes, static_cast<size_t>(at), static_cast<size_t>(length)), &result));
+  } catch (...) {
+    rethrow(env, "forgetPages");
   }
   return result;
 }
@@ -398,6 +421,7 @@ napi_value initialise(napi_env env, napi_value exports) {
     set_function(env, exports, "threads", threads, nullptr);
     set_function(env, exports, "multiplyReals", multiply, nullptr);
     set_function(env, exports, "mapFile", map_to_buffer, nullptr);
+    set_function(env, exports, "forgetPages", forget, nullptr);
     set_function(env, exports, "leaveNoCore", end_without_core, nullptr);
     set_number(env, exports, "bestTier", static_cast<int>(best_tier()));
     set_number(env, exports, "bestStreamTier", static_cast<int>(best_stream_tier()));

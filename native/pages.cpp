@@ -10,9 +10,20 @@
 #include <sys/prctl.h>
 #endif
 
+#include <cstdint>
 #include <cstring>
+#include <map>
+#include <mutex>
 
 namespace pumac {
+
+namespace {
+
+// The mapped files of the process, by where they begin, with their lengths.
+std::mutex mapped_lock;
+std::map<void*, size_t> mapped;
+
+}  // namespace
 
 void* reserve_pages(size_t length) {
   void* bytes = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -43,7 +54,30 @@ void* map_file(const char* path, size_t& length) {
     bytes = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
   }
   close(file);
-  return bytes == MAP_FAILED ? nullptr : bytes;
+  if (bytes == MAP_FAILED) return nullptr;
+  const std::lock_guard<std::mutex> lock(mapped_lock);
+  mapped[bytes] = length;
+  return bytes;
+}
+
+void unmap_file(void* bytes, size_t length) {
+  const std::lock_guard<std::mutex> lock(mapped_lock);
+  mapped.erase(bytes);
+  munmap(bytes, length);
+}
+
+bool forget_pages(void* bytes, size_t at, size_t length) {
+  const std::lock_guard<std::mutex> lock(mapped_lock);
+  const auto found = mapped.find(bytes);
+  if (found == mapped.end() || at > found->second || length > found->second - at) return false;
+#if defined(__linux__)
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  // The page in which the range ends has bytes that may be wanted next.
+  const size_t end = at + length == found->second ? at + length : (at + length) / page * page;
+  const size_t start = at / page * page;
+  if (start < end) madvise(static_cast<uint8_t*>(bytes) + start, end - start, MADV_DONTNEED);
+#endif
+  return true;
 }
 
 bool leave_no_core() {

@@ -14,12 +14,14 @@ import { writing } from "../formats/files.js";
 import { fail } from "../ir/diagnostics.js";
 import { packedBytes } from "../ir/share/rules.js";
 import { blocksOf, type KeyedWeight } from "../runtime/requests.js";
-import { mapFile } from "../runtime/system.js";
+import { forgetPages, mapFile } from "../runtime/system.js";
 import type { PartyName } from "../runtime/transport.js";
 import type { OwnerShares } from "../runtime/weight-store.js";
 
 const OWN = 0o600;
 const SEED_BYTES = 16;
+/** So many bytes are looked at before their memory is given back. */
+const AT_A_TIME = 4 << 20;
 /** So much may have to be sent again after a loss of power, in bytes. */
 const MOST_UNSETTLED = 64 << 20;
 
@@ -199,6 +201,7 @@ export class Sharing {
       second: seed("second"),
       block: (name) => entryOf(name).block,
       masked: (name) => this.read(entryOf(name)),
+      forget: forgetPages,
       ring: (name) => entryOf(name).ring,
     };
   }
@@ -215,10 +218,14 @@ export class Sharing {
   private async compare(): Promise<void> {
     for (const [key, entry] of this.entries) {
       if (entry.bytes > 0) {
-        const digest = createHash("sha256")
-          .update(await this.read(entry))
-          .digest("hex");
-        if (digest !== entry.digest) {
+        const words = await this.read(entry);
+        const hash = createHash("sha256");
+        for (let at = 0; at < words.length; at += AT_A_TIME) {
+          const piece = words.subarray(at, at + AT_A_TIME);
+          hash.update(piece);
+          forgetPages(piece);
+        }
+        if (hash.digest("hex") !== entry.digest) {
           throw damaged(this.words, `the words of weight ${key.slice(0, 12)} are others than those that came`);
         }
       }

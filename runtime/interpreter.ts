@@ -287,7 +287,7 @@ function inputPort({ inputs, publicInput }: PartyOptions, kernels: Kernels): Inp
       if (words?.length !== packedBytes(elements, bits) || bits < ring) {
         throw fail({ code: "E0202", what: "the masked words of an input have the wrong length", where: name });
       }
-      return { words, bits };
+      return { words, bits, forget: shares.forget };
     },
   };
 }

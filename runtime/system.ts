@@ -22,3 +22,14 @@ export function mapFile(path: string): Uint8Array | undefined {
   const mapped = typeof native === "string" ? undefined : native.mapFile(path);
   return mapped && new Uint8Array(mapped);
 }
+
+/**
+ * Gives back the memory of bytes of a mapped file that were used: this process reads them from the system's copy again
+ * where it uses them again. Of other memory, and where the system cannot, nothing happens.
+ */
+export function forgetPages({ buffer, byteOffset, byteLength }: Uint8Array): void {
+  const native = openNative();
+  if (typeof native !== "string" && buffer instanceof ArrayBuffer) {
+    native.forgetPages(buffer, byteOffset, byteLength);
+  }
+}

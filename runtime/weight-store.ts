@@ -77,6 +77,8 @@ export interface OwnerShares {
   block(name: string): number;
   /** The packed masked words of an input, at P1 and P2. */
   masked(name: string): Uint8Array | Promise<Uint8Array>;
+  /** Hears of words of `masked` that were read and may be forgotten: they can be read again, at a price. */
+  forget?(words: Uint8Array): void;
   /** Bits of these words where they are more than the plan's ring: only the ring's count, of words and of masks. */
   ring?(name: string): number;
 }

@@ -12,7 +12,7 @@ import { writeWhole } from "../../formats/files.js";
 import type { LoadedPlan } from "../../formats/plan-file.js";
 import { laneOf, type Topology } from "../../formats/topology.js";
 import { type Diagnostic, fail } from "../../ir/diagnostics.js";
-import { programsOf } from "../../ir/plan/types.js";
+import { type Plan, programsOf } from "../../ir/plan/types.js";
 import { packedBytes } from "../../ir/share/rules.js";
 import type { WeightStore } from "../../ir/tensor/index.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
@@ -34,7 +34,7 @@ import {
 } from "../../runtime/requests.js";
 import type { SocketTransport } from "../../runtime/socket-transport.js";
 import { PARTIES, type PartyName } from "../../runtime/transport.js";
-import { runModelOwnerInTurns } from "../owners.js";
+import { modelOwnerInTurn } from "../owners.js";
 import { drawSeeds, type Seeds, Sharer } from "../sharing.js";
 import { weightsDigest } from "../verified.js";
 import { askAll, connectParties } from "./connect.js";
@@ -178,11 +178,12 @@ interface Sending extends ShareOptions {
 }
 
 async function send(transport: SocketTransport, memory: Memory, sending: Sending): Promise<ShareResult> {
-  const { needed, missing, onProgress } = sending;
+  const { needed, missing, onProgress, signal } = sending;
   const seeds: Seeds = { first: bytesOf(memory.first), second: bytesOf(memory.second) };
   const evaluators = ["P1", "P2"] as const;
-  const keys = [...needed.keys()].filter((key) => evaluators.some((party) => missing(party).includes(key)));
-  const values = await evaluate(sending, new Set(keys));
+  const keys = new Set([...needed.keys()].filter((key) => evaluators.some((party) => missing(party).includes(key))));
+  const parts = partsOf(sending.plans, keys);
+  const layoutOf = new Map([...keys].map((key) => [key, placed(needed.get(key)!, memory)]));
   const sharer = new Sharer(loadKernels().create);
   const sent = { P0: 0, P1: 0, P2: 0 };
   const give = async (party: PartyName, frame: Uint8Array): Promise<void> => {
@@ -190,26 +191,33 @@ async function send(transport: SocketTransport, memory: Memory, sending: Sending
     await transport.send(party, frame);
   };
   try {
-    const layouts = keys.map((key) => placed(needed.get(key)!, memory));
-    for (const layout of layouts) {
-      await sharer.check(layout, values.get(layout.key)!);
+    // Every value is looked at before anything is sent, and evaluated again when its turn comes: all of a large model's
+    // in memory are too many.
+    for await (const [key, value] of valuesOf(parts, signal)) {
+      await sharer.check(layoutOf.get(key)!, value);
     }
     for (const party of PARTIES) {
-      const entries = missing(party).map((key) => ({ key, ...memory.places[key] }));
+      const lacks = new Set(missing(party));
+      const coming = parts.flatMap(({ program }) => program.outputs.map(({ name }) => name));
+      const rest = [...lacks].filter((key) => !keys.has(key));
+      const entries = [...coming.filter((key) => lacks.has(key)), ...rest].map((key) => ({
+        key,
+        ...memory.places[key],
+      }));
       await transport.send(party, encodeControl({ entries }));
     }
     await give("P0", Buffer.concat([seeds.first, seeds.second]));
     await give("P1", seeds.first);
     await give("P2", seeds.second);
-    for (const [i, layout] of layouts.entries()) {
-      const words = await sharer.mask(layout, values.get(layout.key)!, seeds);
-      values.delete(layout.key);
-      const receivers = evaluators.filter((party) => missing(party).includes(layout.key));
+    let done = 0;
+    for await (const [key, value] of valuesOf(parts, signal)) {
+      const words = await sharer.mask(layoutOf.get(key)!, value, seeds);
+      const receivers = evaluators.filter((party) => missing(party).includes(key));
       for (let at = 0; at < words.length; at += PIECE_BYTES) {
         const piece = words.subarray(at, at + PIECE_BYTES);
         await Promise.all(receivers.map((party) => give(party, piece)));
       }
-      onProgress?.(i + 1, layouts.length);
+      onProgress?.(++done, keys.size);
     }
   } finally {
     sharer.close();
@@ -226,26 +234,36 @@ function placed(weight: KeyedWeight, { places }: Memory): KeyedWeight {
   return { ...weight, block, ring, packedBytes: packedBytes(weight.elements, ring) };
 }
 
-/** The values of these weights: the owner's programs, run in the clear, as far as they are needed. */
-async function evaluate({ plans, signal }: Sending, keys: ReadonlySet<string>): Promise<Map<string, TensorValue>> {
-  const values = new Map<string, TensorValue>();
+/** What is needed of one of the owner's programs; its outputs are named by the weights' keys. */
+interface Part {
+  readonly program: Plan["owners"]["model"];
+  readonly weights: WeightStore;
+}
+
+/** The parts of the programs that give these weights, each weight once. */
+function partsOf(plans: readonly SharedPlan[], keys: ReadonlySet<string>): readonly Part[] {
+  const left = new Set(keys);
   const programs = plans.flatMap(({ plan, weights }) => programsOf(plan).map((each) => ({ plan: each, weights })));
-  for (const { plan, weights } of programs) {
-    const wanted = weightsOf(plan).filter(({ key }) => keys.has(key) && !values.has(key));
-    const outputOf = new Map(
-      wanted.map(({ name, key }) => {
-        const binding = plan.bindings.find(({ input, owner }) => input === name && owner === "model")!;
-        return [binding.output, key];
-      }),
-    );
+  return programs.map(({ plan, weights }) => {
     const { nodes, outputs } = plan.owners.model;
-    const program = { nodes, outputs: outputs.filter(({ name }) => outputOf.has(name)) };
-    if (wanted.length > 0) {
-      const found = await runModelOwnerInTurns({ owners: { model: program } }, weights, signal);
-      found.forEach((value, name) => void values.set(outputOf.get(name)!, value));
-    }
+    const nodeOf = new Map(outputs.map(({ name, node }) => [name, node]));
+    const wanted = weightsOf(plan).filter(({ key }) => left.delete(key));
+    const named = wanted.map(({ name, key }) => {
+      const { output } = plan.bindings.find(({ input, owner }) => input === name && owner === "model")!;
+      return { name: key, node: nodeOf.get(output)! };
+    });
+    return { program: { nodes, outputs: named }, weights };
+  });
+}
+
+/** The weights of these parts by key, one after the other, evaluated when it is asked for. */
+async function* valuesOf(
+  parts: readonly Part[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<readonly [key: string, value: TensorValue]> {
+  for (const { program, weights } of parts) {
+    yield* modelOwnerInTurn(program, weights, signal);
   }
-  return values;
 }
 
 function bytesOf(hex: string): Uint8Array {

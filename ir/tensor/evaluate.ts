@@ -44,29 +44,69 @@ export function evaluateGraph(
 ): Map<string, TensorValue> {
   const evaluating = nodeByNode(graph, inputs, weights, options);
   for (;;) {
-    const { done, value } = evaluating.next();
-    if (done === true) {
-      return value;
+    const step = evaluating.next();
+    if (step.done === true) {
+      return step.value;
     }
   }
 }
 
-/** The same in turns: `turn` is awaited after every node, so that a process can do other things in between. */
-export async function evaluateInTurns(
+/**
+ * The outputs one after the other, in their order, each evaluated when it is asked for and then forgotten: what several
+ * need is evaluated once, and held until the last of them. `turn` is awaited after every node, so that a process can do
+ * other things in between.
+ */
+export async function* outputsInTurn(
   graph: Graph<TensorType>,
   inputs: InputLookup,
   weights: WeightStore,
   options: Evaluation,
   turn: () => Promise<void> | undefined,
-): Promise<Map<string, TensorValue>> {
-  const evaluating = nodeByNode(graph, inputs, weights, options);
-  for (;;) {
-    const { done, value } = evaluating.next();
-    if (done === true) {
-      return value;
+): AsyncGenerator<readonly [name: string, value: TensorValue]> {
+  // An output that is some node's argument too may be ready before its turn: it is held until then, as a node is.
+  const held = new Map<Node<TensorType>, TensorValue>();
+  const wanted = new Set(graph.outputs.map(({ node }) => node));
+  const evaluating = nodeByNode({ nodes: byOutputs(graph), outputs: [] }, inputs, weights, options);
+  for (const [i, { name, node }] of graph.outputs.entries()) {
+    while (!held.has(node)) {
+      const { done, value } = evaluating.next();
+      if (done === true) {
+        throw new Error(`the output '${name}' needs a node that the graph lacks`);
+      }
+      if (wanted.has(value.node)) {
+        held.set(value.node, value.value);
+      }
+      await turn();
     }
-    await turn();
+    yield [name, held.get(node)!];
+    if (!graph.outputs.some((other, place) => place > i && other.node === node)) {
+      held.delete(node);
+    }
   }
+}
+
+/** The nodes that the outputs need, those of the first output first. */
+function byOutputs({ outputs }: Graph<TensorType>): readonly Node<TensorType>[] {
+  const found = new Set<Node<TensorType>>();
+  for (const { node } of outputs) {
+    const open = [node];
+    while (open.length > 0) {
+      const last = open[open.length - 1];
+      const missing = last.args.filter((each) => !found.has(each));
+      if (missing.length === 0) {
+        found.add(last);
+        open.pop();
+      } else {
+        open.push(missing[0]);
+      }
+    }
+  }
+  return [...found];
+}
+
+interface Evaluated {
+  readonly node: Node<TensorType>;
+  readonly value: TensorValue;
 }
 
 /** Evaluates a node each time that it is asked. */
@@ -75,7 +115,7 @@ function* nodeByNode(
   inputs: InputLookup,
   weights: WeightStore,
   { observe, change, multiply = PLAIN.multiply, rooms }: Evaluation,
-): Generator<undefined, Map<string, TensorValue>> {
+): Generator<Evaluated, Map<string, TensorValue>> {
   const arithmetic: Arithmetic = { multiply, room: rooms === undefined ? PLAIN.room : (count) => rooms.take(count) };
   const values = new Held(rooms);
   const outputs = new Set(graph.outputs.map((output) => output.node));
@@ -95,7 +135,7 @@ function* nodeByNode(
         values.delete(argument);
       }
     }
-    yield;
+    yield { node, value };
   }
   return new Map(graph.outputs.map(({ name, node }) => [name, values.get(node)!]));
 }

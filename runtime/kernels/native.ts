@@ -53,6 +53,7 @@ interface Addon {
   addKey(handle: ArenaHandle, key: Uint8Array): number;
   threads(count?: number): number;
   mapFile(path: string): ArrayBuffer | undefined;
+  forgetPages(mapped: ArrayBuffer, at: number, length: number): boolean;
   leaveNoCore(): boolean;
   multiplyReals(tier: number, c: Float64Array, cAt: number, a: Float64Array, aAt: number, ...rest: RealArguments): void;
 }
@@ -76,6 +77,7 @@ export interface NativeModule {
   multiplyReals(tier?: Tier): MultiplyReals;
   /** See runtime/system.ts. */
   mapFile(path: string): ArrayBuffer | undefined;
+  forgetPages(mapped: ArrayBuffer, at: number, length: number): boolean;
   leaveNoCore(): boolean;
 }
 
@@ -98,10 +100,13 @@ function packageRoot(): string {
 const require = createRequire(import.meta.url);
 const openPrebuilt = require("node-gyp-build") as (folder: string) => Addon;
 
+let opened: NativeModule | undefined;
+
 /** The native kernels of this installation, or the reason why there are none. */
 export function openNative(): NativeModule | string {
   try {
-    return moduleOf(openPrebuilt(packageRoot()));
+    opened ??= moduleOf(openPrebuilt(packageRoot()));
+    return opened;
   } catch (error) {
     const [reason] = (error instanceof Error ? error.message : String(error)).split("\n");
     return `the TypeScript kernels run, many times slower than the native ones would: ${reason.trim()}`;
@@ -115,6 +120,7 @@ function moduleOf(addon: Addon): NativeModule {
     threads: (count) => (count === undefined ? addon.threads() : addon.threads(count)),
     create: (arenaBytes, options = {}) => createKernels(addon, arenaBytes, options),
     mapFile: (path) => addon.mapFile(path),
+    forgetPages: (mapped, at, length) => addon.forgetPages(mapped, at, length),
     leaveNoCore: () => addon.leaveNoCore(),
     multiplyReals:
       (tier = TIERS[addon.bestTier]) =>

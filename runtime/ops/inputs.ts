@@ -42,13 +42,15 @@ export async function openInput(context: RoleContext, attributes: Attributes, el
 async function openReader(context: RoleContext, attributes: Attributes, elements: number) {
   const { kernels, scratch, inputs } = context;
   const { owner, name, ring } = attributes as { owner: string; name: string; ring: number };
-  const { words, bits } = await inputs.open(owner, name, elements, ring);
+  const { words, bits, forget } = await inputs.open(owner, name, elements, ring);
   const chunk = Math.min(chunkOf(8), elements);
   const buffer = scratch.take(8 * chunk);
   return ({ from, count }: Some, to: number): Promise<void> =>
     inChunks(count, chunk, async (at, some) => {
       const start = ((from + at) * bits) / 8;
-      context.load(words.subarray(start, start + packedBytes(some, bits)), buffer);
+      const piece = words.subarray(start, start + packedBytes(some, bits));
+      context.load(piece, buffer);
+      forget?.(piece);
       await kernels.unpackWords(buffer, some, bits, to + 8 * at);
     });
 }

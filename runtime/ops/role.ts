@@ -50,6 +50,8 @@ export interface InputPort {
 export interface OpenWords {
   readonly words: Uint8Array;
   readonly bits: number;
+  /** Hears which of them were read. */
+  readonly forget?: ((words: Uint8Array) => void) | undefined;
 }
 
 export interface Scratch {

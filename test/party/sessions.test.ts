@@ -71,6 +71,26 @@ describe("a model's owner", () => {
     expect(sent.P1).toBe(sent.P2);
   });
 
+  it("shares nothing where any weight is out of its range, whichever it is", async () => {
+    three = await startThree();
+    three.approve(plan.digest);
+    const names: string[] = [];
+    const read = (name: string) => plan.weights.read(name);
+    const noted = (name: string) => {
+      names.push(name);
+      return read(name);
+    };
+    await three.share({ ...plan, weights: { read: noted } });
+    const { state } = three;
+    for (const broken of [names[0], names[names.length - 1]]) {
+      const before = PARTIES.map((party) => readdirSync(join(state(party), "sharings")).length);
+      const scaled = (name: string, by: number) => ({ ...read(name), data: read(name).data.map((x) => x * by) });
+      const weights = { read: (name: string) => scaled(name, name === broken ? 1e9 : 1.0001) };
+      expect((await rejection(three.share({ ...plan, weights }))).code).toBe("E0202");
+      expect(PARTIES.map((party) => readdirSync(join(state(party), "sharings")).length)).toEqual(before);
+    }
+  });
+
   it("sends each weight once, whatever is shared later, and its files are its party's own", async () => {
     const { sharing } = await (await sharedThree()).share(plan);
     const again = await three!.share(plan);

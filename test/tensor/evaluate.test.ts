@@ -3,7 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { Builder } from "../../ir/graph.js";
-import { evaluateGraph, Rooms, TENSOR } from "../../ir/tensor/index.js";
+import { evaluateGraph, outputsInTurn, Rooms, TENSOR } from "../../ir/tensor/index.js";
 import { scalar } from "../../ir/tensor/value.js";
 import { tensor } from "./apply.js";
 
@@ -40,6 +40,31 @@ describe("a graph", () => {
       expect(outputs.get("again")).toEqual(outputs.get("sum"));
       expect(Array.from(outputs.get("product")?.data ?? [])).toEqual([30, 80]);
     }
+  });
+
+  it("gives its outputs in turn, and reads a weight when an output that needs it is asked for", async () => {
+    const builder = new Builder(TENSOR);
+    const parameters = ["w0", "w1", "w2"].map((name) =>
+      builder.emit("parameter", [], { name, dtype: "f32", shape: [2] }),
+    );
+    const [first, , last] = parameters;
+    const both = builder.emit("add", [last, first]);
+    const outputs = [last, both, first, last].map((node, i) => ({ name: `y${i}`, node }));
+    const read: string[] = [];
+    const store = { read: (name: string) => tensor([2], [read.push(name), Number(name[1])]) };
+    const seen: unknown[] = [];
+    const turns: number[] = [];
+    const turn = async (): Promise<void> => void turns.push(0);
+    for await (const [name, { data }] of outputsInTurn(builder.finish(outputs), new Map(), store, {}, turn)) {
+      seen.push([name, [...data], [...read]]);
+    }
+    expect(seen).toEqual([
+      ["y0", [1, 2], ["w2"]],
+      ["y1", [3, 2], ["w2", "w0"]],
+      ["y2", [2, 0], ["w2", "w0"]],
+      ["y3", [1, 2], ["w2", "w0"]],
+    ]);
+    expect(turns).toHaveLength(3);
   });
 
   it("says which input or weight is missing", () => {
