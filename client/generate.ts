@@ -58,13 +58,25 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Writte
     throw fail({ code: "E0201", what: "the plan writes in a conversation with its parties", where: plan.name });
   }
   const { run, close } = await options.converse();
-  const next = (): Promise<SessionResult> => {
-    const place = ids.length === start ? first : 0;
+  const step = (place: number, read: readonly number[]): Promise<SessionResult> => {
     const program = programsOf(plan)[place];
-    const inputs = windowInputs(encoder.paddingId, ids, dataInputs(program));
+    const inputs = windowInputs(encoder.paddingId, read, dataInputs(program));
     return run(place, runDataOwner(program, inputs, new Map()));
   };
   const start = ids.length;
+  const next = async (): Promise<SessionResult> => {
+    if (ids.length > start || first !== undefined) {
+      return step(ids.length === start ? first! : 0, ids);
+    }
+    // What follows the beginnings of a prompt is of no use.
+    let answer = await step(0, ids.slice(0, 1));
+    for (let read = 2; read <= start; read++) {
+      const { measured } = answer;
+      answer = await step(0, ids.slice(0, read));
+      answer = { ...answer, measured: sumOf(measured, answer.measured) };
+    }
+    return answer;
+  };
   try {
     return yield* write(options, ids, context, next);
   } finally {
@@ -120,10 +132,31 @@ function valuesFor(
   return textInputs(encoder.paddingId, [{ ids, closing: 0 }], inputs);
 }
 
-/** The place of the program of the least length that reads a prompt; one token needs no program but the next one's. */
-function programFor(plan: Plan, tokens: number): number {
+/** Whether the plan keeps its cache and has no program for prompts: they are read as they are written. */
+export function readsTokenByToken(plan: Plan): boolean {
+  return hasState(plan) && plan.parts.length === 0;
+}
+
+/** What several runs did cost together; memory as of the last. */
+function sumOf(a: Measured, b: Measured): Measured {
+  const sums = <K extends string>(x: Readonly<Record<K, number>>, y: Readonly<Record<K, number>>): Record<K, number> =>
+    Object.fromEntries(Object.keys(x).map((key) => [key, x[key as K] + y[key as K]])) as Record<K, number>;
+  const { links: linksA, ...bytesA } = a.bytes;
+  const { links: linksB, ...bytesB } = b.bytes;
+  const bytes = { ...sums(bytesA, bytesB), links: sums(linksA, linksB) };
+  return { ...b, rounds: a.rounds + b.rounds, bytes, seconds: sums(a.seconds, b.seconds) };
+}
+
+/**
+ * The place of the program of the least length that reads a prompt; one token needs no program but the next one's.
+ * Undefined where the plan has that one alone, because its model was exported for one token at a time.
+ */
+function programFor(plan: Plan, tokens: number): number | undefined {
   if (tokens === 1) {
     return 0;
+  }
+  if (readsTokenByToken(plan)) {
+    return undefined;
   }
   const lengths = plan.parts.map(promptOf);
   const fitting = lengths.filter((length) => length >= tokens);

@@ -125,10 +125,10 @@ export interface Carried {
 export function importNamed(
   path: string,
   options: CompileOptions,
-  shapesOf?: ModelSources["shapesOf"],
+  made: Pick<ModelSources, "shapesOf" | "valuesOf"> = {},
 ): Promise<ImportedModel> {
   const check = (declared: DeclaredNames) => options.record ?? checkNames(options, declared);
-  return importModel(path, { ...options, dims: options.dims ?? {}, shapes: options.shapes ?? {}, check, shapesOf });
+  return importModel(path, { ...options, dims: options.dims ?? {}, shapes: options.shapes ?? {}, check, ...made });
 }
 
 /** A model's programs for the owners and the parties, and how large their values become. */

@@ -16,18 +16,22 @@ export interface ModelSources {
   readonly weightsFile?: string;
   /** ONNX: further shapes of inputs, made of what the file declares of them. */
   readonly shapesOf?: ShapesOf | undefined;
+  /** ONNX: further values of inputs, made of what the file declares of them. */
+  readonly valuesOf?: ValuesOf | undefined;
   /** Hears what the file declares, before anything is bound where the format allows; throws for what does not fit. */
   readonly check?: (declared: DeclaredNames) => void;
 }
 
 type ShapesOf = (declared: DeclaredNames) => Readonly<Record<string, readonly number[]>>;
+type ValuesOf = (shapes: ReadonlyMap<string, readonly number[]>) => Readonly<Record<string, GivenValue>>;
 
 const JAX_ENDINGS = [".mlir", ".pb", ".stablehlo", ".mlirbc", ".bin", ".hlo"];
 
 /** Imports a model by its ending, or a Hugging Face folder; E0301 for what is neither. */
 export async function importModel(path: string, sources: ModelSources): Promise<ImportedModel> {
-  const { dims, shapes, values, weightArguments, weightsFile, check, shapesOf } = sources;
-  const bound = { dims, shapes, ...(values && { values }), ...(check && { check }), ...(shapesOf && { shapesOf }) };
+  const { dims, shapes, values, weightArguments, weightsFile, check, shapesOf, valuesOf } = sources;
+  const made = { ...(shapesOf && { shapesOf }), ...(valuesOf && { valuesOf }) };
+  const bound = { dims, shapes, ...(values && { values }), ...(check && { check }), ...made };
   if (isFolder(path)) {
     const { importCheckpoint } = await import("./checkpoint.js");
     return importCheckpoint(path, bound);

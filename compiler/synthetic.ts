@@ -193,6 +193,13 @@ function syntheticNumber(
   return type ? 0 : Math.floor(numbers() * (depth ?? 2));
 }
 
+/** So many ids over the whole vocabulary, for the input that holds a model's tokens. */
+export function syntheticIds(placed: Placed, name: string, count: number): readonly number[] {
+  const depths = [...idDepths(placed)].filter(([{ attributes }]) => attributes.name === name);
+  const numbers = uniform(1);
+  return Array.from({ length: count }, () => Math.floor(numbers() * (depths[0]?.[1] ?? 2)));
+}
+
 /** How many values the ids of an input may take: the depth of the one-hot rows made of them. */
 function idDepths(placed: Placed): ReadonlyMap<TensorNode, number> {
   const depths = new Map<TensorNode, number>();

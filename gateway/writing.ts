@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
-import { type Ending, generate } from "../client/generate.js";
+import { type Ending, generate, readsTokenByToken } from "../client/generate.js";
 import { Stops } from "../client/stops.js";
 import type { Encoder } from "../formats/text.js";
 import { ApiError, apiErrorOf } from "./errors.js";
@@ -165,10 +165,8 @@ function costOf({ plan, prompt, began }: Answering, { tokens, rounds, bytes }: O
   // One token needs no program but the next one's.
   const { prompts, ...each } = plan.predicted;
   const first = (prompt.tokens > 1 && prompts.find((program) => program.length >= prompt.tokens)) || each;
-  const predicted = {
-    rounds: first.rounds + each.rounds * (tokens - 1),
-    bytes: first.bytes + each.bytes * (tokens - 1),
-  };
+  const more = tokens - 1 + (readsTokenByToken(plan.loaded.plan) ? prompt.tokens - 1 : 0);
+  const predicted = { rounds: first.rounds + each.rounds * more, bytes: first.bytes + each.bytes * more };
   return { pumac: { tokens, rounds, bytes, seconds, predicted } };
 }
 

@@ -30,6 +30,8 @@ export interface ImportOptions extends Bindings {
   readonly values?: Readonly<Record<string, GivenValue>>;
   /** Further shapes of inputs, made of what the file declares of them. */
   readonly shapesOf?: (declared: DeclaredNames) => Readonly<Record<string, readonly number[]>>;
+  /** Further values of inputs, made of the shapes that they are bound to. */
+  readonly valuesOf?: (shapes: ReadonlyMap<string, readonly number[]>) => Readonly<Record<string, GivenValue>>;
   /** Hears what the file declares, before anything is bound. */
   readonly check?: (declared: DeclaredNames) => void;
 }
@@ -62,10 +64,11 @@ export function importRead(model: OnnxModel, options: ImportOptions): ImportedMo
   };
   options.check?.(declared);
   const dtypes = new Map(signature.map((input) => [input.name, inputType(input)]));
-  const given = new Map(Object.entries(options.values ?? {}));
-  const stated = [...given].flatMap(([name, { shape }]) => (shape === undefined ? [] : [[name, shape] as const]));
+  const values = Object.entries(options.values ?? {});
+  const stated = values.flatMap(([name, { shape }]) => (shape === undefined ? [] : [[name, shape] as const]));
   const shapes = { ...options.shapesOf?.(declared), ...options.shapes, ...Object.fromEntries(stated) };
   const bound = bindShapes(signature, { ...options, shapes });
+  const given = new Map([...Object.entries(options.valuesOf?.(bound.shapes) ?? {}), ...values]);
   const observe = valueChecker(model, bound.symbols, warnings);
   const translation = new Translation(model, warnings, observe);
   const inputs: { name: string; dtype: DType; shape: readonly number[] }[] = [];

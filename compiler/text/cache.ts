@@ -183,6 +183,7 @@ class Caching {
   private readonly kept: { name: string; node: TensorNode; axis: number }[] = [];
   private positions: TensorNode | undefined;
   private valid: TensorNode | undefined;
+  private readonly scores: ReadonlySet<TensorNode>;
 
   constructor(
     private readonly graph: TensorGraph,
@@ -192,6 +193,7 @@ class Caching {
     private readonly options: CacheOptions,
   ) {
     this.length = tokens.type.shape.at(-1)!;
+    this.scores = scoresIn(graph, axes);
   }
 
   run(): CachedGraph {
@@ -225,7 +227,10 @@ class Caching {
       return this.masked(made, node);
     }
     const isTable = (node.op === "add" || node.op === "subtract") && !inputs.has(argument);
-    return isTable && isOfRows(argument, node, this.axes) ? this.placed(argument, made, node) : made;
+    if (!isTable || !isOfRows(argument, node, this.axes)) {
+      return made;
+    }
+    return this.scores.has(node) ? biased(argument, made, node) : this.placed(argument, made, node);
   }
 
   /** A table's rows at the tokens' positions. */
@@ -273,6 +278,40 @@ class Caching {
     // Over fewer tokens than the window has, the program itself looks at its own rows alone.
     return this.length === context ? whole : value;
   }
+}
+
+/** Products of queries and keys, and what is made of them up to a softmax: their last axis has the keys. */
+function scoresIn({ nodes }: TensorGraph, axes: RowAxes): ReadonlySet<TensorNode> {
+  const found = new Set<TensorNode>();
+  for (const node of nodes) {
+    const right = node.args[1];
+    const isProduct = isAttention(node, axes) && axes.get(right) === right.type.shape.length - 1;
+    const isEnd = node.op === "softmax" || node.op === "matmul";
+    if (isProduct || (!isEnd && node.args.some((argument) => found.has(argument)))) {
+      found.add(node);
+    }
+  }
+  return found;
+}
+
+/** A table that is added to scores: by differences of places it is the window's as well. E0402 for any other. */
+function biased(table: TensorNode, made: TensorNode, { origin }: TensorNode): TensorNode {
+  const value = constantOf(table);
+  const [rows, keys] = table.type.shape.slice(-2);
+  const isOfDistances = value?.data.every((x, i) => {
+    const [row, key] = [Math.floor(i / keys) % rows, i % keys];
+    return row === 0 || key === 0 || x === value.data[i - keys - 1];
+  });
+  if (keys > 1 && isOfDistances !== true) {
+    throw fail({
+      code: "E0402",
+      what: "no cache can be made for this model: it adds a table of places to its scores",
+      where: origin,
+      why: "places of a window stand for positions where differences of places count alone",
+      fix: "export the model with its cache (past_key_values), its mask and its positions",
+    });
+  }
+  return made;
 }
 
 /** The nodes that depend on an input. */

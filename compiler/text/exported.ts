@@ -9,23 +9,22 @@ import { sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value
 import type { TensorGraph, TensorNode } from "../../passes/rewriter.js";
 import type { ImportedModel } from "../imported.js";
 import type { CachedGraph, CacheOptions } from "./cache.js";
-
-/** Whether an input has keys or values of past tokens, by its name. */
-export function isPast(name: string): boolean {
-  return /past|cache/i.test(name) && !/use_cache|position|length/i.test(name);
-}
+import { isPast } from "./padding.js";
 
 /** Whether an output has keys or values of past and present tokens. */
-export function isPresent(name: string): boolean {
+function isPresent(name: string): boolean {
   return /present|past|cache/i.test(name);
 }
 
-/** The graph with its own cache kept at the parties; undefined where it has none. E0402 where it has half of one. */
-export function exportedCache(
-  graph: TensorGraph,
-  { inputs }: Pick<ImportedModel, "inputs">,
-  { rows, isContinued, context }: CacheOptions,
-): CachedGraph | undefined {
+/** An exported cache: its inputs and outputs in each other's order, and the axis along which tokens are appended. */
+interface Cache {
+  readonly past: ImportedModel["inputs"];
+  readonly present: TensorGraph["outputs"];
+  readonly axis: number;
+}
+
+/** The cache that a model was exported with; undefined where it has none. E0402 where it has half of one. */
+export function cacheIn({ graph, inputs }: Pick<ImportedModel, "graph" | "inputs">): Cache | undefined {
   const past = inputs.filter(({ name }) => isPast(name));
   if (past.length === 0) {
     return undefined;
@@ -34,9 +33,20 @@ export function exportedCache(
   const [first] = past;
   const axis = first.shape.findIndex((size, i) => size !== present[0]?.node.type.shape[i]);
   if (present.length !== past.length || axis < 0) {
-    const what = `the model takes ${past.length} values of a cache, and gives ${present.length} back`;
+    const isHalf = present.length !== past.length;
+    const counts = `the model takes ${past.length} values of a cache, and gives ${present.length} back`;
+    const what = isHalf ? counts : "the model writes into a cache of one length, and appends to none";
     throw fail({ code: "E0402", what, where: first.name, fix: "export it with past and present of every layer" });
   }
+  return { past, present, axis };
+}
+
+/** The graph with its own cache kept at the parties. */
+export function exportedCache(
+  graph: TensorGraph,
+  { past, present, axis }: Cache,
+  { rows, isContinued, context }: CacheOptions,
+): CachedGraph {
   const builder = new Builder<TensorType>(TENSOR);
   const made = new Map<TensorNode, TensorNode>();
   const windowOf = (shape: readonly number[]) => shape.with(axis, context);

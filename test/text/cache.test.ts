@@ -7,10 +7,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readText } from "../../compiler/text/compile.js";
 import { windowInputs } from "../../formats/text.js";
-import type { Graph } from "../../ir/graph.js";
-import { evaluateGraph, type WeightStore } from "../../ir/tensor/index.js";
-import { isFloat, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
-import { logitsAfter, typesOf } from "./whole.js";
+import { logitsAfter, runProgram, stateOf, typesOf } from "./whole.js";
 
 const DATA = join(
   process.env.PUMAC_DATA ?? join(import.meta.dirname, "..", "..", "..", "shared", "data"),
@@ -36,30 +33,6 @@ const MODELS: readonly string[] = [
   "optimum.llama.model",
 ];
 
-type Values = ReadonlyMap<string, TensorValue>;
-
-/** A program's inputs, and what it chooses the next token from. */
-function run(
-  graph: Graph<TensorType>,
-  weights: WeightStore,
-  inputs: Values,
-): { logits: Float64Array; outputs: Values } {
-  const token = graph.outputs.find(({ name }) => name === "token")!.node;
-  let logits = new Float64Array(0);
-  const observe = (node: typeof token, _: TensorValue, [x]: readonly TensorValue[]) => {
-    logits = node === token ? Float64Array.from(x.data) : logits;
-  };
-  return { outputs: evaluateGraph(graph, inputs, weights, { observe }), logits };
-}
-
-/** Past values in the order of the window: zeros at first. */
-function stateOf(graph: Graph<TensorType>, before: Values): Values {
-  const state = [...typesOf(graph)].filter(([, { dtype }]) => isFloat(dtype));
-  return new Map(
-    state.map(([name, type]) => [name, before.get(name) ?? { ...type, data: new Float64Array(sizeOf(type.shape)) }]),
-  );
-}
-
 function expectClose(found: Float64Array, wanted: Float64Array): void {
   expect(found.length).toBe(wanted.length);
   expect(Math.max(...found.map((x, i) => Math.abs(x - wanted[i])))).toBeLessThan(1e-4);
@@ -73,17 +46,17 @@ describe.skipIf(!existsSync(DATA))("a language model with a cache", () => {
     const wanted = await logitsAfter(path, TOKENS);
     // The prompt at once, with nothing before it; then token after token.
     const prompt = TOKENS.slice(0, 2);
-    const first = run(window, model.weights, windowInputs(0, prompt, typesOf(window)));
+    const first = runProgram(window, model.weights, windowInputs(0, prompt, typesOf(window)));
     expectClose(first.logits, wanted[1]);
     let state = first.outputs;
     for (let length = prompt.length + 1; length <= TOKENS.length; length++) {
       const inputs = new Map([...windowInputs(0, TOKENS.slice(0, length), typesOf(next)), ...stateOf(next, state)]);
-      const step = run(next, model.weights, inputs);
+      const step = runProgram(next, model.weights, inputs);
       expectClose(step.logits, wanted[length - 1]);
       state = step.outputs;
     }
     // From the first token on, without a prompt's program.
     const inputs = new Map([...windowInputs(0, TOKENS.slice(0, 1), typesOf(next)), ...stateOf(next, new Map())]);
-    expectClose(run(next, model.weights, inputs).logits, wanted[0]);
+    expectClose(runProgram(next, model.weights, inputs).logits, wanted[0]);
   });
 });

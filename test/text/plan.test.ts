@@ -8,6 +8,7 @@ import { costOf } from "../../analysis/cost.js";
 import { type Ending, generate, type Written } from "../../client/generate.js";
 import { converse } from "../../client/remote/converse.js";
 import type { SharedPlan } from "../../client/remote/share.js";
+import type { CompileOptions } from "../../compiler/compile.js";
 import { openForPlan } from "../../compiler/text/compile.js";
 import { verifyPlan } from "../../compiler/verify.js";
 import { openWeights } from "../../compiler/weights.js";
@@ -16,6 +17,7 @@ import { decodePlan, digestIn, encodePlan } from "../../ir/plan/codec.js";
 import { OWN_FIXTURES } from "../onnx/support.js";
 import { startThree, type Three } from "../party/three.js";
 import { rejection } from "../runtime/mesh.js";
+import { writeDecoder } from "./decoders.js";
 import { logitsAfter } from "./whole.js";
 
 const KINDS = {
@@ -32,33 +34,49 @@ const encoder: Encoder = {
   endIds: [],
 };
 
+async function planOf(model: string, options: CompileOptions): Promise<SharedPlan> {
+  const opened = await openForPlan(model, options);
+  const file = encodePlan((await opened.compile(options)).plan);
+  const plan = decodePlan(file);
+  return { plan, file, digest: digestIn(file), weights: await openWeights({ model }, plan) };
+}
+
+async function startWith(shared: SharedPlan): Promise<Three> {
+  const three = await startThree();
+  three.approve(shared.digest);
+  await three.share(shared);
+  return three;
+}
+
+async function writeWith(
+  three: Three,
+  shared: SharedPlan,
+  prompt: string,
+  mostTokens: number,
+): Promise<{ written: Written[]; ended: Ending }> {
+  const begin = () => converse(shared, { topology: three.topology("clinic"), timeout: 20_000 });
+  const ask = () => Promise.reject(new Error("a single question"));
+  const writing = generate({ plan: shared.plan, encoder, ask, converse: begin, prompt, mostTokens, stops: [] });
+  const written: Written[] = [];
+  for (let step = await writing.next(); ; step = await writing.next()) {
+    if (step.done === true) {
+      return { written, ended: step.value };
+    }
+    written.push(step.value);
+  }
+}
+
 describe.each(Object.entries(KINDS))("a plan of %s", (_, folder) => {
   const model = join(OWN_FIXTURES, folder, "model.onnx");
   let shared: SharedPlan;
   let three: Three;
   beforeAll(async () => {
-    const opened = await openForPlan(model, OPTIONS);
-    const file = encodePlan((await opened.compile(OPTIONS)).plan);
-    const plan = decodePlan(file);
-    shared = { plan, file, digest: digestIn(file), weights: await openWeights({ model }, plan) };
-    three = await startThree();
-    three.approve(shared.digest);
-    await three.share(shared);
+    shared = await planOf(model, OPTIONS);
+    three = await startWith(shared);
   });
   afterAll(() => three.stop());
 
-  const write = async (prompt: string, mostTokens: number): Promise<{ written: Written[]; ended: Ending }> => {
-    const begin = () => converse(shared, { topology: three.topology("clinic"), timeout: 20_000 });
-    const ask = () => Promise.reject(new Error("a single question"));
-    const writing = generate({ plan: shared.plan, encoder, ask, converse: begin, prompt, mostTokens, stops: [] });
-    const written: Written[] = [];
-    for (let step = await writing.next(); ; step = await writing.next()) {
-      if (step.done === true) {
-        return { written, ended: step.value };
-      }
-      written.push(step.value);
-    }
-  };
+  const write = (prompt: string, mostTokens: number) => writeWith(three, shared, prompt, mostTokens);
 
   it("compiles again to the same plan, and tells masks and positions to nobody", async () => {
     await expect(verifyPlan(shared.plan, { model })).resolves.toBeDefined();
@@ -90,6 +108,29 @@ describe.each(Object.entries(KINDS))("a plan of %s", (_, folder) => {
   it("takes no prompt that none of its programs holds", async () => {
     expect(await rejection(write("1 2 3 4", 1))).toMatchObject({ code: "E0202" });
     expect(await rejection(write("1 2 3 4 5 6 7", 1))).toMatchObject({ code: "E0202" });
+  });
+});
+
+describe("a plan of a model that takes one token at a time", () => {
+  it("reads a prompt token by token, at the cost of each, and compiles again to the same plan", async () => {
+    const model = writeDecoder({ mask: true, positions: "input", fixed: 5 });
+    const shared = await planOf(model, { context: 6 });
+    await expect(verifyPlan(shared.plan, { model })).resolves.toBeDefined();
+    const three = await startWith(shared);
+    try {
+      const { written, ended } = await writeWith(three, shared, "3 14 5", 9);
+      expect([written.length, ended]).toEqual([4, "context"]);
+      const any = writeDecoder({ mask: true, positions: "input" });
+      const logits = await logitsAfter(any, [3, 14, 5, ...written.map(({ id }) => id)]);
+      const { rounds, bytes } = costOf(shared.plan);
+      for (const [i, { id, measured }] of written.entries()) {
+        expect(Math.max(...logits[i + 2]) - logits[i + 2][id]).toBeLessThan(0.02);
+        const runs = i === 0 ? 3 : 1;
+        expect([measured.rounds, measured.bytes.total]).toEqual([runs * rounds, runs * bytes.total]);
+      }
+    } finally {
+      await three.stop();
+    }
   });
 });
 

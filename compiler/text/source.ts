@@ -1,0 +1,226 @@
+/**
+ * What the programs of a plan that writes are made of: a model that can be read for so many tokens after so many
+ * others, and how its past is kept. A cache that it was exported with is kept as it is where a shorter text may stand
+ * in it (`padding.ts`); of any other model that can be read without a past, whether it has a cache or none, the
+ * compiler makes its own.
+ */
+import { fail } from "../../ir/diagnostics.js";
+import { Builder } from "../../ir/graph.js";
+import { TENSOR } from "../../ir/tensor/index.js";
+import { sizeOf, type TensorType } from "../../ir/tensor/value.js";
+import { canonicalise } from "../../passes/canonicalise.js";
+import { fuse } from "../../passes/fuse.js";
+import { depthFirst } from "../../passes/order.js";
+import type { TensorGraph, TensorNode } from "../../passes/rewriter.js";
+import type { CompileOptions } from "../compile.js";
+import type { ModelSources } from "../import.js";
+import type { DeclaredNames, ImportedModel } from "../imported.js";
+import { type CachedGraph, tokensOf, withCache } from "./cache.js";
+import { cacheIn, exportedCache } from "./exported.js";
+import { branchValues, isPast, mayBePadded, wholeValues } from "./padding.js";
+
+type Made = Pick<ModelSources, "shapesOf" | "valuesOf">;
+
+/** What the programs of a plan are made of. */
+export interface TextSource {
+  readonly context: number;
+  /** Lengths of prompts; none where the export takes one token at a time. */
+  readonly buckets: readonly number[];
+  /** The model as it is read for a plan, for its weights. */
+  readonly model: ImportedModel;
+  /** The program over a whole window; undefined where the export takes one token at a time. */
+  readonly window: Program | undefined;
+  /** The program that reads prompts of up to so many tokens. */
+  readonly prompt: (rows: number) => Promise<Program>;
+  /** The program of the next token. */
+  readonly next: () => Promise<Program>;
+}
+
+export interface Program extends Pick<CachedGraph, "kept"> {
+  readonly model: ImportedModel;
+}
+
+/** How many tokens a program is read for, and after how many. */
+interface Extent {
+  readonly rows: number;
+  readonly past: number;
+  /** The model's masks and positions are those of a whole window, and it has no past. */
+  readonly isWhole: boolean;
+}
+
+/** E0402 where the model cannot be made to write token by token, E0201 for the options. */
+export async function sourceOf(
+  path: string,
+  options: CompileOptions,
+  importAt: (made: Made) => Promise<ImportedModel>,
+): Promise<TextSource> {
+  const wanted = options.context!;
+  const buckets = bucketsOf(options, wanted);
+  const read = ({ rows, past, isWhole }: Extent): Promise<ImportedModel> =>
+    importAt({
+      shapesOf: (declared) => shapesFor(declared, options.dims ?? {}, rows, past),
+      valuesOf: (shapes) => ({ ...branchValues(shapes.keys(), past > 0), ...(isWhole && wholeValues(shapes)) }),
+    });
+  const first = await read({ rows: wanted, past: 0, isWhole: false });
+  if (pastOf(first) > 0) {
+    return oneAtATime(path, first, options);
+  }
+  const context = lengthOf(first.graph);
+  checkContext(context, wanted, path);
+  const isExported = first.inputs.some(({ name }) => isPast(name));
+  const isPadded = mayBePadded(normalForm(first.graph), tokensOf(first.graph), isExported);
+  const isWhole = !isPadded;
+  const model = isWhole ? await read({ rows: context, past: 0, isWhole }) : first;
+  const own = async (rows: number, past: number): Promise<ImportedModel> =>
+    rows === context ? model : read({ rows, past, isWhole });
+  const keepsOwn = isExported && isPadded;
+  return {
+    context,
+    buckets: options.buckets === undefined ? [context] : buckets,
+    model,
+    window: program(model, { rows: context, isContinued: false, context, keepsOwn }),
+    prompt: async (rows) => program(await own(rows, 0), { rows, isContinued: false, context, keepsOwn }),
+    next: async () => {
+      const each = keepsOwn ? await own(1, context - 1) : model;
+      return program(each, { rows: 1, isContinued: true, context, keepsOwn });
+    },
+  };
+}
+
+/** A model whose cache has one length: it takes the next token, and a prompt one token after the other. */
+function oneAtATime(
+  path: string,
+  model: ImportedModel,
+  { context: wanted = 0, buckets = [] }: CompileOptions,
+): TextSource {
+  const rows = lengthOf(model.graph);
+  const context = pastOf(model) + rows;
+  checkContext(context, wanted, path);
+  const { graph } = model;
+  if (rows !== 1 || buckets.some((each) => each > 1)) {
+    const what = `the model was exported for ${rows} tokens after ${context - rows} others, and for no prompt`;
+    const fix = rows === 1 ? "leave --buckets out: a prompt is read token by token" : "export it with dynamic lengths";
+    throw fail({ code: "E0402", what, where: path, fix });
+  }
+  if (!mayBePadded(normalForm(graph), tokensOf(graph), true)) {
+    throw fail({
+      code: "E0402",
+      what: `the model's cache has ${context - rows} tokens, and fewer cannot stand in it`,
+      where: path,
+      why: "its positions are no input, or its mask is none that hides single places",
+      fix: "export it with attention_mask and position_ids, or with dynamic lengths",
+    });
+  }
+  const next = program(model, { rows, isContinued: true, context, keepsOwn: true });
+  return { context, buckets: [], model, window: undefined, prompt: async () => next, next: async () => next };
+}
+
+function pastOf({ graph, inputs }: ImportedModel): number {
+  const isClosed = inputs.some(({ name, shape }) => isPast(name) && sizeOf(shape) > 0);
+  const cache = isClosed ? cacheIn({ graph, inputs }) : undefined;
+  return cache === undefined ? 0 : cache.past[0].shape[cache.axis];
+}
+
+function lengthOf(graph: TensorGraph): number {
+  return tokensOf(graph).type.shape.at(-1)!;
+}
+
+/** A model of one length has it, whatever is asked for. */
+function checkContext(context: number, wanted: number, path: string): void {
+  if (context < wanted) {
+    const what = `the model was exported for ${context} tokens, and --context asks for ${wanted}`;
+    const fix = "export it with a dynamic length, or give a shorter --context";
+    throw fail({ code: "E0402", what, where: path, fix });
+  }
+}
+
+function bucketsOf({ buckets, reveal = ["token"] }: CompileOptions, context: number): readonly number[] {
+  const given = [...new Set(buckets ?? [context])].sort((a, b) => a - b);
+  const isLength = (each: number) => Number.isInteger(each) && each >= 1 && each <= context;
+  if (!isLength(context) || context < 2 || !given.every(isLength)) {
+    const what = `prompts of ${given.join(", ")} tokens in a context of ${context}`;
+    throw fail({ code: "E0201", what, fix: "give --buckets as lengths up to --context, which is 2 or more" });
+  }
+  if (reveal.join() !== "token") {
+    const fix = "add --reveal token";
+    throw fail({ code: "E0201", what: "a plan with --context reveals the next token, and nothing else", fix });
+  }
+  return given.filter((each) => each > 1);
+}
+
+/** Shapes of inputs whose dimensions are open: one text of `rows` tokens, after `past` others. */
+function shapesFor(
+  { shapes = new Map() }: DeclaredNames,
+  dims: Readonly<Record<string, number>>,
+  rows: number,
+  past: number,
+): Readonly<Record<string, readonly number[]>> {
+  const open = [...shapes].filter(([, shape]) => shape.some((each) => typeof each === "string"));
+  const lengthOf = (name: string): number => (isPast(name) ? past : /mask/i.test(name) ? past + rows : rows);
+  return Object.fromEntries(
+    open.map(([name, shape]) => [
+      name,
+      shape.map((each, axis) =>
+        typeof each === "number" ? each : axis === 0 && shape.length > 1 ? 1 : (dims[each] ?? lengthOf(name)),
+      ),
+    ]),
+  );
+}
+
+/** The graph whose only output is its logits, in normal form. */
+function normalForm(graph: TensorGraph): TensorGraph {
+  const { nodes } = depthFirst(graph);
+  return fuse(canonicalise({ nodes, outputs: [logitsOf(graph.outputs)] }));
+}
+
+/** One program over the tokens of a model that was read for it, with its own cache or one that is made. */
+function program(
+  model: ImportedModel,
+  options: { rows: number; isContinued: boolean; context: number; keepsOwn: boolean },
+): Program {
+  const { context, keepsOwn } = options;
+  const length = lengthOf(model.graph);
+  const cache = keepsOwn ? cacheIn(model) : undefined;
+  const outputs = [logitsOf(model.graph.outputs), ...(cache?.present ?? [])];
+  const graph = depthFirst({ nodes: model.graph.nodes, outputs });
+  const { graph: whole, kept } =
+    cache === undefined ? withCache(normalForm(graph), options) : exportedCache(graph, cache, options);
+  const cached = renamed(withNextToken(whole), length === context ? "" : ` of ${length} tokens`);
+  const inputs = cached.nodes.flatMap(({ op, attributes, type: { dtype, shape } }) => {
+    const name = String(attributes.name);
+    return op === "input" && !kept.some((each) => each.name === name) ? [{ name, dtype, shape }] : [];
+  });
+  return { model: { ...model, graph: cached, inputs }, kept };
+}
+
+function logitsOf(outputs: TensorGraph["outputs"]): TensorGraph["outputs"][number] {
+  return outputs.find(({ name }) => name === "logits") ?? outputs[0];
+}
+
+/** The graph whose only output of its own is the likeliest next token after the last one. */
+function withNextToken(graph: TensorGraph): TensorGraph {
+  const logits = logitsOf(graph.outputs);
+  const { shape } = logits.node.type;
+  if (shape.length < 2 || shape.length > 3) {
+    const why = `'${logits.name}' has shape [${shape}], not [batch, tokens, words]`;
+    throw fail({ code: "E0201", what: "the model has no logits to choose a token from", where: logits.name, why });
+  }
+  const builder = new Builder<TensorType>(TENSOR);
+  graph.nodes.forEach((node) => void builder.append(node));
+  const last = shape.length - 2;
+  const starts = shape.map((size, axis) => (axis === last ? size - 1 : 0));
+  const row = builder.emit("slice", [logits.node], { starts, ends: shape, steps: shape.map(() => 1) }, "token");
+  const node = builder.emit("argmax", [row], { axis: last + 1, keep: false, last: false }, "token");
+  const others = graph.outputs.filter(({ name }) => name !== logits.name);
+  return { nodes: builder.nodes, outputs: [{ name: "token", node }, ...others] };
+}
+
+/** The same graph with constants of other names: where they are weights, they are not those of another length. */
+function renamed({ nodes, outputs }: TensorGraph, suffix: string): TensorGraph {
+  const copies = new Map<TensorNode, TensorNode>();
+  for (const node of nodes) {
+    const origin = node.op === "constant" ? node.origin + suffix : node.origin;
+    copies.set(node, { ...node, origin, args: node.args.map((argument) => copies.get(argument)!) });
+  }
+  return { nodes: [...copies.values()], outputs: outputs.map(({ name, node }) => ({ name, node: copies.get(node)! })) };
+}
