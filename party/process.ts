@@ -46,6 +46,10 @@ async function handle(message: ToStaying): Promise<void> {
     Object.assign(addresses, message.addresses);
     return;
   }
+  if (message.kind === "usage") {
+    tell({ kind: "usage", usage: processUsage() });
+    return;
+  }
   const { approved, watched, port, ...given } = message;
   const daemon = new PartyDaemon({
     ...given,

@@ -4,7 +4,7 @@ import type { Address } from "./connect.js";
 import type { Identity } from "./identity.js";
 import type { PartyName, PeerName } from "./transport.js";
 
-/** From the parent: what to be, then where all parties listen. */
+/** From the parent: what to be, then where all parties listen; and, at any time, what the process has needed. */
 export type ToStaying =
   | {
       readonly kind: "start";
@@ -22,7 +22,14 @@ export type ToStaying =
       /** Whether the parent wants to hear what this party receives. */
       readonly watched: boolean;
     }
-  | { readonly kind: "peers"; readonly addresses: Readonly<Record<PartyName, Address>> };
+  | { readonly kind: "peers"; readonly addresses: Readonly<Record<PartyName, Address>> }
+  | { readonly kind: "usage" };
+
+/** What a process has needed since it began: processor seconds, and its peak memory in bytes. */
+export interface Usage {
+  readonly cpu: number;
+  readonly memory: number;
+}
 
 /** What a party has received in a session so far, and the beginning of the last frame: masked words, never a seed. */
 export interface Seen {
@@ -37,5 +44,6 @@ export interface Seen {
 export type FromStaying =
   | { readonly kind: "listening"; readonly address: Address }
   | { readonly kind: "seen"; readonly seen: Seen }
+  | { readonly kind: "usage"; readonly usage: Usage }
   | { readonly kind: "round"; readonly done: number; readonly all: number }
   | { readonly kind: "failed"; readonly diagnostics: readonly Diagnostic[]; readonly bug?: string };

@@ -5,15 +5,17 @@
  * an owner does and shares before it, and of a further answer by parties that keep the weights.
  */
 import { readFileSync } from "node:fs";
-import { askTrio, startTrio } from "../../client/local/trio.js";
+import { askTrio, startTrio, type Trio } from "../../client/local/trio.js";
 import { dataInputs, runDataOwner, type SessionResult } from "../../client/owners.js";
 import { askParties } from "../../client/remote/ask.js";
 import { type CompileOptions, compileModel } from "../../compiler/compile.js";
+import { openModel } from "../../compiler/weights.js";
 import { type LoadedPlan, savePlan } from "../../formats/plan-file.js";
 import type { WeightStore } from "../../ir/tensor/index.js";
 import type { Measured } from "../../runtime/measurement.js";
 import { PARTIES } from "../../runtime/transport.js";
 import { costOf } from "../cost.js";
+import { plainModel } from "../data/evaluation.js";
 import { byOnnxruntime, type Inputs, inputsFor } from "./clear.js";
 import { type Spent, spent } from "./spent.js";
 
@@ -28,7 +30,7 @@ export interface BenchedModel {
   readonly sessions: number;
 }
 
-/** What a kind of answer took, all processes together; `online`: the parties' own wall seconds of the run. */
+/** What a kind of answer took, all processes from their start; `online`: the parties' own wall seconds of the run. */
 export interface Taken extends Spent {
   readonly online: number;
 }
@@ -45,6 +47,8 @@ export interface BenchLine {
   readonly bytes: Measured["bytes"];
   /** Whether the overflow guard withholds the answer, as it may where ranges are assumed: the cost is the same. */
   readonly alarm: boolean;
+  /** The largest difference of an output's number from the plain model's, and the largest number there. */
+  readonly difference: { readonly most: number; readonly of: number };
   /** Peaks of the parties' processes, in bytes, in the first session; and what was predicted. */
   readonly memory: Measured["memory"];
   readonly predicted: Readonly<Record<"memory", Measured["memory"]>> & { readonly seconds: number };
@@ -60,6 +64,10 @@ export async function bench(model: BenchedModel): Promise<BenchLine> {
   const clear = await byOnnxruntime(model.path, inputs);
   const first = await firstSessions(model, loaded, weights, inputs);
   const again = await furtherAnswers(model, loaded, weights, inputs);
+  const difference = differenceOf(
+    first.outputs,
+    plainModel(await openModel({ model: model.path }, plan), plan)(inputs),
+  );
   const ratio = ({ cpu }: Spent): number | null => (clear === undefined ? null : cpu / clear.cpu);
   const cost = costOf(plan);
   return {
@@ -70,7 +78,8 @@ export async function bench(model: BenchedModel): Promise<BenchLine> {
     rounds: first.measured.rounds,
     bytes: first.measured.bytes,
     alarm: first.alarm,
-    memory: first.measured.memory,
+    difference,
+    memory: first.memory,
     predicted: { memory: cost.memory, seconds: cost.seconds.estimate },
   };
 }
@@ -83,10 +92,29 @@ function sumOf(each: Measured["cpu"]): number {
   return PARTIES.reduce((sum, party) => sum + (each[party] ?? 0), 0);
 }
 
+function cpuOf(usage: Awaited<ReturnType<Trio["usage"]>>): number {
+  return PARTIES.reduce((sum, party) => sum + usage[party].cpu, 0);
+}
+
+type Outputs = SessionResult["outputs"];
+
+function differenceOf(found: Outputs, plain: Outputs): BenchLine["difference"] {
+  let [most, of] = [0, 0];
+  for (const [name, { data }] of plain) {
+    data.forEach((x, i) => {
+      most = Math.max(most, Math.abs(x - found.get(name)!.data[i]));
+      of = Math.max(of, Math.abs(x));
+    });
+  }
+  return { most, of };
+}
+
 interface First {
   readonly run: Taken;
   readonly session: Taken;
   readonly measured: Measured;
+  readonly memory: Measured["memory"];
+  readonly outputs: Outputs;
   readonly alarm: boolean;
 }
 
@@ -100,18 +128,25 @@ async function firstSessions(
   const all: First[] = [];
   for (let i = 0; i < sessions; i++) {
     let result: SessionResult | undefined;
+    let usage: Awaited<ReturnType<Trio["usage"]>> | undefined;
     const own = await spent(async () => {
       const plans = [{ ...loaded, weights, file: readFileSync(planPath) }];
       const trio = await startTrio({ plans, timeout: TIMEOUT });
-      const options = { timeout: TIMEOUT, showAlarmed: true };
-      result = await askTrio(loaded, runDataOwner(loaded.plan, inputs, new Map()), trio, options).finally(trio.close);
+      try {
+        const options = { timeout: TIMEOUT, showAlarmed: true };
+        result = await askTrio(loaded, runDataOwner(loaded.plan, inputs, new Map()), trio, options);
+        usage = await trio.usage();
+      } finally {
+        trio.close();
+      }
     });
-    const { measured, alarm } = result!;
+    const { measured, alarm, outputs } = result!;
     const { online } = measured.seconds;
+    const { P0, P1, P2 } = usage!;
     all.push({
       run: { wall: online, cpu: sumOf(measured.cpuOfRun), online },
-      session: { wall: own.wall, cpu: own.cpu + sumOf(measured.cpu), online },
-      ...{ measured, alarm },
+      session: { wall: own.wall, cpu: own.cpu + cpuOf(usage!), online },
+      ...{ measured, alarm, outputs, memory: { P0: P0.memory, P1: P1.memory, P2: P2.memory } },
     });
   }
   const run = least(all, (each) => each.run.cpu);
@@ -127,16 +162,17 @@ async function furtherAnswers(
 ): Promise<Taken> {
   const plans = [{ ...loaded, weights, file: readFileSync(planPath) }];
   const all: Taken[] = [];
-  const { topology, close } = await startTrio({ plans, timeout: TIMEOUT });
+  const { topology, usage, close } = await startTrio({ plans, timeout: TIMEOUT });
   try {
     for (let i = 0; i <= sessions; i++) {
       let result: SessionResult | undefined;
+      const before = cpuOf(await usage());
       const own = await spent(async () => {
         const values = runDataOwner(loaded.plan, inputs, new Map());
         result = await askParties(loaded, values, { topology, timeout: TIMEOUT, showAlarmed: true });
       });
-      const { cpu, seconds } = result!.measured;
-      all.push({ wall: own.wall, cpu: own.cpu + sumOf(cpu), online: seconds.online });
+      const { online } = result!.measured.seconds;
+      all.push({ wall: own.wall, cpu: own.cpu + cpuOf(await usage()) - before, online });
     }
   } finally {
     close();

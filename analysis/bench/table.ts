@@ -16,7 +16,7 @@ function benchTable(lines: readonly BenchLine[]): string {
 }
 
 function describe(line: BenchLine): string {
-  const { onnxruntime, ratio, bytes, memory } = line;
+  const { onnxruntime, ratio, bytes, memory, difference } = line;
   const peaks = PARTIES.map((party) => formatBytes(memory[party] ?? 0)).join(", ");
   const row = (what: string, { cpu, wall, online }: Taken, times: number | null): string => {
     const to = times === null ? "" : `${times.toPrecision(3)}×`;
@@ -34,6 +34,7 @@ function describe(line: BenchLine): string {
     ...(line.alarm
       ? ["  the overflow guard withholds the answer: ranges were assumed, and some value left its own"]
       : []),
+    `  largest difference from the plain model: ${difference.most.toPrecision(2)}, of ${difference.of.toPrecision(3)}`,
     `  peak memory of P0, P1, P2: ${peaks}`,
   ].join("\n");
 }

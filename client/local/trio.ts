@@ -13,7 +13,7 @@ import { fail, PumacError } from "../../ir/diagnostics.js";
 import type { Address } from "../../runtime/connect.js";
 import type { Identity } from "../../runtime/identity.js";
 import type { OwnerReport } from "../../runtime/measurement.js";
-import type { FromStaying, Seen, ToStaying } from "../../runtime/staying.js";
+import type { FromStaying, Seen, ToStaying, Usage } from "../../runtime/staying.js";
 import { PARTIES, type PartyName } from "../../runtime/transport.js";
 import { createIdentities } from "../identities.js";
 import type { OwnerValues, SessionResult } from "../owners.js";
@@ -54,6 +54,8 @@ export interface Trio {
   readonly shared: OwnerReport & { readonly seconds: number };
   /** What the work gives; it ends with a party that is gone for good, for the cause that the parties know. */
   readonly during: <T>(work: Promise<T>) => Promise<T>;
+  /** What each party's process has needed since it began. */
+  readonly usage: () => Promise<Readonly<Record<PartyName, Usage>>>;
   /** Ends the parties, and leaves nothing behind. */
   readonly close: () => void;
 }
@@ -110,7 +112,11 @@ export async function startTrio(options: TrioOptions): Promise<Trio> {
       }
     }
     const shared = { sent, seconds: (performance.now() - began) / 1000 };
-    return { topology: topology("data-owner"), shared, during, close: cleanUp };
+    const usage: Trio["usage"] = async () => {
+      const [P0, P1, P2] = await during(Promise.all(parties.map((party) => party.usage())));
+      return { P0, P1, P2 };
+    };
+    return { topology: topology("data-owner"), shared, during, usage, close: cleanUp };
   } catch (error) {
     cleanUp();
     throw signal?.aborted === true ? signal.reason : error;
@@ -162,6 +168,7 @@ interface StartedParty {
   readonly address: Promise<Address>;
   /** Tells it where its peers are, now and whenever it starts again. */
   readonly meet: (addresses: Readonly<Record<PartyName, Address>>) => void;
+  readonly usage: () => Promise<Usage>;
   readonly stop: () => void;
   /** Rejects when its process has ended for good, unless it was stopped. */
   readonly gone: Promise<never>;
@@ -218,6 +225,17 @@ function startParty(given: Given, options: TrioOptions): StartedParty {
       peers = addresses;
       meet();
     },
+    usage: () =>
+      new Promise((resolve) => {
+        const hear = (message: FromStaying): void => {
+          if (message.kind === "usage") {
+            child.off("message", hear);
+            resolve(message.usage);
+          }
+        };
+        child.on("message", hear);
+        child.send({ kind: "usage" } satisfies ToStaying, () => undefined);
+      }),
     stop: () => {
       isStopped = true;
       child.kill("SIGKILL");

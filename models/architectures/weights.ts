@@ -18,14 +18,22 @@ export interface WeightSource {
   tensor(name: string, shape: readonly number[], centre: number): NamedWeight;
 }
 
-/** Random weights, made when they are written, piece by piece: uniform with the deviation 0.02 around a centre. */
+/**
+ * Deviations of random weights. Rows of tables are so large that the first norm's rows vary as a trained model's do,
+ * and as plans of assumed ranges take it (passes/range.ts): the overflow guard withholds answers of others.
+ */
+const DEVIATION = { table: 0.14, other: 0.02 } as const;
+const TABLE = /(_embeddings|embed_tokens|wte|wpe)\.(weight|rows)$/;
+
+/** Random weights, made when they are written, piece by piece: uniform around a centre. */
 export function randomWeights(seed: number): WeightSource {
   return {
     asStored: false,
     has: () => true,
     tensor(name, shape, centre) {
+      const deviation = TABLE.test(name) ? DEVIATION.table : DEVIATION.other;
       const stream = (): Iterable<Uint8Array> =>
-        uniformBytes(sizeOf(shape), hashOf(name, seed), centre, 0.02 * Math.sqrt(3));
+        uniformBytes(sizeOf(shape), hashOf(name, seed), centre, deviation * Math.sqrt(3));
       return { name, dtype: "f32", source: { name, dtype: "f32", shape, stream } };
     },
   };

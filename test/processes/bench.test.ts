@@ -20,6 +20,9 @@ it("compares a run, a first session and a further answer with onnxruntime", { ti
   expect(line.ratio.again).toBeCloseTo(line.again.cpu / line.onnxruntime!.cpu, 6);
   expect(line.rounds).toBeGreaterThan(0);
   expect(line.memory.P2).toBeGreaterThan(0);
+  expect(line.alarm).toBe(false);
+  expect(line.difference.of).toBeGreaterThan(0);
+  expect(line.difference.most).toBeLessThan(0.02);
   const shown = `${line.ratio.session!.toPrecision(3)}×`;
   expect(BENCH_FORMS.table(models)).toContain(shown);
   expect(BENCH_FORMS.html([{ ...line, name: "<model>" }])).toContain(shown);
