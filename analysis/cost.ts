@@ -78,6 +78,7 @@ export interface CostReport {
   readonly perRound: readonly ReportedLine[];
   readonly rings: readonly ReportedLine[];
   readonly formulas: Plan["formulas"];
+  readonly choices: Plan["choices"];
   readonly papers: readonly Paper[];
 }
 
@@ -151,6 +152,7 @@ export function costReport(
     perRound: by(GROUPS.round),
     rings: by(GROUPS.ring),
     formulas: plan.formulas,
+    choices: plan.choices,
     papers: papersOf(plan.steps),
   };
 }

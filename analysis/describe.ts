@@ -5,6 +5,7 @@ import { csvCell } from "../formats/table.js";
 import type { Formula, Plan } from "../ir/plan/types.js";
 import { type CostReport, GROUPS, type GuardLine, type ReportedLine } from "./cost.js";
 import type { Difference, Pair } from "./difference.js";
+import { describeForm, takenForms } from "./forms.js";
 import { formatBytes, formatSeconds } from "./units.js";
 
 /** Which part of the report shows a grouping. */
@@ -52,7 +53,7 @@ function describeDisk({ prepared, bytes }: CostReport["cost"]): string {
 /** What stands above the table: the plan, its cost, who learns what, and the sources that are asked for. */
 export function describePlan(
   plan: Plan,
-  { cost, plan: about, formulas, papers }: CostReport,
+  { cost, plan: about, formulas, choices, papers }: CostReport,
   wanted: { readonly papers?: boolean; readonly formulas?: boolean } = {},
   { strong }: Look = PLAIN_LOOK,
 ): string {
@@ -83,6 +84,10 @@ export function describePlan(
     ["guard", describeGuard(about.guard)],
     ...knowledgeOf(plan).map(({ who, learns }): [string, string] => [who, `learns ${learns}`]),
     ...(wanted.formulas === true ? formulas : []).map((each): [string, string] => ["formula", describeFormula(each)]),
+    ...(wanted.formulas === true ? takenForms(choices) : []).map((each): [string, string] => [
+      "form",
+      describeForm(each),
+    ]),
     ...(wanted.papers === true ? papers : []).map(({ cite, title, where }): [string, string] => [
       "paper",
       `${cite.split(",")[0]} et al., ${title.split(":")[0]}, ${where}`,

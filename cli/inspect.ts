@@ -61,7 +61,7 @@ export function addInspect(program: Command): void {
     .option("--network <spec>", "estimate times for lan, wan or BANDWIDTH,RTT such as 400mbps,40ms")
     .option("--budget <limits>", "fail (exit 5) when over, for example 'bytes<2GiB,rounds<400'")
     .option("--papers", "the papers that the plan's ops and formulas are from")
-    .option("--formulas", "the formulas: for which function, where, with what error")
+    .option("--formulas", "the formulas: for which function, where, with what error, and why in that form")
     .option("--dpia", "what a data protection assessment asks: who takes part, who receives what, what is kept")
     .option("--html <file>", "write one self-contained page; of two plans, both side by side")
     .option("--json", "print one JSON document (pumac.inspect/1; of two plans pumac.difference/1)")

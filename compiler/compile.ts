@@ -194,6 +194,7 @@ export function planMeasured(measured: Measured, options: CompileOptions = {}): 
     share,
     bindings,
     formulas,
+    choices,
     meaning,
     model: owned,
   } = lowerPlaced(placed, calibration, inputOf, decided, carried);
@@ -205,6 +206,7 @@ export function planMeasured(measured: Measured, options: CompileOptions = {}): 
     owners: { model: owned, data: placed.data },
     bindings,
     formulas,
+    choices,
     published: listed(placed.publication.published),
     disclosed: disclosedBy(placed, inputsOf(model, options.reveal), placed.uses),
     record: options.record?.text ?? recordOf(decided, calibration, placed.secret),
@@ -244,6 +246,7 @@ interface LoweredPlaced {
   readonly share: Graph<ShareType>;
   readonly bindings: Binding[];
   readonly formulas: readonly Formula[];
+  readonly choices: Plan["choices"];
   readonly meaning: Meaning;
   /** The model owner's program. */
   readonly model: Graph<TensorType>;
@@ -302,6 +305,7 @@ function lowerPlaced(
     share,
     bindings,
     formulas,
+    choices: lowered.choices,
     meaning: { origins: new Map([...lowered.origins, [GUARD_ORIGIN, GUARD]]), held },
     model: withScales(placed.model, scales),
   };

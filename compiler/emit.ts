@@ -44,6 +44,7 @@ export interface PlanHeader {
   readonly owners: { readonly model: Graph<TensorType>; readonly data: Graph<TensorType> };
   readonly bindings: readonly Binding[];
   readonly formulas: readonly Formula[];
+  readonly choices: Plan["choices"];
   readonly published: Plan["published"];
   readonly disclosed: Plan["disclosed"];
   readonly record: string;

@@ -21,7 +21,7 @@ export function wiping(factory: KernelsFactory): KernelsFactory {
 export function withoutNotes(plan: Plan): Plan {
   const none = { nodes: [], outputs: [] };
   const parts = plan.parts.map(withoutNotes);
-  return { ...plan, origins: [], values: [], formulas: [], owners: { model: none, data: none }, parts };
+  return { ...plan, origins: [], values: [], formulas: [], choices: [], owners: { model: none, data: none }, parts };
 }
 
 /** The longest frame that a plan foresees, in bytes: an input, a round's openings, or all that P0 deals. */

@@ -106,6 +106,7 @@ function planOf(
     owners: { model: EMPTY, data: EMPTY },
     bindings: names.map((name) => ({ input: name, owner: "data" as const, output: name })),
     formulas: [],
+    choices: [],
     published: [],
     disclosed: [],
     record: "{}",

@@ -6,6 +6,7 @@ import { knowledgeOf } from "../../client/knowledge.js";
 import { DEFAULT_NETWORK, type Network } from "../../compiler/network.js";
 import type { Formula, Plan } from "../../ir/plan/types.js";
 import { type CostReport, costedSteps } from "../cost.js";
+import { type TakenForm, takenForms, timedForm } from "../forms.js";
 import { formatBytes, formatSeconds } from "../units.js";
 import { chartData, timeline, treemap } from "./charts.js";
 import { colourKey } from "./colours.js";
@@ -116,7 +117,7 @@ function pictures(plan: Plan, report: CostReport): string[] {
 }
 
 function lists(report: CostReport): string[] {
-  const { cost, ops, layers, shares, rings, formulas } = report;
+  const { cost, ops, layers, shares, rings, formulas, choices } = report;
   const ringNote = "Bits of what is opened or dealt: elements are packed to their ring.";
   const papers = report.papers.map((paper) => {
     const use = element("span", { class: "muted" }, escapeHtml(`For ${paper.for}.`));
@@ -130,6 +131,7 @@ function lists(report: CostReport): string[] {
     section("By op of the protocol suite", "", costTable("op", shares, cost)),
     section("By ring", ringNote, costTable("ring", rings, cost)),
     formulas.length === 0 ? "" : section("Formulas", FORMULA_NOTE, formulaTable(formulas)),
+    choices.length === 0 ? "" : section("Forms", FORM_NOTE, formTable(takenForms(choices))),
     section("Papers", "", element("ul", {}, ...papers)),
   ];
 }
@@ -142,6 +144,19 @@ function formulaTable(formulas: readonly Formula[]): string {
   const rows = formulas.map(({ function: name, profile, window, form, maxError, distance, outside, digest }) => {
     const error = maxError === 0 ? "0" : `${maxError} ${distance}`;
     const cells = [name, profile, window, form, error, outside, digest];
+    return element("tr", {}, ...cells.map((text) => element("td", { class: "text" }, escapeHtml(text))));
+  });
+  return element("div", { class: "scroll" }, element("table", {}, element("tr", {}, ...head), ...rows));
+}
+
+const FORM_NOTE =
+  "Between which forms the compiler chose, and what each takes at these nodes together on the network that the plan " +
+  "is for: rounds that wait, and bytes that reach P2.";
+
+function formTable(taken: readonly TakenForm[]): string {
+  const head = ["function", "nodes", "taken", "possible too"].map((name) => element("th", { class: "text" }, name));
+  const rows = taken.map(({ what, nodes, forms: [first, ...others] }) => {
+    const cells = [what, String(nodes.length), timedForm(first), others.map(timedForm).join("; ")];
     return element("tr", {}, ...cells.map((text) => element("td", { class: "text" }, escapeHtml(text))));
   });
   return element("div", { class: "scroll" }, element("table", {}, element("tr", {}, ...head), ...rows));

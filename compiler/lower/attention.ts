@@ -132,7 +132,14 @@ export class Attention {
     const other = maximumForm(lowering, { shape, bound: lowering.boundOf(scores), packing }).seconds;
     const ofRest = { shape: shape.with(axisOf(scores), rest.length), bound: lowering.boundOf(scores), packing };
     const mixed = rest.length === 0 ? lowering.seconds(1, 0) : maximumForm(lowering, ofRest).seconds;
-    return groups.length > 0 && mixed + lowering.seconds(0, bytes) < other ? { heads, groups, rest } : undefined;
+    const shifted = groups.length > 0 ? mixed + lowering.seconds(0, bytes) : Number.POSITIVE_INFINITY;
+    const without = rest.length === 0 ? NO_MAXIMUM : `${NO_MAXIMUM} in ${heads.length - rest.length} heads`;
+    const taken = shifted < other ? without : MAXIMUM;
+    lowering.choices.add(softmax.origin, `2^s in ${heads.length} heads`, taken, {
+      [without]: shifted,
+      [MAXIMUM]: other,
+    });
+    return shifted < other ? { heads, groups, rest } : undefined;
   }
 
   /** All heads, with a maximum. */
@@ -242,6 +249,10 @@ function noteForms(lowering: Lowering, all: readonly Shifted[]): void {
     pieces: [{ from: -down, to: up, value: exp2, exact: exp2 }],
   }));
 }
+
+/** The forms of a softmax's powers, as a plan names them. */
+const NO_MAXIMUM = "no maximum, counted from a score of the row";
+const MAXIMUM = "a maximum in every row";
 
 /** The axis of the heads; negative where there are none. */
 function axisOf({ type }: TensorNode): number {

@@ -10,12 +10,12 @@
  * bits in one product, so that no bit waits for another. Digits are right to half a digit's bucket at a border, so
  * every sum is fitted that much wider.
  */
-import { ceilLog2, exp2, floorLog2, pow } from "../../ir/real.js";
+import { ceilLog2, exp2, floorLog2, log2, pow } from "../../ir/real.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import { type Lowering, type ShareNode, shapeOf } from "./context.js";
 import { sumAdditive, WIDEST_DIGIT } from "./digits.js";
 import { type DecayPlan, decaysOn, noteDecays, planDecays } from "./inverses.js";
-import { type PowerRange, power, powerPrice } from "./power.js";
+import { type PowerRange, power, powerLabel, powerPrice } from "./power.js";
 
 /** Octaves of a bucket: few terms, whose digits have two values. */
 const OCTAVES = 3;
@@ -188,13 +188,27 @@ export function inversePower(lowering: Lowering, x: ShareNode, form: PowerForm, 
   const best = Math.min(bySeries, byBuckets);
   const isPossible = seconds(1, (range.high / range.low) * LEAST_BITS) < best;
   const single = isPossible ? planDecays(opened, exponent, reach.low, reach.high) : undefined;
-  if (single !== undefined && seconds(1, single.words * (ring + single.dropped) + ring) <= best) {
+  const bySum =
+    single === undefined ? Number.POSITIVE_INFINITY : seconds(1, single.words * (ring + single.dropped) + ring);
+  const taken = bySum <= best ? SUM : byBuckets <= bySeries ? BUCKETS : SERIES;
+  const octaves = Math.ceil(log2(range.high / range.low));
+  lowering.chose(`${powerLabel(exponent)} over ${octaves} octaves`, taken, {
+    [SUM]: bySum,
+    [BUCKETS]: byBuckets,
+    [SERIES]: bySeries,
+  });
+  if (single !== undefined && taken === SUM) {
     return powerByDecays(lowering, opened, wider, single);
   }
-  return buckets !== undefined && byBuckets <= bySeries
+  return buckets !== undefined && taken === BUCKETS
     ? powerByBuckets(lowering, opened, wider, buckets)
     : power(lowering, opened, exponent, range, fraction, scale);
 }
+
+/** The forms of a power, as a plan names them. */
+const SUM = "one sum of exponentials";
+const BUCKETS = "sums of exponentials by buckets";
+const SERIES = "series by buckets";
 
 /** The power by one sum on the whole interval, masked; one round. */
 function powerByDecays(lowering: Lowering, x: ShareNode, form: PowerForm, plan: DecayPlan): ShareNode {

@@ -10,7 +10,7 @@
 
 import { located } from "../../ir/diagnostics.js";
 import { Builder, type Graph, type Node } from "../../ir/graph.js";
-import type { Origin } from "../../ir/plan/types.js";
+import type { Choice, Origin } from "../../ir/plan/types.js";
 import { ceilLog2 } from "../../ir/real.js";
 import { SHARE } from "../../ir/share/index.js";
 import type { ShareType } from "../../ir/share/types.js";
@@ -19,6 +19,7 @@ import type { TensorValue } from "../../ir/tensor/value.js";
 import { ACCEPTED } from "../../passes/guard.js";
 import type { LinkCost } from "../../passes/plan-rings.js";
 import { copiedFrom } from "../../passes/rules/common.js";
+import { ChoiceNotes } from "./choices.js";
 import { FormulaNotes, type NotedFormula } from "./formulas.js";
 import type { FourierSeries, WaveFit } from "./fourier.js";
 import type { HeldRows } from "./held.js";
@@ -61,6 +62,8 @@ export interface Lowered {
   readonly accepted: ReadonlyMap<ShareNode, number>;
   /** The approximations used, each once. */
   readonly formulas: readonly NotedFormula[];
+  /** Between which forms it chose. */
+  readonly choices: readonly Choice[];
   /** Where the values of the secret program's nodes are. */
   readonly held: ReadonlyMap<TensorNode, readonly HeldRows[]>;
   /** What the nodes' origins mean. */
@@ -81,6 +84,7 @@ interface OwnerScale {
 export class Lowering {
   readonly builder = new Builder(SHARE);
   readonly formulas = new FormulaNotes();
+  readonly choices = new ChoiceNotes();
   readonly bounds = new Map<ShareNode, number>();
   /** How large values may become without alarm: half of what their rings are planned for. */
   readonly accepted = new Map<ShareNode, number>();
@@ -148,6 +152,12 @@ export class Lowering {
   private from(origin: Origin): void {
     this.origin = `${origin.node} (${origin.op})`;
     this.origins.set(this.origin, origin);
+  }
+
+  /** Notes the form that was taken for something of the node that is lowered, and what else was possible. */
+  chose(what: string, taken: string, seconds: Readonly<Record<string, number>>): void {
+    const origin = this.origins.get(this.origin);
+    this.choices.add(origin?.node ?? "", what, taken, seconds);
   }
 
   /** Emits under another origin: for what no node of the model computes. */

@@ -271,7 +271,8 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
   const verdicts = alarms.length === 0 ? [] : [{ name: "verdict", node: lowering.builder.emit("verdict", alarms) }];
   const program = lowering.builder.finish([...outputs, ...verdicts]);
   const formulas = lowering.formulas.finish();
-  return { graph: program, bounds, accepted, formulas, held: lowering.held(), origins, given, scaled };
+  const choices = lowering.choices.finish();
+  return { graph: program, bounds, accepted, formulas, choices, held: lowering.held(), origins, given, scaled };
 }
 
 function refuseInfinite({ nodes }: Graph<TensorType>): void {

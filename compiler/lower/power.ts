@@ -144,7 +144,7 @@ function periodOf(ratio: number): number {
   return Math.max(1.3, 2.9 - 0.33 * log2(ratio));
 }
 
-function powerLabel(exponent: number): string {
+export function powerLabel(exponent: number): string {
   const roots: Readonly<Record<string, string>> = { "-1": "1/x", "-0.5": "1/√x", "0.5": "√x" };
   return roots[exponent] ?? `x^${exponent}`;
 }

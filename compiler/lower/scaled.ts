@@ -37,8 +37,12 @@ export function scalesAfter(
   if (columns === undefined) {
     return false;
   }
-  const bytes = (columns * BITS_OF_COLUMN - rows * width * BITS_OF_ROW) / 8;
-  return lowering.seconds(ROUNDS, 0) > lowering.seconds(0, bytes);
+  const after = lowering.seconds(0, (columns * BITS_OF_COLUMN) / 8);
+  const before = lowering.seconds(ROUNDS, (rows * width * BITS_OF_ROW) / 8);
+  const isAfter = after < before;
+  const forms = { "after the matrix": after, "before it": before };
+  lowering.choices.add(node.origin, "a norm's scale", isAfter ? "after the matrix" : "before it", forms);
+  return isAfter;
 }
 
 /** Elements of all products with a value, or undefined where it is used in another way. */

@@ -66,7 +66,9 @@ export function maximumRows(lowering: Lowering, scores: Scores): UnnormalisedRow
   const { idleNode, evenNode } = scores.idle;
   const columns = shape.at(-1)!;
   const open = mask?.open === true ? mask.value : undefined;
-  const distanceOf = maximumForm(lowering, scores).isExact ? exactDistance : coarseDistance;
+  const { isExact, forms } = maximumForm(lowering, scores);
+  lowering.chose("a softmax row's maximum", isExact ? TOURNAMENT : COUNTERS, forms);
+  const distanceOf = isExact ? exactDistance : coarseDistance;
   const { distance, bound } = distanceOf(lowering, scores);
   const idle = idleNode === undefined || mask?.open !== false ? undefined : idleNode;
   const beyond = idle === undefined ? distance : distantRows(lowering, distance, idle, packing);
@@ -155,7 +157,13 @@ interface MaximumForm {
   readonly isExact: boolean;
   /** What rows take up to their powers. */
   readonly seconds: number;
+  /** The same of each form. */
+  readonly forms: Readonly<Record<string, number>>;
 }
+
+/** The forms of a maximum, as a plan names them. */
+const TOURNAMENT = "a tournament";
+const COUNTERS = "counters of buckets";
 
 /**
  * How the rows' maximum is found fastest on the network that the plan is for: counters grow with the scores' range,
@@ -173,8 +181,10 @@ export function maximumForm(lowering: Lowering, { shape, bound, packing }: Score
   const counters = (kept + rows) * counterBits(columns);
   const isCounted = packing !== undefined || columns < LONG_ROW;
   const counted = lowering.seconds(4, (2 ** width * (isCounted ? counters : kept + rows * REACHED_BITS)) / 8);
+  const possible = width > WIDEST_DIGIT ? Number.POSITIVE_INFINITY : counted;
   const isExact = width > WIDEST_DIGIT || (columns > 1 && exact < counted);
-  return { isExact, seconds: powers + (isExact ? exact : counted) };
+  const forms = { [TOURNAMENT]: powers + exact, [COUNTERS]: powers + possible };
+  return { isExact, seconds: powers + (isExact ? exact : counted), forms };
 }
 
 /** From so many elements on the counters of a row cost more than its tests by random combinations. */

@@ -110,6 +110,7 @@ function classesOf(lowering: Lowering, node: TensorNode, x: ShareNode, f: Sloped
   };
   const lasts = [...windows.map((_, i) => i), -1];
   const last = lasts.reduce((best, each) => (secondsUpTo(each) < secondsUpTo(best) ? each : best));
+  noteClasses(lowering, f.name, windows, needed, last, secondsUpTo);
   const channels = Array.from(reaches, (_, channel) => channel);
   return [...windows.slice(0, last + 1), undefined]
     .map((window, index) => ({
@@ -117,6 +118,28 @@ function classesOf(lowering: Lowering, node: TensorNode, x: ShareNode, f: Sloped
       channels: channels.filter((c) => (window === undefined ? isBeyond(needed[c], last) : needed[c] === index)),
     }))
     .filter((each) => each.channels.length > 0);
+}
+
+/** The split that was taken beside its two ends: series wherever there is a window, and pieces for every channel. */
+function noteClasses(
+  lowering: Lowering,
+  name: string,
+  windows: readonly number[],
+  needed: readonly number[],
+  taken: number,
+  secondsUpTo: (last: number) => number,
+): void {
+  const nameOf = (last: number): string => {
+    const beyond = needed.filter((index) => isBeyond(index, last)).length;
+    if (beyond === needed.length) {
+      return "pieces";
+    }
+    const used = windows.filter((_, index) => index <= last && needed.includes(index));
+    const rest = beyond === 0 ? "" : `, pieces in ${beyond} channels`;
+    return `series on ${used.map((window) => `±${window}`).join(", ")}${rest}`;
+  };
+  const forms = new Map([windows.length - 1, -1, taken].map((last) => [nameOf(last), secondsUpTo(last)]));
+  lowering.chose(name, nameOf(taken), Object.fromEntries(forms));
 }
 
 function isBeyond(index: number, last: number): boolean {

@@ -17,6 +17,7 @@ import { Lists, runsOf } from "./runs.js";
 import { PLAN_SCHEMA } from "./schema.js";
 import {
   type Binding,
+  type Choice,
   type Formula,
   type HeldPart,
   type HeldValue,
@@ -82,6 +83,7 @@ interface PlanMessage {
   readonly bindings: readonly (Omit<Binding, "range"> & { readonly range: readonly number[] })[];
   readonly reveals: readonly ShapeMessage[];
   readonly formulas: readonly Formula[];
+  readonly choices: readonly Choice[];
   readonly published: readonly Published[];
   readonly disclosed: readonly Published[];
   readonly record: string;
@@ -223,6 +225,7 @@ function toMessage(plan: Plan): PlanMessage {
     bindings: plan.bindings.map((binding) => ({ ...binding, range: binding.range ?? [] })),
     reveals: plan.reveals.map(({ name, shape }) => ({ name, shape })),
     formulas: plan.formulas,
+    choices: plan.choices,
     published: plan.published,
     disclosed: plan.disclosed,
     record: plan.record,
@@ -342,6 +345,11 @@ function fromMessage(message: PlanMessage, name: string): Plan {
     })),
     reveals: message.reveals.map(({ name, shape }) => ({ name, shape, to: "data owner" })),
     formulas: message.formulas.map((formula) => ({ ...formula })),
+    choices: message.choices.map(({ node, what, forms }) => ({
+      node,
+      what,
+      forms: forms.map((each) => ({ ...each })),
+    })),
     published: message.published.map((each) => ({ ...each })),
     disclosed: message.disclosed.map((each) => ({ ...each })),
     record: message.record,

@@ -42,6 +42,8 @@ message Formula {
   string section = 8;
   string digest = 9;
 }
+message Form { string form = 1; double seconds = 2; }
+message Choice { string node = 1; string what = 2; repeated Form forms = 3; }
 message Published { string name = 1; repeated uint64 shape = 2; string why = 3; }
 message Ranges { string method = 1; uint32 inputs = 2; double margin = 3; }
 message Table { uint32 bits = 1; bytes data = 2; }
@@ -70,5 +72,6 @@ message Plan {
   string record = 21;
   repeated Held values = 22;
   repeated Plan parts = 23;
+  repeated Choice choices = 24;
 }
 `;

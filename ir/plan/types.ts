@@ -106,6 +106,16 @@ export interface Formula {
   readonly digest: string;
 }
 
+/** Between which forms of a function the compiler chose for a node, by time on the network that the plan is for. */
+export interface Choice {
+  /** The model's node. */
+  readonly node: string;
+  /** What is computed, such as `1/√x`. */
+  readonly what: string;
+  /** Those that were possible, with what each takes: the one that the plan has first. */
+  readonly forms: readonly { readonly form: string; readonly seconds: number }[];
+}
+
 /** Something of the model's file that the plan shows to all who read it, or an input that the parties are shown. */
 export interface Published {
   readonly name: string;
@@ -145,6 +155,7 @@ export interface Plan {
   readonly bindings: readonly Binding[];
   readonly reveals: readonly Reveal[];
   readonly formulas: readonly Formula[];
+  readonly choices: readonly Choice[];
   readonly published: readonly Published[];
   /** The model's inputs that P1 and P2 are given in the clear, and why each may be. */
   readonly disclosed: readonly Published[];

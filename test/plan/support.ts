@@ -103,6 +103,16 @@ function headerFor(graph: Graph<ShareType>): PlanHeader {
     disclosed: named
       .filter(({ owner }) => owner === "public")
       .map(({ name, shape }) => ({ name, shape, why: "a mask" })),
+    choices: [
+      {
+        node: "norm",
+        what: "1/√x",
+        forms: [
+          { form: "one sum", seconds: 0.001 },
+          { form: "buckets", seconds: 0.002 },
+        ],
+      },
+    ],
     formulas: [
       {
         function: "gelu",

@@ -51,6 +51,7 @@ describe("a run", () => {
       modelDigest: "",
       shapes: {},
       bindings: [],
+      choices: [],
       formulas: [],
       published: [],
       disclosed: [],

@@ -93,6 +93,7 @@ export function planOf(graph: Graph<ShareType>): Plan {
     bindings: [],
     reveals: [],
     formulas: [],
+    choices: [],
     published: [],
     disclosed: [],
     record: "{}",
