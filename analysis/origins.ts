@@ -47,6 +47,7 @@ const NAMES: Readonly<Record<string, string>> = {
   silu: "SiLU",
   relu: "ReLU",
   tangentHyperbolic: "Tanh",
+  softCap: "SoftCap",
   errorFunction: "Erf",
   reciprocalSquareRoot: "Rsqrt",
   squareRoot: "Sqrt",

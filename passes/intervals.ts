@@ -156,6 +156,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   hyperbolicCosine: ([x]) => [cosh(magnitudes(x)[0]), cosh(magnitudes(x)[1])],
   arcHyperbolicSine: increasing,
   tangentHyperbolic: increasing,
+  softCap: increasing,
   errorFunction: increasing,
   sigmoid: increasing,
   softplus: increasing,

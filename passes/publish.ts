@@ -93,6 +93,7 @@ const ATTRIBUTES: Readonly<
   >
 > = {
   clamp: { why: "the bounds of a clip", says: () => true, otherwise: clippedByOwned },
+  softCap: { why: "the bound of a soft cap", says: () => true, otherwise: () => undefined },
   pad: { why: "what is padded with", says: ({ attributes }) => attributes.value !== 0, otherwise: paddedByOwned },
 };
 

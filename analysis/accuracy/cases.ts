@@ -97,6 +97,7 @@ const ACTIVATION_CASES: readonly FunctionCase[] = [
   activation("GELU (quick)", "gelu", 2.5e-3, { attributes: { approximation: "quick" } }),
   activation("SiLU", "silu", 4e-3, { puma: 0.075 }),
   activation("tanh", "tangentHyperbolic", 2e-3),
+  activation("soft cap of 30", "softCap", 4e-3, { attributes: { cap: 30 }, inputs: [linear(-200, 200)] }),
   activation("erf", "errorFunction", 2e-3),
   activation("sigmoid", "sigmoid", 2e-3),
   activation("softplus", "softplus", 3e-3),

@@ -9,12 +9,21 @@
  */
 
 import { fail } from "../../ir/diagnostics.js";
-import { erf, exp, tanh } from "../../ir/real.js";
+import { ceilLog2, erf, exp, tanh } from "../../ir/real.js";
 import { fractionOf, type Lowering, type ShareNode, type TensorNode } from "./context.js";
 import { describeWaves, wavesOn, windowsOf } from "./curves.js";
 import { coarseBits, sumAdditive } from "./digits.js";
 import type { WaveFit } from "./fourier.js";
-import { ERF_GRIDS, GELU_GRIDS, QUICK_GRIDS, SIGMOID_GRIDS, SILU_GRIDS, TANH_GRIDS } from "./grids.js";
+import {
+  CAP_GRIDS,
+  CAP_HEADROOM,
+  ERF_GRIDS,
+  GELU_GRIDS,
+  QUICK_GRIDS,
+  SIGMOID_GRIDS,
+  SILU_GRIDS,
+  TANH_GRIDS,
+} from "./grids.js";
 import { addReal } from "./linear.js";
 import { atLeastZero } from "./thresholds.js";
 import { waveAt } from "./waves.js";
@@ -111,6 +120,40 @@ function withoutSlope(f: Piecewise): Sloped {
 export function lowerActivation(lowering: Lowering, node: TensorNode): ShareNode {
   const name = node.op === "gelu" ? `gelu ${String(node.attributes.approximation)}` : node.op;
   return activated(lowering, node, ACTIVATIONS[name]);
+}
+
+/** Frequencies of a cap's waves are rounded to so many bits more than those of the grids, or to what an angle holds. */
+const CAP_FINER = 2;
+const LARGEST_HEADROOM = 20;
+/** Where tanh is 1 to 3·10⁻⁵, less half a bucket of a quarter; the widest grid must reach half a bucket further. */
+const CAP_REACH = 5.5;
+
+/** cap·tanh(x/cap) in the units of x: every error is one of the result, whatever the cap is. */
+function softCapOf(cap: number): Piecewise {
+  const exponent = ceilLog2(cap);
+  const headroom = Math.min(LARGEST_HEADROOM, CAP_HEADROOM + CAP_FINER + exponent);
+  const finer = 2 ** (headroom - CAP_HEADROOM) / cap;
+  const bucketExponent = exponent - 2;
+  const grids = CAP_GRIDS.map(({ window, frequencies }) => ({
+    window: window * cap,
+    frequencies: frequencies.map((each) => Math.round(each * finer)),
+  }));
+  const name = `soft cap of ${cap}`;
+  const compute = (x: number) => cap * tanh(x / cap);
+  return {
+    name,
+    slope: 0,
+    offset: 0,
+    above: [0, cap],
+    below: [0, -cap],
+    curve: { name, compute, parity: "odd", headroom, grids, isSpread: true },
+    window: Math.floor((CAP_REACH * cap) / 2 ** bucketExponent) * 2 ** bucketExponent,
+    bucketExponent,
+  };
+}
+
+export function lowerSoftCap(lowering: Lowering, node: TensorNode): ShareNode {
+  return activated(lowering, node, softCapOf(node.attributes.cap as number));
 }
 
 /** gelu(x) − x/2: where the whole is selected from pieces, the half is subtracted after, for free. */

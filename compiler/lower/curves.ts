@@ -24,6 +24,8 @@ export interface Curve {
   readonly grids: readonly Grid[];
   /** Where the function is |x|/2 beyond this, a triangle wave with rounded corners continues the grids. */
   readonly corner?: number;
+  /** Arguments lie anywhere on a window; else most are of unit size. */
+  readonly isSpread?: true;
 }
 
 /** Periods of triangle waves, as powers of two. */
@@ -43,11 +45,11 @@ export function windowsOf({ grids, corner, headroom }: Curve): readonly number[]
 
 /** The form of a curve on one of its windows. */
 export function wavesOn(curve: Curve, window: number): WaveFit {
-  const { grids, compute, parity, headroom, corner } = curve;
+  const { grids, compute, parity, headroom, corner, isSpread } = curve;
   const grid = grids.find((each) => each.window === window);
   return grid === undefined
     ? triangle(compute, Math.round(log2(window + corner!)) + 1, corner!, headroom)
-    : wavesWith(compute, window, grid.frequencies, headroom, parity);
+    : wavesWith(compute, window, grid.frequencies, headroom, parity, isSpread);
 }
 
 /** The triangle wave of period 2^exponent with both corners as the function rounds them: a plain cosine transform. */

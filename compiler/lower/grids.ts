@@ -34,6 +34,17 @@ export const TANH_GRIDS: readonly Grid[] = [
   { window: 6, frequencies: [8, 32, 62, 63, 93, 127, 163, 199] },
 ];
 
+/** tanh to 2·10⁻⁵ at a headroom of 10: what a soft cap multiplies by tens. */
+export const CAP_GRIDS: readonly Grid[] = [
+  { window: 1, frequencies: [166, 599] },
+  { window: 1.5, frequencies: [138, 462, 898] },
+  { window: 2.5, frequencies: [75, 231, 428, 685, 995] },
+  { window: 4, frequencies: [62, 192, 320, 432, 584, 776, 998, 1247] },
+  { window: 6, frequencies: [44, 125, 212, 296, 375, 483, 498, 629, 774, 926, 1076] },
+];
+/** The headroom that they are for. */
+export const CAP_HEADROOM = 10;
+
 export const ERF_GRIDS: readonly Grid[] = [
   { window: 2, frequencies: [21, 69, 126, 196] },
   { window: 3, frequencies: [16, 47, 86, 134, 191] },

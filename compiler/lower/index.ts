@@ -9,7 +9,7 @@ import type { TensorType } from "../../ir/tensor/value.js";
 import type { VarianceRange } from "../../passes/observed.js";
 import type { LinkCost } from "../../passes/plan-rings.js";
 import type { HeadRange } from "../../passes/rows.js";
-import { lowerAbsolute, lowerActivation, lowerGeluEven, lowerRelu } from "./activation.js";
+import { lowerAbsolute, lowerActivation, lowerGeluEven, lowerRelu, lowerSoftCap } from "./activation.js";
 import { Attention } from "./attention.js";
 import {
   lowerBoolean,
@@ -140,6 +140,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   geluEven: lowerGeluEven,
   silu: lowerActivation,
   tangentHyperbolic: lowerActivation,
+  softCap: lowerSoftCap,
   errorFunction: lowerActivation,
   sigmoid: lowerActivation,
   relu: lowerRelu,

@@ -161,19 +161,21 @@ function importance(x: number): number {
 
 const EVERYWHERE = 0.2;
 
-/** The best series of frequencies that are known, on a window about zero. */
+/** The best series of frequencies that are known, on a window about zero: everywhere on it, or best near zero. */
 export function wavesWith(
   compute: (x: number) => number,
   half: number,
   frequencies: readonly number[],
   headroom: number,
   parity: Parity,
+  isSpread = false,
 ): WaveFit {
   const points = Array.from({ length: POINTS }, (_, i) => half * sin((Math.PI / 2) * (i / (POINTS - 1))));
   const samples: Samples = { points, targets: points.map(compute), parity, grid: (2 * Math.PI) / 2 ** headroom };
   // Points lie closer together towards the edge: each stands for the piece of the window that is nearest to it.
   const weights = points.map((x, i) => importance(x) * cos((Math.PI / 2) * (i / (POINTS - 1))));
-  return finished(samples, frequencies, [-half, half], headroom, (rows) => weighted(rows, samples.targets, weights));
+  const solve = (rows: Rows) => weighted(rows, samples.targets, weights);
+  return finished(samples, frequencies, [-half, half], headroom, ...(isSpread ? [] : [solve]));
 }
 
 /** Coefficients for the chosen frequencies, Lawson's unless others are asked for, turned from x − middle to x. */

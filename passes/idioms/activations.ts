@@ -3,7 +3,7 @@
  * factors are one rule, because products are matched as sets of factors and arguments as polynomials.
  */
 import type { Refusal, Rewriter, Rule, TensorNode } from "../rewriter.js";
-import { isClose, isScalar } from "../rules/common.js";
+import { floats, isClose, isScalar } from "../rules/common.js";
 import { type Factors, factorsOf, polynomialOf, product, without } from "./chains.js";
 
 /** The function of which this is `f(u) + 1`. */
@@ -118,7 +118,35 @@ function sigmoidOf(rewriter: Rewriter, x: TensorNode, slope: number, origin: str
   return rewriter.emit("multiply", [value, rewriter.scalar(1 / slope, x)], {}, origin);
 }
 
+/**
+ * A cap is a small whole number: a scale that was learnt is none, and stays its owner's. A series' amplitudes end at
+ * 128.
+ */
+const CAPS = { least: 2, most: 64 };
+
+/** c·tanh(a·x) for a cap c: as it is written the factor a, small beside c, would go into weights and lose its bits. */
+const softCap: Rule = {
+  name: "soft cap",
+  ops: ["multiply"],
+  apply(node, rewriter) {
+    const { scale, factors } = factorsOf(node);
+    const [bent] = factors;
+    if (factors.length !== 1 || bent.op !== "tangentHyperbolic" || !floats(node)) {
+      return undefined;
+    }
+    const cap = Math.round(scale);
+    if (!isClose(scale, cap, 1e-6) || cap < CAPS.least || cap > CAPS.most) {
+      return { why: `${scale} is no cap` };
+    }
+    const argument = factorsOf(bent.args[0]);
+    const [first, ...rest] = argument.factors;
+    const x = first === undefined ? undefined : product(rewriter, first, rest, tidy(argument.scale * cap), bent.origin);
+    return x === undefined ? undefined : rewriter.emit("softCap", [x], { cap }, node.origin);
+  },
+};
+
 export const ACTIVATIONS: readonly Rule[] = [
+  softCap,
   gelu("errorFunction", "erf", [0, ROOT_HALF]),
   gelu("tangentHyperbolic", "tanh", [0, ROOT_TWO_OVER_PI, 0, ROOT_TWO_OVER_PI * 0.044715]),
   sigmoidLinear,

@@ -15,6 +15,30 @@ function meanSquare(node: TensorNode): TensorNode | undefined {
   return squared && square.args[0] === square.args[1] ? square.args[0] : undefined;
 }
 
+interface ScaledSquare {
+  readonly z: TensorNode;
+  /** What the mean square is multiplied with. */
+  readonly factor: number;
+}
+
+/** The z and c of c · mean(z · z) over the last axis, wherever the c stands: it is what z was multiplied with. */
+function scaledMeanSquare(node: TensorNode): ScaledSquare | undefined {
+  const plain = meanSquare(node);
+  if (plain !== undefined) {
+    return { z: plain, factor: 1 };
+  }
+  const inner = node.op === "reduceMean" && reducesLastAxis(node) ? node.args[0] : node;
+  const { scale, factors } = factorsOf(inner);
+  if (!(scale > 0)) {
+    return undefined;
+  }
+  if (inner !== node) {
+    return factors.length === 2 && factors[0] === factors[1] ? { z: factors[0], factor: scale } : undefined;
+  }
+  const z = factors.length === 1 ? meanSquare(factors[0]) : undefined;
+  return z === undefined ? undefined : { z, factor: scale };
+}
+
 /** The x of mean(x) over the last axis. */
 function meanOf(node: TensorNode): TensorNode | undefined {
   return node.op === "reduceMean" && reducesLastAxis(node) ? node.args[0] : undefined;
@@ -56,16 +80,18 @@ const rmsNorm: Rule = {
     }
     const [inside] = root.args;
     const epsilon = inside.op === "add" ? scalarOf(inside.args[1]) : 0;
-    const z = meanSquare(inside.op === "add" ? inside.args[0] : inside);
-    if (z === undefined || epsilon === undefined) {
+    const square = scaledMeanSquare(inside.op === "add" ? inside.args[0] : inside);
+    if (square === undefined || epsilon === undefined) {
       return { why: "the root is not of a mean square over the last axis plus a constant" };
     }
+    const { z, factor } = square;
     const rest = without(factors, [...factorsOf(z).factors, root]);
     if (rest === undefined || factorsOf(z).scale !== 1) {
       return { why: "the root does not divide the value whose mean square it is of" };
     }
-    const value = rewriter.emit("rmsNorm", [z], { epsilon }, node.origin);
-    return product(rewriter, value, rest, scale, node.origin);
+    const own = Math.sqrt(factor);
+    const value = rewriter.emit("rmsNorm", [product(rewriter, z, [], own, node.origin)], { epsilon }, node.origin);
+    return product(rewriter, value, rest, scale / own, node.origin);
   },
 };
 

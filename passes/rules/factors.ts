@@ -77,6 +77,25 @@ const factorOfProduct: Rule = {
   },
 };
 
+/** What the series of a cap have amplitudes for: 64·log₂e is below. */
+const LARGEST_CAP = 96;
+
+/** cap(x) · c for a known c > 0: the cap of x · c that is c times as high. */
+const factorOfCap: Rule = {
+  name: "factor of a soft cap",
+  ops: ["multiply"],
+  apply(node, rewriter) {
+    const [capped, c] = node.args;
+    const factor = scalarOf(c);
+    const cap = factor === undefined ? 0 : factor * Number(capped.attributes.cap);
+    if (capped.op !== "softCap" || !(cap > 0 && cap < LARGEST_CAP)) {
+      return undefined;
+    }
+    const scaled = rewriter.emit("multiply", [capped.args[0], c], {}, capped.origin);
+    return rewriter.emit("softCap", [scaled], { cap }, capped.origin);
+  },
+};
+
 const DEEPEST_FACTOR = 12;
 const LINEAR_VIEWS: ReadonlySet<string> = new Set([
   "negate",
@@ -122,4 +141,4 @@ const factorOfQuery: Rule = {
   },
 };
 
-export const FACTORS: readonly Rule[] = [factorOfOperand, factorOfProduct, factorOfQuery];
+export const FACTORS: readonly Rule[] = [factorOfOperand, factorOfProduct, factorOfCap, factorOfQuery];

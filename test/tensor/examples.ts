@@ -272,6 +272,7 @@ export const EXAMPLES: Readonly<Record<TensorOpName, fc.Arbitrary<Example>>> = {
   arcHyperbolicCosine: unary(),
   arcHyperbolicTangent: unary(),
   tangentHyperbolic: unary(),
+  softCap: shapes().chain((shape) => example([tensors(shape)], { cap: fc.constantFrom(2, 30, 50) })),
   errorFunction: unary(),
   sigmoid: unary(),
   relu: unary(types),

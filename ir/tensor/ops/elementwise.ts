@@ -198,6 +198,14 @@ const UNARY = {
   arcHyperbolicCosine: map(FUNCTION, "arcosh x.", acosh),
   arcHyperbolicTangent: map(FUNCTION, "artanh x.", atanh),
   tangentHyperbolic: map(BOUNDED_FUNCTION, "tanh x.", tanh),
+  softCap: mapWith(
+    BOUNDED_FUNCTION,
+    "cap·tanh(x/cap): x, bent so that it stays below `cap` (Bello et al. 2016; Gemma 2).",
+    { cap: "number" },
+    ({ cap }) =>
+      (x) =>
+        (cap as number) * tanh(x / (cap as number)),
+  ),
   errorFunction: map(BOUNDED_FUNCTION, "erf x.", erf),
   sigmoid: map(BOUNDED_FUNCTION, "1/(1 + e^-x).", sigmoid),
   relu: map(ARITHMETIC, "max(x, 0).", (x) => (x > 0 ? x : Number.isNaN(x) ? x : 0)),
