@@ -64,10 +64,26 @@ export function loadTopology(file: string): Topology {
   return { ...content, file, secret, folder: place(content.state) };
 }
 
+interface OwnIdentity {
+  readonly key: string;
+  readonly certificate: string;
+  readonly pinned: Readonly<Record<string, readonly string[]>>;
+}
+
+/** One for each topology: what is made of an identity is made once. */
+const identities = new WeakMap<Topology, OwnIdentity>();
+
 /** The key, its certificate, and every organisation's certificates: what a link over TLS is made with. */
-export function identityOf({ name, secret, peers }: Topology) {
+export function identityOf(topology: Topology): OwnIdentity {
+  const known = identities.get(topology);
+  if (known !== undefined) {
+    return known;
+  }
+  const { name, secret, peers } = topology;
   const pinned = Object.fromEntries(Object.entries(peers).map(([peer, { certificates }]) => [peer, certificates]));
-  return { key: secret, certificate: peers[name].certificates[0], pinned };
+  const identity = { key: secret, certificate: peers[name].certificates[0], pinned };
+  identities.set(topology, identity);
+  return identity;
 }
 
 /** A public part, or all public parts of a topology. */

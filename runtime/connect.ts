@@ -23,7 +23,7 @@ import {
   Server as TlsServer,
 } from "node:tls";
 import { fail, PumacError } from "../ir/diagnostics.js";
-import { checkIdentity, type Identity, tlsOptions } from "./identity.js";
+import { checkIdentity, dialOptions, type Identity, tlsOptions } from "./identity.js";
 import type { SocketTransport } from "./socket-transport.js";
 import { PARTIES, type PartyName, type PeerName } from "./transport.js";
 
@@ -265,7 +265,7 @@ function dialOnce(at: Address, identity: Identity | undefined, timeout: number):
     const socket: Socket =
       identity === undefined
         ? dialPlain({ ...at, onread: intoOneBuffer(() => socket) }, () => arrived())
-        : dialTls({ ...at, ...tlsOptions(identity), checkServerIdentity: () => undefined } as ConnectionOptions, () =>
+        : dialTls({ ...at, ...dialOptions(identity), checkServerIdentity: () => undefined } as ConnectionOptions, () =>
             arrived(),
           );
     const timer = setTimeout(() => socket.destroy(SILENT), timeout);

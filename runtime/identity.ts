@@ -4,7 +4,14 @@
  */
 import { createHash, X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
-import { type SecureContextOptions, TLSSocket, type TlsOptions } from "node:tls";
+import {
+  type ConnectionOptions,
+  createSecureContext,
+  type SecureContext,
+  type SecureContextOptions,
+  TLSSocket,
+  type TlsOptions,
+} from "node:tls";
 import { fail } from "../ir/diagnostics.js";
 import { PARTIES, type PeerName } from "./transport.js";
 
@@ -19,10 +26,23 @@ export interface Identity {
   readonly pinned: Readonly<Record<string, readonly string[]>>;
 }
 
+/** Fingerprints by certificate: a party compares the same few with whoever calls. */
+const fingerprints = new Map<string, string>();
+const MOST_REMEMBERED = 1024;
+
 /** The SHA-256 of a certificate (PEM) as people compare it: hexadecimal pairs. E0305 where it is none. */
 export function fingerprintOf(certificate: string, where: string): string {
+  const known = fingerprints.get(certificate);
+  if (known !== undefined) {
+    return known;
+  }
   try {
-    return new X509Certificate(certificate).fingerprint256;
+    const { fingerprint256 } = new X509Certificate(certificate);
+    if (fingerprints.size >= MOST_REMEMBERED) {
+      fingerprints.clear();
+    }
+    fingerprints.set(certificate, fingerprint256);
+    return fingerprint256;
   } catch {
     throw fail({ code: "E0305", what: "a certificate cannot be read", where, fix: "exchange the public parts again" });
   }
@@ -63,6 +83,15 @@ export function tlsOptions(identity: Identity): TlsOptions & SecureContextOption
     rejectUnauthorized: true,
     minVersion: "TLSv1.3",
   };
+}
+
+const contexts = new WeakMap<Identity, SecureContext>();
+
+/** The same for who dials, made once for an identity: keys and certificates are read every time otherwise. */
+export function dialOptions(identity: Identity): ConnectionOptions {
+  const secureContext = contexts.get(identity) ?? createSecureContext(tlsOptions(identity));
+  contexts.set(identity, secureContext);
+  return { secureContext, rejectUnauthorized: true, minVersion: "TLSv1.3" };
 }
 
 /**

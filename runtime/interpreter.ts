@@ -16,7 +16,7 @@ import type { TensorValue } from "../ir/tensor/value.js";
 import { SentFrames } from "./frames.js";
 import type { Kernels, KernelsFactory } from "./kernels/interface.js";
 import { type RunName, runKeys } from "./keys.js";
-import { type Layout, layoutOf, measure, type PartyStep, ScratchSpace, stepsOf } from "./layout.js";
+import { type Layout, laidOut, type PartyStep, ScratchSpace } from "./layout.js";
 import { type Dealing, type InputPort, isOpening, type OpeningRoles, type RoleContext } from "./ops/role.js";
 import { SecretState } from "./state.js";
 import { DealingReader, DealingWriter, NO_DEALING, type Region } from "./streams.js";
@@ -53,8 +53,7 @@ export interface RunReport {
 
 /** Runs this party's part of the plan. Rejects with a diagnostic when a peer fails; the session is then over. */
 export async function runParty(options: PartyOptions): Promise<RunReport> {
-  const steps = stepsOf(options.plan, options.party);
-  const layout = layoutOf(options.plan, options.party, await measure(steps, options.party));
+  const { steps, layout } = await laidOut(options.plan, options.party);
   const kernels = options.kernels(layout.bytes);
   const keys = runKeys(options.keys, options.run);
   const { state = new SecretState() } = options;

@@ -21,7 +21,7 @@ export interface PartyStep extends RoleStep {
 }
 
 /** Bytes that a plan's steps ask for at one party. */
-export interface Needs {
+interface Needs {
   readonly scratch: number;
   /** The largest message of a round, in one direction. */
   readonly message: number;
@@ -40,6 +40,29 @@ export interface Layout {
   readonly bytes: number;
 }
 
+/** A plan's steps as one party runs them, and where everything lies in its arena. */
+export interface LaidOut {
+  readonly steps: readonly PartyStep[];
+  readonly layout: Layout;
+}
+
+/** By plan and party: counting takes as long as many a run's own work, and a party that stays runs a plan often. */
+const known = new WeakMap<Plan, Map<PartyName, Promise<LaidOut>>>();
+
+/** The layout of a plan at a party; the second time it is there at once. */
+export function laidOut(plan: Plan, party: PartyName): Promise<LaidOut> {
+  const ofPlan = known.get(plan) ?? new Map<PartyName, Promise<LaidOut>>();
+  known.set(plan, ofPlan);
+  const found = ofPlan.get(party) ?? layOut(plan, party);
+  ofPlan.set(party, found);
+  return found;
+}
+
+async function layOut(plan: Plan, party: PartyName): Promise<LaidOut> {
+  const steps = stepsOf(plan, party);
+  return { steps, layout: layoutOf(plan, party, await measure(steps, party)) };
+}
+
 const ALIGNMENT = 64;
 
 function aligned(bytes: number): number {
@@ -47,7 +70,7 @@ function aligned(bytes: number): number {
 }
 
 /** The plan's steps with this party's places. */
-export function stepsOf(plan: Plan, party: PartyName): readonly PartyStep[] {
+function stepsOf(plan: Plan, party: PartyName): readonly PartyStep[] {
   const steps: PartyStep[] = [];
   for (const { op, args, attributes, type, round, draws, offsets } of plan.steps) {
     definitionOf(SHARE, op);
@@ -100,7 +123,7 @@ export class ScratchSpace {
 }
 
 /** Runs the steps with idle kernels and counts. */
-export async function measure(steps: readonly PartyStep[], party: PartyName): Promise<Needs> {
+async function measure(steps: readonly PartyStep[], party: PartyName): Promise<Needs> {
   const scratch = new ScratchSpace(0, Number.POSITIVE_INFINITY);
   const messages: number[] = [];
   let section = 0;
@@ -156,7 +179,7 @@ function finest(offsets: ReadonlyMap<number, number>, least: number, what: strin
   return [offsets.get(size)!, size];
 }
 
-export function layoutOf(plan: Plan, party: PartyName, needs: Needs): Layout {
+function layoutOf(plan: Plan, party: PartyName, needs: Needs): Layout {
   const contents: { offset: number; table: Int32Array }[] = [];
   let at = aligned(party === "P0" ? plan.arena.P0 : plan.arena.P12);
   const put = (bytes: number): number => {
