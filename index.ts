@@ -29,6 +29,7 @@ import {
 import { type AskOptions, askParties, refuseConversation } from "./client/remote/ask.js";
 import { type Conversation, converse } from "./client/remote/converse.js";
 import type { SharedPlan } from "./client/remote/share.js";
+import type { Sampling } from "./client/sampling.js";
 import { isRemembered } from "./client/verified.js";
 import type { ImportedModel } from "./compiler/imported.js";
 import { DEFAULT_NETWORK, parseNetwork } from "./compiler/network.js";
@@ -360,7 +361,7 @@ export async function connect(
   return { plans, infer, ask, converse: conversation, close };
 }
 
-export interface GenerateOptions extends AskingOptions {
+export interface GenerateOptions extends AskingOptions, Sampling {
   /** What the text begins with, or a conversation, where the model has a chat template beside its tokenizer. */
   readonly prompt: string | readonly Message[];
   /** The model's tokenizer.json, or llama2.c's tok*.bin. */
@@ -373,11 +374,12 @@ export interface GenerateOptions extends AskingOptions {
 
 /**
  * Lets a language model write: each token as it is there, with its text and what it cost; returns why no more is
- * written. The plan reveals the next token (`compile` with `reveal: ["token"]`). E0202 where the prompt does not fit.
+ * written. The plan reveals the next token (`compile` with `reveal: ["token"]`), or logits to draw it from
+ * (`["topk:8"]`). E0202 where the prompt does not fit, E0201 for what the plan cannot be drawn from.
  */
 export async function* generate(
   { plans, ask, converse: begin }: Connection,
-  { prompt, tokenizer, maxTokens = 32, stops = [], ...asking }: GenerateOptions,
+  { prompt, tokenizer, maxTokens = 32, stops = [], temperature, topK, topP, seed, ...asking }: GenerateOptions,
   { plan, digest }: LoadedPlan = plans[0],
 ): AsyncGenerator<Written, Ending> {
   const encoder = loadEncoder(tokenizer);
@@ -394,5 +396,6 @@ export async function* generate(
     prompt: typeof prompt === "string" ? prompt : template!(prompt),
     mostTokens: maxTokens,
     stops,
+    sampling: { temperature, topK, topP, seed },
   });
 }

@@ -21,7 +21,7 @@ import { calibrationInputs, type Samples } from "./data/calibration.js";
 /** What decides a plan, beside the model; plain values, which a thread can be given. */
 export type PlanOptions = Omit<
   CompileOptions,
-  "calibration" | "calibrationRun" | "network" | "dump" | "record" | "records"
+  "calibration" | "calibrationRun" | "network" | "dump" | "record" | "records" | "next"
 > & {
   readonly calibrate: readonly Omit<Samples, "onCut">[];
   readonly network?: string;

@@ -2,12 +2,13 @@
 import type { Command } from "commander";
 import { describeWritten } from "../analysis/measured.js";
 import { textOf } from "../client/given.js";
+import type { Sampling } from "../client/sampling.js";
 import { type Connection, generate, openPlan, type Written } from "../index.js";
 import { connectAs, type PartiesFlags, partiesOptions } from "./parties.js";
 import { sayFirst } from "./run-common.js";
 import { collect, parseCount, printJson, printNote, writePart } from "./terminal.js";
 
-interface GenerateFlags extends PartiesFlags {
+interface GenerateFlags extends PartiesFlags, Sampling {
   readonly tokenizer: string;
   readonly prompt: string;
   readonly chat?: boolean;
@@ -18,13 +19,21 @@ interface GenerateFlags extends PartiesFlags {
 
 export function addGenerate(program: Command): void {
   partiesOptions(program.command("generate"))
-    .description("write text with a language model's plan (compile --reveal token), each token a private question")
+    .description("write text with a language model's plan (compile --context), each token a private question")
     .argument("<plan>", "the plan file that compile wrote")
     .requiredOption("--tokenizer <file>", "the model's tokenizer.json, or llama2.c's tok*.bin")
     .option("--prompt <text>", "what the text begins with: TEXT, @FILE, or - for standard input", "")
     .option("--chat", "the prompt is what a user says: it is put in the model's chat template")
     .option("--max-tokens <number>", "how many tokens to write at most", parseCount, 32)
     .option("--stop <text>", "end before this text; may be given several times", collect, [])
+    .option("--temperature <number>", "0 takes the likeliest token (default); above, tokens are drawn", Number)
+    .option(
+      "--top-k <number>",
+      "draw among so many tokens; the plan reveals them (compile --reveal topk:K)",
+      parseCount,
+    )
+    .option("--top-p <part>", "draw among the fewest tokens that have this probability together", Number)
+    .option("--seed <number>", "draws the same tokens again", Number)
     .option("--json", "print one JSON document (pumac.generate/1)")
     .action(async (planPath: string, flags: GenerateFlags) => {
       const plan = openPlan(planPath, flags.weights);
@@ -39,10 +48,10 @@ export function addGenerate(program: Command): void {
 }
 
 async function write(parties: Connection, flags: GenerateFlags): Promise<void> {
-  const { maxTokens, stop: stops, json, tokenizer } = flags;
+  const { maxTokens, stop: stops, json, tokenizer, temperature, topK, topP, seed } = flags;
   const text = textOf(flags.prompt);
-  const prompt = flags.chat === true ? [{ role: "user", content: text }] : text;
-  const writing = generate(parties, { tokenizer, prompt, maxTokens, stops });
+  const prompt = flags.chat === true ? [{ role: "user", content: text } as const] : text;
+  const writing = generate(parties, { tokenizer, prompt, maxTokens, stops, temperature, topK, topP, seed });
   const [loaded] = parties.plans;
   const tokens: Written[] = [];
   const started = performance.now();

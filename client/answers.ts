@@ -7,7 +7,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { folderOf } from "../formats/checkpoint.js";
 import { readBytes } from "../formats/files.js";
-import type { Encoder } from "../formats/text.js";
+import { type Encoder, TOP_IDS } from "../formats/text.js";
 import { fail } from "../ir/diagnostics.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 
@@ -105,7 +105,7 @@ export async function answersOf(outputs: Tensors, inputs: Tensors, reading: Read
     const names = reading.labels?.names ?? [];
     return [...label.data].map((i) => ({ kind: "label", name: names[i] ?? `class ${i}` }));
   }
-  if (scores === undefined || scores[0] === "token") {
+  if (scores === undefined || scores[0] === "token" || outputs.has(TOP_IDS)) {
     return [];
   }
   const [name, value] = scores;

@@ -4,7 +4,7 @@
  * the smallest length that holds it, and then takes one token at a time, in one session. Any other plan is of a fixed
  * length and is computed whole for each token. What a token costs is what `inspect` says, whatever is written already.
  */
-import { type Encoder, PADDED, textInputs, windowInputs } from "../formats/text.js";
+import { type Encoder, PADDED, TOP_IDS, TOP_LOGITS, textInputs, windowInputs } from "../formats/text.js";
 import { fail } from "../ir/diagnostics.js";
 import { type Plan, programsOf } from "../ir/plan/types.js";
 import type { TensorType, TensorValue } from "../ir/tensor/value.js";
@@ -12,6 +12,8 @@ import type { Measured } from "../runtime/measurement.js";
 import { hasState } from "../runtime/weight-store.js";
 import { dataInputs, type OwnerValues, runDataOwner, type SessionResult } from "./owners.js";
 import type { Conversation } from "./remote/converse.js";
+import { type Draw, drawerOf, type Sampling } from "./sampling.js";
+import { Stops } from "./stops.js";
 
 export interface GenerateOptions {
   readonly plan: Plan;
@@ -24,6 +26,8 @@ export interface GenerateOptions {
   readonly mostTokens: number;
   /** Texts that end what is written; they are not written themselves. */
   readonly stops: readonly string[];
+  /** How the data owner chooses of what the plan reveals; the most probable token unless said otherwise. */
+  readonly sampling?: Sampling;
 }
 
 /** A token that was written, the text that it adds, and what it cost. */
@@ -84,38 +88,61 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Writte
   }
 }
 
-/** Asks for token after token, and shows the text of each as soon as it is whole. */
+/**
+ * Asks for token after token, and shows the text of each as soon as it is whole, and certain not to be a stop's
+ * beginning: a token that ends with one waits for the next.
+ */
 async function* write(
-  { encoder, mostTokens, stops }: GenerateOptions,
+  { plan, encoder, mostTokens, stops, sampling = {} }: GenerateOptions,
   ids: number[],
   context: number,
   next: () => Promise<SessionResult>,
 ): AsyncGenerator<Written, Ending> {
   const start = ids.length;
   const before = await encoder.decode(ids);
-  let text = "";
+  const draw = drawerOf(sampling, revealedBy(plan), plan.name);
+  const held = new Stops(stops);
+  let taken = 0;
+  let waiting: Written[] = [];
+  let ending: Ending = "length";
   for (let count = 0; count < mostTokens; count++) {
     if (ids.length > context) {
-      return "context";
+      ending = "context";
+      break;
     }
     const { outputs, measured } = await next();
-    const id = outputs.get("token")!.data[0];
+    const id = tokenIn(outputs, draw);
     if (encoder.endIds.includes(id)) {
-      return "end of text";
+      ending = "end of text";
+      break;
     }
     ids.push(id);
     // Some characters are several tokens: what is not yet whole is shown with the next one.
-    const all = await shownOf(encoder, ids, start, before);
-    const stop = stops.map((each) => all.indexOf(each)).filter((at) => at >= 0);
-    const end = stop.length === 0 ? all.length : Math.min(...stop);
-    const whole = all.slice(0, end).replace(/\uFFFD+$/, "");
-    yield { id, text: whole.slice(text.length), measured };
-    text = whole.length > text.length ? whole : text;
-    if (stop.length > 0) {
-      return "stop";
+    const all = (await shownOf(encoder, ids, start, before)).replace(/\uFFFD+$/, "");
+    waiting.push({ id, text: held.push(all.slice(taken)), measured });
+    taken = Math.max(taken, all.length);
+    if (held.over) {
+      ending = "stop";
+      break;
+    }
+    if (!held.holds) {
+      yield* waiting;
+      waiting = [];
     }
   }
-  return "length";
+  const rest = held.end();
+  yield* waiting.map((each, i) => (i === waiting.length - 1 ? { ...each, text: each.text + rest } : each));
+  return ending;
+}
+
+function tokenIn(outputs: SessionResult["outputs"], draw: Draw): number {
+  const token = outputs.get("token")?.data;
+  return token === undefined ? draw(outputs.get(TOP_LOGITS)!.data, outputs.get(TOP_IDS)!.data) : draw([0], token);
+}
+
+/** How many logits of the next token the plan reveals: 1 where it reveals the token alone. */
+export function revealedBy({ reveals }: Plan): number {
+  return reveals.find(({ name }) => name === TOP_IDS)?.shape.at(-1) ?? 1;
 }
 
 /** The text behind the prompt: words bring their spaces, so both are decoded and the first is cut off. */
@@ -180,10 +207,12 @@ export function promptOf(program: Plan): number {
 export function contextOf(plan: Plan): number {
   const inputs = programsOf(plan).flatMap((program) => [...dataInputs(program)]);
   const lengths = inputs.filter(([name]) => name !== PADDED).map(([, { shape }]) => shape.at(-1) ?? 1);
-  const token = plan.reveals.find(({ name }) => name === "token");
-  if (token === undefined || token.shape.reduce((product, size) => product * size, 1) !== 1) {
+  const token = plan.reveals.find(({ name }) => name === "token" || name === TOP_IDS);
+  const most = revealedBy(plan);
+  if (token === undefined || token.shape.reduce((product, size) => product * size, 1) !== most) {
     const what = "the plan does not reveal one next token";
-    throw fail({ code: "E0201", what, where: plan.name, fix: "compile it with --reveal token, for one text" });
+    const fix = "compile it with --reveal token or --reveal topk:K, for one text";
+    throw fail({ code: "E0201", what, where: plan.name, fix });
   }
   return Math.max(...lengths);
 }

@@ -1,5 +1,7 @@
 /** Who learns what from running a plan, beyond the plan itself: for the terminal and the page. */
 import type { Plan } from "../ir/plan/types.js";
+import { hasState } from "../runtime/weight-store.js";
+import { promptOf } from "./generate.js";
 
 export interface Knowledge {
   readonly who: string;
@@ -16,9 +18,9 @@ export function knowledgeOf(plan: Plan): readonly Knowledge[] {
   const masked = "uniformly masked words, each mask fresh";
   const parties =
     disclosed.length === 0
-      ? `nothing: ${masked}`
+      ? `nothing${countsTold(plan)}: ${masked}`
       : `in the clear ${disclosed.map(({ name, why }) => `${name} (${why})`).join(", ")}; of all else ${masked}`;
-  const reveals = plan.reveals.map(({ name, shape }) => `${name} [${shape.join(",")}]`).join(", ");
+  const reveals = plan.reveals.map(({ name, shape }) => `${name} [${shape.join(",")}]${toldBy(name)}`).join(", ");
   return [
     { who: "P0", learns: "nothing that depends on an input: it deals masks and receives nothing but seeds" },
     { who: "P1, P2", learns: parties },
@@ -27,6 +29,36 @@ export function knowledgeOf(plan: Plan): readonly Knowledge[] {
     { who: "plan reader", learns: `the model's shape${publishedText(plan)}; no weight` },
   ];
 }
+
+/** Of a plan that writes: what the parties see of how much is read and written. */
+function countsTold(plan: Plan): string {
+  if (!hasState(plan)) {
+    return "";
+  }
+  const lengths = plan.parts.map(promptOf).sort((a, b) => a - b);
+  const prompt =
+    lengths.length === 0 ? "a prompt's length" : `that a prompt has at most ${lengths.join(", or ")} tokens`;
+  return ` but ${prompt}, and how many tokens are written and when`;
+}
+
+/** What a revealed output tells of the weights, where its name says what it is. */
+function toldBy(name: string): string {
+  return TOLD.find(({ pattern }) => pattern.test(name))?.tells ?? "";
+}
+
+const TOLD = [
+  { pattern: /^token$/, tells: " (the likeliest token, and no score: of the weights no more than that)" },
+  { pattern: /^label$/, tells: " (the likeliest class, and no score: of the weights no more than that)" },
+  { pattern: /^topk\.ids$/, tells: " (the likeliest tokens, in order)" },
+  {
+    pattern: /^topk\.logits$/,
+    tells: " (their scores are products with the last layer's weights, which many answers tell something of)",
+  },
+  {
+    pattern: /^logits$/,
+    tells: " (scores are products with the last layer's weights, which as many answers as it is wide tell)",
+  },
+] as const;
 
 const MOST_NAMES = 3;
 

@@ -1,4 +1,5 @@
 /** A run's outputs with what they mean, for people and as the document of --json. */
+import { TOP_IDS } from "../formats/text.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import { type Answer, answersOf, describeAnswer, type Reading } from "./answers.js";
 
@@ -17,7 +18,7 @@ export async function readOutputs(
   reading: Reading,
 ): Promise<ReadOutputs> {
   const { encoder } = reading;
-  const token = outputs.get("token");
+  const token = outputs.get("token") ?? outputs.get(TOP_IDS);
   const text = token && encoder && (await Promise.all([...token.data].map((id) => encoder.decode([id]))));
   return { outputs, answers: await answersOf(outputs, inputs, reading), text };
 }
@@ -31,7 +32,8 @@ export function documentOf({ outputs, answers, text }: ReadOutputs): object {
 /** The answers, then the first numbers of every output. */
 export function describeOutputs({ outputs, answers, text }: ReadOutputs): readonly string[] {
   const lines = [...outputs].map(([name, value]) => {
-    const words = name === "token" && text !== undefined ? text.map((each) => ` ${JSON.stringify(each)}`).join("") : "";
+    const isText = name === "token" || name === TOP_IDS;
+    const words = isText && text !== undefined ? text.map((each) => ` ${JSON.stringify(each)}`).join("") : "";
     return `${name} [${value.shape}]: ${describeNumbers(value)}${words}`;
   });
   return [...answers.map(describeAnswer), ...lines];

@@ -12,6 +12,11 @@ export class Stops {
     return this.isOver;
   }
 
+  /** Whether something is held back, which a stop may begin with. */
+  get holds(): boolean {
+    return !this.isOver && this.shown < this.text.length;
+  }
+
   /** Takes a piece; what may be shown now. */
   push(piece: string): string {
     this.text += piece;

@@ -3,7 +3,7 @@ import { type Diagnostic, fail } from "../ir/diagnostics.js";
 import { unknownNames } from "../ir/names.js";
 import type { DeclaredNames } from "./imported.js";
 import { isNamed } from "./jax/weights.js";
-import { CHOSEN } from "./outputs.js";
+import { CHOSEN, topOf } from "./outputs.js";
 
 export interface GivenNames {
   readonly dims?: Readonly<Record<string, number>> | undefined;
@@ -28,7 +28,12 @@ export function checkNames(given: GivenNames, declared: DeclaredNames): void {
     ...known("--secret", given.secret),
     ...known("--public", given.public),
     ...known("shared", given.shared),
-    ...unknownNames("--reveal", "output", given.reveal ?? [], [...outputs, ...CHOSEN]),
+    ...unknownNames(
+      "--reveal",
+      "output",
+      (given.reveal ?? []).filter((name) => topOf(name) === undefined),
+      [...outputs, ...CHOSEN],
+    ),
     ...contradictions(given),
     ...unusedWeights(given, declared),
   ];

@@ -1,8 +1,9 @@
 /** What of a model's answers a plan computes: outputs by name, or of scores only which is the largest. */
-import { PADDED } from "../formats/text.js";
+import { PADDED, TOP_IDS, TOP_LOGITS } from "../formats/text.js";
 import { fail } from "../ir/diagnostics.js";
 import { type Attributes, Builder, type Graph, prune } from "../ir/graph.js";
 import { unknownNames } from "../ir/names.js";
+import type { Plan } from "../ir/plan/types.js";
 import { TENSOR } from "../ir/tensor/index.js";
 import { isFloat, type TensorType } from "../ir/tensor/value.js";
 import type { ImportedModel } from "./imported.js";
@@ -10,6 +11,25 @@ import type { ImportedModel } from "./imported.js";
 type TensorNode = Graph<TensorType>["nodes"][number];
 /** What may be revealed besides a model's outputs: where its scores are largest, and no score. */
 export const CHOSEN: readonly string[] = ["token", "label"];
+
+const TOP = /^topk:(\d+)$/;
+/** So many logits are revealed at most: more of them tell more of the weights. */
+const MOST_LOGITS = 32;
+
+/** How many logits of the next token a name asks for, `topk:8`; undefined for any other. E0201 for too many or none. */
+export function topOf(name: string): number | undefined {
+  const count = TOP.exec(name)?.[1];
+  if (count !== undefined && !(Number(count) >= 1 && Number(count) <= MOST_LOGITS)) {
+    const fix = `give topk:K with K from 1 to ${MOST_LOGITS}`;
+    throw fail({ code: "E0201", what: `--reveal ${name} asks for ${count} logits`, fix });
+  }
+  return count === undefined ? undefined : Number(count);
+}
+
+/** Which of the names that a plan's outputs have were asked for by others: `topk:8`. */
+export function topIn(reveals: Plan["reveals"]): readonly string[] {
+  return reveals.flatMap(({ name, shape }) => (name === TOP_IDS ? [`topk:${shape.at(-1)}`] : []));
+}
 
 type Emit = (op: string, args: readonly TensorNode[], attributes?: Attributes) => TensorNode;
 
@@ -22,7 +42,7 @@ export function withOutputs(graph: Graph<TensorType>, reveal: readonly string[] 
   if (reveal === undefined) {
     return graph;
   }
-  const names = [...graph.outputs.map(({ name }) => name), ...CHOSEN];
+  const names = [...graph.outputs.map(({ name }) => name), ...CHOSEN, ...reveal.filter((name) => topOf(name))];
   const problems = unknownNames("--reveal", "output", reveal, names);
   if (problems.length > 0) {
     throw fail(...problems);
@@ -31,7 +51,8 @@ export function withOutputs(graph: Graph<TensorType>, reveal: readonly string[] 
   const shown = { ...graph, outputs: kept };
   // A model's own output of this name goes before.
   const wanted = (name: string): boolean => reveal.includes(name) && !kept.some((output) => output.name === name);
-  const chosen = wanted("token") ? withToken(graph, kept) : shown;
+  const next = reveal.filter((name) => (name === "token" ? wanted(name) : topOf(name) !== undefined));
+  const chosen = next.length > 0 ? withNext(graph, kept, next) : shown;
   return prune(wanted("label") ? withLabel(graph, chosen) : chosen);
 }
 
@@ -43,21 +64,45 @@ export function inputsOf(model: ImportedModel, reveal: readonly string[] | undef
   return [...model.inputs.filter(({ name }) => name !== PADDED), ...added];
 }
 
-function withToken(graph: Graph<TensorType>, kept: Graph<TensorType>["outputs"]): Graph<TensorType> {
-  const logits = graph.outputs.find(({ name }) => name === "logits") ?? graph.outputs[0];
-  const { shape } = logits.node.type;
-  if (shape.length < 2 || shape.length > 3) {
-    const why = `'${logits.name}' has shape [${shape}], not [batch, tokens, words]`;
-    throw fail({ code: "E0201", what: "the model has no logits to choose a token from", where: logits.name, why });
-  }
+function withNext(
+  graph: Graph<TensorType>,
+  kept: Graph<TensorType>["outputs"],
+  wanted: readonly string[],
+): Graph<TensorType> {
+  const logits = logitsOf(graph.outputs);
   const builder = new Builder<TensorType>(TENSOR);
   for (const node of graph.nodes) {
     builder.append(node);
   }
   const emit: Emit = (op, args, attributes = {}) => builder.emit(op, args, attributes, "token");
-  const row = rowOf(logits.node, lastToken(graph, logits.node, emit), emit);
-  const node = emit("argmax", [row], { axis: shape.length - 1, keep: false, last: false });
-  return { nodes: builder.nodes, outputs: [...kept, { name: "token", node }] };
+  const row = rowOf(logits, lastToken(graph, logits, emit), emit);
+  return { nodes: builder.nodes, outputs: [...kept, ...wanted.flatMap((name) => nextOf(row, name, emit))] };
+}
+
+/** The logits of a language model's outputs; E0201 where there are none. */
+export function logitsOf(outputs: Graph<TensorType>["outputs"]): TensorNode {
+  const { name, node } = outputs.find((output) => output.name === "logits") ?? outputs[0];
+  const { shape } = node.type;
+  if (shape.length < 2 || shape.length > 3) {
+    const why = `'${name}' has shape [${shape}], not [batch, tokens, words]`;
+    throw fail({ code: "E0201", what: "the model has no logits to choose a token from", where: name, why });
+  }
+  return node;
+}
+
+/** What a name asks for of the logits of one token, [batch, 1, words] or [1, words]: `token`, or `topk:8`. */
+export function nextOf(row: TensorNode, name: string, emit: Emit): Graph<TensorType>["outputs"] {
+  const { shape } = row.type;
+  const axis = shape.length - 1;
+  const most = topOf(name);
+  if (most === undefined) {
+    return [{ name: "token", node: emit("argmax", [row], { axis, keep: false, last: false }) }];
+  }
+  const attributes = { axis, count: Math.min(most, shape[axis]), largest: true };
+  return [
+    { name: TOP_LOGITS, node: emit("topValues", [row], attributes) },
+    { name: TOP_IDS, node: emit("topIndices", [row], attributes) },
+  ];
 }
 
 /** The class of each row of a classifier's scores, [rows, classes] or [classes]; E0201 where there are none. */

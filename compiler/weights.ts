@@ -11,7 +11,7 @@ import type { CompileOptions } from "./compile.js";
 import { withConstants } from "./constants.js";
 import { importModel, type ModelSources } from "./import.js";
 import type { ImportedModel } from "./imported.js";
-import { CHOSEN, withOutputs } from "./outputs.js";
+import { CHOSEN, topIn, withOutputs } from "./outputs.js";
 import { constantWeights } from "./pipeline.js";
 import { readRecord } from "./record.js";
 import { readText } from "./text/compile.js";
@@ -81,7 +81,7 @@ async function readAgain(
     .filter((name) => model.graph.outputs.some((output) => output.name === name));
   const isRevealed = (name: string): boolean => plan.reveals.some((reveal) => reveal.name === name);
   const chosen = CHOSEN.filter((name) => !names.includes(name) && isRevealed(name));
-  return { model, graphs: [withOutputs(depthFirst(model.graph), [...names, ...chosen])] };
+  return { model, graphs: [withOutputs(depthFirst(model.graph), [...names, ...chosen, ...topIn(plan.reveals)])] };
 }
 
 /** Constants of the file that are weights under names of the passes: worked out only where the plan reads one. */

@@ -113,6 +113,10 @@ function refuseToCut({ text, tokens, length }: Cut): never {
 /** Of a plan that reveals the next token without a mask: how many positions follow each row's last token. */
 export const PADDED = "padded_after";
 
+/** Of a plan that reveals the largest logits of the next token: the logits, from the largest down, and their ids. */
+export const TOP_LOGITS = "topk.logits";
+export const TOP_IDS = "topk.ids";
+
 /**
  * What inputs hold that nobody gives, where whole numbers by their name are a mask (ones: everything is a token), token
  * types (zeros) or positions (counted); undefined for any other.

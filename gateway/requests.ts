@@ -23,6 +23,7 @@ import {
   transform,
   union,
 } from "valibot";
+import type { Sampling } from "../client/sampling.js";
 import type { Message } from "../formats/chat-template.js";
 import { ApiError } from "./errors.js";
 
@@ -44,6 +45,9 @@ const WRITING = {
   stop: STOPS,
   n: nullish(pipe(number(), integer(), minValue(1), maxValue(8)), 1),
   max_tokens: COUNT,
+  temperature: nullish(pipe(number(), minValue(0), maxValue(2))),
+  top_p: nullish(pipe(number(), minValue(0), maxValue(1))),
+  seed: nullish(pipe(number(), integer())),
 };
 
 const TEXT_PART = looseObject({ type: literal("text"), text: string() });
@@ -78,16 +82,20 @@ export interface WritingRequest {
   readonly stops: readonly string[];
   readonly n: number;
   readonly mostTokens: number | undefined;
+  readonly sampling: Sampling;
 }
 
-/** What changes no answer of a greedy plan: how it is accounted, where it is kept (nowhere). */
+/** What changes no answer: how it is accounted, where it is kept (nowhere). */
 const INDIFFERENT = [
   ...["metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"],
-  ...["seed", "parallel_tool_calls", "temperature", "top_p"],
+  "parallel_tool_calls",
 ];
 
-const GREEDY = "this plan reveals the most probable token and nothing else of the scores";
-const SAMPLING = `${GREEDY}, so that nothing can be sampled: leave temperature, top_p and best_of out`;
+const GREEDY = "a plan reveals the next token, or a few scores to sample it from, and nothing else of them";
+const SAMPLING =
+  "this plan reveals the most probable token and nothing else of the scores, so that nothing can be sampled: " +
+  "leave temperature and top_p out, or serve a plan that is compiled with --reveal topk:K";
+const BEST = `${GREEDY}, so that no text is the best of several: leave best_of out`;
 const LOGPROBS = `${GREEDY}: logprobs would reveal more of the weights; serve a plan that reveals logits for those`;
 const NO_TOOLS = "tools are not offered: the model's own text is all that the plan gives";
 const PENALTY = `${GREEDY}, so that scores cannot be changed`;
@@ -96,7 +104,7 @@ const PENALTY = `${GREEDY}, so that scores cannot be changed`;
 const REFUSED: Readonly<Record<string, { readonly unless: readonly unknown[]; readonly why: string }>> = {
   logprobs: { unless: [false], why: LOGPROBS },
   top_logprobs: { unless: [0], why: LOGPROBS },
-  best_of: { unless: [1], why: SAMPLING },
+  best_of: { unless: [1], why: BEST },
   frequency_penalty: { unless: [0], why: PENALTY },
   presence_penalty: { unless: [0], why: PENALTY },
   logit_bias: { unless: [], why: PENALTY },
@@ -137,15 +145,15 @@ function refuse(fields: Fields, known: readonly string[]): void {
   }
 }
 
-/** Sampling is what a temperature above 0 asks for, and a top_p below 1 where nothing says that it is 0. */
-function refuseSampling({ temperature, top_p: nucleus }: Fields): void {
-  const isGreedy = isNothing(temperature) || temperature === 0;
-  const param = !isGreedy
-    ? "temperature"
-    : isNothing(nucleus) || nucleus === 1 || temperature === 0
-      ? undefined
-      : "top_p";
-  if (param !== undefined) {
+/**
+ * 400 where a plan reveals the most probable token alone, and a request wants another one: by a temperature above 0, or
+ * a top_p below 1 where nothing says that it is 0.
+ */
+export function checkSampling({ temperature, topP }: Sampling, revealed: number): void {
+  const isGreedy = temperature === undefined || temperature === 0;
+  const narrows = topP !== undefined && topP < 1 && temperature !== 0;
+  const param = !isGreedy ? "temperature" : narrows ? "top_p" : undefined;
+  if (param !== undefined && revealed === 1) {
     throw new ApiError(400, `${param} is not supported: ${SAMPLING}`, { param, code: "unsupported_parameter" });
   }
 }
@@ -166,9 +174,15 @@ function parsed<T>(schema: GenericSchema<unknown, T>, body: unknown): T {
 function writing(
   body: InferOutput<typeof CHAT> | InferOutput<typeof COMPLETION>,
 ): Omit<WritingRequest, "prompt" | "mostTokens"> {
-  refuseSampling(body);
-  const { model, user, stream, stop: stops, n, stream_options: options } = body;
-  return { model, user: user ?? "", stream: stream === true, usage: options?.include_usage === true, stops, n };
+  const { model, user, stream, stop: stops, n, stream_options: options, temperature, top_p: topP, seed } = body;
+  const sampling = {
+    temperature: temperature ?? undefined,
+    // No candidate makes up nothing: the first is taken all the same.
+    ...(topP === 0 ? { topP: Number.MIN_VALUE } : { topP: topP ?? undefined }),
+    seed: seed ?? undefined,
+  };
+  const usage = options?.include_usage === true;
+  return { model, user: user ?? "", stream: stream === true, usage, stops, n, sampling };
 }
 
 export function chatRequest(body: unknown): WritingRequest {

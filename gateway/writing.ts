@@ -2,13 +2,13 @@
 import { randomUUID } from "node:crypto";
 import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
-import { type Ending, generate, readsTokenByToken } from "../client/generate.js";
-import { Stops } from "../client/stops.js";
+import { type Ending, generate, readsTokenByToken, revealedBy } from "../client/generate.js";
+import { isGreedy } from "../client/sampling.js";
 import type { Encoder } from "../formats/text.js";
 import { ApiError, apiErrorOf } from "./errors.js";
 import type { Gateway } from "./gateway.js";
 import { callerOf } from "./guards.js";
-import type { WritingRequest } from "./requests.js";
+import { checkSampling, type WritingRequest } from "./requests.js";
 import type { Served } from "./served.js";
 
 /** A piece of the text, and what everything up to it did cost. */
@@ -47,21 +47,19 @@ async function promptOf({ reading, template }: Served, prompt: WritingRequest["p
   return { text, encoder, tokens: ids.length - closing };
 }
 
-/** Writes, and holds to the stops. */
+/** Writes one text, the `index`th of a request. */
 async function* written(
   gateway: Gateway,
   { loaded, length }: Served,
   { text: prompt, encoder }: Prompt,
-  { stops, mostTokens = length }: WritingRequest,
-  signal: AbortSignal,
+  { stops, mostTokens = length, sampling }: WritingRequest,
+  { signal, index }: { readonly signal: AbortSignal; readonly index: number },
 ): AsyncGenerator<Piece, Ending> {
-  const held = new Stops(stops);
+  const { seed } = sampling;
   const asked = generate({
     plan: loaded.plan,
-    encoder,
-    prompt,
-    mostTokens,
-    stops: [],
+    ...{ encoder, prompt, mostTokens, stops },
+    sampling: { ...sampling, seed: seed === undefined ? undefined : seed + index },
     ask: (values) => gateway.ask(loaded, values, signal),
     converse: () => gateway.converse(loaded, signal),
   });
@@ -72,14 +70,7 @@ async function* written(
       const { measured, text } = step.value;
       const { tokens, rounds, bytes } = spent;
       spent = { tokens: tokens + 1, rounds: rounds + measured.rounds, bytes: bytes + measured.bytes.total };
-      yield { text: held.push(text), ...spent };
-      if (held.over) {
-        return "stop";
-      }
-    }
-    const rest = held.end();
-    if (rest !== "") {
-      yield { text: rest, ...spent };
+      yield { text, ...spent };
     }
     return step.value;
   } finally {
@@ -125,12 +116,13 @@ export async function write(gateway: Gateway, c: Context, request: WritingReques
     const message = `the prompt has ${prompt.tokens} tokens, the plan takes 1 to ${plan.longest}: compile a longer one`;
     throw new ApiError(400, message, { code: "context_length_exceeded" });
   }
+  checkSampling(request.sampling, revealedBy(plan.loaded.plan));
   const leaving = new AbortController();
   const signal = AbortSignal.any([c.req.raw.signal, leaving.signal, gateway.signal]);
   const leave = await gateway.queue.enter(signal, callerOf(c, request.user));
   const head = { id: `${form.prefix}${randomUUID()}`, created: Math.floor(Date.now() / 1000), model: plan.id };
-  const pieces = written(gateway, plan, prompt, request, signal);
-  const answering: Answering = { plan, prompt, request, form, head, pieces, began: performance.now() };
+  const text = (index: number) => written(gateway, plan, prompt, request, { signal, index });
+  const answering: Answering = { plan, prompt, request, form, head, text, began: performance.now() };
   if (!request.stream) {
     return await inOnePiece(c, answering).finally(leave);
   }
@@ -155,54 +147,78 @@ interface Answering {
   readonly request: WritingRequest;
   readonly form: Form;
   readonly head: object;
-  readonly pieces: AsyncGenerator<Piece, Ending>;
+  /** A text that goes on with the prompt: of a request for several, which. */
+  readonly text: (index: number) => AsyncGenerator<Piece, Ending>;
   readonly began: number;
 }
 
-/** What did it cost, beside what it should have. */
-function costOf({ plan, prompt, began }: Answering, { tokens, rounds, bytes }: Omit<Piece, "text">): object {
+/** What all texts so far did cost, beside what they should have. */
+function costOf({ plan, prompt, began }: Answering, pieces: readonly Omit<Piece, "text">[]): object {
   const seconds = (performance.now() - began) / 1000;
+  const sum = (each: (piece: Omit<Piece, "text">) => number): number =>
+    pieces.reduce((total, piece) => total + each(piece), 0);
   // One token needs no program but the next one's.
-  const { prompts, ...each } = plan.predicted;
-  const first = (prompt.tokens > 1 && prompts.find((program) => program.length >= prompt.tokens)) || each;
-  const more = tokens - 1 + (readsTokenByToken(plan.loaded.plan) ? prompt.tokens - 1 : 0);
-  const predicted = { rounds: first.rounds + each.rounds * more, bytes: first.bytes + each.bytes * more };
+  const { prompts, ...next } = plan.predicted;
+  const first = (prompt.tokens > 1 && prompts.find((program) => program.length >= prompt.tokens)) || next;
+  const read = readsTokenByToken(plan.loaded.plan) ? prompt.tokens - 1 : 0;
+  const predicted = {
+    rounds: sum(({ tokens }) => first.rounds + next.rounds * (tokens - 1 + read)),
+    bytes: sum(({ tokens }) => first.bytes + next.bytes * (tokens - 1 + read)),
+  };
+  const [tokens, rounds, bytes] = [sum((each) => each.tokens), sum((each) => each.rounds), sum((each) => each.bytes)];
   return { pumac: { tokens, rounds, bytes, seconds, predicted } };
 }
 
+/** How many texts are written: of the most probable one, which is the same however often it is asked for, one. */
+function textsOf({ plan, request }: Answering): number {
+  return isGreedy(request.sampling, revealedBy(plan.loaded.plan)) ? 1 : request.n;
+}
+
 async function inOnePiece(c: Context, answering: Answering): Promise<Response> {
-  const { pieces, form, head, request, prompt } = answering;
-  let text = "";
-  let last: Piece = { text, tokens: 0, rounds: 0, bytes: 0 };
-  let step = await pieces.next();
-  for (; step.done !== true; step = await pieces.next()) {
-    last = step.value;
-    text += last.text;
+  const { text, form, head, request, prompt } = answering;
+  const count = textsOf(answering);
+  const texts: { readonly choice: object; readonly last: Piece }[] = [];
+  for (let index = 0; index < count; index++) {
+    const pieces = text(index);
+    let last: Piece = { text: "", tokens: 0, rounds: 0, bytes: 0 };
+    let step = await pieces.next();
+    for (; step.done !== true; step = await pieces.next()) {
+      last = { ...step.value, text: last.text + step.value.text };
+    }
+    texts.push({ choice: { ...form.choice(last.text), finish_reason: REASONS[step.value] }, last });
   }
-  const choice = { ...form.choice(text), finish_reason: REASONS[step.value] };
-  // The most probable text is the same however often it is asked for.
-  const choices = Array.from({ length: request.n }, (_, index) => ({ index, ...choice }));
-  const usage = usageOf(prompt.tokens, last.tokens * request.n);
-  return c.json({ ...head, object: form.whole, choices, usage, ...costOf(answering, last) });
+  const choices = Array.from({ length: request.n }, (_, index) => ({ index, ...texts[index % count].choice }));
+  const used = choices.reduce((sum, { index }) => sum + texts[index % count].last.tokens, 0);
+  const cost = costOf(
+    answering,
+    texts.map(({ last }) => last),
+  );
+  return c.json({ ...head, object: form.whole, choices, usage: usageOf(prompt.tokens, used), ...cost });
 }
 
 async function inPieces(send: (data: object) => Promise<void>, answering: Answering): Promise<void> {
-  const { pieces, form, head, request, prompt } = answering;
-  const object = form.part;
-  const all = async (choice: object, more: object): Promise<void> => {
-    for (let index = 0; index < request.n; index++) {
-      await send({ ...head, object, choices: [{ index, ...choice }], ...more });
+  const { text, form, head, request, prompt } = answering;
+  const count = textsOf(answering);
+  const all = async (choice: object, more: object, index: number): Promise<void> => {
+    const shown = count === 1 ? Array.from({ length: request.n }, (_, i) => i) : [index];
+    for (const each of shown) {
+      await send({ ...head, object: form.part, choices: [{ index: each, ...choice }], ...more });
     }
   };
-  await all({ ...form.delta("", true), finish_reason: null }, {});
-  let last: Piece = { text: "", tokens: 0, rounds: 0, bytes: 0 };
-  let step = await pieces.next();
-  for (; step.done !== true; step = await pieces.next()) {
-    last = step.value;
-    await all({ ...form.delta(last.text, false), finish_reason: null }, costOf(answering, last));
+  const last: Piece[] = [];
+  for (let index = 0; index < count; index++) {
+    await all({ ...form.delta("", true), finish_reason: null }, {}, index);
+    const pieces = text(index);
+    last.push({ text: "", tokens: 0, rounds: 0, bytes: 0 });
+    let step = await pieces.next();
+    for (; step.done !== true; step = await pieces.next()) {
+      last[index] = step.value;
+      await all({ ...form.delta(step.value.text, false), finish_reason: null }, costOf(answering, last), index);
+    }
+    await all({ ...form.delta("", false), finish_reason: REASONS[step.value] }, {}, index);
   }
-  await all({ ...form.delta("", false), finish_reason: REASONS[step.value] }, {});
   if (request.usage) {
-    await send({ ...head, object, choices: [], usage: usageOf(prompt.tokens, last.tokens * request.n) });
+    const used = last.reduce((sum, { tokens }) => sum + tokens, 0) * (request.n / count);
+    await send({ ...head, object: form.part, choices: [], usage: usageOf(prompt.tokens, used) });
   }
 }

@@ -8,6 +8,7 @@ import { KeptSharing, runDataOwner, type SessionResult } from "../../client/owne
 import type { ImportedModel } from "../../compiler/imported.js";
 import { CHOSEN, withOutputs } from "../../compiler/outputs.js";
 import type { LoadedPlan } from "../../formats/plan-file.js";
+import { TOP_IDS, TOP_LOGITS } from "../../formats/text.js";
 import { fail } from "../../ir/diagnostics.js";
 import type { Plan } from "../../ir/plan/types.js";
 import { evaluateGraph, type WeightStore } from "../../ir/tensor/index.js";
@@ -103,7 +104,9 @@ export function rowsOf({ data }: TensorValue, batch: number): readonly (readonly
 export function scoresOf(plan: Plan, batch: number): string {
   const fits = (shape: readonly number[]): boolean =>
     shape.length <= 2 && (batch === 1 ? shape.length < 2 || shape[0] === 1 : shape[0] === batch);
-  const candidates = plan.reveals.filter(({ shape, name }) => !CHOSEN.includes(name) && fits(shape));
+  const candidates = plan.reveals.filter(
+    ({ shape, name }) => ![...CHOSEN, TOP_LOGITS, TOP_IDS].includes(name) && fits(shape),
+  );
   const chosen = candidates.find(({ name }) => /logit|score|prob/i.test(name)) ?? candidates[0];
   if (chosen === undefined) {
     const revealed = plan.reveals.map(({ name, shape }) => `${name} [${shape}]`).join(", ");

@@ -81,6 +81,19 @@ interface OwnerScale {
   readonly finer: number;
 }
 
+/** Values of rows, [rows, n], of which those at the first places are looked for. */
+export interface Row {
+  readonly values: ShareNode;
+  /** Where they stood in a longer row; undefined where they stand there still. */
+  readonly indices: ShareNode | undefined;
+  readonly bound: number;
+}
+
+/** A row with masked bits [rows, count, n]: which element has place j. */
+export interface Ranked extends Row {
+  readonly chosen: ShareNode;
+}
+
 export class Lowering {
   readonly builder = new Builder(SHARE);
   readonly formulas = new FormulaNotes();
@@ -92,6 +105,8 @@ export class Lowering {
   readonly alarms: ShareNode[] = [];
   /** The masked bits of values that are 0 or 1, where they are at hand: a selection by them costs no product. */
   readonly truths = new Map<ShareNode, ShareNode>();
+  /** Rows whose first places are known, by what was asked for. */
+  readonly ranked = new Map<TensorNode, Map<string, Ranked>>();
   private readonly values = new Map<TensorNode, ShareNode>();
   private readonly conversions = new Map<ShareNode, Map<string, ShareNode>>();
   private readonly inputs = new Map<string, ShareNode>();

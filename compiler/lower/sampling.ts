@@ -18,8 +18,8 @@ import { conjunctionOf, tournamentPlan } from "./tournament.js";
  * Fractional bits at which the values of long rows (logits over a vocabulary) are compared: values that differ by less
  * may be taken for each other. Shorter rows are compared exactly.
  */
-const COMPARED_BITS = 10;
-const LONG_ROW = 1024;
+export const COMPARED_BITS = 10;
+export const LONG_ROW = 1024;
 /** Differences of values of which some are lanes that cannot win. */
 const PADDED = 4;
 

@@ -27,7 +27,7 @@ import type { ImportedModel } from "../imported.js";
 import { inputsOf } from "../outputs.js";
 import { syntheticIds, syntheticSamples } from "../synthetic.js";
 import { tokensOf } from "./cache.js";
-import { type Program, sourceOf, type TextSource } from "./source.js";
+import { type Program, revealOf, sourceOf, type TextSource } from "./source.js";
 
 /** A language model that is to be compiled, and what calibration inputs of it are: whole windows. */
 export interface TextModel {
@@ -68,7 +68,9 @@ async function openText(path: string, options: CompileOptions): Promise<TextMode
 
 async function compileText(text: TextSource, options: CompileOptions): Promise<Compiled> {
   const { context, buckets, window } = text;
-  const { reveal: _, ...given } = options;
+  const { reveal: _, ...others } = options;
+  const revealed = revealOf(options);
+  const given: CompileOptions = { ...others, ...(revealed !== "token" && { next: revealed }) };
   const next = await text.next();
   const names = next.kept.map(({ name }) => name);
   const records = options.records ?? (options.record && [options.record]);

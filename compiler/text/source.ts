@@ -15,6 +15,7 @@ import type { TensorGraph, TensorNode } from "../../passes/rewriter.js";
 import type { CompileOptions } from "../compile.js";
 import type { ModelSources } from "../import.js";
 import type { DeclaredNames, ImportedModel } from "../imported.js";
+import { logitsOf, nextOf, topOf } from "../outputs.js";
 import { type CachedGraph, tokensOf, withCache } from "./cache.js";
 import { cacheIn, exportedCache } from "./exported.js";
 import { branchValues, isPast, mayBePadded, wholeValues } from "./padding.js";
@@ -56,6 +57,7 @@ export async function sourceOf(
 ): Promise<TextSource> {
   const wanted = options.context!;
   const buckets = bucketsOf(options, wanted);
+  const reveal = revealOf(options);
   const read = ({ rows, past, isWhole }: Extent): Promise<ImportedModel> =>
     importAt({
       shapesOf: (declared) => shapesFor(declared, options.dims ?? {}, rows, past),
@@ -78,21 +80,18 @@ export async function sourceOf(
     context,
     buckets: options.buckets === undefined ? [context] : buckets,
     model,
-    window: program(model, { rows: context, isContinued: false, context, keepsOwn }),
-    prompt: async (rows) => program(await own(rows, 0), { rows, isContinued: false, context, keepsOwn }),
+    window: program(model, { rows: context, isContinued: false, context, keepsOwn, reveal }),
+    prompt: async (rows) => program(await own(rows, 0), { rows, isContinued: false, context, keepsOwn, reveal }),
     next: async () => {
       const each = keepsOwn ? await own(1, context - 1) : model;
-      return program(each, { rows: 1, isContinued: true, context, keepsOwn });
+      return program(each, { rows: 1, isContinued: true, context, keepsOwn, reveal });
     },
   };
 }
 
 /** A model whose cache has one length: it takes the next token, and a prompt one token after the other. */
-function oneAtATime(
-  path: string,
-  model: ImportedModel,
-  { context: wanted = 0, buckets = [] }: CompileOptions,
-): TextSource {
+function oneAtATime(path: string, model: ImportedModel, options: CompileOptions): TextSource {
+  const { context: wanted = 0, buckets = [] } = options;
   const rows = lengthOf(model.graph);
   const context = pastOf(model) + rows;
   checkContext(context, wanted, path);
@@ -111,7 +110,7 @@ function oneAtATime(
       fix: "export it with attention_mask and position_ids, or with dynamic lengths",
     });
   }
-  const next = program(model, { rows, isContinued: true, context, keepsOwn: true });
+  const next = program(model, { rows, isContinued: true, context, keepsOwn: true, reveal: revealOf(options) });
   return { context, buckets: [], model, window: undefined, prompt: async () => next, next: async () => next };
 }
 
@@ -134,16 +133,21 @@ function checkContext(context: number, wanted: number, path: string): void {
   }
 }
 
-function bucketsOf({ buckets, reveal = ["token"] }: CompileOptions, context: number): readonly number[] {
+/** What a plan that writes reveals of the next token: E0201 for anything else. */
+export function revealOf({ next = "token", reveal = [next] }: CompileOptions): string {
+  if (reveal.length !== 1 || (reveal[0] !== "token" && topOf(reveal[0]) === undefined)) {
+    const fix = "add --reveal token, or --reveal topk:K to sample from K logits";
+    throw fail({ code: "E0201", what: "a plan with --context reveals the next token, and nothing else", fix });
+  }
+  return reveal[0];
+}
+
+function bucketsOf({ buckets }: CompileOptions, context: number): readonly number[] {
   const given = [...new Set(buckets ?? [context])].sort((a, b) => a - b);
   const isLength = (each: number) => Number.isInteger(each) && each >= 1 && each <= context;
   if (!isLength(context) || context < 2 || !given.every(isLength)) {
     const what = `prompts of ${given.join(", ")} tokens in a context of ${context}`;
     throw fail({ code: "E0201", what, fix: "give --buckets as lengths up to --context, which is 2 or more" });
-  }
-  if (reveal.join() !== "token") {
-    const fix = "add --reveal token";
-    throw fail({ code: "E0201", what: "a plan with --context reveals the next token, and nothing else", fix });
   }
   return given.filter((each) => each > 1);
 }
@@ -167,25 +171,29 @@ function shapesFor(
   );
 }
 
+function logitsOutput({ outputs }: TensorGraph): TensorGraph["outputs"][number] {
+  return { name: "logits", node: logitsOf(outputs) };
+}
+
 /** The graph whose only output is its logits, in normal form. */
 function normalForm(graph: TensorGraph): TensorGraph {
   const { nodes } = depthFirst(graph);
-  return fuse(canonicalise({ nodes, outputs: [logitsOf(graph.outputs)] }));
+  return fuse(canonicalise({ nodes, outputs: [logitsOutput(graph)] }));
 }
 
 /** One program over the tokens of a model that was read for it, with its own cache or one that is made. */
 function program(
   model: ImportedModel,
-  options: { rows: number; isContinued: boolean; context: number; keepsOwn: boolean },
+  options: { rows: number; isContinued: boolean; context: number; keepsOwn: boolean; reveal: string },
 ): Program {
-  const { context, keepsOwn } = options;
+  const { context, keepsOwn, reveal } = options;
   const length = lengthOf(model.graph);
   const cache = keepsOwn ? cacheIn(model) : undefined;
-  const outputs = [logitsOf(model.graph.outputs), ...(cache?.present ?? [])];
+  const outputs = [logitsOutput(model.graph), ...(cache?.present ?? [])];
   const graph = depthFirst({ nodes: model.graph.nodes, outputs });
   const { graph: whole, kept } =
     cache === undefined ? withCache(normalForm(graph), options) : exportedCache(graph, cache, options);
-  const cached = renamed(withNextToken(whole), length === context ? "" : ` of ${length} tokens`);
+  const cached = renamed(withNextToken(whole, reveal), length === context ? "" : ` of ${length} tokens`);
   const inputs = cached.nodes.flatMap(({ op, attributes, type: { dtype, shape } }) => {
     const name = String(attributes.name);
     return op === "input" && !kept.some((each) => each.name === name) ? [{ name, dtype, shape }] : [];
@@ -193,26 +201,17 @@ function program(
   return { model: { ...model, graph: cached, inputs }, kept };
 }
 
-function logitsOf(outputs: TensorGraph["outputs"]): TensorGraph["outputs"][number] {
-  return outputs.find(({ name }) => name === "logits") ?? outputs[0];
-}
-
-/** The graph whose only output of its own is the likeliest next token after the last one. */
-function withNextToken(graph: TensorGraph): TensorGraph {
+/** The graph whose only output of its own is what is revealed of the next token, after the last one. */
+function withNextToken(graph: TensorGraph, reveal: string): TensorGraph {
   const logits = logitsOf(graph.outputs);
-  const { shape } = logits.node.type;
-  if (shape.length < 2 || shape.length > 3) {
-    const why = `'${logits.name}' has shape [${shape}], not [batch, tokens, words]`;
-    throw fail({ code: "E0201", what: "the model has no logits to choose a token from", where: logits.name, why });
-  }
+  const { shape } = logits.type;
   const builder = new Builder<TensorType>(TENSOR);
   graph.nodes.forEach((node) => void builder.append(node));
   const last = shape.length - 2;
   const starts = shape.map((size, axis) => (axis === last ? size - 1 : 0));
-  const row = builder.emit("slice", [logits.node], { starts, ends: shape, steps: shape.map(() => 1) }, "token");
-  const node = builder.emit("argmax", [row], { axis: last + 1, keep: false, last: false }, "token");
-  const others = graph.outputs.filter(({ name }) => name !== logits.name);
-  return { nodes: builder.nodes, outputs: [{ name: "token", node }, ...others] };
+  const row = builder.emit("slice", [logits], { starts, ends: shape, steps: shape.map(() => 1) }, "token");
+  const next = nextOf(row, reveal, (op, args, attributes) => builder.emit(op, args, attributes, "token"));
+  return { nodes: builder.nodes, outputs: [...next, ...graph.outputs.filter(({ node }) => node !== logits)] };
 }
 
 /** The same graph with constants of other names: where they are weights, they are not those of another length. */

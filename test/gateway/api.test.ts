@@ -83,6 +83,27 @@ describe("writing", () => {
     expect((await create({ model: "writer", prompt: "ab" })).choices[0].text).toHaveLength(16);
   });
 
+  it("draws tokens where a plan reveals logits: the likeliest without a temperature, else as a seed says", async () => {
+    const draw = (more: object) => say("ab", { model: "sampler", max_tokens: 8, ...more });
+    const textOf = async (more: object) => (await draw(more)).choices.map(({ message }) => message.content);
+    expect(await textOf({ seed: 1 })).toEqual(["cdefghij"]);
+    expect(await textOf({ temperature: 0, n: 2 })).toEqual(["cdefghij", "cdefghij"]);
+    const [first, second] = await textOf({ temperature: 1, seed: 1, n: 2 });
+    expect(first).not.toBe(second);
+    expect(await textOf({ temperature: 1, seed: 1 })).toEqual([first]);
+    expect(await textOf({ top_p: 0, seed: 1 })).toEqual(["cdefghij"]);
+    expect((await draw({ temperature: 1, n: 2 })).usage).toMatchObject({ completion_tokens: 16 });
+    const texts = ["", ""];
+    const stream = await gateway.client.chat.completions.create({
+      ...{ model: "sampler", stream: true, n: 2, temperature: 1, seed: 1, max_tokens: 8 },
+      messages: [{ role: "user", content: "ab" }],
+    });
+    for await (const { choices } of stream) {
+      texts[choices[0].index] += choices[0].delta.content ?? "";
+    }
+    expect(texts).toEqual([first, second]);
+  });
+
   it("ends with the model's own end, the plan's length, and before a stop, of which nothing is shown", async () => {
     answer = (asked) => [asked.length === 4 ? 1 : 100];
     expect((await say("ab")).choices[0]).toMatchObject({ message: { content: "dd" }, finish_reason: "stop" });
@@ -103,7 +124,7 @@ describe("writing", () => {
 
   it.each([
     [{ temperature: 0.7 }, "temperature", /nothing can be sampled/],
-    [{ top_p: 0.5 }, "top_p", /nothing can be sampled/],
+    [{ top_p: 0.5 }, "top_p", /nothing can be sampled.*topk/],
     [{ logprobs: true }, "logprobs", /would reveal/],
     [{ top_logprobs: 2 }, "top_logprobs", /would reveal/],
     [{ frequency_penalty: 1 }, "frequency_penalty", /scores/],
@@ -200,7 +221,7 @@ describe("answering", () => {
     for await (const model of gateway.client.models.list()) {
       models.push(model.id);
     }
-    expect(models).toEqual(["writer", "judge", "place", "eye"]);
+    expect(models).toEqual(["writer", "judge", "place", "eye", "sampler"]);
     expect(await gateway.client.models.retrieve("judge")).toMatchObject({ id: "judge", pumac: { kind: "class" } });
     const judge = gateway.client.completions.create({ model: "judge", prompt: "a" });
     expect((await refusal(judge)).message).toContain("/v1/classify");

@@ -2,7 +2,7 @@
 import OpenAI from "openai";
 import type { OwnerValues, SessionResult } from "../../client/owners.js";
 import type { LoadedPlan } from "../../formats/plan-file.js";
-import type { Encoder } from "../../formats/text.js";
+import { type Encoder, TOP_IDS, TOP_LOGITS } from "../../formats/text.js";
 import { Live } from "../../gateway/live.js";
 import type { GivenPlan } from "../../gateway/served.js";
 import { type GatewayOptions, startGateway } from "../../gateway/server.js";
@@ -52,12 +52,24 @@ output "logits" = %1`;
   return { plan: compileText({ text, inputs }, { shared: ["pixel_values"] }).plan, digest: "pixels" };
 }
 
+/** A plan of one text that reveals three logits of the next token. */
+function sampled(): LoadedPlan {
+  const text = `%0 = input {name = "input_ids", dtype = "f32", shape = [1, ${LENGTH}]} : f32[1,${LENGTH}]
+%1 = slice %0 {starts = [0, 0], ends = [1, 3], steps = [1, 1]} : f32[1,3]
+output "topk.logits" = %1
+output "topk.ids" = %1`;
+  const data = new Float64Array(LENGTH).fill(126);
+  const inputs = new Map([["input_ids", { dtype: "f32", shape: [1, LENGTH], data }]] as const);
+  return { plan: compileText({ text, inputs }, { shared: ["input_ids"] }).plan, digest: "sampled" };
+}
+
 /** A model that writes, one that classifies, one that embeds, one that looks. */
 const PLANS: readonly GivenPlan[] = [
   ["writer", planOf("token", [1], "%2 = reshape %1 {shape = [1]} : f32[1]")],
   ["judge", planOf("logits", [1, 2], "%2 = concatenate %1, %1 {axis = 1} : f32[1,2]")],
   ["place", planOf("sentence_embedding", [1, 3], "%2 = concatenate %1, %1, %1 {axis = 1} : f32[1,3]")],
   ["eye", pictures()],
+  ["sampler", sampled()],
 ].map(([id, loaded]) => ({
   id: id as string,
   loaded: loaded as LoadedPlan,
@@ -97,7 +109,12 @@ export async function startWith(parties: Parties, more: Partial<GatewayOptions> 
         const given = [...values.value("data", plan.bindings[0].input).data];
         const ids = plan.shapes.pixel_values === undefined ? given.filter((id) => id !== 0) : given;
         onShared(Uint8Array.from(ids, (id) => (id * 167) & 255));
-        return result(plan.reveals[0].name, await parties(ids, signal));
+        const [answer, ...rest] = await parties(ids, signal);
+        const { outputs, ...whole } = result(plan.reveals[0].name, [answer, ...rest]);
+        const isSampled = plan.reveals.some(({ name }) => name === TOP_IDS);
+        const three = isSampled ? result(TOP_IDS, [answer, answer + 1, answer + 2]).outputs : [];
+        const logits = isSampled ? result(TOP_LOGITS, [1, 0.9, 0.8]).outputs : [];
+        return { ...whole, outputs: new Map([...outputs, ...three, ...logits]) };
       },
       converse: () => Promise.reject(new Error("these plans keep nothing")),
       close: () => undefined,

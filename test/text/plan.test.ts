@@ -8,6 +8,7 @@ import { costOf } from "../../analysis/cost.js";
 import { type Ending, generate, type Written } from "../../client/generate.js";
 import { converse } from "../../client/remote/converse.js";
 import type { SharedPlan } from "../../client/remote/share.js";
+import type { Sampling } from "../../client/sampling.js";
 import type { CompileOptions } from "../../compiler/compile.js";
 import { openForPlan } from "../../compiler/text/compile.js";
 import { verifyPlan } from "../../compiler/verify.js";
@@ -53,10 +54,12 @@ async function writeWith(
   shared: SharedPlan,
   prompt: string,
   mostTokens: number,
+  sampling: Sampling = {},
 ): Promise<{ written: Written[]; ended: Ending }> {
   const begin = () => converse(shared, { topology: three.topology("clinic"), timeout: 20_000 });
   const ask = () => Promise.reject(new Error("a single question"));
-  const writing = generate({ plan: shared.plan, encoder, ask, converse: begin, prompt, mostTokens, stops: [] });
+  const asked = { encoder, ask, converse: begin, prompt, mostTokens, stops: [], sampling };
+  const writing = generate({ plan: shared.plan, ...asked });
   const written: Written[] = [];
   for (let step = await writing.next(); ; step = await writing.next()) {
     if (step.done === true) {
@@ -134,6 +137,35 @@ describe("a plan of a model that takes one token at a time", () => {
   });
 });
 
+describe("a plan that reveals the largest logits", () => {
+  it("takes the likeliest without a temperature, and draws what a seed says with one", async () => {
+    const model = writeDecoder({ mask: true, positions: "input" });
+    const shared = await planOf(model, { context: 6, buckets: [3], reveal: ["topk:4"] });
+    await expect(verifyPlan(shared.plan, { model })).resolves.toBeDefined();
+    const three = await startWith(shared);
+    try {
+      const idsOf = async (sampling: Sampling) => {
+        const { written } = await writeWith(three, shared, "3 14 5", 4, sampling);
+        const { rounds, bytes } = costOf(shared.plan);
+        const costs = written.slice(1).map(({ measured }) => [measured.rounds, measured.bytes.total]);
+        expect(costs).toEqual(costs.map(() => [rounds, bytes.total]));
+        return written.map(({ id }) => id);
+      };
+      const greedy = await idsOf({});
+      const drawn = await idsOf({ temperature: 9, seed: 4 });
+      expect(await idsOf({ temperature: 9, seed: 4 })).toEqual(drawn);
+      expect(drawn).not.toEqual(greedy);
+      for (const ids of [greedy, drawn]) {
+        const logits = await logitsAfter(model, [3, 14, 5, ...ids]);
+        const ranks = ids.map((id, i) => logits[i + 2].filter((x) => x > logits[i + 2][id] + 0.02).length);
+        expect(Math.max(...ranks)).toBeLessThan(ids === greedy ? 1 : 4);
+      }
+    } finally {
+      await three.stop();
+    }
+  });
+});
+
 describe("the options of a plan that writes", () => {
   const model = join(OWN_FIXTURES, KINDS["a model without a cache"], "model.onnx");
   const encoderModel = join(OWN_FIXTURES, "bert_cls.t5.legacy.eager.op11.dyn", "model.onnx");
@@ -141,6 +173,8 @@ describe("the options of a plan that writes", () => {
     ["prompts longer than the context", model, { context: 6, buckets: [7] }, "E0201"],
     ["a prompt of no tokens", model, { context: 6, buckets: [0] }, "E0201"],
     ["a context of one token", model, { context: 1 }, "E0201"],
+    ["more logits than a plan reveals", model, { context: 6, reveal: ["topk:33"] }, "E0201"],
+    ["two things to reveal", model, { context: 6, reveal: ["token", "topk:3"] }, "E0201"],
     ["another thing to reveal", model, { context: 6, reveal: ["logits"] }, "E0201"],
     ["a model whose tokens see later ones", encoderModel, { context: 6 }, "E0402"],
   ])("refuse %s", async (_, path, options, code) => {
