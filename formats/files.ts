@@ -3,9 +3,12 @@ import {
   accessSync,
   closeSync,
   constants,
+  fstatSync,
   fsyncSync,
+  ftruncateSync,
   openSync,
   readFileSync,
+  readSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -93,4 +96,43 @@ export function writeWhole(path: string, what: string, content: Uint8Array | str
       throw error;
     }
   });
+}
+
+/**
+ * Adds whole lines to the end of a file, the user's own. A line that was not written to its end, now for want of room
+ * or before because a process was stopped, does not stay there: the next one would become part of it. E0301 and E1001
+ * as `writeWhole`.
+ */
+export function appendLines(path: string, what: string, lines: readonly string[]): void {
+  writing(path, what, () => {
+    const descriptor = openSync(path, "a+", OWN);
+    try {
+      const end = endOfLines(descriptor);
+      ftruncateSync(descriptor, end);
+      try {
+        writeFileSync(descriptor, lines.map((line) => `${line}\n`).join(""));
+      } catch (error) {
+        ftruncateSync(descriptor, end);
+        throw error;
+      }
+    } finally {
+      closeSync(descriptor);
+    }
+  });
+}
+
+/** Where the last whole line of a file ends. */
+function endOfLines(descriptor: number): number {
+  const piece = Buffer.alloc(1 << 12);
+  let end = fstatSync(descriptor).size;
+  while (end > 0) {
+    const from = Math.max(0, end - piece.length);
+    const read = readSync(descriptor, piece, 0, end - from, from);
+    const last = piece.lastIndexOf("\n", read - 1);
+    if (last >= 0 && last < read) {
+      return from + last + 1;
+    }
+    end = from;
+  }
+  return 0;
 }

@@ -2,13 +2,11 @@
  * What a party writes down of sessions: an audit record, one line for each session that asked, and the ids of sessions
  * for as long as they could be used again. Names, digests, counts and times; never a value.
  */
-import { appendFileSync, existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { nullable, number, object, optional, parse, picklist, record, string } from "valibot";
-import { writeWhole, writing } from "../formats/files.js";
+import { appendLines, writeWhole } from "../formats/files.js";
 import { fail } from "../ir/diagnostics.js";
-
-const OWN = 0o600;
 
 const AUDIT = object({
   /** When the session ended, ISO 8601. */
@@ -40,8 +38,7 @@ function auditFile(state: string): string {
 
 /** Appends a session to the audit record. */
 export function writeAudit(state: string, line: AuditLine): void {
-  const file = auditFile(state);
-  writing(file, "the audit record", () => appendFileSync(file, `${JSON.stringify(line)}\n`, { mode: OWN }));
+  appendLines(auditFile(state), "the audit record", [JSON.stringify(line)]);
 }
 
 /** The audit record, oldest first. E0301 where a line is none. */
@@ -91,7 +88,7 @@ export class SessionIds {
       }
     }
     this.used.set(id, at);
-    writing(this.file, "the list of session ids", () => appendFileSync(this.file, `${id} ${at}\n`, { mode: OWN }));
+    appendLines(this.file, "the list of session ids", [`${id} ${at}`]);
     return true;
   }
 }

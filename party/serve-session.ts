@@ -178,7 +178,7 @@ async function enter(
   const kept = stateBytes(programs[0].plan, as);
   // P1 and P2 compute nothing while material is made.
   const isIdle = course.prepared === "made" && as === "P12";
-  const say = (place: number, refused: "E1002" | null = null): Promise<void> =>
+  const say = (place: number, refused: "E1002" | "E1003" | null = null): Promise<void> =>
     transport.send("data", encodeControl({ place, refused, seconds: admission.seconds }));
   const told = (place: number): void => void say(place).catch(() => undefined);
   course.phase = "waiting";
@@ -193,6 +193,11 @@ async function enter(
     throw error;
   }
   if (course.prepared !== "made") {
+    // It had questions left when it asked; others of its questions may have begun since.
+    if (!quota.allows(asker, Date.now())) {
+      await say(0, "E1003");
+      return false;
+    }
     quota.count(asker, Date.now());
   }
   await say(0);

@@ -6,11 +6,11 @@
  * A weight has its place in the seeds' streams for ever: the same place is never given to another one.
  */
 import { createHash } from "node:crypto";
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { type InferOutput, number, object, parse, string, union } from "valibot";
-import { writing } from "../formats/files.js";
+import { appendLines, writing } from "../formats/files.js";
 import { fail } from "../ir/diagnostics.js";
 import { packedBytes } from "../ir/share/rules.js";
 import { blocksOf, type KeyedWeight } from "../runtime/requests.js";
@@ -81,10 +81,8 @@ export class Sharing {
   ) {
     const place = join(folder, id);
     const seeds = Buffer.from(from.seeds).toString("hex");
-    writing(place, "a sharing", () => {
-      mkdirSync(place, { recursive: true, mode: 0o700 });
-      appendFileSync(join(place, "journal"), `${JSON.stringify({ ...from, seeds })}\n`, { mode: OWN });
-    });
+    writing(place, "a sharing", () => void mkdirSync(place, { recursive: true, mode: 0o700 }));
+    appendLines(join(place, "journal"), "a sharing", [JSON.stringify({ ...from, seeds })]);
     return new Sharing(id, place, self, from.owner, from.created, Uint8Array.from(from.seeds));
   }
 
@@ -148,7 +146,7 @@ export class Sharing {
         for (let got = 0; got < bytes; ) {
           const words = await piece(bytes - got);
           hash.update(words);
-          await file.write(words, 0, words.length, at + got).catch((error: unknown) => this.fails(error));
+          await writeAll(file, words, at + got).catch((error: unknown) => this.fails(error));
           got += words.length;
         }
       } finally {
@@ -156,6 +154,7 @@ export class Sharing {
       }
     }
     const digest = bytes > 0 ? hash.digest("hex") : "";
+    this.checked = undefined;
     const line = { entry: key, block, blocks: blocksOf(elements), ring, at, bytes, digest };
     this.note(line);
     this.unsettled.push(line);
@@ -174,7 +173,8 @@ export class Sharing {
       await synced.finally(() => file.close());
       this.unsettledBytes = 0;
     }
-    this.write(this.unsettled.splice(0));
+    this.write(this.unsettled);
+    this.unsettled.length = 0;
   }
 
   /** What a session needs of it. E0803 where a weight of the plan has not arrived. */
@@ -268,9 +268,8 @@ export class Sharing {
   }
 
   private write(lines: readonly Line[]): void {
-    const file = join(this.folder, "journal");
-    const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
-    writing(file, "a sharing", () => appendFileSync(file, text, { mode: OWN }));
+    const texts = lines.map((line) => JSON.stringify(line));
+    appendLines(join(this.folder, "journal"), "a sharing", texts);
   }
 
   private note(line: Line): void {
@@ -282,6 +281,13 @@ export class Sharing {
       this.taken.push(rest);
       this.size = Math.max(this.size, rest.at + rest.bytes);
     }
+  }
+}
+
+/** Writes all bytes: a disk that fills up takes some of them first, and refuses only what comes then. */
+async function writeAll(file: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += (await file.write(bytes, done, bytes.length - done, at + done)).bytesWritten;
   }
 }
 

@@ -228,10 +228,12 @@ function problemsOf(where: PartyName, { version, plan, refused }: Have, digest: 
     case "E1002":
       return [busy(where, undefined)];
     case "E1003":
-      return [
-        { code: refused, what: `${where}: this data owner's quota is used up`, where, fix: "ask again tomorrow" },
-      ];
+      return [usedUp(where)];
   }
+}
+
+function usedUp(where: PartyName): Diagnostic {
+  return { code: "E1003", what: `${where}: this data owner's quota is used up`, where, fix: "ask again tomorrow" };
 }
 
 function busy(where: PartyName, seconds: number | undefined): Diagnostic {
@@ -246,7 +248,7 @@ async function enter(transport: SocketTransport, onPlace: (party: PartyName, pla
     for (;;) {
       const { place, refused, seconds } = decodeControl(await transport.receive(party), party, PLACE);
       if (refused !== null) {
-        throw fail(busy(party, seconds));
+        throw fail(refused === "E1003" ? usedUp(party) : busy(party, seconds));
       }
       if (place === 0) {
         break;

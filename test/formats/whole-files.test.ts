@@ -15,7 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { writeWhole } from "../../formats/files.js";
+import { appendLines, writeWhole } from "../../formats/files.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pumac-files-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -57,5 +57,21 @@ describe("a file written whole", () => {
   it("says which file cannot be written", () => {
     const path = join(folder, "missing", "out.json");
     expect(() => writeWhole(path, "the output", "x")).toThrow(/E0301[\s\S]*the output cannot be written/);
+  });
+});
+
+describe("lines that are added to a file", () => {
+  it("follow the last whole one: half of a line, however long, is not there", () => {
+    const path = join(folder, "lines");
+    appendLines(path, "the record", ["one", "two"]);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    for (const half of ["thr", "x".repeat(10_000), ""]) {
+      writeFileSync(path, `one\ntwo\n${half}`);
+      appendLines(path, "the record", ["three"]);
+      expect(readFileSync(path, "utf8")).toBe("one\ntwo\nthree\n");
+    }
+    writeFileSync(path, "nothing whole");
+    appendLines(path, "the record", ["first"]);
+    expect(readFileSync(path, "utf8")).toBe("first\n");
   });
 });

@@ -193,10 +193,10 @@ describe("a data owner", () => {
     expectClose(await logits(three!.ask(plan)), expected);
   });
 
-  it("has a quota", async () => {
+  it("has a quota, however many it asks at once", async () => {
     await sharedThree((party) => (party === "P1" ? { quota: 2 } : {}));
-    await three!.ask(plan);
-    await three!.ask(plan);
+    const asked = await Promise.allSettled([1, 2, 3, 4].map(() => three!.ask(plan)));
+    expect(asked.filter(({ status }) => status === "fulfilled").length).toBe(2);
     expect(await rejection(three!.ask(plan))).toEqual({ code: "E1003", where: "P1" });
     await three!.restart("P1", { quota: 2 });
     expect(await rejection(three!.ask(plan))).toEqual({ code: "E1003", where: "P1" });
