@@ -8,7 +8,7 @@ import type { Graph, Node } from "../ir/graph.js";
 import type { Plan } from "../ir/plan/types.js";
 import { indexAt } from "../ir/shape.js";
 import { evaluateGraph, traitsOf } from "../ir/tensor/index.js";
-import { isFloat, type TensorType, type TensorValue } from "../ir/tensor/value.js";
+import { isFloat, NO_PLACE, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 
 type TensorNode = Node<TensorType>;
 
@@ -86,10 +86,30 @@ function firstBad(
     : [{ code: "E0202", what: `element [${indexAt(at, shape)}] is ${data[at]}, which is ${what}`, where: name }];
 }
 
+/** A place that there is not in a row, or of which there are several (W0309). */
+function withoutPlace({ origin }: TensorNode, index: TensorValue, name: string): readonly Diagnostic[] {
+  const row = index.data.findIndex((x) => x >= NO_PLACE);
+  return row < 0
+    ? []
+    : [
+        {
+          code: "E0202",
+          what: `row ${row} has no place that the model looks for, or another number of them than the plan takes`,
+          where: name,
+          why: `'${origin}' reads the value at one place of each row, and the plan was made for one (W0309)`,
+          fix: "give texts with the token that the model looks for, once in each row, or as often in all",
+        },
+      ];
+}
+
 /** An id that has no row: looked up in the clear it is an error, or another row, depending on who runs the model. */
 function outsideOfTable(node: TensorNode, index: TensorValue): readonly Diagnostic[] {
   const depth = node.attributes.depth as number;
   const { name, shape } = sourceOf(node.args[0]);
+  const lost = withoutPlace(node, index, name);
+  if (lost.length > 0) {
+    return lost;
+  }
   const bad = firstBad(
     name,
     { ...index, shape },

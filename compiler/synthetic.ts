@@ -4,8 +4,8 @@
  */
 import { type Graph, prune } from "../ir/graph.js";
 import { cos, ln } from "../ir/real.js";
-import { evaluateGraph, type TensorNode } from "../ir/tensor/index.js";
-import { isFloat, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
+import { evaluateGraph, type TensorNode, traitsOf } from "../ir/tensor/index.js";
+import { isFloat, NO_PLACE, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 import { extremes } from "../passes/intervals.js";
 import type { Placed } from "../passes/place.js";
 import { COMPARISONS, constantOf } from "../passes/rules/common.js";
@@ -32,6 +32,7 @@ export function syntheticSamples(placed: Placed): readonly ModelInputs[] {
   const counts = countsOf(placed, inputs);
   const extents = masks.size + counts.size > 0 ? [...WHOLE, ...PARTS] : WHOLE;
   const depths = idDepths(placed);
+  const sought = soughtIn(placed);
   // Small vocabularies are gone through.
   const turns = inputs.map((node) => Math.ceil((depths.get(node) ?? 0) / sizeOf(node.type.shape)));
   const rounds = Math.max(0, ...turns.filter((each) => each <= MOST_ROUNDS));
@@ -55,10 +56,46 @@ export function syntheticSamples(placed: Placed): readonly ModelInputs[] {
                   ? ((round % rounds) * data.length + at + shift) % depths.get(node)!
                   : syntheticNumber(node, at, depths.get(node), numbers);
         });
+        putOnce(data, node.type.shape.at(-1) ?? 1, sought.get(node), i);
         return [node.attributes.name as string, { ...node.type, data }];
       }),
     );
   });
+}
+
+/** Puts a number at one place of every row, from the last on, and another number wherever else it was. */
+function putOnce(data: Float64Array, length: number, wanted: number | undefined, turn: number): void {
+  if (wanted === undefined || length === 0) {
+    return;
+  }
+  const place = length - 1 - (turn % length);
+  for (let at = 0; at < data.length; at++) {
+    data[at] =
+      at % length === place
+        ? wanted
+        : data[at] === wanted
+          ? Math.max(0, wanted - 1) + (wanted === 0 ? 1 : 0)
+          : data[at];
+  }
+}
+
+/** What inputs are compared with to find one place in each row (W0309). */
+function soughtIn({ data: { nodes } }: Placed): ReadonlyMap<TensorNode, number> {
+  const isSought = nodes.some((node) => constantOf(node)?.data[0] === NO_PLACE);
+  const found = new Map<TensorNode, number>();
+  for (const { op, args } of isSought ? nodes : []) {
+    const [value] = args.flatMap((each) => constantOf(each) ?? []);
+    const source = args.map(copyOf).find((each) => each.op === "input");
+    if (op === "equal" && source !== undefined && value?.data.length === 1) {
+      found.set(source, value.data[0]);
+    }
+  }
+  return found;
+}
+
+/** What a value is a copy of, perhaps in another type or shape. */
+function copyOf(node: TensorNode): TensorNode {
+  return node.op === "cast" || node.op === "reshape" ? copyOf(node.args[0]) : node;
 }
 
 function isMask({ attributes, type }: TensorNode, masks: ReadonlySet<string>): boolean {
@@ -205,7 +242,10 @@ function idDepths(placed: Placed): ReadonlyMap<TensorNode, number> {
   const depths = new Map<TensorNode, number>();
   const sources = new Map<TensorNode, TensorNode>();
   for (const node of placed.data.nodes) {
-    const source = node.op === "input" ? node : node.args.map((argument) => sources.get(argument)).find((each) => each);
+    // A place that was found in ids is no id.
+    const isFound = node.op !== "oneHot" && traitsOf(node).image === "discrete";
+    const from = isFound ? [] : node.args.map((argument) => sources.get(argument));
+    const source = node.op === "input" ? node : from.find((each) => each);
     if (source !== undefined) {
       sources.set(node, source);
       if (node.op === "oneHot") {

@@ -177,6 +177,13 @@ export const CATALOGUE = {
     "The model has an approximation that people write for secure computation, such as PUMA's piecewise GELU. The plan",
     "computes the function that it stands for, by its own approximation; answers are those of the model's stock form.",
   ),
+  W0309: entry(
+    3,
+    "one place in each row",
+    "The model finds places in its inputs whose number only a run knows (NonZero of ids == eos, as BART's and T5's",
+    "classifiers do). The plan takes one in each row, or the last where the model reads the last of as many in every",
+    "row; a data owner whose inputs are otherwise gets E0202 before anything is sent.",
+  ),
   W0401: entry(
     4,
     "domain known from samples only",

@@ -115,6 +115,10 @@ export const MENDS: Readonly<Record<DiagnosticCode, Mend>> = {
     "GELU written as pieces of polynomials",
     "Nothing need be done; export the model's stock form to be rid of it.",
   ),
+  W0309: by(
+    "a classifier that reads hidden[ids == eos]",
+    "Nothing need be done: inputs with another number of such places are E0202, to their owner alone.",
+  ),
   W0401: by(
     "the square root of a variance that was always positive",
     "Calibrate on more inputs, or clip it in the model.",

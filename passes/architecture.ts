@@ -53,17 +53,26 @@ function isMask(data: TensorValue["data"]): boolean {
   return data.every((x) => x === 0 || isPenalty(x)) && data.some((x) => x < 0);
 }
 
+/**
+ * What stacks of triangles of ones hold at an element: lower ones and upper ones, with their diagonal and without, of
+ * rows that are the first or, behind a cache, the last of as many as there are columns.
+ */
+export function trianglesOf(rows: number, columns: number): readonly ((flat: number) => 0 | 1)[] {
+  const offsets = new Set([0, columns - rows].flatMap((past) => [past - 1, past, past + 1]));
+  const distance = (flat: number) => (flat % columns) - (Math.floor(flat / columns) % rows);
+  return [...offsets].flatMap((offset) => [
+    (flat: number) => (distance(flat) <= offset ? 1 : 0),
+    (flat: number) => (distance(flat) >= offset ? 1 : 0),
+  ]);
+}
+
 /** A stack of lower or of upper triangles of ones. */
 function isTriangle({ shape, data }: TensorValue): boolean {
   const [rows, columns] = shape.slice(-2);
-  if (shape.length < 2 || rows < 2 || columns < 2) {
+  if (shape.length < 2 || rows < 2 || columns < 2 || !data.includes(1) || !data.includes(0)) {
     return false;
   }
-  const row = (flat: number) => Math.floor(flat / columns) % rows;
-  return (
-    data.every((x, flat) => x === (flat % columns <= row(flat) ? 1 : 0)) ||
-    data.every((x, flat) => x === (flat % columns >= row(flat) ? 1 : 0))
-  );
+  return trianglesOf(rows, columns).some((at) => data.every((x, flat) => x === at(flat)));
 }
 
 /** a, a + 1, a + 2, …, perhaps repeated. */

@@ -22,6 +22,8 @@ export interface Surroundings {
   readonly weight: (name: string, tensor: StoredTensor) => Value;
   /** Adds a warning, once for each kind. */
   readonly warn: (warning: Diagnostic) => void;
+  /** Whether of a result's places in every row the last alone is read (structure.ts). */
+  readonly isLastRead: (name: string) => boolean;
   /** True where a value is used for positions alone (structure.ts). */
   readonly isPublic: (name: string) => boolean;
 }

@@ -13,6 +13,7 @@
 import type { GraphProto, NodeProto } from "../../formats/onnx/schema.js";
 import type { StoredTensor } from "../../formats/onnx/tensor-proto.js";
 import { isFloat, sizeOf } from "../../ir/tensor/value.js";
+import { trianglesOf } from "../../passes/architecture.js";
 
 /** The least that is surely a mask: exporters use -1e4, -65504, -3.4e38 and -inf. */
 const MASKED = -1e4;
@@ -36,12 +37,8 @@ function isTriangle(tensor: StoredTensor): boolean {
   if (tensor.absent || tensor.shape.length < 2 || rows < 2 || columns < 2) {
     return false;
   }
-  const lower = (value: number, flat: number): boolean =>
-    value === (flat % columns <= Math.floor(flat / columns) % rows ? 1 : 0);
-  const upper = (value: number, flat: number): boolean =>
-    value === (flat % columns >= Math.floor(flat / columns) % rows ? 1 : 0);
   const one = (value: number): boolean => value === 1;
-  return scan(tensor, lower, one) || scan(tensor, upper, one);
+  return trianglesOf(rows, columns).some((at) => scan(tensor, (value, flat) => value === at(flat), one));
 }
 
 /** The largest table of rotary angles that is looked for. */
@@ -208,6 +205,22 @@ function collectNames(graph: GraphProto, into: Set<string>): void {
   for (const output of graph.output) {
     into.add(output.name);
   }
+}
+
+/** What a list of places goes through on its way to the places' values, side by side for each row. */
+const LISTED: ReadonlySet<string> = new Set(["Transpose", "GatherND", "Reshape", "Cast", "Identity"]);
+
+/**
+ * True where places, and what is found there, are listed by rows, of which the last alone is read: `x[ids == eos]` as
+ * sequence classifiers take it, `[:, -1]` of as many in every row.
+ */
+export function readsLast(name: string, uses: Uses, indexOf: (name: string) => number | undefined): boolean {
+  const taken = uses.users.get(name) ?? [];
+  const isOpen = taken.length === 0 || uses.outputs.has(name) || uses.captured.has(name);
+  const reads = ({ opType, input, output }: NodeProto): boolean =>
+    (opType === "Gather" && indexOf(input[1] ?? "") === -1) ||
+    (LISTED.has(opType) && readsLast(output[0], uses, indexOf));
+  return !isOpen && taken.every(({ node }) => reads(node));
 }
 
 /** Where operators take cosine and sine tables, and scales and regions. */

@@ -8,10 +8,10 @@ import type { AttributeProto, FunctionProto, GraphProto, NodeProto } from "../..
 import type { StoredTensor } from "../../formats/onnx/tensor-proto.js";
 import { type Diagnostic, fail, PumacError } from "../../ir/diagnostics.js";
 import { Call, type Surroundings } from "./call.js";
-import { Emitter, type Value } from "./emitter.js";
+import { Emitter, knownValue, type Value } from "./emitter.js";
 import { functionKey, normalDomain, type OnnxModel, subgraphTensors } from "./model.js";
 import { adviceFor, findRule } from "./registry.js";
-import { isPublicTensor, onlyPositions, type Uses, usesOf } from "./structure.js";
+import { isPublicTensor, onlyPositions, readsLast, type Uses, usesOf } from "./structure.js";
 
 /** A value, or the mark of one that could not be translated. */
 type Entry = Value | "failed";
@@ -195,9 +195,19 @@ export class Translation {
       attempt: (action) => this.attempt(action),
       weight: (name, tensor) => this.weight(name, tensor),
       warn: (warning) => this.warn(warning),
+      isLastRead: (name) => readsLast(name, scope.uses, (each) => this.indexOf(each, scope)),
       isPublic: (name) => onlyPositions(name, scope.uses),
     };
     return rule.convert(new Call(node, label, opset, inputs, attributes, surroundings));
+  }
+
+  /** A number that is known by now. */
+  private indexOf(name: string, scope: Scope): number | undefined {
+    const { origin } = this.emitter;
+    const entry = this.lookUp(name, scope);
+    this.emitter.origin = origin;
+    const value = entry === undefined || entry === "failed" ? undefined : knownValue(entry);
+    return value?.data.length === 1 ? value.data[0] : undefined;
   }
 
   private attempt<R>(action: () => R): R | undefined {

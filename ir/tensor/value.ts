@@ -49,6 +49,9 @@ export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, n) => product * n, 1);
 }
 
+/** The index of a place that there is not: no axis has it, so that whoever holds an index in the clear sees it. */
+export const NO_PLACE = 2 ** 30;
+
 /** A rank-0 tensor. */
 export function scalar(value: number, dtype: DType = "f32"): TensorValue {
   return { dtype, shape: [], data: Float64Array.of(value) };

@@ -176,6 +176,27 @@ const gather: Rule = {
   },
 };
 
+/** scatterND over every element, in order, leaves nothing of what was there. */
+const scatterOverAll: Rule = {
+  name: "scatter over everything",
+  ops: ["scatterND"],
+  apply(node, rewriter) {
+    const [x, indices, updates] = node.args;
+    const value = constantOf(indices);
+    const { shape } = x.type;
+    const depth = indices.type.shape.at(-1) ?? 0;
+    const reached = shape.slice(0, depth);
+    if (value === undefined || depth === 0 || value.data.length !== sizeOf(reached) * depth) {
+      return undefined;
+    }
+    const isInOrder = value.data.every((index, i) => {
+      const inner = sizeOf(reached.slice((i % depth) + 1));
+      return index === Math.floor(Math.floor(i / depth) / inner) % reached[i % depth];
+    });
+    return isInOrder ? rewriter.emit("reshape", [updates], { shape }, node.origin) : undefined;
+  },
+};
+
 /** A constant operand of an element-wise op shrinks along every axis in which it does not vary. */
 const shrinkConstant: Rule = {
   name: "constant operand without repetition",
@@ -241,5 +262,6 @@ const sliceOfReshape: Rule = {
 };
 
 export const MOVEMENT: readonly Rule[] = [
-  ...[transposeOfBroadcast, broadcast, slice, sliceEnds, sliceOfReshape, concatenate, gather, shrinkConstant],
+  ...[transposeOfBroadcast, broadcast, slice, sliceEnds, sliceOfReshape, concatenate, gather, scatterOverAll],
+  shrinkConstant,
 ];

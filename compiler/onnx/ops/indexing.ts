@@ -1,7 +1,7 @@
 /**
  * Operators that read or write by index: gathers, scatters, one-hot, order statistics, triangles, padding.
  */
-import { sizeOf } from "../../../ir/tensor/value.js";
+import { NO_PLACE, sizeOf } from "../../../ir/tensor/value.js";
 import { type Call, type OperatorFamily, rule } from "../call.js";
 import { knownValue, type Value } from "../emitter.js";
 import { numbersOf } from "./movement.js";
@@ -118,8 +118,57 @@ function oneHot(call: Call): readonly Value[] {
   return [emitter.add(emitter.multiply(hot, emitter.subtract(part(1), part(0))), part(0))];
 }
 
-/** The output's shape is the number of non-zeros, so the input must be known. */
+/** Behind a change of type, whether two values are equal: what says which places are meant. */
+function isComparison(value: Value): boolean {
+  return value.op === "equal" || (value.op === "cast" && isComparison(value.args[0]));
+}
+
+/** Whether a value is made of inputs and of what is public: its owner can say at which places it is what. */
+function isOfInputs(value: Value): boolean {
+  const seen = new Set([value]);
+  for (const { args } of seen) {
+    args.forEach((each) => {
+      seen.add(each);
+    });
+  }
+  return [...seen].every(({ op }) => op !== "parameter");
+}
+
+/**
+ * The places of what is equal to a number, `ids == eos`, in rows [B, S]: one in every row, or the last of as many in
+ * every row where nothing else is read. Other rows have the index of no place, which the data owner sees (E0202).
+ */
+function placesInRows(call: Call, found: Value): readonly Value[] {
+  const { emitter } = call;
+  const isLastRead = call.surroundings.isLastRead(call.node.output[0]);
+  call.surroundings.warn({
+    code: "W0309",
+    what: isLastRead
+      ? "the model finds places in its inputs; the plan takes the last of each row"
+      : "the model finds places in its inputs; the plan takes one in each row",
+    where: call.label,
+    why: `a plan has fixed shapes: ${isLastRead ? "rows must have as many of them" : "each row must have exactly one"}`,
+    fix: "nothing need be done: the data owner is told of inputs that are otherwise (E0202), before anything is sent",
+  });
+  const hits = emitter.cast(found, "i64");
+  const counts = emitter.reduce("reduceSum", hits, [1], false);
+  const wanted = isLastRead ? emitter.reduce("reduceMaximum", counts, [0], true) : emitter.scalar(1, "i64");
+  const isRight = emitter.emit("equal", [counts, wanted]);
+  const any = emitter.emit("greater", [counts, emitter.scalar(0, "i64")]);
+  const first = emitter.emit("argmax", [hits], { axis: 1, keep: false, last: isLastRead });
+  const nowhere = emitter.scalar(NO_PLACE, "i64");
+  const place = emitter.select(emitter.emit("and", [isRight, any]), emitter.cast(first, "i64"), nowhere);
+  const [rows] = found.type.shape;
+  const row = emitter.integers([...new Array(rows).keys()], [1, rows]);
+  return [emitter.concatenate([row, emitter.reshape(place, [1, rows])], 0)];
+}
+
+/** The output's shape is the number of non-zeros, so the input must be known, or have one in every row. */
 function nonZero(call: Call): readonly Value[] {
+  const x = call.input(0);
+  if (knownValue(x) === undefined && x.type.shape.length === 2 && isComparison(x) && isOfInputs(x)) {
+    return placesInRows(call, x);
+  }
   const { shape, data } = call.known(0, "input");
   const found: number[] = [];
   data.forEach((value, flat) => {
