@@ -90,7 +90,9 @@ function withSplit(
       ? undefined
       : { bucket: bucketFor(borders[0]), width: floorLog2(borders[split]) - bucketFor(borders[0]) };
   const digits = fine === undefined ? [coarse] : [coarse, fine];
-  if (digits.some(({ width }) => width > WIDEST_DIGIT)) {
+  // The last of the small buckets ends where the fine digit's circle closes: nothing may lie in the digit's own zero.
+  const isZeroRead = fine !== undefined && exp2(fine.bucket) * (1 - 2 ** -MARGIN) > low;
+  if (isZeroRead || digits.some(({ width }) => width > WIDEST_DIGIT)) {
     return undefined;
   }
   const ends = [low, ...borders, high];
