@@ -3,6 +3,7 @@
  * cost, which the law tests hold to the wire; so sums over nodes, layers, ops, rounds and links agree.
  */
 
+import { promptOf } from "../client/generate.js";
 import { type Estimate, estimateSeconds, type Network } from "../compiler/network.js";
 import { planDigest } from "../ir/plan/codec.js";
 import type { Plan, Step } from "../ir/plan/types.js";
@@ -10,7 +11,7 @@ import { SHARE, type ShareCost } from "../ir/share/index.js";
 import { isOpening } from "../ir/share/rounds.js";
 import { sizeOf } from "../ir/tensor/value.js";
 import { sealedBytes } from "../runtime/material.js";
-import { hasState } from "../runtime/weight-store.js";
+import { hasState, stateBytes } from "../runtime/weight-store.js";
 import { assessmentOf, type Statements } from "./assessment.js";
 import { inputBytes, partyMemory } from "./memory.js";
 import { layerOf, modelOp } from "./origins.js";
@@ -38,6 +39,23 @@ export interface GuardLine {
   readonly bytes: number;
   /** log2 of the probability that a run with a value outside says nothing. */
   readonly missLog2: number;
+}
+
+/** What one run of a program costs: bytes over all parties, seconds as estimated. */
+export interface RunCost {
+  readonly rounds: number;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+/** A plan that keeps its cache: the next token, and prompts of up to so many tokens, shortest first. */
+export interface WritingCost {
+  /** `perSecond`: tokens. */
+  readonly token: RunCost & { readonly perSecond: number };
+  /** None: a prompt costs what so many tokens do. */
+  readonly prompts: readonly (RunCost & { readonly length: number })[];
+  /** Bytes that each party keeps of a conversation until it ends. */
+  readonly kept: Readonly<Record<"P0" | "P1" | "P2", number>>;
 }
 
 export interface CostReport {
@@ -70,6 +88,8 @@ export interface CostReport {
     readonly prepared: number | null;
     readonly seconds: Estimate;
   };
+  /** What a plan that writes token by token costs for each; null for any other. */
+  readonly writing: WritingCost | null;
   /** The model's nodes; `op` is what the model calls it. The groups below are the same steps, summed. */
   readonly nodes: readonly ReportedLine[];
   readonly layers: readonly ReportedLine[];
@@ -145,6 +165,7 @@ export function costReport(
       guard: guardOf(plan, steps),
     },
     cost: sumOf(plan, steps, network),
+    writing: writingCost(plan, network),
     nodes: by(GROUPS.node),
     layers: by(GROUPS.layer),
     ops: by(GROUPS.op),
@@ -154,6 +175,25 @@ export function costReport(
     formulas: plan.formulas,
     choices: plan.choices,
     papers: papersOf(plan.steps),
+  };
+}
+
+/** Null for a plan that keeps nothing between its runs. */
+export function writingCost(plan: Plan, network: Network | undefined = undefined): WritingCost | null {
+  if (!hasState(plan)) {
+    return null;
+  }
+  const run = (program: Plan): RunCost => {
+    const { rounds, bytes, seconds } = costOf(program, network);
+    return { rounds, bytes: bytes.total, seconds: seconds.estimate };
+  };
+  const token = run(plan);
+  const prompts = plan.parts.map((part) => ({ length: promptOf(part), ...run(part) }));
+  const kept = stateBytes(plan, "P12");
+  return {
+    token: { ...token, perSecond: 1 / token.seconds },
+    prompts: prompts.sort((a, b) => a.length - b.length),
+    kept: { P0: stateBytes(plan, "P0"), P1: kept, P2: kept },
   };
 }
 

@@ -3,7 +3,7 @@ import Table from "cli-table3";
 import { knowledgeOf } from "../client/knowledge.js";
 import { csvCell } from "../formats/table.js";
 import type { Formula, Plan } from "../ir/plan/types.js";
-import { type CostReport, GROUPS, type GuardLine, type ReportedLine } from "./cost.js";
+import { type CostReport, GROUPS, type GuardLine, type ReportedLine, type RunCost } from "./cost.js";
 import type { Difference, Pair } from "./difference.js";
 import { describeForm, takenForms } from "./forms.js";
 import { formatBytes, formatSeconds } from "./units.js";
@@ -53,7 +53,7 @@ function describeDisk({ prepared, bytes }: CostReport["cost"]): string {
 /** What stands above the table: the plan, its cost, who learns what, and the sources that are asked for. */
 export function describePlan(
   plan: Plan,
-  { cost, plan: about, formulas, choices, papers }: CostReport,
+  { cost, plan: about, writing, formulas, choices, papers }: CostReport,
   wanted: { readonly papers?: boolean; readonly formulas?: boolean } = {},
   { strong }: Look = PLAIN_LOOK,
 ): string {
@@ -81,6 +81,7 @@ export function describePlan(
       `${formatSeconds(seconds.estimate)} on ${seconds.network} = ${formatSeconds(delay)} delay + ` +
         `${formatSeconds(transfer)} transfer + ${formatSeconds(compute)} compute`,
     ],
+    ...describeWriting(writing, seconds.network),
     ["guard", describeGuard(about.guard)],
     ...knowledgeOf(plan).map(({ who, learns }): [string, string] => [who, `learns ${learns}`]),
     ...(wanted.formulas === true ? formulas : []).map((each): [string, string] => ["formula", describeFormula(each)]),
@@ -94,6 +95,25 @@ export function describePlan(
     ]),
   ];
   return lines.map(([label, text]) => `${strong(label.padEnd(12))}${text}`).join("\n");
+}
+
+/** What a prompt and a token of a plan that writes cost. */
+function describeWriting(writing: CostReport["writing"], network: string): [string, string][] {
+  if (writing === null) {
+    return [];
+  }
+  const { token, prompts, kept } = writing;
+  const run = ({ rounds, bytes, seconds }: RunCost): string =>
+    `${rounds} rounds, ${formatBytes(bytes)}, ${formatSeconds(seconds)} on ${network}`;
+  const read = prompts.map((each): [string, string] => ["prompt", `of up to ${each.length} tokens: ${run(each)}`]);
+  return [
+    ...(read.length > 0 ? read : ([["prompt", "is read token by token"]] as [string, string][])),
+    ["token", `${run(token)}: ${token.perSecond.toPrecision(3)} a second`],
+    [
+      "kept",
+      `of a conversation ${formatBytes(kept.P0)} at P0, ${formatBytes(kept.P1)} at each of P1 and P2, to its end`,
+    ],
+  ];
 }
 
 function describeGuard(guard: GuardLine | null): string {

@@ -1,9 +1,10 @@
 /** How much memory a plan's parties take, and whether a machine has it before a session starts there. */
 import { availableParallelism, freemem } from "node:os";
 import { fail } from "../ir/diagnostics.js";
-import type { Plan } from "../ir/plan/types.js";
+import { type Plan, programsOf } from "../ir/plan/types.js";
 import type { WordType } from "../ir/share/index.js";
 import { sizeOf } from "../ir/tensor/value.js";
+import { stateBytes } from "../runtime/weight-store.js";
 import { formatBytes } from "./units.js";
 
 type PartyMemory = Readonly<Record<"P0" | "P1" | "P2", number>>;
@@ -16,7 +17,7 @@ export function inputBytes(plan: Plan): { P0: number; P12: number } {
   const owners = new Set<string>();
   let words = 0;
   for (const { op, attributes, type } of plan.steps) {
-    if (op === "input") {
+    if (op === "input" && attributes.owner !== "state") {
       words += Math.ceil((sizeOf(type.shape) * (type as WordType).ring) / 8);
       if (attributes.owner !== "public") {
         owners.add(String(attributes.owner));
@@ -31,14 +32,22 @@ const BYTES_OF_NODE = 103e6;
 const BYTES_OF_STEP = 15e3;
 
 /**
- * The peak of each party's process in bytes, an estimate: the arena, what the process takes anyway, and the masked
- * words of weights and inputs, which P1 and P2 hold as they came, packed, to the end of the session.
+ * The peak of each party's process in bytes, an estimate: the arena of its largest program, what the process takes
+ * anyway, the masked words of weights and inputs, which P1 and P2 hold as they came, packed, to the end of the session,
+ * and what a conversation keeps.
  */
 export function partyMemory(plan: Plan): PartyMemory {
-  const shared = inputBytes(plan);
-  const anyway = BYTES_OF_NODE + plan.steps.length * BYTES_OF_STEP;
-  const evaluator = plan.arena.P12 + anyway + shared.P12;
-  return { P0: plan.arena.P0 + anyway + shared.P0, P1: evaluator, P2: evaluator };
+  const programs = programsOf(plan);
+  const most = (each: (program: Plan) => number): number => Math.max(...programs.map(each));
+  const shared = { P0: most((each) => inputBytes(each).P0), P12: most((each) => inputBytes(each).P12) };
+  const steps = programs.reduce((sum, each) => sum + each.steps.length, 0);
+  const anyway = BYTES_OF_NODE + steps * BYTES_OF_STEP;
+  const evaluator = most(({ arena }) => arena.P12) + anyway + shared.P12 + stateBytes(plan, "P12");
+  return {
+    P0: most(({ arena }) => arena.P0) + anyway + shared.P0 + stateBytes(plan, "P0"),
+    P1: evaluator,
+    P2: evaluator,
+  };
 }
 
 /** Bytes that this process may still take, as its machine and its control group have them. */

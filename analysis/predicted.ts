@@ -1,8 +1,7 @@
 /** What a question is predicted to cost, as plain numbers for who knows nothing of plans, and as a line. */
-import { promptOf } from "../client/generate.js";
 import { parseNetwork } from "../compiler/network.js";
 import type { LoadedPlan } from "../formats/plan-file.js";
-import { costOf } from "./cost.js";
+import { costOf, writingCost } from "./cost.js";
 import { partyMemory } from "./memory.js";
 import { formatBytes, formatSeconds } from "./units.js";
 
@@ -21,11 +20,7 @@ export interface PredictedQuestion {
 export function predictedOf({ plan }: LoadedPlan, network: string): PredictedQuestion {
   const { rounds, bytes, seconds } = costOf(plan, parseNetwork(network));
   const { P0, P1, P2 } = partyMemory(plan);
-  const prompts = plan.parts.map((part) => {
-    const cost = costOf(part);
-    return { length: promptOf(part), rounds: cost.rounds, bytes: cost.bytes.total };
-  });
-  prompts.sort((a, b) => a.length - b.length);
+  const prompts = writingCost(plan)?.prompts ?? [];
   return { rounds, bytes: bytes.total, prompts, seconds: seconds.estimate, network, memory: P0 + P1 + P2 };
 }
 

@@ -4,7 +4,8 @@
  */
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { costOf } from "../../analysis/cost.js";
+import { costOf, costReport } from "../../analysis/cost.js";
+import { describePlan } from "../../analysis/describe.js";
 import { type Ending, generate, type Written } from "../../client/generate.js";
 import { converse } from "../../client/remote/converse.js";
 import type { SharedPlan } from "../../client/remote/share.js";
@@ -142,6 +143,21 @@ describe("a plan that reveals the largest logits", () => {
     const model = writeDecoder({ mask: true, positions: "input" });
     const shared = await planOf(model, { context: 6, buckets: [3], reveal: ["topk:4"] });
     await expect(verifyPlan(shared.plan, { model })).resolves.toBeDefined();
+    const report = costReport(shared.plan);
+    const [token, prompt] = [shared.plan, shared.plan.parts[0]].map((each) => costOf(each));
+    expect(report.writing).toMatchObject({
+      token: { rounds: token.rounds, bytes: token.bytes.total, perSecond: 1 / token.seconds.estimate },
+      prompts: [{ length: 3, rounds: prompt.rounds, bytes: prompt.bytes.total, seconds: prompt.seconds.estimate }],
+    });
+    const text = describePlan(shared.plan, report);
+    expect(text).toMatch(/^prompt +of up to 3 tokens: \d+ rounds, .* on lan$/m);
+    expect(text).toMatch(/^token +\d+ rounds, .* on lan: \S+ a second$/m);
+    expect(text).toMatch(
+      /^P1, P2 +learns nothing but that a prompt has at most 3 tokens, and how many tokens are written/m,
+    );
+    expect(text).toMatch(/^data owner .*topk.logits \[1,1,4\] \(their scores are products/m);
+    // What is kept is no owner's to share again.
+    expect(token.bytes.input).toBeLessThan(prompt.bytes.input * 1.1);
     const three = await startWith(shared);
     try {
       const idsOf = async (sampling: Sampling) => {
