@@ -7,7 +7,7 @@ import type { LoadedPlan } from "../formats/plan-file.js";
 import { type Diagnostic, fail } from "../ir/diagnostics.js";
 import type { Plan } from "../ir/plan/types.js";
 import type { WordType } from "../ir/share/types.js";
-import { evaluateGraph, outputsInTurn, type WeightStore } from "../ir/tensor/index.js";
+import { evaluateGraph, outputsInTurn, type Rooms, type WeightStore } from "../ir/tensor/index.js";
 import type { TensorType, TensorValue } from "../ir/tensor/value.js";
 import { sizeOf } from "../ir/tensor/value.js";
 import { loadKernels } from "../runtime/kernels/load.js";
@@ -60,11 +60,15 @@ export async function runModelOwnerInTurns(
   return values;
 }
 
-/** One output of the program after the other: a large model's are never in memory together. */
+/**
+ * One output of the program after the other: a large model's are never in memory together. With `rooms`, each is good
+ * until the next one is asked for.
+ */
 export function modelOwnerInTurn(
   program: Plan["owners"]["model"],
   weights: WeightStore,
   signal: AbortSignal | undefined,
+  rooms?: Rooms,
 ): AsyncGenerator<readonly [name: string, value: TensorValue]> {
   const { multiplyReals: multiply } = loadKernels();
   let since = performance.now();
@@ -79,7 +83,7 @@ export function modelOwnerInTurn(
       });
     });
   };
-  return outputsInTurn(program, new Map(), weights, { multiply }, turn);
+  return outputsInTurn(program, new Map(), weights, { multiply, rooms }, turn);
 }
 
 /** Runs the data owner's program, beside what the model owner's has given. E0202: bad inputs. */

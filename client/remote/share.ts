@@ -14,7 +14,7 @@ import { laneOf, type Topology } from "../../formats/topology.js";
 import { type Diagnostic, fail } from "../../ir/diagnostics.js";
 import { type Plan, programsOf } from "../../ir/plan/types.js";
 import { packedBytes } from "../../ir/share/rules.js";
-import type { WeightStore } from "../../ir/tensor/index.js";
+import { Rooms, type WeightStore } from "../../ir/tensor/index.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 import { decodeControl, encodeControl } from "../../runtime/control.js";
 import { PROTOCOL_VERSION } from "../../runtime/handshake.js";
@@ -185,6 +185,7 @@ async function send(transport: SocketTransport, memory: Memory, sending: Sending
   const parts = partsOf(sending.plans, keys);
   const layoutOf = new Map([...keys].map((key) => [key, placed(needed.get(key)!, memory)]));
   const sharer = new Sharer(loadKernels().create);
+  const rooms = new Rooms();
   const sent = { P0: 0, P1: 0, P2: 0 };
   const give = async (party: PartyName, frame: Uint8Array): Promise<void> => {
     sent[party] += frame.length;
@@ -193,7 +194,7 @@ async function send(transport: SocketTransport, memory: Memory, sending: Sending
   try {
     // Every value is looked at before anything is sent, and evaluated again when its turn comes: all of a large model's
     // in memory are too many.
-    for await (const [key, value] of valuesOf(parts, signal)) {
+    for await (const [key, value] of valuesOf(parts, signal, rooms)) {
       await sharer.check(layoutOf.get(key)!, value);
     }
     for (const party of PARTIES) {
@@ -210,7 +211,7 @@ async function send(transport: SocketTransport, memory: Memory, sending: Sending
     await give("P1", seeds.first);
     await give("P2", seeds.second);
     let done = 0;
-    for await (const [key, value] of valuesOf(parts, signal)) {
+    for await (const [key, value] of valuesOf(parts, signal, rooms)) {
       const words = await sharer.mask(layoutOf.get(key)!, value, seeds);
       const receivers = evaluators.filter((party) => missing(party).includes(key));
       for (let at = 0; at < words.length; at += PIECE_BYTES) {
@@ -256,13 +257,14 @@ function partsOf(plans: readonly SharedPlan[], keys: ReadonlySet<string>): reado
   });
 }
 
-/** The weights of these parts by key, one after the other, evaluated when it is asked for. */
+/** The weights of these parts by key, one after the other, each good until the next one is asked for. */
 async function* valuesOf(
   parts: readonly Part[],
   signal: AbortSignal | undefined,
+  rooms: Rooms,
 ): AsyncGenerator<readonly [key: string, value: TensorValue]> {
   for (const { program, weights } of parts) {
-    yield* modelOwnerInTurn(program, weights, signal);
+    yield* modelOwnerInTurn(program, weights, signal, rooms);
   }
 }
 

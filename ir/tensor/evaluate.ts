@@ -29,7 +29,7 @@ export interface Evaluation {
   /** Who multiplies matrices; default: plain loops, to the same bits. */
   readonly multiply?: MultiplyReals | undefined;
   /** Takes back the room of every value after its last use: for whoever keeps none that it observes. */
-  readonly rooms?: Rooms | undefined;
+  readonly rooms?: Pick<Rooms, "take" | "give"> | undefined;
 }
 
 /**
@@ -54,7 +54,7 @@ export function evaluateGraph(
 /**
  * The outputs one after the other, in their order, each evaluated when it is asked for and then forgotten: what several
  * need is evaluated once, and held until the last of them. `turn` is awaited after every node, so that a process can do
- * other things in between.
+ * other things in between. With `rooms` an output is good until the next one is asked for.
  */
 export async function* outputsInTurn(
   graph: Graph<TensorType>,
@@ -65,8 +65,16 @@ export async function* outputsInTurn(
 ): AsyncGenerator<readonly [name: string, value: TensorValue]> {
   // An output that is some node's argument too may be ready before its turn: it is held until then, as a node is.
   const held = new Map<Node<TensorType>, TensorValue>();
+  const isHeld = (data: TensorValue["data"]): boolean => [...held.values()].some((each) => each.data === data);
+  /** Numbers that no node needs any more, and an output does. */
+  const left = new Set<TensorValue["data"]>();
+  const { rooms } = options;
+  const own = rooms && {
+    take: (count: number) => rooms.take(count),
+    give: (data: TensorValue["data"]) => void (isHeld(data) ? left.add(data) : rooms.give(data)),
+  };
   const wanted = new Set(graph.outputs.map(({ node }) => node));
-  const evaluating = nodeByNode({ nodes: byOutputs(graph), outputs: [] }, inputs, weights, options);
+  const evaluating = nodeByNode({ nodes: byOutputs(graph), outputs: [] }, inputs, weights, { ...options, rooms: own });
   for (const [i, { name, node }] of graph.outputs.entries()) {
     while (!held.has(node)) {
       const { done, value } = evaluating.next();
@@ -78,9 +86,13 @@ export async function* outputsInTurn(
       }
       await turn();
     }
-    yield [name, held.get(node)!];
+    const output = held.get(node)!;
+    yield [name, output];
     if (!graph.outputs.some((other, place) => place > i && other.node === node)) {
       held.delete(node);
+      if (!isHeld(output.data) && left.delete(output.data)) {
+        rooms?.give(output.data);
+      }
     }
   }
 }
@@ -154,7 +166,7 @@ class Held {
   private readonly values = new Map<Node<TensorType>, TensorValue>();
   private readonly holders = new Map<TensorValue["data"], number>();
 
-  constructor(private readonly rooms: Rooms | undefined) {}
+  constructor(private readonly rooms: Evaluation["rooms"]) {}
 
   get(node: Node<TensorType>): TensorValue | undefined {
     return this.values.get(node);

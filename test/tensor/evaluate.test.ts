@@ -67,6 +67,37 @@ describe("a graph", () => {
     expect(turns).toHaveLength(3);
   });
 
+  it("gives the same outputs in turn in rooms that are used again", async () => {
+    const builder = new Builder(TENSOR);
+    const nodes = Array.from({ length: 6 }, (_, i) =>
+      builder.emit("parameter", [], { name: `w${i}`, dtype: "f32", shape: [3, 40] }),
+    );
+    // Sums that are outputs and arguments, late and early, and one that shares its numbers with another.
+    for (let i = 0; i < 30; i++) {
+      nodes.push(builder.emit(i % 3 === 0 ? "multiply" : "add", [nodes[nodes.length - 1 - (i % 4)], nodes[i % 6]]));
+    }
+    const flat = builder.emit("reshape", [nodes[20]], { shape: [120] });
+    const again = builder.emit("add", [flat, flat]);
+    const outputs = [nodes[30], flat, nodes[12], again, nodes[20], nodes[35], nodes[12]].map((node, i) => ({
+      ...{ name: `y${i}`, node },
+    }));
+    const graph = builder.finish(outputs);
+    const store = {
+      read: (name: string) =>
+        tensor(
+          [3, 40],
+          Array.from({ length: 120 }, (_, i) => i % (2 + +name[1])),
+        ),
+    };
+    const expected = evaluateGraph(graph, new Map(), store);
+    const rooms = new Rooms();
+    for (let pass = 0; pass < 2; pass++) {
+      for await (const [name, { data }] of outputsInTurn(graph, new Map(), store, { rooms }, () => undefined)) {
+        expect([...data]).toEqual([...expected.get(name)!.data]);
+      }
+    }
+  });
+
   it("says which input or weight is missing", () => {
     expect(() => evaluateGraph(affine(), new Map(), weights)).toThrow(/'x'/);
     expect(() => evaluateGraph(affine(), () => tensor([2], [1, 2]))).toThrow(/'w'/);

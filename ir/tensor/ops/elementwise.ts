@@ -20,7 +20,7 @@ import {
   tan,
   tanh,
 } from "../../real.js";
-import { sameShape } from "../../shape.js";
+import { broadcastStrides, sameShape } from "../../shape.js";
 import { PLAIN } from "../arithmetic.js";
 import { castNumber, gelu, geluErf, geluTanh, roundHalfEven, softplus } from "../numeric.js";
 import { erf, exp, exp2, sigmoid } from "../quick.js";
@@ -34,6 +34,7 @@ import {
   refuse,
   type TensorOp,
   tensorOf,
+  walk,
 } from "../types.js";
 import { DTYPES, type DType, sizeOf, type TensorType, type TensorValue } from "../value.js";
 
@@ -134,26 +135,92 @@ function pairWith(traits: Traits, doc: string, loop: PairLoop, result?: DType): 
     infer: ([x, y]) => ({ dtype: result ?? promote(x, y), shape: broadcastShapes(x.shape, y.shape) }),
     evaluate: ([x, y], _, type, { room } = PLAIN) => {
       const data = room(sizeOf(type.shape));
-      const [a, b] = [repeated(x, type.shape), repeated(y, type.shape)];
-      const length = Math.min(a.length, b.length);
-      for (let at = 0; at < data.length; at += length) {
-        const [left, right] = [a, b].map((whole) => whole.subarray(at % whole.length, (at % whole.length) + length));
-        loop(data.subarray(at, at + length), left, right, type.dtype);
+      const length = type.shape.at(-1) ?? 1;
+      if (length >= LEAST_ROW && [x, y].some((each) => isWrittenOut(each, type.shape))) {
+        rowByRow(loop, [x, y], type, data);
+        return tensorOf(type, data);
       }
-      return tensorOf(type, data);
+      return tensorOf(type, wholly(loop, [x, y], type, data));
     },
   };
+}
+
+/** Of arguments that are there as long as the result, or repeat in it. */
+function wholly(loop: PairLoop, [x, y]: readonly TensorValue[], type: TensorType, data: Float64Array): Float64Array {
+  const [a, b] = [repeated(x, type.shape), repeated(y, type.shape)];
+  const length = Math.min(a.length, b.length);
+  for (let at = 0; at < data.length; at += length) {
+    const [left, right] = [a, b].map((whole) => whole.subarray(at % whole.length, (at % whole.length) + length));
+    loop(data.subarray(at, at + length), left, right, type.dtype);
+  }
+  return data;
+}
+
+/** Of arguments of which one would have to be written out, in whole or as doubles: a row of each at a time. */
+function rowByRow(loop: PairLoop, args: readonly TensorValue[], type: TensorType, data: Float64Array): void {
+  const length = type.shape.at(-1)!;
+  const outer = type.shape.slice(0, -1);
+  const [left, right] = args.map((each) => new RowReader(each, type.shape));
+  const places = new Float64Array(sizeOf(outer));
+  walk(outer, left.strides, 0, (row, at) => {
+    places[row] = at;
+  });
+  walk(outer, right.strides, 0, (row, at) => {
+    const to = data.subarray(row * length, (row + 1) * length);
+    loop(to, left.row(places[row]), right.row(at), type.dtype);
+  });
+}
+
+/** The rows of an argument as doubles of the result's length. */
+class RowReader {
+  /** In elements, of the axes before the last. */
+  readonly strides: readonly number[];
+  private readonly length: number;
+  private readonly isFull: boolean;
+  private readonly data: TensorValue["data"];
+  private readonly buffer: Float64Array;
+
+  constructor(x: TensorValue, shape: readonly number[]) {
+    const strides = broadcastStrides(x.shape, shape);
+    this.length = shape.at(-1)!;
+    this.isFull = strides.at(-1) !== 0;
+    this.strides = strides.slice(0, -1);
+    this.data = x.data;
+    this.buffer = new Float64Array(this.length);
+  }
+
+  /** The row that begins at an element; it holds until the next call. */
+  row(at: number): Float64Array {
+    const { data, buffer, length } = this;
+    if (!this.isFull) {
+      return buffer.fill(data[at]);
+    }
+    if (data instanceof Float64Array) {
+      return data.subarray(at, at + length);
+    }
+    buffer.set(data.subarray(at, at + length));
+    return buffer;
+  }
 }
 
 /** Rows shorter than this are not worth a call of a loop. */
 const LEAST_ROW = 32;
 
+/** Whether a value would be written out to have a shape, or so much of it as repeats. */
+function isWrittenOut(x: TensorValue, shape: readonly number[]): boolean {
+  return !isRepeated(x, shape) && !(sameShape(x.shape, shape) && x.data instanceof Float64Array);
+}
+
 /** x broadcast to a shape, or as much of it as repeats: a row of a bias, and not the whole of it written out. */
 function repeated(x: TensorValue, shape: readonly number[]): Float64Array {
+  return doublesOf(isRepeated(x, shape) ? x.data : broadcastData(x, shape));
+}
+
+/** Whether the value repeats in a shape: a row of a bias does. */
+function isRepeated(x: TensorValue, shape: readonly number[]): boolean {
   const first = x.shape.findIndex((n) => n !== 1);
   const rest = first < 0 ? [] : x.shape.slice(first);
-  const isRepeated = rest.length > 0 && x.data.length >= LEAST_ROW && sameShape(rest, shape.slice(-rest.length));
-  return doublesOf(isRepeated ? x.data : broadcastData(x, shape));
+  return rest.length > 0 && x.data.length >= LEAST_ROW && sameShape(rest, shape.slice(-rest.length));
 }
 
 /** Types that meet must be equal; a boolean meets anything. */

@@ -1,8 +1,8 @@
 /** Reductions, scans and selections along axes. Reductions take the elements of each result in row-major order. */
 import { stridesOf } from "../../shape.js";
 import { FOUND, MIXING, REDUCTION, SCAN, type Traits } from "../traits.js";
-import { around, axisOf, doublesOf, integer, integers, refuse, type TensorOp, tensorOf, walk } from "../types.js";
-import { sizeOf, type TensorType } from "../value.js";
+import { around, axisOf, integer, integers, refuse, type TensorOp, tensorOf, walk } from "../types.js";
+import { sizeOf, type TensorType, type TensorValue } from "../value.js";
 
 function reducedShape(x: TensorType, axes: readonly number[], keep: boolean): number[] {
   refuse(
@@ -75,11 +75,11 @@ function reduction(
       const kept = stridesOf(reducedShape(x, axes, true));
       const strides = kept.map((stride, i) => (axes.includes(i) ? 0 : stride));
       const data = new Float64Array(sizeOf(type.shape)).fill(start);
-      const source = doublesOf(x.data);
       const length = x.shape.at(-1) ?? 1;
       const isReduced = strides.at(-1) === 0;
+      const lineOf = linesOf(x.data, length);
       walk(x.shape.slice(0, -1), strides.slice(0, -1), 0, (row, at) => {
-        const line = source.subarray(row * length, (row + 1) * length);
+        const line = lineOf(row);
         if (isReduced) {
           data[at] = along(data[at], line);
         } else {
@@ -92,6 +92,18 @@ function reduction(
         data.map((value) => finish(value, count)),
       );
     },
+  };
+}
+
+/** Rows of this length as doubles; each holds until the next one is read. */
+function linesOf(data: TensorValue["data"], length: number): (row: number) => Float64Array {
+  if (data instanceof Float64Array) {
+    return (row) => data.subarray(row * length, (row + 1) * length);
+  }
+  const line = new Float64Array(length);
+  return (row) => {
+    line.set(data.subarray(row * length, (row + 1) * length));
+    return line;
   };
 }
 
