@@ -12,6 +12,8 @@ import {
   presentRun,
   readingOf,
   sayFirst,
+  TRACE_OPTION,
+  traceInto,
   whatIsFilled,
 } from "./run-common.js";
 import { parseSeconds, printNote } from "./terminal.js";
@@ -27,6 +29,7 @@ export function addInfer(program: Command): void {
     .requiredOption("--topology <file>", "this data owner's topology (pumac init)")
     .option("--sharing <id>", "which sharing of the weights (default: the newest that all parties keep)")
     .option("--timeout <seconds>", "how long a silent party is waited for", parseSeconds, 60)
+    .option(...TRACE_OPTION)
     .action(async (planPath: string, flags: InferFlags) => {
       const loaded = loadPlan(planPath);
       const topology = loadTopology(flags.topology);
@@ -38,6 +41,7 @@ export function addInfer(program: Command): void {
         topology,
         timeout: flags.timeout * 1000,
         sharing: flags.sharing,
+        onTrace: traceInto(flags, loaded.digest),
         onPlace: (party, place) => printNote(`waiting at ${party}, place ${place}`),
       });
       await presentRun({ loaded, inputs, reading, inputBytes: sharedByDataOwner(loaded.plan) }, answer, flags);

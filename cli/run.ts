@@ -10,9 +10,20 @@ import type { SharedPlan } from "../client/remote/share.js";
 import type { ImportedModel } from "../compiler/imported.js";
 import type { LoadedPlan } from "../formats/plan-file.js";
 import { prepareSharing, type SessionResult } from "../index.js";
+import { fail } from "../ir/diagnostics.js";
 import { answerData } from "./data.js";
 import { interrupted } from "./exit.js";
-import { type Asked, prepareRun, presentRun, type RunFlags, runOptions, startRounds, watched } from "./run-common.js";
+import {
+  type Asked,
+  prepareRun,
+  presentRun,
+  type RunFlags,
+  runOptions,
+  startRounds,
+  TRACE_OPTION,
+  traceInto,
+  watched,
+} from "./run-common.js";
 import { parseSeconds, printNote } from "./terminal.js";
 
 export interface RealRunFlags extends RunFlags {
@@ -31,6 +42,9 @@ export function addRun(program: Command): void {
     if (data === undefined) {
       await runLocally(planPath, flags);
       return;
+    }
+    if (flags.trace !== undefined) {
+      throw fail({ code: "E0201", what: "--trace is of one question", fix: "leave out --data, and give --input" });
     }
     await answerData(planPath, { ...flags, data }, async (opened, options, use) => {
       const { loaded, model, shared } = await watched("opening the model", prepareSharing(opened, options));
@@ -54,9 +68,10 @@ async function withParties<T>(
   printNote("All three parties run on this machine: this shows how it works, and gives no privacy.");
   checkMemory(plan.plan);
   const timeout = flags.timeout * 1000;
+  const onTrace = traceInto(flags, plan.digest);
   const trio = await startTrio({ plans: [plan], timeout, signal: interrupted, again: false, ...watch });
   try {
-    return await use((values, showAlarmed = false) => askTrio(plan, values, trio, { timeout, showAlarmed }));
+    return await use((values, showAlarmed = false) => askTrio(plan, values, trio, { timeout, showAlarmed, onTrace }));
   } finally {
     trio.close();
   }
@@ -66,7 +81,8 @@ async function withParties<T>(
 export function withRunFlags(command: Command): Command {
   return runOptions(command.description("run a plan with three party processes on this machine"))
     .option("--tls", "as always: TLS 1.3 on the loopback interface")
-    .option("--timeout <seconds>", "how long any side waits for another", parseSeconds, 120);
+    .option("--timeout <seconds>", "how long any side waits for another", parseSeconds, 120)
+    .option(...TRACE_OPTION);
 }
 
 /** Runs a plan and shows what came of it. */

@@ -3,7 +3,7 @@
  * data owner, puts the revealed outputs together. The owner's own program (what it may compute in the clear before
  * sharing) has been run already: its values come by name.
  */
-import { literal, nullable, number, object, picklist, record, string } from "valibot";
+import { literal, nullable, number, object, optional, picklist, record, string } from "valibot";
 import { fail } from "../ir/diagnostics.js";
 import { packedBytes } from "../ir/share/rules.js";
 import type { TensorValue } from "../ir/tensor/value.js";
@@ -13,6 +13,7 @@ import type { RandomSource } from "../runtime/keys.js";
 import type { MeteredTransport, OwnerReport, PartyReport } from "../runtime/measurement.js";
 import { PIECE_BYTES } from "../runtime/requests.js";
 import { nextRun } from "../runtime/session.js";
+import { TRACE } from "../runtime/trace.js";
 import { EVALUATORS, PARTIES, type PartyName, type Transport } from "../runtime/transport.js";
 import type { InputLayout, Owner, Source } from "../runtime/weight-store.js";
 import type { ClaimedEntry } from "./prepared.js";
@@ -180,6 +181,7 @@ const REPORT = object({
   cpu: nullable(number()),
   cpuOfRun: nullable(number()),
   memory: nullable(number()),
+  trace: optional(TRACE),
 });
 
 /** The reports of these parties, which end the session. */

@@ -13,6 +13,7 @@ import { sizeOf } from "../ir/tensor/value.js";
 import { loadKernels } from "../runtime/kernels/load.js";
 import type { RandomSource } from "../runtime/keys.js";
 import { combineReports, type Measured, MeteredTransport, type OwnerReport } from "../runtime/measurement.js";
+import type { Trace } from "../runtime/trace.js";
 import type { PartyName, Transport } from "../runtime/transport.js";
 import { inputLayouts, type Source } from "../runtime/weight-store.js";
 import { checkedData } from "./checks.js";
@@ -182,6 +183,8 @@ export interface Ending {
   readonly showAlarmed?: boolean | undefined;
   /** Who took part; all three without. */
   readonly parties?: readonly PartyName[] | undefined;
+  /** Hears what the parties say that they did when. */
+  readonly onTraces?: ((traces: ReadonlyMap<PartyName, Trace>) => void) | undefined;
 }
 
 /** The data owner's answer, and what the session cost. E0503 where the overflow guard says that it means nothing. */
@@ -189,6 +192,9 @@ export async function receiveAnswer(data: Transport, sharer: Sharer, ending: End
   const { outputs, alarm } = await receiveOutputs(data, revealLayouts(ending.plan), sharer);
   // The parties end as after any other answer: only the data owner learns of an alarm.
   const reports = await receiveReports(data, ending.parties);
+  ending.onTraces?.(
+    new Map([...reports].flatMap(([party, { trace }]) => (trace === undefined ? [] : [[party, trace]]))),
+  );
   if (alarm && ending.showAlarmed !== true) {
     throw fail(WITHHELD);
   }

@@ -16,6 +16,7 @@ import { prepareEntry } from "../runtime/prepare.js";
 import { ASK, type Asking, ENTER, type Have, identityOfWeights } from "../runtime/requests.js";
 import { type EstablishedSession, type KeptSession, type KeptWeights, runSession } from "../runtime/session.js";
 import type { SocketTransport } from "../runtime/socket-transport.js";
+import { type Trace, TracedTransport } from "../runtime/trace.js";
 import { EVALUATORS, PARTIES, type PartyName } from "../runtime/transport.js";
 import { hasState, stateBytes } from "../runtime/weight-store.js";
 import type { PartyContext, SessionEnd } from "./context.js";
@@ -46,6 +47,13 @@ interface Course {
   rounds: number;
   /** Seconds of waiting by peer. */
   waits: Readonly<Record<string, number>>;
+  /** What notes it, where the data owner asked for that. */
+  traced?: TracedTransport | undefined;
+}
+
+function reach(course: Course, phase: Exclude<Course["phase"], "asked">): void {
+  course.phase = phase;
+  course.traced?.part(phase);
 }
 
 /** Serves a session to its end. Never rejects: what went wrong is in the end. */
@@ -104,9 +112,11 @@ async function converse(
   const { transport, asker } = asked;
   const { timeout, deadline } = daemon.settings;
   const ask = decodeControl(await within(transport.receive("data"), timeout, asker, "a question"), "data", ASK);
+  const heard = performance.now();
   course.plan = ask.plan;
   course.prepared = ask.until !== undefined ? "made" : ask.prepared !== undefined ? "used" : null;
   const have = standing(daemon, asked, ask);
+  course.traced = ask.trace === true ? new TracedTransport(transport, performance.now() - heard) : undefined;
   await transport.send("data", encodeControl(have));
   const isThere = ask.prepared === undefined || have.prepared;
   const isPossible = have.version === ask.version && have.plan === "approved" && have.refused === null && isThere;
@@ -181,7 +191,7 @@ async function enter(
   const say = (place: number, refused: "E1002" | "E1003" | null = null): Promise<void> =>
     transport.send("data", encodeControl({ place, refused, seconds: admission.seconds }));
   const told = (place: number): void => void say(place).catch(() => undefined);
-  course.phase = "waiting";
+  reach(course, "waiting");
   try {
     const need = (isIdle ? 0 : arena + kept) + longestFrame + BESIDE_ARENA;
     onAdmitted(await admission.enter(need, told, transport.signal));
@@ -212,7 +222,7 @@ function keptSession(
   entry: string | undefined,
   course: Course,
 ): KeptSession {
-  course.phase = "agreeing";
+  reach(course, "agreeing");
   return {
     session: id,
     asker,
@@ -223,11 +233,9 @@ function keptSession(
     ahead: entry === undefined ? undefined : aheadOf(daemon, asker, held, entry),
     connect: () =>
       unlessAborted(connect(daemon, id, transport, entry === undefined ? PARTIES : EVALUATORS), transport.signal),
-    onAgreed: () => {
-      course.phase = "input";
-    },
+    onAgreed: () => reach(course, "input"),
     onIdle: (isIdle) => {
-      course.phase = "input";
+      reach(course, "input");
       onIdle(isIdle);
     },
   };
@@ -268,7 +276,7 @@ async function make(
     ...{ plan: held.digest, random, layouts: { model: [], data, public: [] } },
     kept: keptSession(daemon, asked, held, undefined, course),
     deal: (session: EstablishedSession) => {
-      course.phase = "running";
+      reach(course, "running");
       transport.phase = "run";
       const dealing = runParty({ ...session, plan, party, kernels: wiping(kernels) });
       return dealing.finally(() => {
@@ -298,7 +306,7 @@ async function run(
 ): Promise<PartyReport> {
   const { party, kernels, random, usage, onSeen } = daemon.settings;
   const before = usage().cpu;
-  const waiting = new WaitingTransport(asked.transport);
+  const waiting = new WaitingTransport(course.traced ?? asked.transport);
   course.waits = waiting.seconds;
   const [first] = held.programs;
   return await runSession(waiting, {
@@ -308,12 +316,14 @@ async function run(
     random,
     usage: () => ({ ...usage(), cpu: usage().cpu - before }),
     clock: () => performance.now() / 1000,
+    trace: course.traced && (() => traceOf(course)),
     kept: keptSession(daemon, asked, held, entry, course),
     interpret: (session) => {
-      course.phase = "running";
+      reach(course, "running");
       const seen = onSeen === undefined ? undefined : new SeenFrames(party, onSeen);
       const onRound = (done: number, all: number): void => {
         course.rounds = done;
+        course.traced?.round();
         daemon.settings.onRound?.(done, all);
         seen?.round(done);
       };
@@ -323,6 +333,11 @@ async function run(
       return running.finally(() => seen?.report());
     },
   });
+}
+
+function traceOf(course: Course): Trace {
+  reach(course, "over");
+  return course.traced!.trace;
 }
 
 /** This party's part of a sharing, as each program of the plan takes it. */

@@ -3,6 +3,7 @@
  * counted where they are sent, as payload: framing, control frames and TLS apart. The compiler predicts the same
  * numbers; equality is tested to the byte.
  */
+import type { Trace } from "./trace.js";
 import { PARTIES, type PartyName, type PeerName, type Transport } from "./transport.js";
 
 /** What a frame belongs to; control frames are not payload. */
@@ -66,6 +67,8 @@ export interface PartyReport {
   /** Of them those of the run alone, without starting, agreeing and sharing. */
   readonly cpuOfRun: number | null;
   readonly memory: number | null;
+  /** What it did when, where the data owner asked for that. */
+  readonly trace?: Trace | undefined;
 }
 
 /** A client's part: the payload that it sent to each party. */

@@ -39,6 +39,8 @@ export const ASK = object({
   ...{ version: number(), plan: DIGEST, at: number() },
   prepared: optional(ID),
   until: optional(number()),
+  /** Whether the parties are to say in their reports what they did when. */
+  trace: optional(boolean()),
 });
 export type Asking = InferOutput<typeof ASK>;
 

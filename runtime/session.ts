@@ -12,6 +12,7 @@ import { type Ahead, type AheadSession, hearing, SEED_BYTES, seedBytes, takeAhea
 import { MeteredTransport, type PartyReport } from "./measurement.js";
 import { PIECE_BYTES } from "./requests.js";
 import { SecretState } from "./state.js";
+import type { Trace } from "./trace.js";
 import { EVALUATORS, type PartyName, type PeerName, type Transport } from "./transport.js";
 import type { InputLayout, InputShares, Owner, OwnerShares, Source } from "./weight-store.js";
 
@@ -44,6 +45,8 @@ export interface SessionOptions {
   readonly usage?: () => { readonly cpu: number; readonly memory: number };
   /** Seconds from a fixed moment; the caller's clock. */
   readonly clock: () => number;
+  /** What is noted of the session, for its report. */
+  readonly trace?: (() => Trace) | undefined;
   /** Where this party keeps sharings of weights: no model owner takes part then. */
   readonly kept?: KeptSession;
 }
@@ -217,6 +220,7 @@ async function runOnce(transport: MeteredTransport, options: SessionOptions, one
     cpu: usage?.cpu ?? null,
     cpuOfRun: usage === undefined || cpuBefore === undefined ? null : usage.cpu - cpuBefore,
     memory: usage?.memory ?? null,
+    trace: options.trace?.(),
   };
   await transport.send("data", encodeControl(report));
   return report;

@@ -17,7 +17,7 @@ import type { FromStaying, Seen, ToStaying, Usage } from "../../runtime/staying.
 import { PARTIES, type PartyName } from "../../runtime/transport.js";
 import { createIdentities } from "../identities.js";
 import type { OwnerValues, SessionResult } from "../owners.js";
-import { askParties } from "../remote/ask.js";
+import { type AskOptions, askParties } from "../remote/ask.js";
 import { type SharedPlan, shareModel } from "../remote/share.js";
 import { weightsDigest } from "../verified.js";
 
@@ -128,7 +128,7 @@ export async function askTrio(
   loaded: LoadedPlan,
   values: OwnerValues,
   { topology, shared, during }: Pick<Trio, "topology" | "shared" | "during">,
-  options: { readonly timeout: number; readonly showAlarmed?: boolean },
+  options: Pick<AskOptions, "timeout" | "showAlarmed" | "onTrace">,
 ): Promise<SessionResult> {
   const asking = askParties(loaded, values, { ...options, topology, weights: shared });
   const { alarm, outputs, measured } = await during(asking);

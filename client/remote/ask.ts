@@ -21,6 +21,7 @@ import { type SharedValues, shareInputs } from "../client.js";
 import { type OwnerValues, receiveAnswer, revealLayouts, type SessionResult } from "../owners.js";
 import { type ClaimedEntry, claimEntry, type Entry } from "../prepared.js";
 import { Sharer } from "../sharing.js";
+import { type SessionTrace, Tracer } from "../trace.js";
 import { askAll, connectParties } from "./connect.js";
 
 export interface AskOptions {
@@ -37,6 +38,8 @@ export interface AskOptions {
   readonly onShared?: ((words: Uint8Array) => void) | undefined;
   /** Ends the session at all parties: the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+  /** Hears what the question's session did when, at all who took part; without, nobody notes that. */
+  readonly onTrace?: ((trace: SessionTrace) => void) | undefined;
   /** Whether outputs are given although the overflow guard says that they mean nothing: for measurements. */
   readonly showAlarmed?: boolean;
 }
@@ -75,29 +78,33 @@ async function askWith(
   values: OwnerValues,
   options: AskOptions,
 ): Promise<RemoteAnswer | undefined> {
-  const { signal, onShared } = options;
+  const { signal, onShared, onTrace } = options;
   const started = performance.now();
   const session = Buffer.from(systemRandom(16)).toString("hex");
   const among = entry === undefined ? PARTIES : EVALUATORS;
   const transport = await connectParties("data", options.topology, session, options.timeout, signal, among);
+  const tracer = onTrace && new Tracer(transport);
   const sharer = new Sharer(loadKernels().create);
   const leave = (): void => transport.abort(signal?.reason);
   signal?.addEventListener("abort", leave);
   try {
     signal?.throwIfAborted();
-    const sharing = await enterParties(transport, { plan, digest }, { ...options, entry });
+    const sharing = await enterParties(transport, { plan, digest }, { ...options, entry, tracer });
     if (sharing === undefined) {
       await transport.close();
       return undefined;
     }
-    const data = new MeteredTransport(transport);
+    const data = new MeteredTransport(tracer?.transport ?? transport);
+    tracer?.transport.part("sharing");
     const sent = await shareInputs(data, {
       ...{ plan: digest, weights: sharing, entry },
       ...givenBy(plan, values, sharer, onShared),
     });
+    tracer?.transport.part("receiving");
     const result = await receiveAnswer(data, sharer, {
       ...{ plan, started, owners: options.weights === undefined ? [sent] : [options.weights, sent] },
       ...{ showAlarmed: options.showAlarmed, parties: among },
+      onTraces: (traces) => tracer !== undefined && onTrace?.(tracer.whole(traces)),
     });
     await transport.close();
     return { ...result, session, sharing };
@@ -147,7 +154,11 @@ function watched(sharer: Sharer, onShared: AskOptions["onShared"]): Sharer["mask
 }
 
 /** What is asked of the parties beside an answer at once: an entry that they keep, or that they make one. */
-type Beside = { readonly entry?: Entry | undefined; readonly until?: number };
+type Beside = {
+  readonly entry?: Entry | undefined;
+  readonly until?: number;
+  readonly tracer?: Tracer | undefined;
+};
 
 /** Agrees with the parties on a sharing of the plan's weights, which it gives, and waits in their queues. */
 export async function enterParties(
@@ -164,13 +175,14 @@ export async function enterParties(
 export async function enterParties(
   transport: SocketTransport,
   { plan, digest }: LoadedPlan,
-  { sharing: wanted, onPlace, entry, until }: AskOptions & Beside,
+  { sharing: wanted, onPlace, entry, until, tracer }: AskOptions & Beside,
 ): Promise<string | undefined> {
   const beside = { ...(entry && { prepared: entry.id }), ...(until !== undefined && { until }) };
-  const { sharing, isKept } = await agree(transport, { plan: digest, ...beside }, wanted);
+  const { sharing, isKept } = await agree(transport, { plan: digest, ...beside }, wanted, tracer);
   if (entry !== undefined && (!isKept || sharing !== entry.sharing)) {
     return undefined;
   }
+  tracer?.transport.part("waiting");
   await enter(transport, onPlace ?? (() => undefined));
   const reveals = programsOf(plan).flatMap(revealLayouts);
   transport.allowFrames(Math.max(...reveals.map(({ elements, ring }) => packedBytes(elements, ring))));
@@ -182,10 +194,13 @@ async function agree(
   transport: SocketTransport,
   { plan, ...beside }: { readonly plan: string },
   wanted: string | undefined,
+  tracer: Tracer | undefined,
 ): Promise<{ readonly sharing: string; readonly isKept: boolean }> {
-  const ask = encodeControl({ version: PROTOCOL_VERSION, plan, at: Date.now(), ...beside });
+  const traced = tracer && { trace: true };
+  const ask = encodeControl({ version: PROTOCOL_VERSION, plan, at: Date.now(), ...beside, ...traced });
   const answers = new Map<PartyName, Have>();
-  for (const [party, answer] of await askAll(transport, ask)) {
+  tracer?.asks();
+  for (const [party, answer] of await askAll(transport, ask, (party) => tracer?.hears(party))) {
     answers.set(party, decodeControl(answer, party, HAVE, "an answer to no question"));
   }
   const problems = [...answers].flatMap(([party, have]) => problemsOf(party, have, plan));

@@ -38,22 +38,24 @@ export async function connectParties(
 }
 
 /**
- * Says the same to all who are connected and gives their first answers. TLS 1.3 lets who dials believe that it is
+ * Says the same to all who are connected and gives their first answers; `onHeard` hears of each as it comes. TLS 1.3 lets who dials believe that it is
  * connected before the other end has looked at its certificate: a party that does not know it hangs up without a word
  * (E0701).
  */
 export async function askAll(
   transport: SocketTransport,
   question: Uint8Array,
+  onHeard: (party: PartyName) => void = () => undefined,
 ): Promise<ReadonlyMap<PartyName, Uint8Array>> {
-  const answers = new Map<PartyName, Uint8Array>();
   try {
     const asked = PARTIES.filter((party) => transport.peers.has(party));
     await Promise.all(asked.map((party) => transport.send(party, question)));
-    for (const party of asked) {
-      answers.set(party, await transport.receive(party));
-    }
-    return answers;
+    const heard = asked.map(async (party): Promise<[PartyName, Uint8Array]> => {
+      const answer = await transport.receive(party);
+      onHeard(party);
+      return [party, answer];
+    });
+    return new Map(await Promise.all(heard));
   } catch (error) {
     const [said] = error instanceof PumacError ? error.diagnostics : [];
     if (said?.code !== "E0601" || said.where === undefined) {

@@ -361,15 +361,18 @@ export class SimulatedNetwork {
     new SimulatedServer(this, options, meet);
 
   /** `tls.connect`. */
-  readonly connect = (options: TlsSide & { readonly port: number }, arrived: () => void): SimulatedSocket => {
-    const called = this.servers.get(options.port)?.tls.cert;
+  readonly connect = (
+    { port, secureContext: options }: { readonly port: number; readonly secureContext: TlsSide },
+    arrived: () => void,
+  ): SimulatedSocket => {
+    const called = this.servers.get(port)?.tls.cert;
     const [there, back] = [this.pipe(options.cert), this.pipe(called)];
     const caller = this.hostOf(options.cert);
     const near = new SimulatedSocket(caller, there, back, "");
     const isLost = this.random !== undefined && !this.isCalm && this.pick(30) === 0;
     const takes = LEAST_DELAY + (this.random === undefined ? 0 : this.pick(40));
     setTimeout(() => {
-      const server = this.servers.get(options.port);
+      const server = this.servers.get(port);
       if (near.destroyed || isLost) {
         return;
       }
@@ -432,6 +435,7 @@ export const network = new SimulatedNetwork();
 export const tls = {
   createServer: network.createServer,
   connect: network.connect,
+  createSecureContext: (side: TlsSide) => side,
   Server: SimulatedServer,
   TLSSocket: SimulatedSocket,
 };
