@@ -12,7 +12,7 @@
 
 import type { GraphProto, NodeProto } from "../../formats/onnx/schema.js";
 import type { StoredTensor } from "../../formats/onnx/tensor-proto.js";
-import { isFloat, sizeOf } from "../../ir/tensor/value.js";
+import { isFloat, sizeOf, type TensorValue } from "../../ir/tensor/value.js";
 import { trianglesOf } from "../../passes/architecture.js";
 
 /** The least that is surely a mask: exporters use -1e4, -65504, -3.4e38 and -inf. */
@@ -124,6 +124,35 @@ function scan(
     }
   }
   return found;
+}
+
+/** A bias of scores into which an exporter folded a mask, apart again: the bias is a weight, the mask is structure. */
+export interface MaskedBias {
+  readonly bias: StoredTensor;
+  /** Zeros, and what drops a score. */
+  readonly mask: TensorValue;
+}
+
+/** No bias is as low as a type's last number; −10⁴ may be one. */
+const SURELY_MASKED = -1e30;
+const LARGEST_BIAS = 2 ** 24;
+
+/** The two parts of a tensor of scores' shape that is added and holds some of a mask's numbers beside others. */
+export function maskedBias(tensor: StoredTensor, { users, captured }: Uses): MaskedBias | undefined {
+  const taken = users.get(tensor.name) ?? [];
+  const isAdded = taken.length > 0 && taken.every(({ node }) => node.opType === "Add") && !captured.has(tensor.name);
+  if (!isAdded || tensor.absent || tensor.shape.length < 3 || sizeOf(tensor.shape) > LARGEST_BIAS) {
+    return undefined;
+  }
+  const values = tensor.read();
+  const isMasked = (x: number) => x <= SURELY_MASKED;
+  if (!values.some(isMasked)) {
+    return undefined;
+  }
+  const { dtype, shape } = tensor;
+  const mask = { dtype, shape, data: Float64Array.from(values, (x) => (isMasked(x) ? x : 0)) };
+  const read: StoredTensor["read"] = (first, count) => tensor.read(first, count).map((x) => (isMasked(x) ? 0 : x));
+  return { bias: { ...tensor, read }, mask };
 }
 
 /** True where an initialiser's values may be in the plan. */

@@ -11,7 +11,7 @@ import { Call, type Surroundings } from "./call.js";
 import { Emitter, knownValue, type Value } from "./emitter.js";
 import { functionKey, normalDomain, type OnnxModel, subgraphTensors } from "./model.js";
 import { adviceFor, findRule } from "./registry.js";
-import { isPublicTensor, onlyPositions, readsLast, type Uses, usesOf } from "./structure.js";
+import { isPublicTensor, maskedBias, onlyPositions, readsLast, type Uses, usesOf } from "./structure.js";
 
 /** A value, or the mark of one that could not be translated. */
 type Entry = Value | "failed";
@@ -147,7 +147,7 @@ export class Translation {
       }
       const tensor = at.tensors.get(name);
       if (tensor !== undefined) {
-        const value = isPublicTensor(tensor, at.uses) ? this.publicConstant(tensor) : this.weight(name, tensor);
+        const value = isPublicTensor(tensor, at.uses) ? this.publicConstant(tensor) : this.owned(name, tensor, at.uses);
         at.values.set(name, value);
         return value;
       }
@@ -158,6 +158,16 @@ export class Translation {
   private publicConstant(tensor: StoredTensor): Value {
     this.emitter.origin = tensor.name;
     return this.emitter.fixed({ dtype: tensor.dtype, shape: tensor.shape, data: tensor.read() });
+  }
+
+  /** A weight; a bias of scores without the mask that was folded into it. */
+  private owned(name: string, tensor: StoredTensor, uses: Uses): Value {
+    const apart = maskedBias(tensor, uses);
+    if (apart === undefined) {
+      return this.weight(name, tensor);
+    }
+    this.emitter.origin = name;
+    return this.emitter.add(this.weight(name, apart.bias), this.emitter.fixed(apart.mask));
   }
 
   /** A parameter under a name of its own. */

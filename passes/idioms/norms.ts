@@ -4,7 +4,7 @@
  * mean square is `rmsNorm`; `rmsNorm` of a centred value is `layerNorm`. γ and β stay products and sums around them. A
  * value over its length ‖x‖ is an `rmsNorm` too, over √n, so that whoever bounds values knows that it is at most 1.
  */
-import type { Rule, TensorNode } from "../rewriter.js";
+import type { Rewriter, Rule, TensorNode } from "../rewriter.js";
 import { floats, reducesLastAxis, scalarOf } from "../rules/common.js";
 import { factorsOf, product, termsOf, without } from "./chains.js";
 
@@ -21,11 +21,21 @@ interface ScaledSquare {
   readonly factor: number;
 }
 
-/** The z and c of c · mean(z · z) over the last axis, wherever the c stands: it is what z was multiplied with. */
-function scaledMeanSquare(node: TensorNode): ScaledSquare | undefined {
+/**
+ * The z and c of c · mean(z · z) over the last axis, wherever the c stands: it is what z was multiplied with. Heads
+ * that were split are squared before that: the z is split then.
+ */
+function scaledMeanSquare(node: TensorNode, rewriter: Rewriter): ScaledSquare | undefined {
   const plain = meanSquare(node);
   if (plain !== undefined) {
     return { z: plain, factor: 1 };
+  }
+  if (node.op === "reduceMean" && reducesLastAxis(node) && node.args[0].op === "reshape") {
+    const [split] = node.args;
+    const [square] = split.args;
+    const isSquare = square.op === "multiply" && square.args[0] === square.args[1];
+    const z = isSquare ? rewriter.emit("reshape", [square.args[0]], split.attributes, split.origin) : undefined;
+    return z === undefined ? undefined : { z, factor: 1 };
   }
   const inner = node.op === "reduceMean" && reducesLastAxis(node) ? node.args[0] : node;
   const { scale, factors } = factorsOf(inner);
@@ -80,7 +90,7 @@ const rmsNorm: Rule = {
     }
     const [inside] = root.args;
     const epsilon = inside.op === "add" ? scalarOf(inside.args[1]) : 0;
-    const square = scaledMeanSquare(inside.op === "add" ? inside.args[0] : inside);
+    const square = scaledMeanSquare(inside.op === "add" ? inside.args[0] : inside, rewriter);
     if (square === undefined || epsilon === undefined) {
       return { why: "the root is not of a mean square over the last axis plus a constant" };
     }
