@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { inputValues } from "../client/inputs.js";
 import { dataInputs, runDataOwner } from "../client/owners.js";
 import { askParties, sharedByDataOwner } from "../client/remote/ask.js";
+import { traceInto } from "../client/trace.js";
 import { loadPlan } from "../formats/plan-file.js";
 import { loadTopology } from "../formats/topology.js";
 import {
@@ -12,8 +13,6 @@ import {
   presentRun,
   readingOf,
   sayFirst,
-  TRACE_OPTION,
-  traceInto,
   whatIsFilled,
 } from "./run-common.js";
 import { parseSeconds, printNote } from "./terminal.js";
@@ -29,7 +28,7 @@ export function addInfer(program: Command): void {
     .requiredOption("--topology <file>", "this data owner's topology (pumac init)")
     .option("--sharing <id>", "which sharing of the weights (default: the newest that all parties keep)")
     .option("--timeout <seconds>", "how long a silent party is waited for", parseSeconds, 60)
-    .option(...TRACE_OPTION)
+    .option("--trace <file>", "write what all sides did when, for Perfetto (Chrome's trace events)")
     .action(async (planPath: string, flags: InferFlags) => {
       const loaded = loadPlan(planPath);
       const topology = loadTopology(flags.topology);

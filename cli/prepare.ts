@@ -1,20 +1,17 @@
 /** `pumac prepare`: a data owner has P0's material made before its questions, which then pay the online time only. */
 import type { Command } from "commander";
 import { describePrepared } from "../analysis/measured.js";
-import { prepareLanes } from "../client/remote/prepare.js";
+import { type PrepareOptions, prepareLanes } from "../client/remote/prepare.js";
 import { loadPlan } from "../formats/plan-file.js";
 import { parseDays } from "../formats/quantities.js";
 import { loadTopology } from "../formats/topology.js";
 import { interrupted } from "./exit.js";
 import { parseCount, parseSeconds, printJson, printResult, startProgress } from "./terminal.js";
 
-interface PrepareFlags {
+interface PrepareFlags extends Pick<PrepareOptions, "sharing" | "count" | "timeout"> {
   readonly topology: string;
-  readonly sharing?: string;
-  readonly count: number;
   readonly lanes: number;
   readonly days: number;
-  readonly timeout: number;
   readonly json?: boolean;
 }
 

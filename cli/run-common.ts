@@ -10,9 +10,7 @@ import { disclosureOf } from "../client/knowledge.js";
 import { checkOutputOptions, handleOutputs, parseTolerance, type Tolerance } from "../client/outputs.js";
 import { dataInputs } from "../client/owners.js";
 import { describeOutputs, documentOf, readOutputs } from "../client/read.js";
-import { chromeTrace, type SessionTrace } from "../client/trace.js";
 import { tokenizerIn } from "../formats/checkpoint.js";
-import { checkWritable, writeWhole } from "../formats/files.js";
 import type { LoadedPlan } from "../formats/plan-file.js";
 import { loadEncoder } from "../formats/text.js";
 import { type OpenPlan, openPlan, type PrepareOptions, type SessionResult } from "../index.js";
@@ -45,7 +43,6 @@ export interface AnswerFlags {
   /** What the classes are called. */
   readonly labels?: string;
   readonly json?: boolean;
-  /** Where the trace of the session is written to. */
   readonly trace?: string;
 }
 
@@ -129,23 +126,6 @@ export async function prepareRun<T>(
   const inputs = await whatIsFilled(flags, (given) => inputValues(given, dataInputs(opened.plan)));
   const prepared = open(opened, inputs, { trusted: flags.trustPlan, signal: interrupted });
   return { ...(await watched("opening the model", prepared)), inputs, reading };
-}
-
-export const TRACE_OPTION = [
-  "--trace <file>",
-  "write what all sides did when: rounds, frames, bytes (Chrome's trace events; opens in Perfetto)",
-] as const;
-
-/** What writes the trace of a question where it is asked for; E0301, before anything runs, where that cannot be. */
-export function traceInto({ trace: file }: AnswerFlags, plan: string): ((trace: SessionTrace) => void) | undefined {
-  if (file === undefined) {
-    return undefined;
-  }
-  checkWritable(file);
-  return (trace) => {
-    writeWhole(file, "the trace", `${JSON.stringify(chromeTrace(trace, { plan }))}\n`);
-    printNote(`trace in ${file}: open it in https://ui.perfetto.dev`);
-  };
 }
 
 /** Throws where --output or --expect name no output of the plan. */

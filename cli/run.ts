@@ -7,23 +7,13 @@ import { checkMemory } from "../analysis/memory.js";
 import { askTrio, startTrio, type TrioOptions } from "../client/local/trio.js";
 import { runDataOwner } from "../client/owners.js";
 import type { SharedPlan } from "../client/remote/share.js";
+import { traceInto } from "../client/trace.js";
 import type { ImportedModel } from "../compiler/imported.js";
 import type { LoadedPlan } from "../formats/plan-file.js";
 import { prepareSharing, type SessionResult } from "../index.js";
-import { fail } from "../ir/diagnostics.js";
 import { answerData } from "./data.js";
 import { interrupted } from "./exit.js";
-import {
-  type Asked,
-  prepareRun,
-  presentRun,
-  type RunFlags,
-  runOptions,
-  startRounds,
-  TRACE_OPTION,
-  traceInto,
-  watched,
-} from "./run-common.js";
+import { type Asked, prepareRun, presentRun, type RunFlags, runOptions, startRounds, watched } from "./run-common.js";
 import { parseSeconds, printNote } from "./terminal.js";
 
 export interface RealRunFlags extends RunFlags {
@@ -40,11 +30,7 @@ export function addRun(program: Command): void {
   withRunFlags(program.command("run")).action(async (planPath: string, flags: RealRunFlags) => {
     const { data } = flags;
     if (data === undefined) {
-      await runLocally(planPath, flags);
-      return;
-    }
-    if (flags.trace !== undefined) {
-      throw fail({ code: "E0201", what: "--trace is of one question", fix: "leave out --data, and give --input" });
+      return void (await runLocally(planPath, flags));
     }
     await answerData(planPath, { ...flags, data }, async (opened, options, use) => {
       const { loaded, model, shared } = await watched("opening the model", prepareSharing(opened, options));
@@ -81,8 +67,8 @@ async function withParties<T>(
 export function withRunFlags(command: Command): Command {
   return runOptions(command.description("run a plan with three party processes on this machine"))
     .option("--tls", "as always: TLS 1.3 on the loopback interface")
-    .option("--timeout <seconds>", "how long any side waits for another", parseSeconds, 120)
-    .option(...TRACE_OPTION);
+    .option("--trace <file>", "write what all sides did when, for Perfetto (Chrome's trace events)")
+    .option("--timeout <seconds>", "how long any side waits for another", parseSeconds, 120);
 }
 
 /** Runs a plan and shows what came of it. */

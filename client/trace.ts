@@ -3,6 +3,8 @@
  * lies in the middle of the time that the data owner waited for it, but for what the party says that it took. So clocks
  * are right to half of a round trip, and no party's clock must be.
  */
+import { checkWritable, writeWhole } from "../formats/files.js";
+import { fail } from "../ir/diagnostics.js";
 import { type Trace, TracedTransport } from "../runtime/trace.js";
 import { PARTIES, type PartyName, type Transport } from "../runtime/transport.js";
 
@@ -68,6 +70,24 @@ function slicesOf({ parts, rounds, frames }: Trace): readonly Slice[] {
     ...rounds.map((to, i) => ({ lane: "rounds", name: `round ${i + 1}`, from: rounds[i - 1] ?? running, to })),
     ...frames.map(frameOf),
   ];
+}
+
+/**
+ * What writes the trace of a question into a file; undefined where no file is given. E0301, before anything runs, where
+ * it cannot be written; E0201 where a whole data set is asked about.
+ */
+export function traceInto(
+  { trace: file, data }: { readonly trace?: string; readonly data?: string },
+  plan: string,
+): ((trace: SessionTrace) => void) | undefined {
+  if (file === undefined) {
+    return undefined;
+  }
+  if (data !== undefined) {
+    throw fail({ code: "E0201", what: "--trace is of one question", fix: "leave out --data, and give --input" });
+  }
+  checkWritable(file);
+  return (trace) => writeWhole(file, "the trace", `${JSON.stringify(chromeTrace(trace, { plan }))}\n`);
 }
 
 /** The trace as Chrome's trace events (JSON object format), which Perfetto and chrome://tracing open. */

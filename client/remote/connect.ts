@@ -38,9 +38,9 @@ export async function connectParties(
 }
 
 /**
- * Says the same to all who are connected and gives their first answers; `onHeard` hears of each as it comes. TLS 1.3 lets who dials believe that it is
- * connected before the other end has looked at its certificate: a party that does not know it hangs up without a word
- * (E0701).
+ * Says the same to all who are connected and gives their first answers; `onHeard` hears of each as it comes. TLS 1.3
+ * lets who dials believe that it is connected before the other end has looked at its certificate: a party that does not
+ * know it hangs up without a word (E0701).
  */
 export async function askAll(
   transport: SocketTransport,
