@@ -236,21 +236,48 @@ function collectNames(graph: GraphProto, into: Set<string>): void {
   }
 }
 
-/** What a list of places goes through on its way to the places' values, side by side for each row. */
-const LISTED: ReadonlySet<string> = new Set(["Transpose", "GatherND", "Reshape", "Cast", "Identity"]);
+/** What a list of places goes through on its way to the values there. */
+const LISTED: ReadonlySet<string> = new Set(["Transpose", "GatherND", "Cast", "Identity"]);
+
+type NumbersOf = (name: string) => readonly number[] | undefined;
 
 /**
- * True where places, and what is found there, are listed by rows, of which the last alone is read: `x[ids == eos]` as
- * sequence classifiers take it, `[:, -1]` of as many in every row.
+ * True where of places, and what is found there, the last of each row alone is read: `x[ids == eos].view(b, -1, d)` and
+ * `[:, -1]` of it, as sequence classifiers have it.
  */
-export function readsLast(name: string, uses: Uses, indexOf: (name: string) => number | undefined): boolean {
-  const taken = uses.users.get(name) ?? [];
-  const isOpen = taken.length === 0 || uses.outputs.has(name) || uses.captured.has(name);
-  const reads = ({ opType, input, output }: NodeProto): boolean =>
-    (opType === "Gather" && indexOf(input[1] ?? "") === -1) ||
-    (LISTED.has(opType) && readsLast(output[0], uses, indexOf));
-  return !isOpen && taken.every(({ node }) => reads(node));
+export function readsLast(name: string, uses: Uses, numbersOf: NumbersOf): boolean {
+  return everyUse(name, uses, ({ opType, input, output }) =>
+    opType === "Reshape"
+      ? isByRows(numbersOf(input[1])) && everyUse(output[0], uses, (node) => takesLast(node, numbersOf))
+      : LISTED.has(opType) && readsLast(output[0], uses, numbersOf),
+  );
 }
+
+function everyUse(name: string, { users, outputs, captured }: Uses, isSo: (node: NodeProto) => boolean): boolean {
+  const taken = users.get(name) ?? [];
+  return taken.length > 0 && !outputs.has(name) && !captured.has(name) && taken.every(({ node }) => isSo(node));
+}
+
+/** [rows, as many as there are, width]. */
+function isByRows(shape: readonly number[] | undefined): boolean {
+  return shape?.length === 3 && shape[1] === -1;
+}
+
+/** x[:, -1] or x[:, -1:]. */
+function takesLast({ opType, input, attribute }: NodeProto, numbersOf: NumbersOf): boolean {
+  const only = (index: number) => {
+    const numbers = numbersOf(input[index] ?? "");
+    return numbers?.length === 1 ? numbers[0] : undefined;
+  };
+  if (opType === "Gather") {
+    return only(1) === -1 && attribute.some((each) => each.name === "axis" && each.i === 1);
+  }
+  const isOneStep = input[4] === undefined || input[4] === "" || only(4) === 1;
+  return opType === "Slice" && only(1) === -1 && (only(2) ?? 0) >= LAST_INDEX && only(3) === 1 && isOneStep;
+}
+
+/** What exporters write for "to the end". */
+const LAST_INDEX = 2 ** 31 - 1;
 
 /** Where operators take cosine and sine tables, and scales and regions. */
 const STRUCTURE: Readonly<Record<string, readonly number[]>> = {

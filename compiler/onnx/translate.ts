@@ -9,7 +9,7 @@ import type { StoredTensor } from "../../formats/onnx/tensor-proto.js";
 import { type Diagnostic, fail, PumacError } from "../../ir/diagnostics.js";
 import { Call, type Surroundings } from "./call.js";
 import { Emitter, knownValue, type Value } from "./emitter.js";
-import { functionKey, normalDomain, type OnnxModel, subgraphTensors } from "./model.js";
+import { functionKey, normalDomain, type OnnxModel, subgraphTensors, tensorFromBytes } from "./model.js";
 import { adviceFor, findRule } from "./registry.js";
 import { isPublicTensor, maskedBias, onlyPositions, readsLast, type Uses, usesOf } from "./structure.js";
 
@@ -205,19 +205,26 @@ export class Translation {
       attempt: (action) => this.attempt(action),
       weight: (name, tensor) => this.weight(name, tensor),
       warn: (warning) => this.warn(warning),
-      isLastRead: (name) => readsLast(name, scope.uses, (each) => this.indexOf(each, scope)),
+      isLastRead: (name) => readsLast(name, scope.uses, (each) => this.numbersOf(each, scope)),
       isPublic: (name) => onlyPositions(name, scope.uses),
     };
     return rule.convert(new Call(node, label, opset, inputs, attributes, surroundings));
   }
 
-  /** A number that is known by now. */
-  private indexOf(name: string, scope: Scope): number | undefined {
+  /** Numbers that are known by now, or that a constant further on has; of a list of parts those that are, else NaN. */
+  private numbersOf(name: string, scope: Scope): readonly number[] | undefined {
     const { origin } = this.emitter;
     const entry = this.lookUp(name, scope);
     this.emitter.origin = origin;
-    const value = entry === undefined || entry === "failed" ? undefined : knownValue(entry);
-    return value?.data.length === 1 ? value.data[0] : undefined;
+    if (entry !== undefined) {
+      return entry === "failed" ? undefined : knownValue(entry)?.data && Array.from(knownValue(entry)!.data);
+    }
+    const ahead = this.model.graph.node.find(({ output }) => output.includes(name));
+    if (ahead?.opType === "Concat") {
+      return ahead.input.flatMap((each) => this.numbersOf(each, scope) ?? [Number.NaN]);
+    }
+    const constant = ahead?.opType === "Constant" ? ahead.attribute.find((each) => each.name === "value") : undefined;
+    return constant && Array.from(tensorFromBytes(constant.t, this.model.path, name).read());
   }
 
   private attempt<R>(action: () => R): R | undefined {

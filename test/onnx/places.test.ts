@@ -45,7 +45,14 @@ function written(isLast: boolean, isCast: boolean): string {
     node("Transpose", ["places"], "rows", { perm: { integers: [1, 0] } }),
     node("GatherND", ["hidden", "rows"], isLast ? "taken" : "pooled"),
   ];
+  // Shapes and indices stand in the file, or are made behind the places.
+  const made = [
+    node("Concat", ["rows of it", "shape of it", "width"], "shape", { axis: { integer: 0 } }),
+    node("Constant", [], "end", { value: { tensor: { dtype: "i64", shape: [], data: Float64Array.of(-1) } } }),
+  ];
+  const stored = [i64("shape", [3], [ROWS, -1, WIDTH]), i64("end", [], [-1])];
   const last = [
+    ...(isCast ? [] : made),
     node("Reshape", ["taken", "shape"], "split"),
     node("Gather", ["split", "end"], "pooled", { axis: { integer: 1 } }),
   ];
@@ -60,8 +67,9 @@ function written(isLast: boolean, isCast: boolean): string {
         { name: "table", ...normal([20, WIDTH], 1, 3) },
         { name: "head", ...normal([WIDTH, 3], 1, 4) },
         i64("eos", [], [EOS]),
-        i64("shape", [3], [ROWS, -1, WIDTH]),
-        i64("end", [], [-1]),
+        ...(isCast
+          ? stored
+          : [i64("rows of it", [1], [ROWS]), i64("shape of it", [1], [-1]), i64("width", [1], [WIDTH])]),
       ],
     },
     opsets: { "": 17 },
