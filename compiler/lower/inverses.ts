@@ -117,7 +117,7 @@ export function planDecays(x: ShareNode, exponent: number, low: number, high: nu
   const held = Math.floor(4 * log2(MOST_OCTAVES / (octavesOf(1) * shortest)));
   const fastest = octaves > FREE_OCTAVES ? Math.min(FASTEST, held) : FASTEST;
   const fit = octaves > MOST_RATIO_OCTAVES || fastest < 0 ? undefined : decaysFor(exponent, octaves, fastest);
-  if (fit === undefined || fit.error > LARGEST_ERROR) {
+  if (fit === undefined || fit.error > LARGEST_ERROR || fit.rates.some((a, i) => isTooLarge(fit.coefficients[i], a))) {
     return undefined;
   }
   const cost = ({ words, dropped }: DecayPlan) => words * (USUAL_RING + dropped);
@@ -138,6 +138,11 @@ export function planDecays(x: ShareNode, exponent: number, low: number, high: nu
     }),
   );
   return forms.reduce<DecayPlan | undefined>((a, b) => (a === undefined || cost(b) < cost(a) ? b : a), undefined);
+}
+
+/** Whether a coefficient would be longer than a step holds, times the largest mantissa of a scale. */
+function isTooLarge(coefficient: number, rate: number): boolean {
+  return Math.abs(coefficient * exp(-rate)) * Math.SQRT2 * COEFFICIENT_UNIT > 2 ** 32;
 }
 
 /** What a sum of exponentials computes: scale·x^exponent at `fraction` bits for x from `low` on. */
