@@ -4,7 +4,8 @@ import { fail } from "../ir/diagnostics.js";
 import { type Plan, programsOf } from "../ir/plan/types.js";
 import type { WordType } from "../ir/share/index.js";
 import { sizeOf } from "../ir/tensor/value.js";
-import { stateBytes } from "../runtime/weight-store.js";
+import { dealtBytes, largestMessage } from "../runtime/party.js";
+import { inputLayouts, stateBytes } from "../runtime/weight-store.js";
 import { formatBytes } from "./units.js";
 
 type PartyMemory = Readonly<Record<"P0" | "P1" | "P2", number>>;
@@ -27,26 +28,55 @@ export function inputBytes(plan: Plan): { P0: number; P12: number } {
   return { P0: 2 * SEED_BYTES * owners.size, P12: SEED_BYTES * owners.size + words };
 }
 
-/** What Node, its libraries, TLS and steps take in a party's process: measured on plans of 500 to 7,000 steps. */
-const BYTES_OF_NODE = 103e6;
-const BYTES_OF_STEP = 15e3;
+/**
+ * What a party's process takes whatever it runs: Node, its libraries, TLS, and what garbage collection leaves. Measured,
+ * like the other factors here, on plans of 1,000 to 7,800 steps: docs/performance.md.
+ */
+const BYTES_OF_NODE = 107e6;
+/** What P2 holds of P0's frames that it has not used yet (runtime/link.ts), and of the memory that they came in. */
+const MOST_DEALT = 40e6;
+const PART_OF_DEALT = 1.5;
+/** Words of a weight that are read at once where it is multiplied, and at least so many rows (runtime/ops/bilinear.ts). */
+const WORDS_AT_ONCE = 1 << 19;
+const ROWS_AT_ONCE = 32;
+const BYTES_OF_WORD = 8;
+
+/** What the steps of a program take beside the plan's values: three copies of the largest, or a block of a weight. */
+function scratchOf({ steps }: Plan): number {
+  const sizes = steps.map(({ op, type, offsets }) => {
+    const elements = sizeOf(type.shape);
+    if (op !== "input") {
+      return 3 * elements;
+    }
+    const rows = ROWS_AT_ONCE * (type.shape.at(-1) ?? 1);
+    return offsets.P12 < 0 ? 2 * Math.min(elements, Math.max(WORDS_AT_ONCE, rows)) : 0;
+  });
+  return BYTES_OF_WORD * sizes.reduce((most, each) => Math.max(most, each), 0);
+}
+
+/** The words of the data owner's inputs, which P1 and P2 hold as they came; weights are read from a file. */
+function givenBytes({ steps }: Plan): number {
+  const layouts = [...inputLayouts(steps, "data"), ...inputLayouts(steps, "public")];
+  return layouts.reduce((sum, { packedBytes }) => sum + packedBytes, 0);
+}
 
 /**
- * The peak of each party's process in bytes, an estimate: the arena of its largest program, what the process takes
- * anyway, the masked words of weights and inputs, which P1 and P2 hold as they came, packed, to the end of the session,
- * and what a conversation keeps.
+ * The peak of each party's process in bytes, an estimate: what the process takes anyway, and of its largest program the
+ * arena, a question's inputs, a round's message as it comes and goes in memory of a power of two, and at P2 what is
+ * dealt ahead; and what a conversation keeps.
  */
 export function partyMemory(plan: Plan): PartyMemory {
-  const programs = programsOf(plan);
-  const most = (each: (program: Plan) => number): number => Math.max(...programs.map(each));
-  const shared = { P0: most((each) => inputBytes(each).P0), P12: most((each) => inputBytes(each).P12) };
-  const steps = programs.reduce((sum, each) => sum + each.steps.length, 0);
-  const anyway = BYTES_OF_NODE + steps * BYTES_OF_STEP;
-  const evaluator = most(({ arena }) => arena.P12) + anyway + shared.P12 + stateBytes(plan, "P12");
+  const most = (each: (program: Plan) => number): number => Math.max(...programsOf(plan).map(each));
+  const room = (bytes: number): number => (bytes === 0 ? 0 : 2 ** Math.ceil(Math.log2(bytes)));
+  const evaluator = most((each) => {
+    const message = largestMessage(each);
+    return each.arena.P12 + scratchOf(each) + givenBytes(each) + 2 * (message + room(message));
+  });
+  const kept = BYTES_OF_NODE + stateBytes(plan, "P12");
   return {
-    P0: most(({ arena }) => arena.P0) + anyway + shared.P0 + stateBytes(plan, "P0"),
-    P1: evaluator,
-    P2: evaluator,
+    P0: BYTES_OF_NODE + most((each) => each.arena.P0 + scratchOf(each)) + stateBytes(plan, "P0"),
+    P1: kept + evaluator,
+    P2: kept + evaluator + most((each) => PART_OF_DEALT * Math.min(dealtBytes(each), MOST_DEALT)),
   };
 }
 

@@ -34,6 +34,15 @@ export function dealtBytes(plan: Plan): number {
   return costsOf(plan).reduce((sum, { offline }) => sum + offline, 0);
 }
 
+/** Bytes of the longest message of a round, one way. */
+export function largestMessage(plan: Plan): number {
+  const openings = new Array<number>(plan.rounds + 1).fill(0);
+  costsOf(plan).forEach(({ online }, i) => {
+    openings[plan.steps[i].round] += online;
+  });
+  return openings.reduce((most, each) => Math.max(most, each), 0);
+}
+
 function costsOf({ steps }: Plan) {
   return steps.map(({ op, args, attributes, type }) => {
     const types = args.map((index) => steps[index].type);
@@ -42,14 +51,8 @@ function costsOf({ steps }: Plan) {
 }
 
 function longestFrameOf(plan: Plan): number {
-  const { steps, rounds } = plan;
-  const openings = new Array<number>(rounds + 1).fill(0);
-  const dealt = dealtBytes(plan);
-  let longest = 0;
-  for (const [i, { online, output }] of costsOf(plan).entries()) {
-    openings[steps[i].round] += online;
-    longest = Math.max(longest, output);
-  }
-  const inputs = (["model", "data", "public"] as const).flatMap((source) => inputLayouts(steps, source));
-  return Math.max(longest, dealt, ...openings, ...inputs.map(({ packedBytes }) => packedBytes));
+  const outputs = costsOf(plan).map(({ output }) => output);
+  const inputs = (["model", "data", "public"] as const).flatMap((source) => inputLayouts(plan.steps, source));
+  const packed = inputs.map(({ packedBytes }) => packedBytes);
+  return [...outputs, ...packed, dealtBytes(plan)].reduce((most, each) => Math.max(most, each), largestMessage(plan));
 }

@@ -18,13 +18,18 @@ interface Gate {
   /** Online and offline, over all links. */
   readonly bytes: number;
   readonly online?: number;
+  /** Peaks of the parties' processes in MB, as measured (docs/performance.md). */
+  readonly memory?: readonly [P0: number, P1: number, P2: number];
   readonly large?: true;
 }
 
 const TOKEN = { reveal: ["token"] };
 
 const GATES: readonly Gate[] = [
-  { model: "bert-base", tokens: 128, options: {}, rounds: 365, bytes: 0.65e9, online: 0.27e9 },
+  {
+    ...{ model: "bert-base", tokens: 128, options: {}, rounds: 365, bytes: 0.65e9, online: 0.27e9 },
+    memory: [181, 201, 262],
+  },
   {
     model: "bert-base",
     tokens: 128,
@@ -42,19 +47,23 @@ interface Cost {
   readonly rounds: number;
   readonly total: number;
   readonly online: number;
+  /** In MB. */
+  readonly memory: readonly number[];
 }
 
 async function costOf({ model, tokens, options }: Gate, layers: number): Promise<Cost> {
   const { plan } = await compileArchitecture(shortened(model, layers), tokens, options);
-  const { rounds, bytes } = costReport(plan).cost;
-  return { rounds, total: bytes.total, online: bytes.online };
+  const { rounds, bytes, memory } = costReport(plan).cost;
+  const { P0, P1, P2 } = memory;
+  return { rounds, total: bytes.total, online: bytes.online, memory: [P0, P1, P2].map((each) => each / 1e6) };
 }
 
 /** The cost at all layers, from that of the first and of the next few. */
 async function extrapolated(gate: Gate, layers: number): Promise<Cost> {
   const [few, more] = [await costOf(gate, 2), await costOf(gate, 4)];
   const at = (pick: (cost: Cost) => number) => pick(few) + ((pick(more) - pick(few)) / 2) * (layers - 2);
-  return { rounds: at(({ rounds }) => rounds), total: at(({ total }) => total), online: at(({ online }) => online) };
+  const [rounds, total, online] = [at((cost) => cost.rounds), at((cost) => cost.total), at((cost) => cost.online)];
+  return { rounds, total, online, memory: more.memory };
 }
 
 describe("rounds and bytes of whole inferences", () => {
@@ -65,5 +74,8 @@ describe("rounds and bytes of whole inferences", () => {
     expect(cost.rounds, "rounds").toBeLessThanOrEqual(gate.rounds);
     expect(cost.total, "bytes in all").toBeLessThanOrEqual(gate.bytes);
     expect(cost.online, "bytes online").toBeLessThanOrEqual(gate.online ?? gate.bytes);
+    gate.memory?.forEach((measured, i) => {
+      expect(Math.abs(cost.memory[i] / measured - 1), `memory of P${i}`).toBeLessThan(0.1);
+    });
   });
 });
