@@ -29,19 +29,19 @@ export function inputBytes(plan: Plan): { P0: number; P12: number } {
 }
 
 /**
- * What a party's process takes whatever it runs: Node, its libraries, TLS, and what garbage collection leaves. Measured,
- * like the other factors here, on plans of 1,000 to 7,800 steps: docs/performance.md.
+ * What a party's process takes whatever it runs: Node, its libraries, TLS, what garbage collection leaves. Measured, as
+ * the other factors here are, on plans of 1,000 to 7,800 steps: docs/performance.md.
  */
 const BYTES_OF_NODE = 107e6;
 /** What P2 holds of P0's frames that it has not used yet (runtime/link.ts), and of the memory that they came in. */
 const MOST_DEALT = 40e6;
 const PART_OF_DEALT = 1.5;
-/** Words of a weight that are read at once where it is multiplied, and at least so many rows (runtime/ops/bilinear.ts). */
+/** Words of a weight that are read at once where it is multiplied, and so many rows at least (ops/bilinear.ts). */
 const WORDS_AT_ONCE = 1 << 19;
 const ROWS_AT_ONCE = 32;
 const BYTES_OF_WORD = 8;
 
-/** What the steps of a program take beside the plan's values: three copies of the largest, or a block of a weight. */
+/** What the steps of a program take beside its values: three copies of the largest, or a block of a weight. */
 function scratchOf({ steps }: Plan): number {
   const sizes = steps.map(({ op, type, offsets }) => {
     const elements = sizeOf(type.shape);
