@@ -3,10 +3,10 @@
  * cost, which the law tests hold to the wire; so sums over nodes, layers, ops, rounds and links agree.
  */
 
-import { promptOf } from "../client/generate.js";
+import { promptOf, promptsOf } from "../client/generate.js";
 import { type Estimate, estimateSeconds, type Network } from "../compiler/network.js";
 import { planDigest } from "../ir/plan/codec.js";
-import type { Plan, Step } from "../ir/plan/types.js";
+import { type Plan, revealsOf, type Step } from "../ir/plan/types.js";
 import { SHARE, type ShareCost } from "../ir/share/index.js";
 import { isOpening } from "../ir/share/rounds.js";
 import { sizeOf } from "../ir/tensor/value.js";
@@ -158,7 +158,7 @@ export function costReport(
       model: plan.name,
       profile: plan.profile,
       shapes: plan.shapes,
-      reveals: plan.reveals.map(({ name, to }) => ({ value: name, to })),
+      reveals: revealsOf(plan).map(({ name, to }) => ({ value: name, to })),
       published: plan.published,
       disclosed: plan.disclosed,
       ranges: plan.ranges,
@@ -188,7 +188,7 @@ export function writingCost(plan: Plan, network: Network | undefined = undefined
     return { rounds, bytes: bytes.total, seconds: seconds.estimate };
   };
   const token = run(plan);
-  const prompts = plan.parts.map((part) => ({ length: promptOf(part), ...run(part) }));
+  const prompts = promptsOf(plan).map((part) => ({ length: promptOf(part), ...run(part) }));
   const kept = stateBytes(plan, "P12");
   return {
     token: { ...token, perSecond: 1 / token.seconds },

@@ -12,6 +12,7 @@ import { writeWhole, writing } from "../formats/files.js";
 import { parseFraction } from "../formats/quantities.js";
 import { type CompileOptions, compile as compilePlan, type Samples } from "../index.js";
 import { fail } from "../ir/diagnostics.js";
+import { revealsOf } from "../ir/plan/types.js";
 import { interrupted } from "./exit.js";
 import { givenBy } from "./inputs.js";
 import {
@@ -76,7 +77,7 @@ export function addCompile(program: Command): void {
     .option("--value <name=value>", "an input's value, known to all: a number or true, @file.npy, …", collect, [])
     .option(
       "--reveal <name...>",
-      "outputs to reveal, or only where scores are largest: token (the next one), topk:K, label (a class)",
+      "outputs to reveal, or only where scores are largest: token (the next one), topk:K, text, label (a class)",
       collect,
       [],
     )
@@ -112,7 +113,7 @@ async function compile(given: string | undefined, stated: CompileFlags): Promise
   const path = flags.output ?? `${basename(model, isFolder(model) ? "" : extname(model))}.pumac`;
   compiled.save(path);
   const cost = costOf(plan);
-  const { name, profile, shapes, reveals, published, disclosed } = plan;
+  const { name, profile, shapes, reveals, published, disclosed } = { ...plan, reveals: revealsOf(plan) };
   if (flags.json === true) {
     const described = { path, digest, model: name, profile, shapes, reveals, published, disclosed, ranges };
     printJson({ schema: "pumac.compile/1", plan: described, cost, warnings });

@@ -4,7 +4,7 @@
  * the smallest length that holds it, and then takes one token at a time, in one session. Any other plan is of a fixed
  * length and is computed whole for each token. What a token costs is what `inspect` says, whatever is written already.
  */
-import { type Encoder, PADDED, TOP_IDS, TOP_LOGITS, textInputs, windowInputs } from "../formats/text.js";
+import { type Encoder, PADDED, TOP_IDS, TOP_LOGITS, textInputs, WRITTEN, windowInputs } from "../formats/text.js";
 import { fail } from "../ir/diagnostics.js";
 import { type Plan, programsOf } from "../ir/plan/types.js";
 import type { TensorType, TensorValue } from "../ir/tensor/value.js";
@@ -68,6 +68,12 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Writte
     return run(place, runDataOwner(program, inputs, new Map()));
   };
   const start = ids.length;
+  const told = tellingOf(plan);
+  if (told !== undefined) {
+    const most = Math.min(options.mostTokens, context - start + 1);
+    const runs = atOnce(step, { first: first!, told, prompt: ids, most });
+    return yield* ended(close, () => write(options, [...ids], context, runs));
+  }
   const next = async (): Promise<SessionResult> => {
     if (ids.length > start || first !== undefined) {
       return step(ids.length === start ? first! : 0, ids);
@@ -81,11 +87,44 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Writte
     }
     return answer;
   };
+  return yield* ended(close, () => write(options, ids, context, next));
+}
+
+/** Ends the conversation whatever ends the writing. */
+async function* ended<T, R>(close: () => Promise<void>, writing: () => AsyncGenerator<T, R>): AsyncGenerator<T, R> {
   try {
-    return yield* write(options, ids, context, next);
+    return yield* writing();
   } finally {
     await close();
   }
+}
+
+type Step = (place: number, read: readonly number[]) => Promise<SessionResult>;
+
+/** Has all tokens written before the first is known, and gives them one by one, as if each had been revealed. */
+function atOnce(
+  step: Step,
+  { first, told, prompt, most }: { first: number; told: number; prompt: readonly number[]; most: number },
+): () => Promise<SessionResult> {
+  let answers: SessionResult[] | undefined;
+  const writeAll = async (): Promise<SessionResult[]> => {
+    const runs = [await step(first, prompt)];
+    for (let length = prompt.length + 1; runs.length < most; length++) {
+      // Places say where the token stands; which it is, nobody knows.
+      runs.push(await step(0, new Array<number>(length).fill(0)));
+    }
+    const { outputs, measured, alarm } = await step(told, []);
+    const written = outputs.get(WRITTEN)!.data.slice(-most);
+    return runs.map((run, i) => {
+      const token = { dtype: "i64", shape: [1], data: Float64Array.of(Math.round(written[i])) } as const;
+      const cost = i === most - 1 ? sumOf(run.measured, measured) : run.measured;
+      return { alarm: run.alarm || alarm, outputs: new Map([["token", token]]), measured: cost };
+    });
+  };
+  return async () => {
+    answers ??= await writeAll();
+    return answers.shift()!;
+  };
 }
 
 /**
@@ -161,7 +200,18 @@ function valuesFor(
 
 /** Whether the plan keeps its cache and has no program for prompts: they are read as they are written. */
 export function readsTokenByToken(plan: Plan): boolean {
-  return hasState(plan) && plan.parts.length === 0;
+  return hasState(plan) && promptsOf(plan).length === 0;
+}
+
+/** The programs that read prompts. */
+export function promptsOf(plan: Plan): readonly Plan[] {
+  return plan.parts.filter((part) => hasState(part));
+}
+
+/** The place of the program that reveals what was written at once; undefined where every token is. */
+function tellingOf(plan: Plan): number | undefined {
+  const place = plan.parts.findIndex(({ reveals }) => reveals.some(({ name }) => name === WRITTEN));
+  return place < 0 ? undefined : place + 1;
 }
 
 /** What several runs did cost together; memory as of the last. */
@@ -179,13 +229,14 @@ function sumOf(a: Measured, b: Measured): Measured {
  * Undefined where the plan has that one alone, because its model was exported for one token at a time.
  */
 function programFor(plan: Plan, tokens: number): number | undefined {
-  if (tokens === 1) {
+  // The next one of a text that is written at once is what was written last, and no id.
+  if (tokens === 1 && tellingOf(plan) === undefined) {
     return 0;
   }
   if (readsTokenByToken(plan)) {
     return undefined;
   }
-  const lengths = plan.parts.map(promptOf);
+  const lengths = promptsOf(plan).map(promptOf);
   const fitting = lengths.filter((length) => length >= tokens);
   if (fitting.length === 0) {
     const what = `the prompt has ${tokens} tokens, the plan's programs take 1, ${lengths.join(", ")}`;
@@ -207,6 +258,9 @@ export function promptOf(program: Plan): number {
 export function contextOf(plan: Plan): number {
   const inputs = programsOf(plan).flatMap((program) => [...dataInputs(program)]);
   const lengths = inputs.filter(([name]) => name !== PADDED).map(([, { shape }]) => shape.at(-1) ?? 1);
+  if (tellingOf(plan) !== undefined) {
+    return Math.max(...lengths);
+  }
   const token = plan.reveals.find(({ name }) => name === "token" || name === TOP_IDS);
   const most = revealedBy(plan);
   if (token === undefined || token.shape.reduce((product, size) => product * size, 1) !== most) {

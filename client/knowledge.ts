@@ -1,7 +1,7 @@
 /** Who learns what from running a plan, beyond the plan itself: for the terminal and the page. */
-import type { Plan } from "../ir/plan/types.js";
+import { type Plan, revealsOf } from "../ir/plan/types.js";
 import { hasState } from "../runtime/weight-store.js";
-import { promptOf } from "./generate.js";
+import { promptOf, promptsOf } from "./generate.js";
 
 export interface Knowledge {
   readonly who: string;
@@ -20,7 +20,9 @@ export function knowledgeOf(plan: Plan): readonly Knowledge[] {
     disclosed.length === 0
       ? `nothing${countsTold(plan)}: ${masked}`
       : `in the clear ${disclosed.map(({ name, why }) => `${name} (${why})`).join(", ")}; of all else ${masked}`;
-  const reveals = plan.reveals.map(({ name, shape }) => `${name} [${shape.join(",")}]${toldBy(name)}`).join(", ");
+  const reveals = revealsOf(plan)
+    .map(({ name, shape }) => `${name} [${shape.join(",")}]${toldBy(name)}`)
+    .join(", ");
   return [
     { who: "P0", learns: "nothing that depends on an input: it deals masks and receives nothing but seeds" },
     { who: "P1, P2", learns: parties },
@@ -35,7 +37,9 @@ function countsTold(plan: Plan): string {
   if (!hasState(plan)) {
     return "";
   }
-  const lengths = plan.parts.map(promptOf).sort((a, b) => a - b);
+  const lengths = promptsOf(plan)
+    .map(promptOf)
+    .sort((a, b) => a - b);
   const prompt =
     lengths.length === 0 ? "a prompt's length" : `that a prompt has at most ${lengths.join(", or ")} tokens`;
   return ` but ${prompt}, and how many tokens are written and when`;
@@ -48,6 +52,7 @@ function toldBy(name: string): string {
 
 const TOLD = [
   { pattern: /^token$/, tells: " (the likeliest token, and no score: of the weights no more than that)" },
+  { pattern: /^text$/, tells: " (the likeliest tokens, and no score: of the weights no more than that)" },
   { pattern: /^label$/, tells: " (the likeliest class, and no score: of the weights no more than that)" },
   { pattern: /^topk\.ids$/, tells: " (the likeliest tokens, in order)" },
   {

@@ -1,4 +1,5 @@
 /** Whether all names that a user gives are the model's: every one that is not is told, at once (E0201). */
+import { WRITTEN } from "../formats/text.js";
 import { type Diagnostic, fail } from "../ir/diagnostics.js";
 import { unknownNames } from "../ir/names.js";
 import type { DeclaredNames } from "./imported.js";
@@ -13,6 +14,7 @@ export interface GivenNames {
   readonly public?: readonly string[] | undefined;
   readonly shared?: readonly string[] | undefined;
   readonly reveal?: readonly string[] | undefined;
+  readonly context?: number | undefined;
   readonly weightArguments?: readonly string[] | undefined;
   readonly weightsFile?: string | undefined;
 }
@@ -20,6 +22,7 @@ export interface GivenNames {
 /** Throws E0201 for every name that the model does not have, and for what is named twice to opposite ends. */
 export function checkNames(given: GivenNames, declared: DeclaredNames): void {
   const { inputs, outputs, dims } = declared;
+  const isNext = (name: string) => topOf(name) !== undefined || (given.context !== undefined && name === WRITTEN);
   const known = (option: string, names: readonly string[] = []) => unknownNames(option, "input", names, inputs);
   const problems = [
     ...unknownNames("--dim", "open dimension", Object.keys(given.dims ?? {}), dims),
@@ -31,7 +34,7 @@ export function checkNames(given: GivenNames, declared: DeclaredNames): void {
     ...unknownNames(
       "--reveal",
       "output",
-      (given.reveal ?? []).filter((name) => topOf(name) === undefined),
+      (given.reveal ?? []).filter((name) => !isNext(name)),
       [...outputs, ...CHOSEN],
     ),
     ...contradictions(given),

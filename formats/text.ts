@@ -117,6 +117,9 @@ export const PADDED = "padded_after";
 export const TOP_LOGITS = "topk.logits";
 export const TOP_IDS = "topk.ids";
 
+/** Of a plan that writes a text at once: the ids that were written, the newest at the end. */
+export const WRITTEN = "text";
+
 /**
  * What inputs hold that nobody gives, where whole numbers by their name are a mask (ones: everything is a token), token
  * types (zeros) or positions (counted); undefined for any other.

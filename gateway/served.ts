@@ -5,9 +5,9 @@ import { dataInputs } from "../client/owners.js";
 import type { ChatTemplate } from "../formats/chat-template.js";
 import { type Normalisation, type Picture, pictureIn, USUAL_PIXELS } from "../formats/pixels.js";
 import type { LoadedPlan } from "../formats/plan-file.js";
-import { TOP_IDS } from "../formats/text.js";
+import { TOP_IDS, WRITTEN } from "../formats/text.js";
 import { fail } from "../ir/diagnostics.js";
-import type { Plan } from "../ir/plan/types.js";
+import { type Plan, revealsOf } from "../ir/plan/types.js";
 import { sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 
 /** What one question costs, as somebody who compiles has worked it out: bytes over all parties. */
@@ -88,8 +88,8 @@ export async function served(given: GivenPlan): Promise<Served> {
 }
 
 async function kindOf(plan: Plan, reading: Reading): Promise<Kind | undefined> {
-  const { reveals } = plan;
-  if (reveals.some(({ name }) => name === "token" || name === TOP_IDS)) {
+  const reveals = revealsOf(plan);
+  if (reveals.some(({ name }) => ["token", TOP_IDS, WRITTEN].includes(name))) {
     return "text";
   }
   const outputs = new Map(reveals.map(({ name, shape }) => [name, zeros(shape)]));

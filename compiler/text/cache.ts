@@ -53,7 +53,8 @@ export function tokensOf({ nodes }: TensorGraph): TensorNode {
   const inputs = nodes.filter(({ op, attributes }) => op === "input" && /ids|tokens|^input$/i.test(nameOf(attributes)));
   const found = inputs.find(({ attributes }) => !/position|type|segment/i.test(nameOf(attributes)));
   if (found === undefined || sizeOf(found.type.shape) !== found.type.shape.at(-1)) {
-    const why = "it takes no ids of one text's tokens";
+    const shape = found && `its '${nameOf(found.attributes)}' [${found.type.shape}] are of more than one text`;
+    const why = shape ?? "it takes no ids of tokens";
     throw fail({ code: "E0402", what: "the model writes no text token by token", why, fix: "leave --context out" });
   }
   return found;

@@ -4,7 +4,7 @@
  * All are over one sharing of the weights. Whether the model was exported with a cache or without one, every program
  * takes the window's newest tokens, the last at its end.
  */
-import { windowInputs } from "../../formats/text.js";
+import { WRITTEN, windowInputs } from "../../formats/text.js";
 import { fail } from "../../ir/diagnostics.js";
 import type { Plan } from "../../ir/plan/types.js";
 import { evaluateGraph } from "../../ir/tensor/index.js";
@@ -28,6 +28,7 @@ import { inputsOf } from "../outputs.js";
 import { syntheticIds, syntheticSamples } from "../synthetic.js";
 import { tokensOf } from "./cache.js";
 import { type Program, revealOf, sourceOf, type TextSource } from "./source.js";
+import { tellingModel, tellingSample } from "./written.js";
 
 /** A language model that is to be compiled, and what calibration inputs of it are: whole windows. */
 export interface TextModel {
@@ -68,7 +69,7 @@ async function openText(path: string, options: CompileOptions): Promise<TextMode
 
 async function compileText(text: TextSource, options: CompileOptions): Promise<Compiled> {
   const { context, buckets, window } = text;
-  const { reveal: _, ...others } = options;
+  const { reveal, ...others } = options;
   const revealed = revealOf(options);
   const given: CompileOptions = { ...others, ...(revealed !== "token" && { next: revealed }) };
   const next = await text.next();
@@ -83,13 +84,13 @@ async function compileText(text: TextSource, options: CompileOptions): Promise<C
       : whole === undefined
         ? measureSteps(next, given, context)
         : measureNext(next, whole, given, names);
-  const decode = planMeasured(measured, ofProgram(0));
-  const rings = new Map(
-    decode.plan.steps.flatMap(({ op, attributes, type }) =>
-      op === "input" && attributes.owner === "state" && "ring" in type ? [[String(attributes.name), type.ring]] : [],
-    ),
-  );
+  const first = planMeasured(measured, ofProgram(0));
   const { bounds } = measured.carried!;
+  const ending = ofProgram(buckets.length + 1);
+  const telling = revealed === WRITTEN ? tellingProgram(text, ending, { names, bounds, rings: new Map() }) : undefined;
+  const read = new Map([...ringsRead(first.plan), ...(telling === undefined ? [] : ringsRead(telling))]);
+  const { decode, rings } =
+    telling === undefined ? { decode: first, rings: read } : settled(measured, ofProgram(0), read);
   const parts: Plan[] = [];
   const constants = new Map<string, TensorValue>();
   for (const [i, rows] of buckets.entries()) {
@@ -104,7 +105,39 @@ async function compileText(text: TextSource, options: CompileOptions): Promise<C
     known.placed.publication.weights.forEach((value, name) => void constants.set(name, value));
     parts.push(planMeasured(known, own).plan);
   }
+  parts.push(...(telling === undefined ? [] : [telling]));
   return { ...decode, plan: { ...decode.plan, parts }, weights: withConstants(decode.weights, constants) };
+}
+
+/**
+ * Plans a program that keeps rows which are new every time: in the bits that the next run reads. (Of a window, what was
+ * kept is in what is kept.)
+ */
+function settled(
+  measured: Measured,
+  options: CompileOptions,
+  rings: ReadonlyMap<string, number>,
+): { decode: Compiled; rings: ReadonlyMap<string, number> } {
+  const decode = planMeasured({ ...measured, carried: { ...measured.carried!, rings } }, options);
+  const read = [...ringsRead(decode.plan)].map(([name, ring]) => [name, Math.max(ring, rings.get(name)!)] as const);
+  const isSettled = read.every(([name, ring]) => ring === rings.get(name));
+  return isSettled ? { decode, rings } : settled(measured, options, new Map(read));
+}
+
+/** The program that reveals what was written at once. */
+function tellingProgram({ model, context }: TextSource, options: CompileOptions, carried: Carried): Plan {
+  const { calibration: _, ...own } = options;
+  const made = [tellingSample(context, carried.bounds)];
+  return planMeasured(measureImported(tellingModel(model, context), own, { ...carried, made }), own).plan;
+}
+
+/** In how many bits a program reads what is kept. */
+function ringsRead({ steps }: Plan): ReadonlyMap<string, number> {
+  return new Map(
+    steps.flatMap(({ op, attributes, type }) =>
+      op === "input" && attributes.owner === "state" && "ring" in type ? [[String(attributes.name), type.ring]] : [],
+    ),
+  );
 }
 
 function measureRecorded(next: Program, options: CompileOptions, names: readonly string[]): Measured {

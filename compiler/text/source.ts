@@ -4,6 +4,7 @@
  * in it (`padding.ts`); of any other model that can be read without a past, whether it has a cache or none, the
  * compiler makes its own.
  */
+import { WRITTEN } from "../../formats/text.js";
 import { fail } from "../../ir/diagnostics.js";
 import { Builder } from "../../ir/graph.js";
 import { TENSOR } from "../../ir/tensor/index.js";
@@ -19,6 +20,7 @@ import { logitsOf, nextOf, topOf } from "../outputs.js";
 import { type CachedGraph, tokensOf, withCache } from "./cache.js";
 import { cacheIn, exportedCache } from "./exported.js";
 import { branchValues, isPast, mayBePadded, wholeValues } from "./padding.js";
+import { withText } from "./written.js";
 
 type Made = Pick<ModelSources, "shapesOf" | "valuesOf">;
 
@@ -96,9 +98,13 @@ function oneAtATime(path: string, model: ImportedModel, options: CompileOptions)
   const context = pastOf(model) + rows;
   checkContext(context, wanted, path);
   const { graph } = model;
-  if (rows !== 1 || buckets.some((each) => each > 1)) {
+  const reveal = revealOf(options);
+  if (rows !== 1 || buckets.some((each) => each > 1) || reveal === WRITTEN) {
     const what = `the model was exported for ${rows} tokens after ${context - rows} others, and for no prompt`;
-    const fix = rows === 1 ? "leave --buckets out: a prompt is read token by token" : "export it with dynamic lengths";
+    const fix =
+      rows === 1
+        ? "leave --buckets and --reveal text out: a prompt is read token by token"
+        : "export it with dynamic lengths";
     throw fail({ code: "E0402", what, where: path, fix });
   }
   if (!mayBePadded(normalForm(graph), tokensOf(graph), true)) {
@@ -110,7 +116,7 @@ function oneAtATime(path: string, model: ImportedModel, options: CompileOptions)
       fix: "export it with attention_mask and position_ids, or with dynamic lengths",
     });
   }
-  const next = program(model, { rows, isContinued: true, context, keepsOwn: true, reveal: revealOf(options) });
+  const next = program(model, { rows, isContinued: true, context, keepsOwn: true, reveal });
   return { context, buckets: [], model, window: undefined, prompt: async () => next, next: async () => next };
 }
 
@@ -135,21 +141,28 @@ function checkContext(context: number, wanted: number, path: string): void {
 
 /** What a plan that writes reveals of the next token: E0201 for anything else. */
 export function revealOf({ next = "token", reveal = [next] }: CompileOptions): string {
-  if (reveal.length !== 1 || (reveal[0] !== "token" && topOf(reveal[0]) === undefined)) {
-    const fix = "add --reveal token, or --reveal topk:K to sample from K logits";
+  const [name] = reveal;
+  if (reveal.length !== 1 || !(name === "token" || name === WRITTEN || topOf(name) !== undefined)) {
+    const fix = "add --reveal token, --reveal topk:K to sample from K logits, or --reveal text";
     throw fail({ code: "E0201", what: "a plan with --context reveals the next token, and nothing else", fix });
   }
-  return reveal[0];
+  return name;
 }
 
-function bucketsOf({ buckets }: CompileOptions, context: number): readonly number[] {
+function bucketsOf(options: CompileOptions, context: number): readonly number[] {
+  const { buckets } = options;
   const given = [...new Set(buckets ?? [context])].sort((a, b) => a - b);
   const isLength = (each: number) => Number.isInteger(each) && each >= 1 && each <= context;
   if (!isLength(context) || context < 2 || !given.every(isLength)) {
     const what = `prompts of ${given.join(", ")} tokens in a context of ${context}`;
     throw fail({ code: "E0201", what, fix: "give --buckets as lengths up to --context, which is 2 or more" });
   }
-  return given.filter((each) => each > 1);
+  const prompts = given.filter((each) => each > 1);
+  if (prompts.length === 0 && revealOf(options) === WRITTEN) {
+    const fix = "add a longer one to --buckets";
+    throw fail({ code: "E0201", what: "a text that is written at once has no program for its prompt", fix });
+  }
+  return prompts;
 }
 
 /** Shapes of inputs whose dimensions are open: one text of `rows` tokens, after `past` others. */
@@ -191,9 +204,10 @@ function program(
   const cache = keepsOwn ? cacheIn(model) : undefined;
   const outputs = [logitsOutput(model.graph), ...(cache?.present ?? [])];
   const graph = depthFirst({ nodes: model.graph.nodes, outputs });
-  const { graph: whole, kept } =
-    cache === undefined ? withCache(normalForm(graph), options) : exportedCache(graph, cache, options);
-  const cached = renamed(withNextToken(whole, reveal), length === context ? "" : ` of ${length} tokens`);
+  const whole = cache === undefined ? withCache(normalForm(graph), options) : exportedCache(graph, cache, options);
+  const { graph: written, kept } =
+    reveal === WRITTEN ? withText(whole, options) : { ...whole, graph: withNextToken(whole.graph, reveal) };
+  const cached = renamed(written, length === context ? "" : ` of ${length} tokens`);
   const inputs = cached.nodes.flatMap(({ op, attributes, type: { dtype, shape } }) => {
     const name = String(attributes.name);
     return op === "input" && !kept.some((each) => each.name === name) ? [{ name, dtype, shape }] : [];

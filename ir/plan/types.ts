@@ -175,3 +175,9 @@ export interface Plan {
 export function programsOf(plan: Plan): readonly Plan[] {
   return [plan, ...plan.parts];
 }
+
+/** What any of a plan's programs reveals, each thing once. */
+export function revealsOf(plan: Plan): readonly Reveal[] {
+  const all = programsOf(plan).flatMap(({ reveals }) => reveals);
+  return [...new Map(all.map((each) => [`${each.name} [${each.shape}]`, each])).values()];
+}

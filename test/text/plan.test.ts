@@ -16,6 +16,7 @@ import { verifyPlan } from "../../compiler/verify.js";
 import { openWeights } from "../../compiler/weights.js";
 import type { Encoder } from "../../formats/text.js";
 import { decodePlan, digestIn, encodePlan } from "../../ir/plan/codec.js";
+import { programsOf } from "../../ir/plan/types.js";
 import { OWN_FIXTURES } from "../onnx/support.js";
 import { startThree, type Three } from "../party/three.js";
 import { rejection } from "../runtime/mesh.js";
@@ -182,6 +183,42 @@ describe("a plan that reveals the largest logits", () => {
   });
 });
 
+describe("a plan that writes a text at once", () => {
+  it.each([
+    ["the compiler's cache", { mask: false, positions: "past" }],
+    ["the model's own", { mask: true, positions: "input" }],
+  ] as const)("reveals nothing until the end, with %s", async (_, form) => {
+    const model = writeDecoder(form);
+    const shared = await planOf(model, { context: 6, buckets: [3], reveal: ["text"] });
+    await expect(verifyPlan(shared.plan, { model })).resolves.toBeDefined();
+    const programs = programsOf(shared.plan);
+    expect(programs.map(({ reveals }) => reveals.map(({ name }) => name))).toEqual([[], [], ["text"]]);
+    expect(describePlan(shared.plan, costReport(shared.plan))).toMatch(
+      /^data owner .*only: text \[1,6\] \(the likeliest/m,
+    );
+    expect(costReport(shared.plan).plan.reveals).toEqual([{ value: "text", to: "data owner" }]);
+    const three = await startWith(shared);
+    try {
+      for (const prompt of ["3 14 5", "7"]) {
+        const ids = prompt.split(" ").map(Number);
+        const { written, ended } = await writeWith(three, shared, prompt, 9);
+        expect([written.length, ended]).toEqual([7 - ids.length, "context"]);
+        const logits = await logitsAfter(model, [...ids, ...written.map(({ id }) => id)]);
+        written.forEach(({ id }, i) => {
+          const after = logits[ids.length + i - 1];
+          expect(Math.max(...after) - after[id]).toBeLessThan(0.02);
+        });
+        const costs = [1, ...new Array<number>(written.length - 1).fill(0)].map((place) => costOf(programs[place]));
+        expect(written.map(({ measured }) => [measured.rounds, measured.bytes.total])).toEqual(
+          costs.map(({ rounds, bytes }) => [rounds, bytes.total]),
+        );
+      }
+    } finally {
+      await three.stop();
+    }
+  });
+});
+
 describe("the options of a plan that writes", () => {
   const model = join(OWN_FIXTURES, KINDS["a model without a cache"], "model.onnx");
   const encoderModel = join(OWN_FIXTURES, "bert_cls.t5.legacy.eager.op11.dyn", "model.onnx");
@@ -190,6 +227,7 @@ describe("the options of a plan that writes", () => {
     ["a prompt of no tokens", model, { context: 6, buckets: [0] }, "E0201"],
     ["a context of one token", model, { context: 1 }, "E0201"],
     ["more logits than a plan reveals", model, { context: 6, reveal: ["topk:33"] }, "E0201"],
+    ["a text at once without a prompt's program", model, { context: 6, buckets: [1], reveal: ["text"] }, "E0201"],
     ["two things to reveal", model, { context: 6, reveal: ["token", "topk:3"] }, "E0201"],
     ["another thing to reveal", model, { context: 6, reveal: ["logits"] }, "E0201"],
     ["a model whose tokens see later ones", encoderModel, { context: 6 }, "E0402"],
