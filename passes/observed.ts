@@ -7,6 +7,7 @@
  * What other inputs may reach follows from what was seen. The samples are dealt to two halves; how far one half goes
  * beyond the other, at most over all channels, is the tail that the margin rests on.
  */
+import { type Diagnostic, fail } from "../ir/diagnostics.js";
 import { exp2 } from "../ir/real.js";
 import type { TensorNode } from "../ir/tensor/index.js";
 import { momentsOf } from "../ir/tensor/ops/fused.js";
@@ -122,6 +123,9 @@ export class Observed {
       [...this.rows].map(([node, { halves }]) => {
         const epsilon = node.attributes.epsilon as number;
         const [first, rest] = [0, 1].map((k) => varianceOf([halves[0][k], halves[1][k]], epsilon, least, isMade));
+        if (first === undefined && rest === undefined) {
+          throw fail(neverANumber(node));
+        }
         const all = hull(first, rest, epsilon);
         return [node, first === undefined || rest === undefined ? all : { ...all, classes: { first, rest } }];
       }),
@@ -187,6 +191,17 @@ function stillEpsilon(own: number, low: number, high: number): number {
     return own;
   }
   return Math.max(own, high < STILL ? STILL_EPSILON : Math.min(STILL_EPSILON, high * SMALL_PART));
+}
+
+/** What a norm is whose rows were never numbers: zeros over the root of zero, most often. */
+function neverANumber({ op, origin }: TensorNode): Diagnostic {
+  return {
+    code: "E0404",
+    what: `${op}: none of its rows was a number, on any input that was tried`,
+    where: origin,
+    why: "a row of zeros over the root of its mean square is no number where the ε of a norm is 0 in the file",
+    fix: "calibrate with real inputs (--calibrate), or export the model with the ε of its norms",
+  };
 }
 
 /** No smaller variance is told apart from zero. */

@@ -3,7 +3,7 @@
  * goes through the three roles; the channel itself must be right, and so must the others, which the norm makes small.
  */
 import { describe, expect, test } from "vitest";
-import { floats, normal, runText } from "./support.js";
+import { floats, normal, refusals, runText } from "./support.js";
 
 const ROWS = 6;
 
@@ -81,4 +81,18 @@ output "y" = %5`,
     });
     expect(error).toBeLessThan(1e-2);
   });
+});
+
+test("rows that are never numbers are an error with a way out", () => {
+  const found = refusals({
+    text: `%0 = input {name = "x", dtype = "f32", shape = [2, 8]} : f32[2,8]
+%1 = parameter {name = "w", dtype = "f32", shape = [8, 8]} : f32[8,8]
+%2 = matmul %0, %1 : f32[2,8]
+%3 = rmsNorm %2 {epsilon = 0} : f32[2,8] @ "first"
+%4 = rmsNorm %3 {epsilon = 0} : f32[2,8] @ "second"
+output "y" = %4`,
+    weights: new Map([["w", floats([8, 8], () => 0)]]),
+    inputs: new Map([["x", normal([2, 8])]]),
+  });
+  expect(found).toEqual(["E0404 second true"]);
 });
