@@ -1,6 +1,7 @@
 /** What a session did cost, beside what was predicted, as text. */
 import type { Ending, Written } from "../client/generate.js";
 import type { Prepared } from "../client/remote/prepare.js";
+import type { LoadedPlan } from "../formats/plan-file.js";
 import type { Plan } from "../ir/plan/types.js";
 import type { Measured } from "../runtime/measurement.js";
 import { costOf, costReport } from "./cost.js";
@@ -80,4 +81,16 @@ export function describeWritten(plan: Plan, tokens: readonly Written[], seconds:
     `a token: ${rounds} rounds, ${formatBytes(bytes.total)} ` +
       `(predicted ${cost.rounds}, ${formatBytes(cost.bytes.total)})`,
   ].join("\n");
+}
+
+/** The document of `generate --json`. */
+export function writtenDocument({ digest }: LoadedPlan, tokens: readonly Written[], ended: Ending): object {
+  return {
+    schema: "pumac.generate/1",
+    plan: { digest },
+    text: tokens.map(({ text }) => text).join(""),
+    tokens: tokens.map(({ id }) => id),
+    ended,
+    measured: tokens.map(({ measured }) => measured),
+  };
 }

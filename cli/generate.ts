@@ -1,6 +1,6 @@
 /** `pumac generate`: a language model's text, token by token, from the parties of a topology or from three here. */
 import type { Command } from "commander";
-import { describeWritten } from "../analysis/measured.js";
+import { describeWritten, writtenDocument } from "../analysis/measured.js";
 import { textOf } from "../client/given.js";
 import type { Sampling } from "../client/sampling.js";
 import { type Connection, generate, openPlan, type Written } from "../index.js";
@@ -64,14 +64,7 @@ async function write(parties: Connection, flags: GenerateFlags): Promise<void> {
   }
   const seconds = (performance.now() - started) / 1000;
   if (json === true) {
-    printJson({
-      schema: "pumac.generate/1",
-      plan: { digest: loaded.digest },
-      text: tokens.map(({ text }) => text).join(""),
-      tokens: tokens.map(({ id }) => id),
-      ended: step.value,
-      measured: tokens.map(({ measured }) => measured),
-    });
+    printJson(writtenDocument(loaded, tokens, step.value));
     return;
   }
   writePart("\n");
