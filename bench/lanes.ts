@@ -2,9 +2,11 @@
  * Lanes on one machine, over the bundled model.
  *
  *     npm run bench:lanes -- [ROWS] [--queue nats://…]     rows a second with 1, 2 and 4 lanes, and what a queue costs
- *     npm run bench:lanes -- [ROWS] --faults [SECONDS]     4 lanes, of which a party is killed every so many seconds
+ *     npm run bench:lanes -- [ROWS] --faults [SECONDS]     4 lanes, and every so many seconds something goes wrong
  *
- * With --faults every row must be answered once, and with the label that one calm lane gives; exit 5 where it is not.
+ * With --faults a party is killed, or stops for longer than anybody waits for it, or the queue is killed and comes back;
+ * every row must be answered once, and with the label that one calm lane gives; exit 5 where it is not. (A full disk:
+ * test/gateway/batch.test.ts.)
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,6 +20,7 @@ import { InProcessQueue } from "../gateway/queue/in-process.js";
 import { openJetStream } from "../gateway/queue/jetstream.js";
 import type { Queue } from "../gateway/queue/queue.js";
 import { type CompiledPlan, compile, openForSharing } from "../index.js";
+import { startNats, WITHOUT_NATS } from "./nats.js";
 import { printNote, printResult } from "./terminal.js";
 
 const words = process.argv.slice(2);
@@ -31,6 +34,9 @@ const REQUESTS = 500;
 
 const folder = mkdtempSync(join(tmpdir(), "pumac-bench-"));
 const data = join(folder, "rows.jsonl");
+/** The same rows, each text once. */
+const once = join(folder, "once.jsonl");
+let different = 0;
 const tokenizer = join(MODELS, "tokenizer.json");
 const encoder = loadEncoder(tokenizer);
 /** Processes of parties that run. */
@@ -40,19 +46,21 @@ async function prepare(): Promise<CompiledPlan> {
   const sentences = join(MODELS, "sentences.json");
   const texts = (JSON.parse(readFileSync(sentences, "utf8")) as { text: string }[]).map(({ text }) => text);
   const line = (_: unknown, i: number): string => JSON.stringify({ text: texts[i % texts.length] });
+  different = Math.min(rows, texts.length);
   writeFileSync(data, Array.from({ length: rows }, line).join("\n"));
+  writeFileSync(once, Array.from({ length: different }, line).join("\n"));
   const calibrate = [{ texts, tokenizer }];
   return await compile(join(MODELS, "bert_sst2.legacy.op14.onnx"), { dims: { b: 1, s: 48 }, calibrate });
 }
 
 /** Answers all rows on these trios; seconds, and the label of each row. */
-async function answer(plan: CompiledPlan, trios: readonly Trio[], name: string) {
+async function answer(plan: CompiledPlan, trios: readonly Trio[], name: string, set = data, queue = server) {
   const output = join(folder, `${name}.jsonl`);
-  const options = { data, output, plan: plan.digest, expected: dataInputs(plan.plan), encoder };
+  const options = { data: set, output, plan: plan.digest, expected: dataInputs(plan.plan), encoder };
   const batch = await Batch.open({ ...options, truncate: true, reading: {} });
   const topologies = trios.map(({ topology }) => topology);
   const began = performance.now();
-  const given = { loaded: plan, topologies, timeout: TIMEOUT, server, capacity: 4 * trios.length };
+  const given = { loaded: plan, topologies, timeout: TIMEOUT, server: queue, capacity: 4 * trios.length };
   await withLanes({ ...given, onTrouble: printNote }, (lanes) =>
     batch.answer(lanes, 2 * trios.length, () => undefined),
   );
@@ -96,21 +104,38 @@ async function throughput(plan: CompiledPlan, trios: readonly Trio[]): Promise<v
 }
 
 async function faults(plan: CompiledPlan, trios: readonly Trio[], seconds: number): Promise<void> {
-  const calm = await answer(plan, trios.slice(0, 1), "calm");
-  let kills = 0;
-  const killer = setInterval(() => {
-    const victim = processes[Math.floor(Math.random() * processes.length)];
+  const calm = await answer(plan, trios.slice(0, 1), "calm", once);
+  const nats = WITHOUT_NATS === undefined ? await startNats() : undefined;
+  const counts = { kills: 0, stalls: 0, queues: 0 };
+  const send = (victim: number, signal: "SIGKILL" | "SIGSTOP" | "SIGCONT"): number => {
     try {
-      process.kill(victim, "SIGKILL");
-      kills++;
+      return Number(process.kill(victim, signal));
     } catch {
-      // It was killed before, and another process has its place.
+      return 0; // It was killed before, and another process has its place.
+    }
+  };
+  let ticks = 0;
+  const trouble = setInterval(() => {
+    const victim = processes[Math.floor(Math.random() * processes.length)];
+    switch (ticks++ % 5) {
+      case 3:
+        counts.stalls += send(victim, "SIGSTOP");
+        setTimeout(() => send(victim, "SIGCONT"), 1.3 * TIMEOUT);
+        break;
+      case 4:
+        counts.queues += Number(nats !== undefined);
+        void nats?.kill().then(() => setTimeout(() => void nats.restart(), 1000));
+        break;
+      default:
+        counts.kills += send(victim, "SIGKILL");
     }
   }, 1000 * seconds);
-  const rough = await answer(plan, trios, "rough").finally(() => clearInterval(killer));
-  const wrong = [...calm.labels].filter(([row, label]) => rough.labels.get(row) !== label);
-  const times = `${rough.seconds.toFixed(0)} s, calm on one lane ${calm.seconds.toFixed(0)} s`;
-  printResult(`${rough.lines} lines for ${rows} rows, ${wrong.length} other labels, ${kills} kills; ${times}`);
+  const rough = await answer(plan, trios, "rough", data, nats?.url).finally(() => clearInterval(trouble));
+  await nats?.stop();
+  const wrong = [...rough.labels].filter(([row, label]) => calm.labels.get(1 + ((row - 1) % different)) !== label);
+  const times = `${rough.seconds.toFixed(0)} s`;
+  const happened = `${counts.kills} kills, ${counts.stalls} stalls, ${counts.queues} queues killed`;
+  printResult(`${rough.lines} lines for ${rows} rows, ${wrong.length} other labels, ${happened}; ${times}`);
   process.exitCode = rough.lines === rows && rough.labels.size === rows && wrong.length === 0 ? 0 : 5;
 }
 

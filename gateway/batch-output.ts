@@ -99,7 +99,11 @@ export class BatchOutput {
   close(): void {
     fsyncSync(this.descriptor);
     closeSync(this.descriptor);
-    this.note(0);
+    try {
+      this.note(0);
+    } catch {
+      // A full disk: the note names a process that is gone then, which means the same, and why it ended is said already.
+    }
   }
 
   private takeOver(): void {

@@ -5,13 +5,21 @@
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import type { SessionResult } from "../../client/owners.js";
 import { Batch, type BatchOptions, type BatchResult } from "../../gateway/batch.js";
 import { Lanes } from "../../gateway/lanes.js";
 import { InProcessQueue } from "../../gateway/queue/in-process.js";
 import { fail, PumacError } from "../../ir/diagnostics.js";
 import type { TensorType, TensorValue } from "../../ir/tensor/value.js";
+import { disk } from "../party/simulated-disk.js";
+
+vi.mock("node:fs", async (original) => {
+  const fs = await original<typeof import("node:fs")>();
+  const { onDisk } = await import("../party/simulated-disk.js");
+  const written = { writeFileSync: onDisk(fs.writeFileSync as never), writeSync: onDisk(fs.writeSync as never) };
+  return { ...fs, ...written, default: fs };
+});
 
 const folder = mkdtempSync(join(tmpdir(), "pumac-batch-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -23,7 +31,12 @@ const FOUR = new Map<string, TensorType>([["x", { dtype: "f32", shape: [4, 2] }]
 
 type Values = ReadonlyMap<string, TensorValue>;
 
-/** Answers with the scores [x, -x] of each row's first number; 13 is withheld, 66 ends the lanes. */
+let wasFull = false;
+
+/**
+ * Answers with the scores [x, -x] of each row's first number; 13 is withheld, 66 ends the lanes, and the first 55 fills
+ * the disk.
+ */
 function answerTo(inputs: Values): SessionResult {
   const [x] = inputs.values();
   if (x.data.includes(13)) {
@@ -32,6 +45,8 @@ function answerTo(inputs: Values): SessionResult {
   if (x.data.includes(66)) {
     throw fail({ code: "E0802", what: "P0 has not approved the plan" });
   }
+  disk.isFull ||= x.data.includes(55) && !wasFull;
+  wasFull ||= disk.isFull;
   const data = x.data.map((value, i) => (i % 2 === 0 ? value : -x.data[i - 1]));
   return { alarm: false, outputs: new Map([["logits", { ...x, data }]]) } as unknown as SessionResult;
 }
@@ -164,6 +179,18 @@ describe("a batch", () => {
     expect(readFileSync(output, "utf8").slice(0, kept)).toBe(text.slice(0, kept));
     expect(again.lines.map(({ row }) => row)).toEqual(values.map((_, i) => i + 1));
     expect(await batchOf(whole, { output })).toMatchObject({ asked: 0, result: { before: 30, done: 30 } });
+  });
+
+  it("says that the disk is full, loses no answer, and goes on when there is room", async () => {
+    const values = Array.from({ length: 20 }, (_, i) => (i === 9 ? 55 : i + 100));
+    const set = file("full.jsonl", rowsOf(values));
+    const output = join(folder, "full-answers.jsonl");
+    expect(await problem(batchOf(set, { output, lanes: 1 }))).toMatch(/^E1001 the answers cannot be written/);
+    disk.isFull = false;
+    const before = linesOf(output).length;
+    expect(before).toBeGreaterThan(5);
+    const { lines, result } = await batchOf(set, { output });
+    expect([lines.map(({ row }) => row), result.before]).toEqual([values.map((_, i) => i + 1), before]);
   });
 
   it("that loses all its lanes keeps what is answered", async () => {

@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type NatsServer, startNats, WITHOUT_NATS } from "../../bench/nats.js";
 import { type Answer, answersOf } from "../../client/answers.js";
 import { simulate } from "../../client/local/simulation.js";
 import { dataInputs, runDataOwner, runOwners, type SessionResult } from "../../client/owners.js";
@@ -18,7 +19,6 @@ import type { Queue } from "../../gateway/queue/queue.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 import { FaultyNetwork } from "../party/faulty.js";
 import { smallPlan, startThree, type Three } from "../party/three.js";
-import { type NatsServer, startNats, WITHOUT_NATS } from "./nats.js";
 
 type Values = ReadonlyMap<string, TensorValue>;
 

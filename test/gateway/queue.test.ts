@@ -3,10 +3,10 @@
  * is acknowledged, and is asked once. The same tests hold every queue; those of the server are skipped without one.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type NatsServer, startNats, WITHOUT_NATS } from "../../bench/nats.js";
 import { InProcessQueue } from "../../gateway/queue/in-process.js";
 import { openJetStream } from "../../gateway/queue/jetstream.js";
 import type { Claim, Queue, QueueOptions } from "../../gateway/queue/queue.js";
-import { type NatsServer, startNats, WITHOUT_NATS } from "./nats.js";
 
 const LEASE = 500;
 const NEVER = new AbortController().signal;

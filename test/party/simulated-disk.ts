@@ -19,7 +19,12 @@ export function onDisk(write: Write): Write {
     if (!disk.isFull) {
       return write(target, content, ...rest);
     }
-    write(target, content.slice(0, content.length >> 1), ...rest);
+    const [offset, length, position] = rest;
+    if (typeof offset === "number" && typeof length === "number") {
+      write(target, content, offset, length >> 1, position);
+    } else {
+      write(target, content.slice(0, content.length >> 1), ...rest);
+    }
     throw Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" });
   };
 }

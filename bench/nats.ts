@@ -1,10 +1,10 @@
-/** A NATS server of a test's own: a free port of the loopback interface, a temporary folder. */
+/** A NATS server of a test's or a program's own: a free port of the loopback interface, a temporary folder. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort } from "../../bench/free-port.js";
+import { freePort } from "./free-port.js";
 
 const SERVER = ["/usr/sbin/nats-server", "/usr/local/bin/nats-server", "/usr/bin/nats-server"].find(existsSync);
 
