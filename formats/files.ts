@@ -28,7 +28,13 @@ export function readBytes(path: string): Uint8Array {
   }
 }
 
-/** Does what writes a file. E0301 where it cannot be written, E1001 where the disk is full; `what` names it. */
+/** What the system says where it has no more of something: of the disk, of the user's part of it, of open files. */
+const SHORT_OF = ["ENOSPC", "EDQUOT", "EMFILE", "ENFILE"];
+
+/**
+ * Does what writes a file. E0301 where it cannot be written, E1001 where the disk is full or too many files are open;
+ * `what` names it.
+ */
 export function writing<T>(path: string, what: string, write: () => T): T {
   try {
     return write();
@@ -37,7 +43,7 @@ export function writing<T>(path: string, what: string, write: () => T): T {
     if (code === undefined) {
       throw error;
     }
-    const resource = code === "ENOSPC" ? "E1001" : "E0301";
+    const resource = SHORT_OF.includes(code) ? "E1001" : "E0301";
     throw fail({ code: resource, what: `${what} cannot be written`, where: path, why: message });
   }
 }

@@ -141,7 +141,27 @@ export class Lanes<Work, Answer> {
         return;
       }
       this.queued.set(job.id, job);
-      this.options.queue.put(job.id).catch((error: unknown) => this.giveUp(error));
+      this.put(job.id).catch((error: unknown) => this.giveUp(error));
+    }
+  }
+
+  /**
+   * Puts a piece of work into the queue. A server that was killed may have forgotten what it heard last, and offers
+   * again what is answered: its queue may be full for as long as the lanes take to tell it so.
+   */
+  private async put(id: string): Promise<void> {
+    const { queue, patience, rest: first = FIRST_REST } = this.options;
+    for (const end = performance.now() + patience; ; ) {
+      try {
+        await queue.put(id);
+        return;
+      } catch (error) {
+        const isFull = error instanceof PumacError && error.diagnostics[0].code === "E1002";
+        if (!isFull || this.stop.signal.aborted || performance.now() > end) {
+          throw error;
+        }
+      }
+      await rest(first, this.stop.signal);
     }
   }
 

@@ -188,7 +188,7 @@ async function enter(
   const kept = stateBytes(programs[0].plan, as);
   // P1 and P2 compute nothing while material is made.
   const isIdle = course.prepared === "made" && as === "P12";
-  const say = (place: number, refused: "E1002" | "E1003" | null = null): Promise<void> =>
+  const say = (place: number, refused: "E1001" | "E1002" | "E1003" | null = null): Promise<void> =>
     transport.send("data", encodeControl({ place, refused, seconds: admission.seconds }));
   const told = (place: number): void => void say(place).catch(() => undefined);
   reach(course, "waiting");
@@ -199,6 +199,9 @@ async function enter(
     if (error instanceof PumacError && error.diagnostics[0].code === "E1002") {
       await say(0, "E1002");
       return false;
+    }
+    if (error instanceof PumacError && error.diagnostics[0].code === "E1001") {
+      await say(0, "E1001");
     }
     throw error;
   }

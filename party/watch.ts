@@ -38,9 +38,11 @@ export class Watch {
         },
       });
     };
-    const { admission, settings } = party;
+    const { admission, settings, prepared } = party;
     gauge("sessions_running", "Sessions that run", () => admission.running);
     gauge("sessions_waiting", "Sessions that wait in the queue", () => admission.waiting);
+    gauge("prepared_questions", "Prepared questions that material is kept for", () => prepared?.held.count ?? 0);
+    gauge("prepared_bytes", "Their bytes on the disk", () => prepared?.held.bytes ?? 0);
     gauge("callers_refused", "Callers that were hung up on", () => party.refused);
     gauge("certificates_expiring", "Pinned certificates that expire within 30 days", () => {
       return expiringSoon(settings.identity?.pinned ?? {}, Date.now()).length;

@@ -247,6 +247,11 @@ function problemsOf(where: PartyName, { version, plan, refused }: Have, digest: 
   }
 }
 
+function tooLarge(where: PartyName): Diagnostic {
+  const what = `${where} has less memory for sessions than this plan takes`;
+  return { code: "E1001", what, where, fix: "ask with a plan of shorter inputs, or raise --memory there" };
+}
+
 function usedUp(where: PartyName): Diagnostic {
   return { code: "E1003", what: `${where}: this data owner's quota is used up`, where, fix: "ask again tomorrow" };
 }
@@ -263,7 +268,7 @@ async function enter(transport: SocketTransport, onPlace: (party: PartyName, pla
     for (;;) {
       const { place, refused, seconds } = decodeControl(await transport.receive(party), party, PLACE);
       if (refused !== null) {
-        throw fail(refused === "E1003" ? usedUp(party) : busy(party, seconds));
+        throw fail(refused === "E1003" ? usedUp(party) : refused === "E1001" ? tooLarge(party) : busy(party, seconds));
       }
       if (place === 0) {
         break;

@@ -58,9 +58,12 @@ interface Done {
   readonly output: string;
 }
 
-async function batchOf(set: string, more: Partial<BatchOptions> & { lanes?: number } = {}): Promise<Done> {
+async function batchOf(
+  set: string,
+  more: Partial<BatchOptions> & { lanes?: number; queue?: InProcessQueue } = {},
+): Promise<Done> {
   const output = more.output ?? join(folder, `answers-${files++}.jsonl`);
-  const { lanes: count = 2, ...given } = more;
+  const { lanes: count = 2, queue = new InProcessQueue({ lease: 1000, capacity: 100 }), ...given } = more;
   const options = { expected: ONE, encoder: undefined, truncate: false, reading: {}, plan: PLAN, data: set, output };
   const classOf = () => (outputs: Values, row: number) => (outputs.get("logits")!.data[2 * row] > 0 ? 1 : 0);
   const batch = await Batch.open({ ...options, classOf, ...given });
@@ -71,7 +74,7 @@ async function batchOf(set: string, more: Partial<BatchOptions> & { lanes?: numb
   };
   const lanes = new Lanes({
     lanes: Array.from({ length: count }, (_, i) => ({ name: `lane ${i}`, ask })),
-    queue: new InProcessQueue({ lease: 1000, capacity: 100 }),
+    queue,
     ...{ lease: 1000, patience: 1000, capacity: 100, rest: 1 },
   });
   try {
@@ -191,6 +194,20 @@ describe("a batch", () => {
     expect(before).toBeGreaterThan(5);
     const { lines, result } = await batchOf(set, { output });
     expect([lines.map(({ row }) => row), result.before]).toEqual([values.map((_, i) => i + 1), before]);
+  });
+
+  it("waits for a queue that is full of what is answered, as one is that was killed and came back", async () => {
+    const queue = new InProcessQueue({ lease: 1000, capacity: 100 });
+    let refused = 0;
+    const put: typeof queue.put = async (id) => {
+      if (refused++ % 3 === 0) {
+        throw fail({ code: "E1002", what: "the queue is full" });
+      }
+      return await queue.put(id);
+    };
+    const forgetful = Object.assign(Object.create(queue) as InProcessQueue, { put });
+    const set = file("forgotten.jsonl", rowsOf([1, 2, 3, 4, 5]));
+    expect((await batchOf(set, { queue: forgetful })).result.done).toBe(5);
   });
 
   it("that loses all its lanes keeps what is answered", async () => {

@@ -193,6 +193,11 @@ describe("a data owner", () => {
     expectClose(await logits(three!.ask(plan)), expected);
   });
 
+  it("hears which party has not the memory for its session", async () => {
+    await sharedThree((party) => (party === "P1" ? { memory: 1e6 } : {}));
+    expect(await rejection(three!.ask(plan))).toEqual({ code: "E1001", where: "P1" });
+  });
+
   it("has a quota, however many it asks at once", async () => {
     await sharedThree((party) => (party === "P1" ? { quota: 2 } : {}));
     const asked = await Promise.allSettled([1, 2, 3, 4].map(() => three!.ask(plan)));
