@@ -4,8 +4,8 @@
  *     npm run bench:lanes -- [ROWS] [--queue nats://…]     rows a second with 1, 2 and 4 lanes, and what a queue costs
  *     npm run bench:lanes -- [ROWS] --faults [SECONDS]     4 lanes, and every so many seconds something goes wrong
  *
- * With --faults a party is killed, or stops for longer than anybody waits for it, or the queue is killed and comes back;
- * every row must be answered once, and with the label that one calm lane gives; exit 5 where it is not. (A full disk:
+ * With --faults a party is killed, or stops for longer than anybody waits for it, or the queue is killed and comes
+ * back; every row must be answered once, and with the label that one calm lane gives; exit 5 where it is not. (A full disk:
  * test/gateway/batch.test.ts.)
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -102,7 +102,7 @@ export class BatchOutput {
     try {
       this.note(0);
     } catch {
-      // A full disk: the note names a process that is gone then, which means the same, and why it ended is said already.
+      // A full disk: the note names a process that is gone then, which means the same; why it ended is said already.
     }
   }
 
