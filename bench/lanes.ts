@@ -5,8 +5,8 @@
  *     npm run bench:lanes -- [ROWS] --faults [SECONDS]     4 lanes, and every so many seconds something goes wrong
  *
  * With --faults a party is killed, or stops for longer than anybody waits for it, or the queue is killed and comes
- * back; every row must be answered once, and with the label that one calm lane gives; exit 5 where it is not. (Full disk:
- * test/gateway/batch.test.ts.)
+ * back; every row must be answered once, and with the label that one calm lane gives; exit 5 where it is not.
+ * (A full disk: test/gateway/batch.test.ts.)
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
