@@ -24,6 +24,9 @@ const ELSEWHERE: readonly (readonly [fix: string, test: string, done: RegExp])[]
   ["see pumac $", "test/cli/help.test.ts", /--help/],
   ["compile again with --calibrate on inputs like", "test/lower/beyond.test.ts", /calibrat/],
   ["which has it by tree path", "test/jax/models.test.ts", /weights: file/],
+  ["which shows the data owner more of the weights", "test/text/plan.test.ts", /reveal: \["topk:4"\]/],
+  ['"leave --calibrate out"', "test/text/plan.test.ts", /OPTIONS = \{ context: 6, buckets: \[3\] \}/],
+  ['"leave out --data, and give --input"', "test/party/trace.test.ts", /trace/],
   ["or say which are weights with --weights-args", "test/jax/models.test.ts", /weightArguments/],
 ];
 
@@ -34,6 +37,11 @@ const UNTRIED: Readonly<Record<string, string>> = {
   '"calibrate with real inputs (--calibrate) for tighter ranges"': "a net below the ring planner; no model reaches it",
   "or declare them --public if they are no secret": "computed positions become one-hot: no model known comes there",
   '"raise --memory"': "needs more memory than a plan",
+  "or raise --memory there": "the party's operator does it, on a machine that has more",
+  "leave --buckets and --reveal text out: a prompt is read token by token":
+    "an export of one token; steps.test.ts reads one so",
+  "add a longer one to --buckets": "a longer prompt than any that was planned for",
+  "or export the model with the ε of its norms": "another export of the model",
   "compile with a longer one in --buckets": "a longer prompt than any that was planned for",
   "name another --output, or remove that one": "a file's name",
   "start nats-server -js there, or give another --queue": "another program",
