@@ -3,6 +3,7 @@ import Table from "cli-table3";
 import { knowledgeOf } from "../client/knowledge.js";
 import { csvCell } from "../formats/table.js";
 import type { Formula, Plan } from "../ir/plan/types.js";
+import { PARTIES } from "../runtime/transport.js";
 import { type CostReport, GROUPS, type GuardLine, type ReportedLine, type RunCost } from "./cost.js";
 import type { Difference, Pair } from "./difference.js";
 import { describeForm, takenForms } from "./forms.js";
@@ -74,7 +75,7 @@ export function describePlan(
         `${formatBytes(bytes.output)} of the answer`,
     ],
     ["compute", `${gigamacs} G multiply-adds over all parties`],
-    ["memory", `about ${formatBytes(memory.P0)} at P0, ${formatBytes(memory.P1)} at each of P1 and P2`],
+    ["memory", `about ${PARTIES.map((party) => `${formatBytes(memory[party])} at ${party}`).join(", ")}`],
     ["prepared", describeDisk(cost)],
     [
       "time",

@@ -76,7 +76,7 @@ export function partyMemory(plan: Plan): PartyMemory {
   return {
     P0: BYTES_OF_NODE + most((each) => each.arena.P0 + scratchOf(each)) + stateBytes(plan, "P0"),
     P1: kept + evaluator,
-    P2: kept + evaluator + most((each) => PART_OF_DEALT * Math.min(dealtBytes(each), MOST_DEALT)),
+    P2: kept + evaluator + most((each) => Math.ceil(PART_OF_DEALT * Math.min(dealtBytes(each), MOST_DEALT))),
   };
 }
 

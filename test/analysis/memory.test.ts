@@ -7,6 +7,14 @@ import { planFor, randomProgram } from "../plan/support.js";
 const plan = planFor(randomProgram(1));
 const needed = Object.values(partyMemory(plan)).reduce((sum, bytes) => sum + bytes, 0);
 
+test("each party's memory is whole bytes, whatever P2 is dealt ahead", () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const { P0, P1, P2 } = partyMemory(planFor(randomProgram(seed)));
+    expect([P0, P1, P2].every(Number.isSafeInteger), `seed ${seed}`).toBe(true);
+    expect(P2).toBeGreaterThanOrEqual(P1);
+  }
+});
+
 test("what fits to the last byte is run", () => {
   expect(() => checkMemory(plan, needed)).not.toThrow();
   expect(memoryLeft()).toBeGreaterThan(0);
