@@ -1,6 +1,6 @@
 /**
- * ONNX's own backend tests of single operators on secrets, a part of them in `npm test`: every case with inputs that are real numbers or truth values
- * is compiled with all of these shared as they are given (the data owner computes nothing in the clear), calibrated on
+ * ONNX's own backend tests of single operators on secrets, a part of them in `npm test`: every case with inputs that
+ * are real numbers or truth values is compiled with all of these shared as they are given (the data owner computes nothing in the clear), calibrated on
  * themselves, and run by the three simulated roles. An element may differ by 2e-2, or by 2e-2 of the output's largest
  * magnitude where that is above one.
  *
