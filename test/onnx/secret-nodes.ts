@@ -1,8 +1,8 @@
 /**
  * ONNX's own backend tests of single operators on secrets, a part of them in `npm test`: every case with inputs that
- * are real numbers or truth values is compiled with all of these shared as they are given (the data owner computes nothing in the clear), calibrated on
- * themselves, and run by the three simulated roles. An element may differ by 2e-2, or by 2e-2 of the output's largest
- * magnitude where that is above one.
+ * are real numbers or truth values is compiled with all of these shared as they are given (the data owner computes
+ * nothing in the clear), calibrated on themselves, and run by the three simulated roles. An element may differ by 2e-2,
+ * or by 2e-2 of the output's largest magnitude where that is above one.
  *
  * Whole numbers are indices, axes and counts: constants, as in an export. Where the import must know more (a padding
  * value, a training mode), truth values are constants too, then scalars.
