@@ -127,18 +127,20 @@ export function appendLines(path: string, what: string, lines: readonly string[]
   });
 }
 
-/** Where the last whole line of a file ends. */
-function endOfLines(descriptor: number): number {
-  const piece = Buffer.alloc(1 << 12);
-  let end = fstatSync(descriptor).size;
-  while (end > 0) {
-    const from = Math.max(0, end - piece.length);
-    const read = readSync(descriptor, piece, 0, end - from, from);
-    const last = piece.lastIndexOf("\n", read - 1);
-    if (last >= 0 && last < read) {
-      return from + last + 1;
+/** Looked through from the end, in pieces of so many bytes. */
+const PIECE = 1 << 16;
+const LINE_END = 10;
+
+/** Just behind the last line end of an open file; 0 where there is none. */
+export function endOfLines(descriptor: number): number {
+  const piece = Buffer.alloc(PIECE);
+  for (let end = fstatSync(descriptor).size; end > 0; end -= PIECE) {
+    const from = Math.max(0, end - PIECE);
+    const length = readSync(descriptor, piece, 0, end - from, from);
+    const at = piece.subarray(0, length).lastIndexOf(LINE_END);
+    if (at >= 0) {
+      return from + at + 1;
     }
-    end = from;
   }
   return 0;
 }

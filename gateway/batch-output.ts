@@ -11,13 +11,12 @@ import {
   ftruncateSync,
   openSync,
   readFileSync,
-  readSync,
   statSync,
   writeSync,
 } from "node:fs";
 import { createInterface } from "node:readline";
 import { number, object, optional, parse, string, unknown } from "valibot";
-import { writeWhole, writing } from "../formats/files.js";
+import { endOfLines, writeWhole, writing } from "../formats/files.js";
 import { fail } from "../ir/diagnostics.js";
 
 /** What a batch comes to. */
@@ -171,29 +170,14 @@ function parsed<T>(read: () => T, where: string): T {
   }
 }
 
-/** Looked through from the end, in pieces of so many bytes. */
-const PIECE = 1 << 16;
-
-/** Just behind the last line end of a file; 0 where there is none. */
 function lastLineEnd(path: string): number {
   const descriptor = openSync(path, "r");
   try {
-    const piece = Buffer.alloc(PIECE);
-    for (let end = statSync(path).size; end > 0; end -= PIECE) {
-      const from = Math.max(0, end - PIECE);
-      const length = readSync(descriptor, piece, 0, end - from, from);
-      const at = piece.subarray(0, length).lastIndexOf(LINE_END);
-      if (at >= 0) {
-        return from + at + 1;
-      }
-    }
-    return 0;
+    return endOfLines(descriptor);
   } finally {
     closeSync(descriptor);
   }
 }
-
-const LINE_END = 10;
 
 function isAlive(id: number): boolean {
   try {

@@ -140,13 +140,19 @@ const FORMULA_NOTE = "Errors are those of the formulas in exact arithmetic; roun
 const FORMULA_COLUMNS = ["function", "profile", "window", "form", "largest error", "outside", "coefficients"];
 
 function formulaTable(formulas: readonly Formula[]): string {
-  const head = FORMULA_COLUMNS.map((name) => element("th", { class: "text" }, name));
   const rows = formulas.map(({ function: name, profile, window, form, maxError, distance, outside, digest }) => {
     const error = maxError === 0 ? "0" : `${maxError} ${distance}`;
-    const cells = [name, profile, window, form, error, outside, digest];
-    return element("tr", {}, ...cells.map((text) => element("td", { class: "text" }, escapeHtml(text))));
+    return [name, profile, window, form, error, outside, digest];
   });
-  return element("div", { class: "scroll" }, element("table", {}, element("tr", {}, ...head), ...rows));
+  return textTable(FORMULA_COLUMNS, rows);
+}
+
+function textTable(columns: readonly string[], rows: readonly (readonly string[])[]): string {
+  const head = columns.map((name) => element("th", { class: "text" }, name));
+  const body = rows.map((cells) =>
+    element("tr", {}, ...cells.map((text) => element("td", { class: "text" }, escapeHtml(text)))),
+  );
+  return element("div", { class: "scroll" }, element("table", {}, element("tr", {}, ...head), ...body));
 }
 
 const FORM_NOTE =
@@ -154,12 +160,10 @@ const FORM_NOTE =
   "is for: rounds that wait, and bytes that reach P2.";
 
 function formTable(taken: readonly TakenForm[]): string {
-  const head = ["function", "nodes", "taken", "possible too"].map((name) => element("th", { class: "text" }, name));
   const rows = taken.map(({ what, nodes, forms: [first, ...others] }) => {
-    const cells = [what, String(nodes.length), timedForm(first), others.map(timedForm).join("; ")];
-    return element("tr", {}, ...cells.map((text) => element("td", { class: "text" }, escapeHtml(text))));
+    return [what, String(nodes.length), timedForm(first), others.map(timedForm).join("; ")];
   });
-  return element("div", { class: "scroll" }, element("table", {}, element("tr", {}, ...head), ...rows));
+  return textTable(["function", "nodes", "taken", "possible too"], rows);
 }
 
 /** A row for each party and owner; what is public is marked. */

@@ -9,6 +9,7 @@ import { fractionOf, type Lowering, type ShareNode } from "./context.js";
 import type { Decays } from "./fourier.js";
 import { lawson, leastSquares, levenberg } from "./least-squares.js";
 import { addReal } from "./linear.js";
+import { powerLabel } from "./power.js";
 
 const POINTS = 200;
 const RIDGE = 1e-14;
@@ -180,7 +181,7 @@ export function decaysOn(
 
 /** Says in the plan's report which sum computes a power on [low, high]. */
 export function noteDecays(lowering: Lowering, exponent: number, low: number, high: number, fit: Decays): void {
-  const label = exponent === -0.5 ? "1/√x" : exponent === -1 ? "1/x" : `x^${exponent}`;
+  const label = powerLabel(exponent);
   const at = (t: number) => fit.rates.reduce((sum, a, i) => sum + fit.coefficients[i] * exp(-a * t), 0);
   lowering.formulas.add(`decays ${label}`, `${low} ${high}`, () => ({
     function: label,

@@ -25,6 +25,10 @@ const BITS_OF_ROW = 110;
 /** Rounds that are saved: the rows' own opening, and most often their widening. */
 const ROUNDS = 2;
 
+/** The forms of a norm's scale, as a plan names them. */
+const AFTER = "after the matrix";
+const BEFORE = "before it";
+
 /** Whether every user of a norm is a product with an owner's matrix, and scaling after all of them pays. */
 export function scalesAfter(
   lowering: Lowering,
@@ -40,8 +44,8 @@ export function scalesAfter(
   const after = lowering.seconds(0, (columns * BITS_OF_COLUMN) / 8);
   const before = lowering.seconds(ROUNDS, (rows * width * BITS_OF_ROW) / 8);
   const isAfter = after < before;
-  const forms = { "after the matrix": after, "before it": before };
-  lowering.choices.add(node.origin, "a norm's scale", isAfter ? "after the matrix" : "before it", forms);
+  const forms = { [AFTER]: after, [BEFORE]: before };
+  lowering.choices.add(node.origin, "a norm's scale", isAfter ? AFTER : BEFORE, forms);
   return isAfter;
 }
 

@@ -6,31 +6,12 @@ import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { OwnerValues } from "../../client/owners.js";
 import { converse } from "../../client/remote/converse.js";
 import type { SharedPlan } from "../../client/remote/share.js";
-import { Builder, type Graph } from "../../ir/graph.js";
 import { digestIn, encodePlan } from "../../ir/plan/codec.js";
-import { SHARE, type ShareType } from "../../ir/share/index.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import { planFor } from "../plan/support.js";
 import { rejection } from "../runtime/mesh.js";
+import { program, SHAPE } from "./carried.js";
 import { startThree, type Three } from "./three.js";
-
-const SHAPE = [5];
-
-/** y = w·(s + x), and s + x is kept; without s where the program begins anew. */
-function program(isContinued: boolean): Graph<ShareType> {
-  const builder = new Builder(SHARE);
-  const emit = (op: string, args: Parameters<typeof builder.emit>[1], attributes = {}) =>
-    builder.emit(op, args, attributes, "node");
-  const input = (owner: string, name: string) =>
-    emit("input", [], { owner, name, ring: 40, fraction: 0, shape: SHAPE });
-  const x = input("data", "x");
-  const sum = isContinued ? emit("add", [input("state", "sum"), x]) : x;
-  const y = emit("remask", [emit("multiply", [sum, input("model", "w")], { drop: 0 })]);
-  return builder.finish([
-    { name: "y", node: emit("reveal", [y], { name: "y" }) },
-    { name: "sum", node: emit("keep", [sum], { name: "sum", ring: 0 }) },
-  ]);
-}
 
 const CONTINUED = 0;
 const ANEW = 1;
@@ -42,7 +23,7 @@ const given = (x: number): OwnerValues => ({ value: () => value(x) });
 let shared: SharedPlan;
 let three: Three;
 beforeAll(() => {
-  const plan = { ...planFor(program(true)), parts: [planFor(program(false))] };
+  const plan = { ...planFor(program("continued")), parts: [planFor(program("anew"))] };
   const file = encodePlan(plan);
   shared = { plan, digest: digestIn(file), file, weights: { read: () => value(WEIGHT) } };
 });

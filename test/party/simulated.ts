@@ -14,10 +14,8 @@ import { prepareQuestions } from "../../client/remote/prepare.js";
 import { deleteSharing, type SharedPlan, shareModel } from "../../client/remote/share.js";
 import type { Topology } from "../../formats/topology.js";
 import { PumacError } from "../../ir/diagnostics.js";
-import { Builder, type Graph } from "../../ir/graph.js";
 import { digestIn, encodePlan } from "../../ir/plan/codec.js";
 import { seededNumbers } from "../../ir/seeded.js";
-import { SHARE, type ShareType } from "../../ir/share/index.js";
 import { PartyDaemon } from "../../party/daemon.js";
 import { type AuditLine, readAudit } from "../../party/records.js";
 import type { Address } from "../../runtime/connect.js";
@@ -27,6 +25,7 @@ import { loadKernels } from "../../runtime/kernels/load.js";
 import { systemRandom } from "../../runtime/keys.js";
 import { PARTIES, type PartyName } from "../../runtime/transport.js";
 import { planFor } from "../plan/support.js";
+import { program, SHAPE } from "./carried.js";
 import { disk, keys, noteKey } from "./simulated-disk.js";
 import { network } from "./simulated-network.js";
 
@@ -38,23 +37,7 @@ const DAY = 86_400_000;
 const NAMES = [...PARTIES, "lab", "clinic", "ward"] as const;
 type Name = (typeof NAMES)[number];
 const WEIGHT = 3;
-const SHAPE = [5];
 const QUOTA = 2;
-
-/** y = w·x, or w·(s + x) where s + x is what earlier runs kept. */
-function program(kind: "single" | "anew" | "continued"): Graph<ShareType> {
-  const builder = new Builder(SHARE);
-  const emit = (op: string, args: Parameters<typeof builder.emit>[1], attributes = {}) =>
-    builder.emit(op, args, attributes, "node");
-  const input = (owner: string, name: string) =>
-    emit("input", [], { owner, name, ring: 40, fraction: 0, shape: SHAPE });
-  const x = input("data", "x");
-  const sum = kind === "continued" ? emit("add", [input("state", "sum"), x]) : x;
-  const y = emit("remask", [emit("multiply", [sum, input("model", "w")], { drop: 0 })]);
-  const outputs = [{ name: "y", node: emit("reveal", [y], { name: "y" }) }];
-  const kept = { name: "sum", node: emit("keep", [sum], { name: "sum", ring: 0 }) };
-  return builder.finish(kind === "single" ? outputs : [...outputs, kept]);
-}
 
 const tensorOf = (x: number) => ({ dtype: "f32" as const, shape: SHAPE, data: new Float64Array(5).fill(x) });
 const given = (x: number) => ({ value: () => tensorOf(x) });
