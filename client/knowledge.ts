@@ -16,10 +16,12 @@ export function disclosureOf({ disclosed }: Plan): readonly string[] {
 export function knowledgeOf(plan: Plan): readonly Knowledge[] {
   const { disclosed } = plan;
   const masked = "uniformly masked words, each mask fresh";
+  const open = disclosed.map(({ name, why }) => `${name} (${why})`).join(", ");
+  const counts = countsTold(plan);
   const parties =
     disclosed.length === 0
-      ? `nothing${countsTold(plan)}: ${masked}`
-      : `in the clear ${disclosed.map(({ name, why }) => `${name} (${why})`).join(", ")}; of all else ${masked}`;
+      ? `nothing${counts === "" ? "" : ` but ${counts}`}: ${masked}`
+      : `in the clear ${open}${counts === "" ? "" : `, so ${counts}`}; of all else ${masked}`;
   const reveals = revealsOf(plan)
     .map(({ name, shape }) => `${name} [${shape.join(",")}]${toldBy(name)}`)
     .join(", ");
@@ -42,7 +44,7 @@ function countsTold(plan: Plan): string {
     .sort((a, b) => a - b);
   const prompt =
     lengths.length === 0 ? "a prompt's length" : `that a prompt has at most ${lengths.join(", or ")} tokens`;
-  return ` but ${prompt}, and how many tokens are written and when`;
+  return `${prompt}, and how many tokens are written and when`;
 }
 
 /** What a revealed output tells of the weights, where its name says what it is. */

@@ -71,8 +71,12 @@ async function compileText(text: TextSource, options: CompileOptions): Promise<C
   const { context, buckets, window } = text;
   const { reveal, ...others } = options;
   const revealed = revealOf(options);
-  const given: CompileOptions = { ...others, ...(revealed !== "token" && { next: revealed }) };
   const next = await text.next();
+  const given: CompileOptions = {
+    ...others,
+    ...(revealed !== "token" && { next: revealed }),
+    ...(next.open && { public: [...(others.public ?? []), ...next.open] }),
+  };
   const names = next.kept.map(({ name }) => name);
   const records = options.records ?? (options.record && [options.record]);
   const ofProgram = (i: number): CompileOptions => (records === undefined ? given : { ...given, record: records[i] });
@@ -89,8 +93,8 @@ async function compileText(text: TextSource, options: CompileOptions): Promise<C
   const ending = ofProgram(buckets.length + 1);
   const telling = revealed === WRITTEN ? tellingProgram(text, ending, { names, bounds, rings: new Map() }) : undefined;
   const read = new Map([...ringsRead(first.plan), ...(telling === undefined ? [] : ringsRead(telling))]);
-  const { decode, rings } =
-    telling === undefined ? { decode: first, rings: read } : settled(measured, ofProgram(0), read);
+  const isWindow = telling === undefined && next.open === undefined;
+  const { decode, rings } = isWindow ? { decode: first, rings: read } : settled(measured, ofProgram(0), read);
   const parts: Plan[] = [];
   const constants = new Map<string, TensorValue>();
   for (const [i, rows] of buckets.entries()) {

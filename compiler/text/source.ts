@@ -20,6 +20,7 @@ import { logitsOf, nextOf, topOf } from "../outputs.js";
 import { type CachedGraph, tokensOf, withCache } from "./cache.js";
 import { cacheIn, exportedCache } from "./exported.js";
 import { branchValues, isPast, mayBePadded, wholeValues } from "./padding.js";
+import { updatedCache } from "./updated.js";
 import { withText } from "./written.js";
 
 type Made = Pick<ModelSources, "shapesOf" | "valuesOf">;
@@ -41,6 +42,8 @@ export interface TextSource {
 
 export interface Program extends Pick<CachedGraph, "kept"> {
   readonly model: ImportedModel;
+  /** Inputs that all parties may know. */
+  readonly open?: readonly string[];
 }
 
 /** How many tokens a program is read for, and after how many. */
@@ -66,6 +69,12 @@ export async function sourceOf(
       valuesOf: (shapes) => ({ ...branchValues(shapes.keys(), past > 0), ...(isWhole && wholeValues(shapes)) }),
     });
   const first = await read({ rows: wanted, past: 0, isWhole: false });
+  const updated = updatedCache(first.graph);
+  if (updated !== undefined) {
+    checkContext(updated.context, wanted, path);
+    const next = { model: withInputs(first, withNextToken(updated.graph, reveal), updated.kept), ...updated };
+    return tokenByToken(path, next, options);
+  }
   if (pastOf(first) > 0) {
     return oneAtATime(path, first, options);
   }
@@ -93,19 +102,14 @@ export async function sourceOf(
 
 /** A model whose cache has one length: it takes the next token, and a prompt one token after the other. */
 function oneAtATime(path: string, model: ImportedModel, options: CompileOptions): TextSource {
-  const { context: wanted = 0, buckets = [] } = options;
   const rows = lengthOf(model.graph);
   const context = pastOf(model) + rows;
-  checkContext(context, wanted, path);
+  checkContext(context, options.context!, path);
   const { graph } = model;
   const reveal = revealOf(options);
-  if (rows !== 1 || buckets.some((each) => each > 1) || reveal === WRITTEN) {
+  if (rows !== 1) {
     const what = `the model was exported for ${rows} tokens after ${context - rows} others, and for no prompt`;
-    const fix =
-      rows === 1
-        ? "leave --buckets and --reveal text out: a prompt is read token by token"
-        : "export it with dynamic lengths";
-    throw fail({ code: "E0402", what, where: path, fix });
+    throw fail({ code: "E0402", what, where: path, fix: "export it with dynamic lengths" });
   }
   if (!mayBePadded(normalForm(graph), tokensOf(graph), true)) {
     throw fail({
@@ -117,6 +121,17 @@ function oneAtATime(path: string, model: ImportedModel, options: CompileOptions)
     });
   }
   const next = program(model, { rows, isContinued: true, context, keepsOwn: true, reveal });
+  return tokenByToken(path, { ...next, context }, options);
+}
+
+/** A plan's only program, of the next token, which reads prompts as well. */
+function tokenByToken(path: string, next: Program & { context: number }, options: CompileOptions): TextSource {
+  const { context, model } = next;
+  if (options.buckets?.some((each) => each > 1) || revealOf(options) === WRITTEN) {
+    const what = `the model was exported for 1 token after ${context - 1} others, and for no prompt`;
+    const fix = "leave --buckets and --reveal text out: a prompt is read token by token";
+    throw fail({ code: "E0402", what, where: path, fix });
+  }
   return { context, buckets: [], model, window: undefined, prompt: async () => next, next: async () => next };
 }
 
@@ -208,11 +223,16 @@ function program(
   const { graph: written, kept } =
     reveal === WRITTEN ? withText(whole, options) : { ...whole, graph: withNextToken(whole.graph, reveal) };
   const cached = renamed(written, length === context ? "" : ` of ${length} tokens`);
-  const inputs = cached.nodes.flatMap(({ op, attributes, type: { dtype, shape } }) => {
+  return { model: withInputs(model, cached, kept), kept };
+}
+
+/** A model whose graph is a program's: what it keeps is no input. */
+function withInputs(model: ImportedModel, graph: TensorGraph, kept: Program["kept"]): ImportedModel {
+  const inputs = graph.nodes.flatMap(({ op, attributes, type: { dtype, shape } }) => {
     const name = String(attributes.name);
     return op === "input" && !kept.some((each) => each.name === name) ? [{ name, dtype, shape }] : [];
   });
-  return { model: { ...model, graph: cached, inputs }, kept };
+  return { ...model, graph, inputs };
 }
 
 /** The graph whose only output of its own is what is revealed of the next token, after the last one. */

@@ -6,70 +6,24 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { costOf, costReport } from "../../analysis/cost.js";
 import { describePlan } from "../../analysis/describe.js";
-import { type Ending, generate, type Written } from "../../client/generate.js";
-import { converse } from "../../client/remote/converse.js";
 import type { SharedPlan } from "../../client/remote/share.js";
 import type { Sampling } from "../../client/sampling.js";
-import type { CompileOptions } from "../../compiler/compile.js";
 import { openForPlan } from "../../compiler/text/compile.js";
 import { verifyPlan } from "../../compiler/verify.js";
 import { openWeights } from "../../compiler/weights.js";
-import type { Encoder } from "../../formats/text.js";
-import { decodePlan, digestIn, encodePlan } from "../../ir/plan/codec.js";
 import { programsOf } from "../../ir/plan/types.js";
 import { OWN_FIXTURES } from "../onnx/support.js";
-import { startThree, type Three } from "../party/three.js";
+import type { Three } from "../party/three.js";
 import { rejection } from "../runtime/mesh.js";
 import { writeDecoder } from "./decoders.js";
 import { logitsAfter } from "./whole.js";
+import { planOf, startWith, writeWith } from "./writing.js";
 
 const KINDS = {
   "a model without a cache": "llama_lm.t5.legacy.eager.op14.dyn.ortall",
   "a model with its own": "gpt2_kv.t5.legacy.eager.op14.dyn.ortpy",
 };
 const OPTIONS = { context: 6, buckets: [3] };
-
-/** Ids as words: "3 1 4". */
-const encoder: Encoder = {
-  encode: async (texts) => texts.map((text) => ({ ids: text.split(" ").map(Number), closing: 0 })),
-  decode: async (ids) => ids.join(" "),
-  paddingId: 0,
-  endIds: [],
-};
-
-async function planOf(model: string, options: CompileOptions): Promise<SharedPlan> {
-  const opened = await openForPlan(model, options);
-  const file = encodePlan((await opened.compile(options)).plan);
-  const plan = decodePlan(file);
-  return { plan, file, digest: digestIn(file), weights: await openWeights({ model }, plan) };
-}
-
-async function startWith(shared: SharedPlan): Promise<Three> {
-  const three = await startThree();
-  three.approve(shared.digest);
-  await three.share(shared);
-  return three;
-}
-
-async function writeWith(
-  three: Three,
-  shared: SharedPlan,
-  prompt: string,
-  mostTokens: number,
-  sampling: Sampling = {},
-): Promise<{ written: Written[]; ended: Ending }> {
-  const begin = () => converse(shared, { topology: three.topology("clinic"), timeout: 20_000 });
-  const ask = () => Promise.reject(new Error("a single question"));
-  const asked = { encoder, ask, converse: begin, prompt, mostTokens, stops: [], sampling };
-  const writing = generate({ plan: shared.plan, ...asked });
-  const written: Written[] = [];
-  for (let step = await writing.next(); ; step = await writing.next()) {
-    if (step.done === true) {
-      return { written, ended: step.value };
-    }
-    written.push(step.value);
-  }
-}
 
 describe.each(Object.entries(KINDS))("a plan of %s", (_, folder) => {
   const model = join(OWN_FIXTURES, folder, "model.onnx");
@@ -162,7 +116,7 @@ describe("a plan that reveals the largest logits", () => {
     const three = await startWith(shared);
     try {
       const idsOf = async (sampling: Sampling) => {
-        const { written } = await writeWith(three, shared, "3 14 5", 4, sampling);
+        const { written } = await writeWith(three, shared, "3 14 5", 4, { sampling });
         const { rounds, bytes } = costOf(shared.plan);
         const costs = written.slice(1).map(({ measured }) => [measured.rounds, measured.bytes.total]);
         expect(costs).toEqual(costs.map(() => [rounds, bytes.total]));
