@@ -20,6 +20,7 @@ import {
   type Symbols,
 } from "./dimensions.js";
 import type { Value } from "./emitter.js";
+import { withDenseExperts } from "./experts.js";
 import { functionKey, normalDomain, type OnnxModel, readModel } from "./model.js";
 import { findRule } from "./registry.js";
 import { usesOf } from "./structure.js";
@@ -49,7 +50,8 @@ export function importOnnx(path: string, options: ImportOptions = {}): ImportedM
 }
 
 /** The same of a model that has been read. */
-export function importRead(model: OnnxModel, options: ImportOptions): ImportedModel {
+export function importRead(read: OnnxModel, options: ImportOptions): ImportedModel {
+  const model = withDenseExperts(read);
   const { path } = model;
   const warnings: Diagnostic[] = [];
   checkOpsets(model, warnings);
