@@ -7,6 +7,7 @@
 import type { Attributes, Builder } from "../ir/graph.js";
 import type { TensorNode } from "../ir/tensor/index.js";
 import { isFloat, scalar, sizeOf, type TensorType } from "../ir/tensor/value.js";
+import { constantOf } from "./rules/common.js";
 
 /** Emits ops with the origin of the node that they replace. */
 interface Forms {
@@ -85,7 +86,53 @@ const DECOMPOSITIONS: Readonly<Record<string, Decomposition>> = {
     }
     return emit("reshape", [x], { shape: node.type.shape });
   },
+  /** e^x where a mask keeps it, and 0 elsewhere: Mamba's decays between positions. */
+  exponential: ({ make, number }, { args: [x] }) => {
+    const masked = maskedBelow(x);
+    return masked && make("select", ...masked.choice(make("exponential", masked.value), number(0)));
+  },
+  topIndices: (forms, node) => (node.attributes.largest === true ? finitelyMasked(forms, node) : undefined),
+  argmax: finitelyMasked,
 };
+
+/** Far below every value. */
+const LOWEST = -1e30;
+
+/** A choice between values and a constant far below all of them: the values, and the same choice between others. */
+interface Masked {
+  readonly value: TensorNode;
+  readonly choice: (value: TensorNode, low: TensorNode) => readonly TensorNode[];
+}
+
+function maskedBelow(x: TensorNode): Masked | undefined {
+  const isFar = (each: TensorNode) => {
+    const far = constantOf(each)?.data;
+    return far !== undefined && far.length > 0 && far.every((number) => number <= LOWEST);
+  };
+  if (x.op !== "select" || isFar(x.args[1]) === isFar(x.args[2])) {
+    return undefined;
+  }
+  const [condition, yes, no] = x.args;
+  const [value, isYes] = isFar(no) ? [yes, true] : [no, false];
+  const choice: Masked["choice"] = (kept, low) => (isYes ? [condition, kept, low] : [condition, low, kept]);
+  return value.type.shape.join() === x.type.shape.join() ? { value, choice } : undefined;
+}
+
+/**
+ * Where the largest are, with a finite number for what a mask drops: below every x of a row lies −(1 + Σ x²). What was
+ * dropped stays equal, so places stay the same (DeepSeek chooses experts out of the groups that it chose).
+ */
+function finitelyMasked({ make, emit, number }: Forms, node: TensorNode): TensorNode | undefined {
+  const masked = maskedBelow(node.args[0]);
+  if (masked === undefined) {
+    return undefined;
+  }
+  const { value, choice } = masked;
+  const axes = [node.attributes.axis as number];
+  const squares = emit("reduceSum", [make("multiply", value, value)], { axes, keep: true });
+  const below = make("negate", make("add", squares, number(1)));
+  return emit(node.op, [make("select", ...choice(value, below))], node.attributes);
+}
 
 function arcSine({ make, number }: Forms, x: TensorNode): TensorNode {
   const rest = make("relu", make("add", make("negate", make("multiply", x, x)), number(1)));
@@ -117,11 +164,15 @@ export function decomposed(
   builder: Builder<TensorType>,
 ): TensorNode | undefined {
   const decomposition = DECOMPOSITIONS[node.op];
-  if (decomposition === undefined || !isFloat(node.type.dtype) || args.some(({ type }) => sizeOf(type.shape) === 0)) {
+  if (
+    decomposition === undefined ||
+    !isFloat(args[0].type.dtype) ||
+    args.some(({ type }) => sizeOf(type.shape) === 0)
+  ) {
     return undefined;
   }
   const emit: Forms["emit"] = (op, from, attributes) => builder.emit(op, from, attributes, node.origin);
   const make: Forms["make"] = (op, ...from) => emit(op, from, {});
-  const number: Forms["number"] = (value) => emit("constant", [], { value: scalar(value, node.type.dtype) });
+  const number: Forms["number"] = (value) => emit("constant", [], { value: scalar(value, args[0].type.dtype) });
   return decomposition({ make, emit, number }, { ...node, args });
 }
