@@ -43,10 +43,7 @@ export class Sharer {
 
   /** Throws E0202 for a value of another size than the plan's, or with a number that its ring cannot hold. */
   async check(layout: InputLayout, value: TensorValue): Promise<void> {
-    if (value.data.length !== layout.elements) {
-      const what = `a value of ${value.data.length} elements, not ${layout.elements}`;
-      throw fail({ code: "E0202", what, where: layout.name, fix: "give a value of the plan's shape" });
-    }
+    fits(layout, value);
     for (let start = 0; start < layout.elements; start += CHUNK) {
       await this.encode(layout, value, start, Math.min(CHUNK, layout.elements - start));
     }
@@ -57,9 +54,25 @@ export class Sharer {
    * shape; its numbers must be in the ring's range (`check`).
    */
   async mask(layout: InputLayout, value: TensorValue, seeds: Seeds | undefined): Promise<Uint8Array> {
-    const { kernels } = this;
-    const handles = seeds === undefined ? [] : this.handlesOf(seeds);
     const packed = new Uint8Array(layout.packedBytes);
+    let at = 0;
+    await this.maskInto(layout, value, seeds, (bytes) => {
+      packed.set(bytes, at);
+      at += bytes.length;
+    });
+    return packed;
+  }
+
+  /** The same, a piece at a time: each holds until `take` returns. E0202 as `check`, when the number's turn comes. */
+  async maskInto(
+    layout: InputLayout,
+    value: TensorValue,
+    seeds: Seeds | undefined,
+    take: (bytes: Uint8Array) => void,
+  ): Promise<void> {
+    const { kernels } = this;
+    fits(layout, value);
+    const handles = seeds === undefined ? [] : this.handlesOf(seeds);
     for (let start = 0; start < layout.elements; start += CHUNK) {
       const count = Math.min(CHUNK, layout.elements - start);
       const block = layout.block + start / 2;
@@ -68,10 +81,8 @@ export class Sharer {
         await kernels.addStream(handle, block, 0, count);
       }
       await kernels.packWords(0, count, layout.ring, PACKED_AT);
-      const bytes = new Uint8Array(kernels.arena, PACKED_AT, packedBytes(count, layout.ring));
-      packed.set(bytes, (start * layout.ring) / 8);
+      take(new Uint8Array(kernels.arena, PACKED_AT, packedBytes(count, layout.ring)));
     }
-    return packed;
   }
 
   /** The numbers that two evaluators' packed additive shares stand for. */
@@ -120,6 +131,13 @@ export class Sharer {
     if (refused < count) {
       throw outOfRange(layout, value.data[start + refused]);
     }
+  }
+}
+
+function fits({ elements, name }: InputLayout, value: TensorValue): void {
+  if (value.data.length !== elements) {
+    const what = `a value of ${value.data.length} elements, not ${elements}`;
+    throw fail({ code: "E0202", what, where: name, fix: "give a value of the plan's shape" });
   }
 }
 

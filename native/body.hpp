@@ -65,6 +65,7 @@ void xor_into(uint8_t* to, const uint8_t* term, size_t count) {
 }
 
 #include "body_packing.hpp"
+#include "body_product.hpp"
 #include "body_words.hpp"
 #include "body_views.hpp"
 #include "body_bits.hpp"

@@ -22,6 +22,8 @@ uint64_t saved_registers() {
 Features detect() {
   Features found{};
   uint32_t a = 0, b = 0, c = 0, d = 0;
+  if (!__get_cpuid(0, &a, &b, &c, &d)) return found;
+  found.intel = b == signature_INTEL_ebx && c == signature_INTEL_ecx && d == signature_INTEL_edx;
   if (!__get_cpuid(1, &a, &b, &c, &d)) return found;
   found.aesni = bit(c, 25) && bit(c, 19);
   const bool has_avx = bit(c, 28) && bit(c, 27);

@@ -18,6 +18,7 @@ struct Features {
   bool avx2;    // AVX2 and BMI2
   bool avx512;  // AVX-512 F, DQ, BW and VL
   bool ifma;    // with AVX-512: products of 52 bits
+  bool intel;   // where `vpmadd52luq` is one instruction inside too, and `vpmulld` is two
   bool aesni;
   bool vaes;
 };

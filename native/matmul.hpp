@@ -52,8 +52,8 @@ struct Tile {
 const Tile<uint64_t>& wide_tile_of(Tier tier, int ring);
 const Tile<uint32_t>& narrow_tile_of(Tier tier);
 
-// Computes `count` products on the thread pool.
-void multiply_matrices(Tier tier, const ProductShape& shape, const Product* products, size_t count);
+// Whether a ring of so many bits is multiplied in elements of 32 bits: where that is faster.
+bool is_narrow(Tier tier, int ring);
 
 // c[j] += scales[0]·b[0][j] + … + scales[depth − 1]·b[depth − 1][j] for `count` adjacent j; `row` words from one row of
 // b to the next. For products of few rows: B is read once, in order, without packing.

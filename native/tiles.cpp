@@ -237,6 +237,10 @@ __attribute__((target("avx512f,avx512dq,avx512vl"))) void row_stream_avx512(cons
 
 }  // namespace
 
+bool is_narrow(Tier tier, int ring) {
+  return ring <= 32 && !(tier == Tier::avx512 && features().ifma && features().intel);
+}
+
 #if defined(__x86_64__)
 const Tile<uint64_t>& wide_tile_of(Tier tier, int ring) {
   if (tier == Tier::avx512 && ring <= 52 && features().ifma) return AVX512_RING52;

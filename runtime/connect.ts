@@ -260,6 +260,9 @@ function intoOneBuffer(socketOf: () => Socket): NonNullable<NetConnectOpts["onre
   return { buffer: new Uint8Array(READ_BYTES), callback };
 }
 
+/** As Node takes them: its types leave out that a TLS socket reads into one buffer as any other does. */
+type TlsOptions = ConnectionOptions & Pick<NetConnectOpts, "onread">;
+
 /** Who is at the other end is told by its pinned certificate (identity.ts), not by a host's name. */
 const ANY_NAME = { checkServerIdentity: () => undefined };
 
@@ -269,7 +272,7 @@ function dialOnce(at: Address, identity: Identity | undefined, timeout: number):
     const socket: Socket =
       identity === undefined
         ? dialPlain({ ...at, onread }, () => arrived())
-        : dialTls({ ...at, ...dialOptions(identity), ...ANY_NAME, onread } as ConnectionOptions, () => arrived());
+        : dialTls({ ...at, ...dialOptions(identity), ...ANY_NAME, onread } as TlsOptions, () => arrived());
     const timer = setTimeout(() => socket.destroy(SILENT), timeout);
     const arrived = (): void => {
       clearTimeout(timer);

@@ -37,6 +37,7 @@ import { PARTIES, type PartyName } from "../../runtime/transport.js";
 import { modelOwnerInTurn } from "../owners.js";
 import { drawSeeds, type Seeds, Sharer } from "../sharing.js";
 import { weightsDigest } from "../verified.js";
+import { WordsAside } from "./aside.js";
 import { askAll, connectParties } from "./connect.js";
 
 /** A plan to share for, with the bytes of its file, and the model that it was compiled from. */
@@ -191,11 +192,13 @@ async function send(transport: SocketTransport, memory: Memory, sending: Sending
     sent[party] += frame.length;
     await transport.send(party, frame);
   };
+  let aside: WordsAside | undefined;
   try {
-    // Every value is looked at before anything is sent, and evaluated again when its turn comes: all of a large model's
-    // in memory are too many.
+    // Every value is looked at before anything is sent. Its words wait for that on the disk, or, where that is full, it
+    // is evaluated again when its turn comes: all of a large model's in memory are too many.
+    aside = new WordsAside(folderOf(sending.topology));
     for await (const [key, value] of valuesOf(parts, signal, rooms)) {
-      await sharer.check(layoutOf.get(key)!, value);
+      await sharer.maskInto(layoutOf.get(key)!, value, seeds, (words) => void aside?.put(words));
     }
     for (const party of PARTIES) {
       const lacks = new Set(missing(party));
@@ -211,22 +214,39 @@ async function send(transport: SocketTransport, memory: Memory, sending: Sending
     await give("P1", seeds.first);
     await give("P2", seeds.second);
     let done = 0;
-    for await (const [key, value] of valuesOf(parts, signal, rooms)) {
-      const words = await sharer.mask(layoutOf.get(key)!, value, seeds);
+    const anew = async function* () {
+      for await (const [key, value] of valuesOf(parts, signal, rooms)) {
+        yield [key, pieces(await sharer.mask(layoutOf.get(key)!, value, seeds))] as const;
+      }
+    };
+    for await (const [key, words] of aside.isWhole ? waiting(aside, parts, layoutOf) : anew()) {
       const receivers = evaluators.filter((party) => missing(party).includes(key));
-      for (let at = 0; at < words.length; at += PIECE_BYTES) {
-        const piece = words.subarray(at, at + PIECE_BYTES);
+      for (const piece of words) {
         await Promise.all(receivers.map((party) => give(party, piece)));
       }
       onProgress?.(++done, keys.size);
     }
   } finally {
     sharer.close();
+    aside?.close();
   }
   for (const party of PARTIES) {
     decodeControl(await transport.receive(party), party, KEPT);
   }
   return { sharing: memory.sharing, weights: needed.size, sent };
+}
+
+/** The words of the weights that wait, in their order. */
+function* waiting(aside: WordsAside, parts: readonly Part[], layoutOf: ReadonlyMap<string, KeyedWeight>) {
+  for (const { name } of parts.flatMap(({ program }) => program.outputs)) {
+    yield [name, aside.take(layoutOf.get(name)!.packedBytes)] as const;
+  }
+}
+
+function* pieces(words: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < words.length; at += PIECE_BYTES) {
+    yield words.subarray(at, at + PIECE_BYTES);
+  }
 }
 
 /** A weight as it is shared: at its place, in its words' bits. */
