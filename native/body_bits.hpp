@@ -72,12 +72,33 @@ size_t hot_bytes(int width) { return width < 3 ? 1 : size_t{1} << (width - 3); }
 
 uint64_t parity(uint64_t x) { return static_cast<uint64_t>(__builtin_parityll(x)); }
 
-// A hot element of at most 64 entries as a word.
-template <class T>
-uint64_t hot_word(const uint8_t* hot, size_t i) {
-  T value;
-  std::memcpy(&value, hot + i * sizeof(T), sizeof(T));
-  return value;
+// The parity of an element of so many bytes, in steps that compilers do to many elements at once.
+template <size_t BYTES>
+uint64_t hot_parity(uint64_t x) {
+  if (BYTES > 4) x ^= x >> 32;
+  if (BYTES > 2) x ^= x >> 16;
+  if (BYTES > 1) x ^= x >> 8;
+  x ^= x >> 4;
+  x ^= x >> 2;
+  return (x ^ (x >> 1)) & 1;
+}
+
+// For hot elements of at most 64 entries, one in each T: the parity of those that `chosen` keeps, by the word beside.
+template <class T, class F>
+void look_up(uint8_t* to, const uint8_t* hot, const uint64_t* m, size_t begin, size_t end, const F& chosen) {
+  constexpr size_t PIECE = 64;
+  const F kept = chosen;
+  T elements[PIECE];
+  uint8_t found[PIECE];
+  for (size_t i = begin; i < end; i += PIECE) {
+    const size_t count = std::min(PIECE, end - i);
+    std::memcpy(elements, hot + i * sizeof(T), count * sizeof(T));
+    const uint64_t* words = m + i;
+    for (size_t j = 0; j < count; j++) {
+      found[j] = static_cast<uint8_t>(hot_parity<sizeof(T)>(elements[j] & kept(words[j])));
+    }
+    std::memcpy(to + i, found, count);
+  }
 }
 
 // XOR of the entries [low, high) of a hot element of 64·n entries.
@@ -86,20 +107,18 @@ uint64_t range_parity(const uint8_t* hot, size_t low, size_t high) {
   for (size_t word = low / 64; 64 * word < high; word++) {
     const size_t from = std::max(low, 64 * word) - 64 * word, to = std::min(high, 64 * word + 64) - 64 * word;
     const uint64_t below = to == 64 ? ~0ull : (1ull << to) - 1;
-    sum ^= hot_word<uint64_t>(hot, word) & below & ~((1ull << from) - 1);
+    uint64_t entries;
+    std::memcpy(&entries, hot + 8 * word, sizeof(entries));
+    sum ^= entries & below & ~((1ull << from) - 1);
   }
   return parity(sum);
 }
 
 template <class T>
 void less_of(uint8_t* to, const uint8_t* hot, const uint64_t* m, const Look& look, size_t begin, size_t end) {
-  const uint64_t entries = low_bits(1 << look.width);
+  const uint64_t entries = low_bits(1 << look.width), above = entries & ~1ull;
   const Digit digit = look.digit;
-  INDEPENDENT
-  for (size_t i = begin; i < end; i++) {
-    const uint64_t above = entries & (~1ull << digit.of(m[i]));
-    to[i] = static_cast<uint8_t>(parity(hot_word<T>(hot, i) & above));
-  }
+  look_up<T>(to, hot, m, begin, end, [=](uint64_t word) { return (above << digit.of(word)) & entries; });
 }
 
 void hot_less(const Call& call) {
@@ -127,12 +146,10 @@ void within_of(uint8_t* to, const uint8_t* hot, const uint64_t* m, const Look& l
   const size_t size = size_t{1} << look.width;
   const uint64_t entries = low_bits(static_cast<int>(size)), window = span == 0 ? 0 : low_bits(static_cast<int>(span));
   const Digit digit = look.digit;
-  INDEPENDENT
-  for (size_t i = begin; i < end; i++) {
-    const size_t first = (digit.of(m[i]) - from - span + 1) & (size - 1);
-    const uint64_t wrapped = first == 0 ? 0 : window >> (size - first);
-    to[i] = static_cast<uint8_t>(parity(hot_word<T>(hot, i) & ((window << first) | wrapped) & entries));
-  }
+  look_up<T>(to, hot, m, begin, end, [=](uint64_t word) {
+    const size_t first = (digit.of(word) - from - span + 1) & (size - 1);
+    return ((window << first) | ((window >> 1) >> (size - 1 - first))) & entries;
+  });
 }
 
 void hot_within(const Call& call) {

@@ -2,7 +2,7 @@
  * Protects: parties that stay answer session after session from one sharing; nothing secret moves before all agree; and
  * whatever goes wrong ends that session alone, for a stated cause.
  */
-import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createCertificate } from "../../client/identities.js";
@@ -89,6 +89,17 @@ describe("a model's owner", () => {
       expect((await rejection(three.share({ ...plan, weights }))).code).toBe("E0202");
       expect(PARTIES.map((party) => readdirSync(join(state(party), "sharings")).length)).toEqual(before);
     }
+  });
+
+  it("shares although its disk has no room for words that wait", async () => {
+    three = await startThree();
+    three.approve(plan.digest);
+    const folder = join(three.state("lab"), "sharings");
+    mkdirSync(folder, { recursive: true });
+    symlinkSync("/dev/full", join(folder, `.aside-${process.pid}`));
+    const { sent } = await three.share(plan);
+    expect(sent.P1).toBe(three.of.P1.sharings.serving(plan.digest)[0].bytes + 16);
+    expect(readdirSync(folder)).toHaveLength(1);
   });
 
   it("sends each weight once, whatever is shared later, and its files are its party's own", async () => {
