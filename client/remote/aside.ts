@@ -11,7 +11,7 @@ import { PIECE_BYTES } from "../../runtime/requests.js";
 const FULL = ["ENOSPC", "EDQUOT", "EFBIG"];
 
 export class WordsAside {
-  /** Whether all words that were given are here; where the disk is too small they are not, and nothing else is wrong. */
+  /** Whether all words that were given are here; where the disk is too small they are not, and no more is wrong. */
   isWhole = true;
   private readonly file: number;
   private written = 0;
