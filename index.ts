@@ -15,7 +15,7 @@ import { rolesOf } from "./analysis/data/evaluation.js";
 import { readExamples } from "./analysis/data/examples.js";
 import { type AnsweredRow, answeredRows } from "./client/answered-rows.js";
 import { type Answer, answersOf, describeAnswer, type Labels, labelsBeside, readLabels } from "./client/answers.js";
-import { type Ending, type Written, generate as writeTokens } from "./client/generate.js";
+import { contextOf, type Ending, type Written, generate as writeTokens } from "./client/generate.js";
 import { type GivenInputs, inputValues } from "./client/inputs.js";
 import { simulate as simulateRoles } from "./client/local/simulation.js";
 import { startTrio, type TrioOptions } from "./client/local/trio.js";
@@ -33,6 +33,7 @@ import type { Sampling } from "./client/sampling.js";
 import { isRemembered } from "./client/verified.js";
 import type { ImportedModel } from "./compiler/imported.js";
 import { DEFAULT_NETWORK, parseNetwork } from "./compiler/network.js";
+import { openDraft } from "./compiler/text/draft.js";
 import { openModel } from "./compiler/weights.js";
 import { chatTemplateBeside, type Message } from "./formats/chat-template.js";
 import { tokenizerIn } from "./formats/checkpoint.js";
@@ -43,6 +44,7 @@ import { type Diagnostic, fail, PumacError } from "./ir/diagnostics.js";
 import { decodePlan, digestIn, encodePlan } from "./ir/plan/codec.js";
 import type { Plan } from "./ir/plan/types.js";
 import type { TensorValue } from "./ir/tensor/value.js";
+import { loadKernels } from "./runtime/kernels/load.js";
 
 export {
   type Answer,
@@ -370,6 +372,8 @@ export interface GenerateOptions extends AskingOptions, Sampling {
   readonly maxTokens?: number;
   /** Texts before which it ends. */
   readonly stops?: readonly string[];
+  /** A small public language model of the same tokens, which guesses in the clear, here, for a plan with `guesses`. */
+  readonly draft?: string | undefined;
 }
 
 /**
@@ -379,10 +383,12 @@ export interface GenerateOptions extends AskingOptions, Sampling {
  */
 export async function* generate(
   { plans, ask, converse: begin }: Connection,
-  { prompt, tokenizer, maxTokens = 32, stops = [], temperature, topK, topP, seed, ...asking }: GenerateOptions,
+  { prompt, tokenizer, maxTokens = 32, stops = [], temperature, topK, topP, seed, draft, ...asking }: GenerateOptions,
   { plan, digest }: LoadedPlan = plans[0],
 ): AsyncGenerator<Written, Ending> {
   const encoder = loadEncoder(tokenizer);
+  const { multiplyReals } = loadKernels();
+  const guess = draft === undefined ? undefined : await openDraft(draft, contextOf(plan), multiplyReals);
   const template = typeof prompt === "string" ? undefined : chatTemplateBeside(tokenizer);
   if (typeof prompt !== "string" && template === undefined) {
     const fix = "put the model's tokenizer_config.json beside it, or give the prompt as a text";
@@ -397,5 +403,6 @@ export async function* generate(
     mostTokens: maxTokens,
     stops,
     sampling: { temperature, topK, topP, seed },
+    draft: guess,
   });
 }

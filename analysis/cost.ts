@@ -4,6 +4,7 @@
  */
 
 import { promptOf, promptsOf } from "../client/generate.js";
+import { checkingOf } from "../client/guesses.js";
 import { type Estimate, estimateSeconds, type Network } from "../compiler/network.js";
 import { planDigest } from "../ir/plan/codec.js";
 import { type Plan, revealsOf, type Step } from "../ir/plan/types.js";
@@ -54,6 +55,8 @@ export interface WritingCost {
   readonly token: RunCost & { readonly perSecond: number };
   /** None: a prompt costs what so many tokens do. */
   readonly prompts: readonly (RunCost & { readonly length: number })[];
+  /** Of a plan that checks guesses of a draft: a pass, and tokens a second with all guesses wrong, and all right. */
+  readonly check?: RunCost & { readonly guesses: number; readonly perSecond: readonly [number, number] };
   /** Bytes that each party keeps of a conversation until it ends. */
   readonly kept: Readonly<Record<"P0" | "P1" | "P2", number>>;
 }
@@ -190,9 +193,12 @@ export function writingCost(plan: Plan, network: Network | undefined = undefined
   const token = run(plan);
   const prompts = promptsOf(plan).map((part) => ({ length: promptOf(part), ...run(part) }));
   const kept = stateBytes(plan, "P12");
+  const checking = checkingOf(plan);
+  const check = checking && { guesses: checking.guesses, ...run(plan.parts[checking.place - 1]) };
   return {
     token: { ...token, perSecond: 1 / token.seconds },
     prompts: prompts.sort((a, b) => a.length - b.length),
+    ...(check && { check: { ...check, perSecond: [1 / check.seconds, (check.guesses + 1) / check.seconds] } }),
     kept: { P0: stateBytes(plan, "P0"), P1: kept, P2: kept },
   };
 }

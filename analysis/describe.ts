@@ -103,19 +103,27 @@ function describeWriting(writing: CostReport["writing"], network: string): [stri
   if (writing === null) {
     return [];
   }
-  const { token, prompts, kept } = writing;
+  const { token, prompts, kept, check } = writing;
   const run = ({ rounds, bytes, seconds }: RunCost): string =>
     `${rounds} rounds, ${formatBytes(bytes)}, ${formatSeconds(seconds)} on ${network}`;
   const read = prompts.map((each): [string, string] => ["prompt", `of up to ${each.length} tokens: ${run(each)}`]);
   return [
     ...(read.length > 0 ? read : ([["prompt", "is read token by token"]] as [string, string][])),
     ["token", `${run(token)}: ${token.perSecond.toPrecision(3)} a second`],
+    ...(check === undefined ? [] : [describeCheck(check, run(check))]),
     [
       "kept",
       `of a conversation ${formatBytes(kept.P0)} at P0, ${formatBytes(kept.P1)} at each of P1 and P2, to its end`,
     ],
   ];
 }
+
+function describeCheck({ guesses, perSecond }: Checking, cost: string): [string, string] {
+  const [least, most] = perSecond.map((each) => each.toPrecision(3));
+  return ["guesses", `${guesses} of a draft in one pass: ${cost}: ${least} to ${most} tokens a second`];
+}
+
+type Checking = NonNullable<NonNullable<CostReport["writing"]>["check"]>;
 
 function describeGuard(guard: GuardLine | null): string {
   return guard === null

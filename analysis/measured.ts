@@ -76,8 +76,10 @@ const ENDINGS: Readonly<Record<Ending, string>> = {
 export function describeWritten(plan: Plan, tokens: readonly Written[], seconds: number, ending: Ending): string {
   const cost = costOf(plan);
   const { rounds, bytes } = tokens[0]?.measured ?? cost;
+  const passes = tokens.filter(({ measured }) => measured.rounds > 0).length;
   return [
     `${tokens.length} tokens, ${(tokens.length / seconds).toFixed(2)} a second; ${ENDINGS[ending]}`,
+    ...(passes < tokens.length ? [`the draft's guesses saved ${tokens.length - passes} of as many passes`] : []),
     `a token: ${rounds} rounds, ${formatBytes(bytes.total)} ` +
       `(predicted ${cost.rounds}, ${formatBytes(cost.bytes.total)})`,
   ].join("\n");

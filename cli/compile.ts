@@ -45,6 +45,7 @@ interface CompileFlags {
   readonly fraction?: number;
   readonly context?: number;
   readonly buckets: readonly string[];
+  readonly guesses?: number;
   readonly assumeRanges?: boolean;
   readonly json?: boolean;
 }
@@ -83,6 +84,7 @@ export function addCompile(program: Command): void {
     )
     .option("--context <tokens>", "a plan that writes text: how many tokens it sees (pumac generate)", parseCount)
     .option("--buckets <n,…>", "with --context: lengths of prompts, of which the parties learn no more", collect, [])
+    .option("--guesses <k>", "with --context: check so many guesses of generate --draft in one pass", parseCount)
     .option("--weights <file>", "JAX: a .safetensors file with the weights, by tree path")
     .option("--weights-args <path...>", "JAX: arguments that are weights, by tree path, argN or N-M", collect, [])
     .option(
@@ -203,6 +205,7 @@ function compileOptions(flags: CompileFlags): CompileOptions {
     public: flags.public.flatMap((names) => names.split(",")),
     ...(flags.reveal.length === 0 ? {} : { reveal: flags.reveal.flatMap((names) => names.split(",")) }),
     ...(flags.context === undefined ? {} : { context: flags.context }),
+    ...(flags.guesses !== undefined && { guesses: flags.guesses }),
     ...(flags.buckets.length === 0
       ? {}
       : { buckets: flags.buckets.flatMap((each) => each.split(",").map(parseCount)) }),

@@ -14,6 +14,7 @@ interface GenerateFlags extends PartiesFlags, Sampling {
   readonly chat?: boolean;
   readonly maxTokens: number;
   readonly stop: readonly string[];
+  readonly draft?: string;
   readonly json?: boolean;
 }
 
@@ -27,13 +28,10 @@ export function addGenerate(program: Command): void {
     .option("--max-tokens <number>", "how many tokens to write at most", parseCount, 32)
     .option("--stop <text>", "end before this text; may be given several times", collect, [])
     .option("--temperature <number>", "0 takes the likeliest token (default); above, tokens are drawn", Number)
-    .option(
-      "--top-k <number>",
-      "draw among so many tokens; the plan reveals them (compile --reveal topk:K)",
-      parseCount,
-    )
+    .option("--top-k <number>", "draw among so many of the K tokens of compile --reveal topk:K", parseCount)
     .option("--top-p <part>", "draw among the fewest tokens that have this probability together", Number)
     .option("--seed <number>", "draws the same tokens again", Number)
+    .option("--draft <model>", "a small public model guesses here what is written, for compile --guesses; same text")
     .option("--json", "print one JSON document (pumac.generate/1)")
     .action(async (planPath: string, flags: GenerateFlags) => {
       const plan = openPlan(planPath, flags.weights);
@@ -48,10 +46,10 @@ export function addGenerate(program: Command): void {
 }
 
 async function write(parties: Connection, flags: GenerateFlags): Promise<void> {
-  const { maxTokens, stop: stops, json, tokenizer, temperature, topK, topP, seed } = flags;
+  const { maxTokens, stop: stops, json, tokenizer, temperature, topK, topP, seed, draft } = flags;
   const text = textOf(flags.prompt);
   const prompt = flags.chat === true ? [{ role: "user", content: text } as const] : text;
-  const writing = generate(parties, { tokenizer, prompt, maxTokens, stops, temperature, topK, topP, seed });
+  const writing = generate(parties, { tokenizer, prompt, maxTokens, stops, temperature, topK, topP, seed, draft });
   const [loaded] = parties.plans;
   const tokens: Written[] = [];
   const started = performance.now();

@@ -10,10 +10,12 @@ import { type Plan, programsOf } from "../ir/plan/types.js";
 import type { TensorType, TensorValue } from "../ir/tensor/value.js";
 import type { Measured } from "../runtime/measurement.js";
 import { hasState } from "../runtime/weight-store.js";
+import { checkingOf, type Draft, guessing, isContinued } from "./guesses.js";
 import { dataInputs, type OwnerValues, runDataOwner, type SessionResult } from "./owners.js";
 import type { Conversation } from "./remote/converse.js";
 import { type Draw, drawerOf, type Sampling } from "./sampling.js";
 import { Stops } from "./stops.js";
+import { sumOf } from "./sums.js";
 
 export interface GenerateOptions {
   readonly plan: Plan;
@@ -28,6 +30,8 @@ export interface GenerateOptions {
   readonly stops: readonly string[];
   /** How the data owner chooses of what the plan reveals; the most probable token unless said otherwise. */
   readonly sampling?: Sampling;
+  /** Guesses what follows, for a plan that checks guesses: the same text, in fewer passes. */
+  readonly draft?: Draft | undefined;
 }
 
 /** A token that was written, the text that it adds, and what it cost. */
@@ -52,6 +56,7 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Writte
     throw fail({ code: "E0202", what, where: "--prompt", fix: "compile for longer texts (--dim or --shape)" });
   }
   if (!hasState(plan)) {
+    checkDraft(options);
     const inputs = dataInputs(plan);
     return yield* write(options, ids, context, () =>
       options.ask(runDataOwner(plan, valuesFor(encoder, ids, inputs), new Map())),
@@ -61,6 +66,7 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Writte
   if (options.converse === undefined) {
     throw fail({ code: "E0201", what: "the plan writes in a conversation with its parties", where: plan.name });
   }
+  checkDraft(options);
   const { run, close } = await options.converse();
   const step = (place: number, read: readonly number[]): Promise<SessionResult> => {
     const program = programsOf(plan)[place];
@@ -87,7 +93,17 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Writte
     }
     return answer;
   };
-  return yield* ended(close, () => write(options, ids, context, next));
+  const guess = options.draft && guessing(plan, { step, draft: options.draft, context });
+  const asked = (left: number) => (guess === undefined || ids.length === start ? next() : guess(ids, left));
+  return yield* ended(close, () => write(options, ids, context, asked));
+}
+
+/** E0201 for a draft whose guesses the plan cannot check. */
+function checkDraft({ plan, draft }: GenerateOptions): void {
+  if (draft !== undefined && checkingOf(plan) === undefined) {
+    const fix = "compile it with --context and --guesses K, or leave --draft out";
+    throw fail({ code: "E0201", what: "the plan checks no guesses of a draft", where: plan.name, fix });
+  }
 }
 
 /** Ends the conversation whatever ends the writing. */
@@ -135,7 +151,7 @@ async function* write(
   { plan, encoder, mostTokens, stops, sampling = {} }: GenerateOptions,
   ids: number[],
   context: number,
-  next: () => Promise<SessionResult>,
+  next: (left: number) => Promise<SessionResult>,
 ): AsyncGenerator<Written, Ending> {
   const start = ids.length;
   const before = await encoder.decode(ids);
@@ -149,7 +165,7 @@ async function* write(
       ending = "context";
       break;
     }
-    const { outputs, measured } = await next();
+    const { outputs, measured } = await next(mostTokens - count);
     const id = tokenIn(outputs, draw);
     if (encoder.endIds.includes(id)) {
       ending = "end of text";
@@ -205,23 +221,13 @@ export function readsTokenByToken(plan: Plan): boolean {
 
 /** The programs that read prompts. */
 export function promptsOf(plan: Plan): readonly Plan[] {
-  return plan.parts.filter((part) => hasState(part));
+  return plan.parts.filter((part) => hasState(part) && !isContinued(part));
 }
 
 /** The place of the program that reveals what was written at once; undefined where every token is. */
 function tellingOf(plan: Plan): number | undefined {
   const place = plan.parts.findIndex(({ reveals }) => reveals.some(({ name }) => name === WRITTEN));
   return place < 0 ? undefined : place + 1;
-}
-
-/** What several runs did cost together; memory as of the last. */
-function sumOf(a: Measured, b: Measured): Measured {
-  const sums = <K extends string>(x: Readonly<Record<K, number>>, y: Readonly<Record<K, number>>): Record<K, number> =>
-    Object.fromEntries(Object.keys(x).map((key) => [key, x[key as K] + y[key as K]])) as Record<K, number>;
-  const { links: linksA, ...bytesA } = a.bytes;
-  const { links: linksB, ...bytesB } = b.bytes;
-  const bytes = { ...sums(bytesA, bytesB), links: sums(linksA, linksB) };
-  return { ...b, rounds: a.rounds + b.rounds, bytes, seconds: sums(a.seconds, b.seconds) };
 }
 
 /**

@@ -2,6 +2,7 @@
 import { type Plan, revealsOf } from "../ir/plan/types.js";
 import { hasState } from "../runtime/weight-store.js";
 import { promptOf, promptsOf } from "./generate.js";
+import { checkingOf } from "./guesses.js";
 
 export interface Knowledge {
   readonly who: string;
@@ -44,7 +45,11 @@ function countsTold(plan: Plan): string {
     .sort((a, b) => a - b);
   const prompt =
     lengths.length === 0 ? "a prompt's length" : `that a prompt has at most ${lengths.join(", or ")} tokens`;
-  return `${prompt}, and how many tokens are written and when`;
+  const guessed =
+    checkingOf(plan) === undefined
+      ? ""
+      : "; with --draft, how many of a draft's guesses were right: how well a public model foretells the text";
+  return `${prompt}, and how many tokens are written and when${guessed}`;
 }
 
 /** What a revealed output tells of the weights, where its name says what it is. */

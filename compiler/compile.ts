@@ -76,6 +76,8 @@ export interface CompileOptions {
   /** Of a language model that writes token by token: how many tokens it sees, and the lengths of prompts. */
   readonly context?: number;
   readonly buckets?: readonly number[];
+  /** With a context: how many guesses of a draft the plan checks in one pass. */
+  readonly guesses?: number;
   /** With a context, in a plan's record: what it reveals of the next token, unless that is `token`. */
   readonly next?: string;
   /** Called with the text of every graph on the way. */

@@ -27,6 +27,7 @@ import type { ImportedModel } from "../imported.js";
 import { inputsOf } from "../outputs.js";
 import { syntheticIds, syntheticSamples } from "../synthetic.js";
 import { tokensOf } from "./cache.js";
+import { forgettingModel, forgettingSample } from "./guesses.js";
 import { type Program, revealOf, sourceOf, type TextSource } from "./source.js";
 import { tellingModel, tellingSample } from "./written.js";
 
@@ -40,6 +41,10 @@ export interface TextModel {
 export async function openForPlan(path: string, options: CompileOptions): Promise<TextModel> {
   if (options.context !== undefined) {
     return await openText(path, options);
+  }
+  if (options.guesses !== undefined) {
+    const fix = "add --context N, or leave --guesses out";
+    throw fail({ code: "E0201", what: "guesses are checked by a plan that writes token by token", where: path, fix });
   }
   const model = await importNamed(path, options);
   const compile = (more: CompileOptions): Promise<Compiled> => Promise.resolve(compileImported(model, more));
@@ -56,6 +61,9 @@ export async function readText(
   const programs = [...(text.window === undefined ? [] : [text.window]), await text.next()];
   for (const rows of text.buckets.filter((each) => each !== text.context)) {
     programs.push(await text.prompt(rows));
+  }
+  if (options.guesses !== undefined) {
+    programs.push(await text.next(options.guesses + 1));
   }
   return { model: text.model, graphs: programs.map(({ model }) => model.graph) };
 }
@@ -88,51 +96,83 @@ async function compileText(text: TextSource, options: CompileOptions): Promise<C
       : whole === undefined
         ? measureSteps(next, given, context)
         : measureNext(next, whole, given, names);
-  const first = planMeasured(measured, ofProgram(0));
   const { bounds } = measured.carried!;
-  const ending = ofProgram(buckets.length + 1);
-  const telling = revealed === WRITTEN ? tellingProgram(text, ending, { names, bounds, rings: new Map() }) : undefined;
-  const read = new Map([...ringsRead(first.plan), ...(telling === undefined ? [] : ringsRead(telling))]);
-  const isWindow = telling === undefined && next.open === undefined;
-  const { decode, rings } = isWindow ? { decode: first, rings: read } : settled(measured, ofProgram(0), read);
-  const parts: Plan[] = [];
+  const readers: Reader[] = [{ measured, options: ofProgram(0) }];
+  const last = buckets.length + 1;
+  const own = ofProgram(last);
+  if (revealed === WRITTEN) {
+    readers.push({ measured: measureTelling(text, own, { names, bounds }), options: own });
+  } else if (options.guesses !== undefined) {
+    const checking = await text.next(options.guesses + 1);
+    const known = whole && measureNext(checking, whole, own, names, bounds);
+    readers.push({ measured: known ?? measureRecorded(checking, own, names, bounds), options: own });
+  }
+  const isWindow = readers.length === 1 && next.open === undefined;
+  const { plans, rings } = settled(readers, new Map(), isWindow);
+  const [decode, ...further] = plans;
+  const carried: Carried = { names, bounds, rings };
   const constants = new Map<string, TensorValue>();
+  const prompts: Plan[] = [];
   for (const [i, rows] of buckets.entries()) {
     const isWhole = rows === context;
     const prompt = isWhole ? window! : await text.prompt(rows);
-    const carried: Carried = { names, bounds, rings };
     const own = {
       ...ofProgram(i + 1),
       ...(given.calibration && { calibration: given.calibration.map((each) => fitted(each, prompt)) }),
     };
     const known = isWhole && whole !== undefined ? { ...whole, carried } : measureImported(prompt.model, own, carried);
     known.placed.publication.weights.forEach((value, name) => void constants.set(name, value));
-    parts.push(planMeasured(known, own).plan);
+    prompts.push(planMeasured(known, own).plan);
   }
-  parts.push(...(telling === undefined ? [] : [telling]));
+  const forgetting = Array.from({ length: options.guesses ?? 0 }, (_, i) =>
+    forgettingPlan(next, i + 1, ofProgram(last + 1 + i), carried),
+  );
+  const parts = [...prompts, ...further.map(({ plan }) => plan), ...forgetting];
   return { ...decode, plan: { ...decode.plan, parts }, weights: withConstants(decode.weights, constants) };
 }
 
-/**
- * Plans a program that keeps rows which are new every time: in the bits that the next run reads. (Of a window, what was
- * kept is in what is kept.)
- */
-function settled(
-  measured: Measured,
-  options: CompileOptions,
-  rings: ReadonlyMap<string, number>,
-): { decode: Compiled; rings: ReadonlyMap<string, number> } {
-  const decode = planMeasured({ ...measured, carried: { ...measured.carried!, rings } }, options);
-  const read = [...ringsRead(decode.plan)].map(([name, ring]) => [name, Math.max(ring, rings.get(name)!)] as const);
-  const isSettled = read.every(([name, ring]) => ring === rings.get(name));
-  return isSettled ? { decode, rings } : settled(measured, options, new Map(read));
+/** A program that reads what is kept. */
+interface Reader {
+  readonly measured: Measured;
+  readonly options: CompileOptions;
 }
 
-/** The program that reveals what was written at once. */
-function tellingProgram({ model, context }: TextSource, options: CompileOptions, carried: Carried): Plan {
+/**
+ * Plans programs that read what is kept, each keeping it in the bits that any of them reads. One program alone that
+ * reads a window needs no second look: what was kept is in what is kept.
+ */
+function settled(
+  readers: readonly Reader[],
+  rings: ReadonlyMap<string, number>,
+  isWindow: boolean,
+): { plans: readonly Compiled[]; rings: ReadonlyMap<string, number> } {
+  const plans = readers.map(({ measured, options }) =>
+    planMeasured({ ...measured, carried: { ...measured.carried!, rings } }, options),
+  );
+  const read = new Map(rings);
+  for (const [name, ring] of plans.flatMap(({ plan }) => [...ringsRead(plan)])) {
+    read.set(name, Math.max(ring, read.get(name) ?? 0));
+  }
+  const isSettled = [...read].every(([name, ring]) => ring === rings.get(name));
+  return isSettled || isWindow ? { plans, rings: read } : settled(readers, read, isWindow);
+}
+
+/** The program that forgets so many rows. */
+function forgettingPlan(next: Program, rows: number, options: CompileOptions, carried: Carried): Plan {
   const { calibration: _, ...own } = options;
+  const model = forgettingModel(next, rows);
+  const made = [forgettingSample(model, carried.bounds)];
+  return planMeasured(measureImported(model, own, { ...carried, made }), own).plan;
+}
+
+/** Measures the program that reveals what was written at once. */
+function measureTelling(
+  { model, context }: TextSource,
+  { calibration: _, ...own }: CompileOptions,
+  carried: Pick<Carried, "names" | "bounds">,
+): Measured {
   const made = [tellingSample(context, carried.bounds)];
-  return planMeasured(measureImported(tellingModel(model, context), own, { ...carried, made }), own).plan;
+  return measureImported(tellingModel(model, context), own, { ...carried, rings: new Map(), made });
 }
 
 /** In how many bits a program reads what is kept. */
@@ -144,8 +184,12 @@ function ringsRead({ steps }: Plan): ReadonlyMap<string, number> {
   );
 }
 
-function measureRecorded(next: Program, options: CompileOptions, names: readonly string[]): Measured {
-  const bounds = recordedBounds(next, options, names);
+function measureRecorded(
+  next: Program,
+  options: CompileOptions,
+  names: readonly string[],
+  bounds = recordedBounds(next, options, names),
+): Measured {
   return measureImported(next.model, options, { names, rings: new Map(), bounds });
 }
 
@@ -156,9 +200,14 @@ function keptBounds({ calibration, placed }: Measured, names: readonly string[])
   return new Map(names.map((name) => [name, Math.max(...ranges.get(outputs.get(name)!)!.map(Math.abs))]));
 }
 
-/** Measures the program of the next token on what the program of a whole window would have kept before it. */
-function measureNext(next: Program, whole: Measured, options: CompileOptions, names: readonly string[]): Measured {
-  const bounds = keptBounds(whole, names);
+/** Measures the program of the next tokens on what the program of a whole window would have kept before them. */
+function measureNext(
+  next: Program,
+  whole: Measured,
+  options: CompileOptions,
+  names: readonly string[],
+  bounds = keptBounds(whole, names),
+): Measured {
   const isMeasured = whole.calibration.source.inputs > 0;
   const samples = isMeasured ? windows(next, whole, options) : undefined;
   const isGiven = options.calibration !== undefined;
@@ -233,6 +282,7 @@ function recordedBounds(next: Program, options: CompileOptions, names: readonly 
 function windows(next: Program, { placed, store }: Measured, options: CompileOptions): readonly ModelInputs[] {
   const { multiply } = options.calibrationRun ?? {};
   const model = evaluateGraph(placed.model, new Map(), store, { multiply });
+  const rows = sizeOf(next.model.graph.outputs.find(({ name }) => name === "token")?.node.type.shape ?? [1]);
   return (options.calibration ?? syntheticSamples(placed)).map((sample) => {
     const data = evaluateGraph(placed.data, sample, store, { multiply });
     const given = (name: string): TensorValue => {
@@ -240,15 +290,15 @@ function windows(next: Program, { placed, store }: Measured, options: CompileOpt
       return (owner === "model" ? model : data).get(output)!;
     };
     const outputs = evaluateGraph(placed.secret, given, undefined, { multiply });
-    const kept = next.kept.map(({ name, axis }) => [name, movedUp(outputs.get(name)!, axis)] as const);
+    const kept = next.kept.map(({ name, axis }) => [name, movedUp(outputs.get(name)!, axis, rows)] as const);
     return new Map([...fitted(sample, next), ...kept]);
   });
 }
 
-/** A window as it was a token before. */
-function movedUp({ dtype, shape, data }: TensorValue, axis: number): TensorValue {
-  const inner = sizeOf(shape.slice(axis + 1));
-  const length = shape[axis] * inner;
+/** A window as it was so many tokens before. */
+function movedUp({ dtype, shape, data }: TensorValue, axis: number, rows: number): TensorValue {
+  const inner = rows * sizeOf(shape.slice(axis + 1));
+  const length = shape[axis] * sizeOf(shape.slice(axis + 1));
   const moved = new Float64Array(data.length);
   for (let at = 0; at < data.length; at += length) {
     moved.set(data.subarray(at, at + length - inner), at + inner);

@@ -36,8 +36,8 @@ export interface TextSource {
   readonly window: Program | undefined;
   /** The program that reads prompts of up to so many tokens. */
   readonly prompt: (rows: number) => Promise<Program>;
-  /** The program of the next token. */
-  readonly next: () => Promise<Program>;
+  /** The program of the next token, or of so many at once, which reveals what follows each. */
+  readonly next: (rows?: number) => Promise<Program>;
 }
 
 export interface Program extends Pick<CachedGraph, "kept"> {
@@ -63,6 +63,7 @@ export async function sourceOf(
   const wanted = options.context!;
   const buckets = bucketsOf(options, wanted);
   const reveal = revealOf(options);
+  checkGuesses(options, wanted);
   const read = ({ rows, past, isWhole }: Extent): Promise<ImportedModel> =>
     importAt({
       shapesOf: (declared) => shapesFor(declared, options.dims ?? {}, rows, past),
@@ -93,9 +94,9 @@ export async function sourceOf(
     model,
     window: program(model, { rows: context, isContinued: false, context, keepsOwn, reveal }),
     prompt: async (rows) => program(await own(rows, 0), { rows, isContinued: false, context, keepsOwn, reveal }),
-    next: async () => {
-      const each = keepsOwn ? await own(1, context - 1) : model;
-      return program(each, { rows: 1, isContinued: true, context, keepsOwn, reveal });
+    next: async (rows = 1) => {
+      const each = keepsOwn ? await own(rows, context - rows) : model;
+      return program(each, { rows, isContinued: true, context, keepsOwn, reveal });
     },
   };
 }
@@ -127,6 +128,10 @@ function oneAtATime(path: string, model: ImportedModel, options: CompileOptions)
 /** A plan's only program, of the next token, which reads prompts as well. */
 function tokenByToken(path: string, next: Program & { context: number }, options: CompileOptions): TextSource {
   const { context, model } = next;
+  if (options.guesses !== undefined) {
+    const what = "the model takes one token at a time, and checks no guesses of a draft";
+    throw fail({ code: "E0402", what, where: path, fix: "leave --guesses out, or export it with dynamic lengths" });
+  }
   if (options.buckets?.some((each) => each > 1) || revealOf(options) === WRITTEN) {
     const what = `the model was exported for 1 token after ${context - 1} others, and for no prompt`;
     const fix = "leave --buckets and --reveal text out: a prompt is read token by token";
@@ -164,6 +169,19 @@ export function revealOf({ next = "token", reveal = [next] }: CompileOptions): s
   return name;
 }
 
+/** E0201 where a plan cannot check so many guesses. */
+function checkGuesses(options: CompileOptions, context: number): void {
+  const { guesses = 1 } = options;
+  if (!Number.isInteger(guesses) || guesses < 1 || guesses >= context - 1) {
+    const what = `${guesses} guesses in a context of ${context} tokens`;
+    throw fail({ code: "E0201", what, fix: "give --guesses as 1 or more, and fewer than the context has tokens" });
+  }
+  if (options.guesses !== undefined && revealOf(options) !== "token") {
+    const what = "guesses are checked against the likeliest token, which the plan does not reveal";
+    throw fail({ code: "E0201", what, fix: "add --reveal token, or leave --guesses out" });
+  }
+}
+
 function bucketsOf(options: CompileOptions, context: number): readonly number[] {
   const { buckets } = options;
   const given = [...new Set(buckets ?? [context])].sort((a, b) => a - b);
@@ -181,7 +199,7 @@ function bucketsOf(options: CompileOptions, context: number): readonly number[] 
 }
 
 /** Shapes of inputs whose dimensions are open: one text of `rows` tokens, after `past` others. */
-function shapesFor(
+export function shapesFor(
   { shapes = new Map() }: DeclaredNames,
   dims: Readonly<Record<string, number>>,
   rows: number,
@@ -214,15 +232,17 @@ function program(
   model: ImportedModel,
   options: { rows: number; isContinued: boolean; context: number; keepsOwn: boolean; reveal: string },
 ): Program {
-  const { context, keepsOwn, reveal } = options;
+  const { context, keepsOwn, reveal, isContinued } = options;
+  const rows = isContinued ? options.rows : 1;
   const length = lengthOf(model.graph);
   const cache = keepsOwn ? cacheIn(model) : undefined;
   const outputs = [logitsOutput(model.graph), ...(cache?.present ?? [])];
   const graph = depthFirst({ nodes: model.graph.nodes, outputs });
   const whole = cache === undefined ? withCache(normalForm(graph), options) : exportedCache(graph, cache, options);
   const { graph: written, kept } =
-    reveal === WRITTEN ? withText(whole, options) : { ...whole, graph: withNextToken(whole.graph, reveal) };
-  const cached = renamed(written, length === context ? "" : ` of ${length} tokens`);
+    reveal === WRITTEN ? withText(whole, options) : { ...whole, graph: withNextToken(whole.graph, reveal, rows) };
+  const suffix = ` of ${length} ${rows > 1 ? "further " : ""}tokens`;
+  const cached = renamed(written, length === context ? "" : suffix);
   return { model: withInputs(model, cached, kept), kept };
 }
 
@@ -235,14 +255,14 @@ function withInputs(model: ImportedModel, graph: TensorGraph, kept: Program["kep
   return { ...model, graph, inputs };
 }
 
-/** The graph whose only output of its own is what is revealed of the next token, after the last one. */
-function withNextToken(graph: TensorGraph, reveal: string): TensorGraph {
+/** The graph whose only output of its own is what is revealed of the tokens that follow its last rows. */
+function withNextToken(graph: TensorGraph, reveal: string, rows = 1): TensorGraph {
   const logits = logitsOf(graph.outputs);
   const { shape } = logits.type;
   const builder = new Builder<TensorType>(TENSOR);
   graph.nodes.forEach((node) => void builder.append(node));
   const last = shape.length - 2;
-  const starts = shape.map((size, axis) => (axis === last ? size - 1 : 0));
+  const starts = shape.map((size, axis) => (axis === last ? size - rows : 0));
   const row = builder.emit("slice", [logits], { starts, ends: shape, steps: shape.map(() => 1) }, "token");
   const next = nextOf(row, reveal, (op, args, attributes) => builder.emit(op, args, attributes, "token"));
   return { nodes: builder.nodes, outputs: [...next, ...graph.outputs.filter(({ node }) => node !== logits)] };

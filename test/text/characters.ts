@@ -6,6 +6,7 @@ import { loadEncoder } from "../../formats/text.js";
 const FOLDER = join(import.meta.dirname, "..", "..", "models", "characters");
 
 export const CHARACTERS = join(FOLDER, "model.onnx");
+export const DRAFT = join(FOLDER, "draft.onnx");
 export const encoder = loadEncoder(join(FOLDER, "tokenizer.json"));
 
 /** The likeliest next token of ids that stand at an offset of so many places, the others masked. */
