@@ -48,7 +48,7 @@ function countsTold(plan: Plan): string {
   const guessed =
     checkingOf(plan) === undefined
       ? ""
-      : "; with --draft, how many of a draft's guesses were right: how well a public model foretells the text";
+      : "; with --draft, how many of a draft's guesses were right (how well a public model foretells the text)";
   return `${prompt}, and how many tokens are written and when${guessed}`;
 }
 
