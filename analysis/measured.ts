@@ -32,7 +32,10 @@ export function describeMeasured(plan: Plan, measured: Measured, inputBytes: num
 }
 
 /** What `pumac prepare` made, and what there is. */
-export function describePrepared({ made, ready, bytes, expires }: Prepared): string {
+export function describePrepared({ made, ready, bytes, expires, dropped }: Prepared): string {
+  if (dropped !== undefined && made === 0) {
+    return `${dropped.entries} dropped, ${formatBytes(dropped.bytes)} free again at P1 and P2; ${ready} ready`;
+  }
   const each = `${formatBytes(bytes)} each on P2's disk`;
   const until = ready === 0 ? "" : `, the first until ${expires}`;
   return `${made} made, ${each}; ${ready} ready${until}`;

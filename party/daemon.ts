@@ -186,6 +186,15 @@ export class PartyDaemon implements PartyContext {
     if (isPartyName(caller.name)) {
       throw fail({ code: "E0701", what: "a party may probe, and nothing else", where: "model" });
     }
+    if (request.do === "drop") {
+      const { plan, sharing = "" } = request;
+      const dropped = this.forget((head) => {
+        return head.asker === caller.name && head.plan === plan && head.weights.startsWith(sharing);
+      });
+      await transport.send("model", encodeControl(dropped));
+      log.info({ plan, asker: caller.name, ...dropped }, "prepared material dropped");
+      return;
+    }
     if (this.busy.has(request.sharing)) {
       throw fail({ code: "E1002", what: "the sharing is being changed already", where: request.sharing });
     }
@@ -218,13 +227,13 @@ export class PartyDaemon implements PartyContext {
     if (sharing === undefined) {
       return { found: false, bytes: 0 };
     }
-    const bytes = this.forget(({ weights }) => weights.startsWith(id));
+    const { bytes } = this.forget(({ weights }) => weights.startsWith(id));
     return { found: true, bytes: bytes + this.sharings.remove(id) };
   }
 
-  /** Removes prepared material that nothing can use any more; its bytes. */
-  private forget(isMeant: (head: Head) => boolean): number {
-    return this.prepared?.remove(isMeant) ?? 0;
+  /** Removes prepared material that nothing can, or shall, use any more. */
+  private forget(isMeant: (head: Head) => boolean): { readonly entries: number; readonly bytes: number } {
+    return this.prepared?.remove(isMeant) ?? { entries: 0, bytes: 0 };
   }
 }
 

@@ -193,11 +193,11 @@ export class PreparedStore {
     };
   }
 
-  /** Removes the entries of a plan, or of a sharing; how many bytes they took. */
-  remove(isMeant: (head: Head) => boolean): number {
+  /** Removes the entries of a plan, or of a sharing; how many, and the bytes that they took. */
+  remove(isMeant: (head: Head) => boolean): { readonly entries: number; readonly bytes: number } {
     const gone = [...this.entries].filter(([, head]) => isMeant(head));
     gone.forEach(([id]) => void this.delete(id));
-    return gone.reduce((sum, [, { bytes }]) => sum + bytes, 0);
+    return { entries: gone.length, bytes: gone.reduce((sum, [, { bytes }]) => sum + bytes, 0) };
   }
 
   /** Removes what has expired. */

@@ -66,10 +66,11 @@ export const ENTER = object({ enter: literal(true) });
 /** The place in the queue; 0: the session may begin. Or no place: ask again after so many seconds. */
 export const PLACE = object({ place: number(), refused: nullable(picklist(REFUSALS)), seconds: number() });
 
-/** The first frame of a model's owner, or of whoever probes. */
+/** The first frame of a model's owner, of whoever probes, or of a data owner that gives up what was prepared for it. */
 export const REQUEST = variant("do", [
   object({ do: literal("share"), version: number(), sharing: ID, plans: pipe(array(DIGEST), maxLength(64)) }),
   object({ do: literal("delete"), version: number(), sharing: ID }),
+  object({ do: literal("drop"), version: number(), plan: DIGEST, sharing: optional(ID) }),
   object({ ...{ do: literal("probe"), version: number() }, plans: array(DIGEST), bytes: number(), links: boolean() }),
 ]);
 export type Request = InferOutput<typeof REQUEST>;
@@ -90,6 +91,8 @@ export const HELD = object({
 export const COMING = object({ entries: array(object({ key: DIGEST, ...PLACE_OF_WEIGHT })) });
 export const KEPT = object({ kept: number() });
 export const DELETED = object({ found: boolean(), bytes: number() });
+/** Prepared entries that are gone, and the bytes that they took. */
+export const DROPPED = object({ entries: number(), bytes: number() });
 
 /** The longest frame in which words are shared. */
 export const PIECE_BYTES = 4 << 20;

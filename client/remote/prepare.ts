@@ -5,22 +5,26 @@
  */
 import type { LoadedPlan } from "../../formats/plan-file.js";
 import { laneOf } from "../../formats/topology.js";
-import { decodeControl } from "../../runtime/control.js";
+import { decodeControl, encodeControl } from "../../runtime/control.js";
+import { PROTOCOL_VERSION } from "../../runtime/handshake.js";
 import { systemRandom } from "../../runtime/keys.js";
 import { ENTRY_KEY_BYTES, sealedBytes } from "../../runtime/material.js";
 import { dealtBytes } from "../../runtime/party.js";
 import { itStays, MADE } from "../../runtime/prepare.js";
+import { DROPPED } from "../../runtime/requests.js";
 import { PARTIES } from "../../runtime/transport.js";
 import { offerPlan } from "../client.js";
-import { dropEntry, entriesOf, keepEntry, trioOfTopology } from "../prepared.js";
+import { claimEntry, dropEntry, entriesOf, keepEntry, trioOfTopology } from "../prepared.js";
 import { drawSeeds } from "../sharing.js";
 import { type AskOptions, enterParties, refuseConversation } from "./ask.js";
-import { connectParties } from "./connect.js";
+import { askAll, connectParties } from "./connect.js";
 
 export interface PrepareOptions extends Pick<AskOptions, "topology" | "timeout" | "sharing" | "onPlace" | "signal"> {
   readonly count: number;
   /** For how long the questions may be asked, in milliseconds. */
   readonly keep: number;
+  /** First gives up the entries that there are, for this sharing where it is said. */
+  readonly drop?: boolean;
   /** Hears how many entries are made. */
   readonly onProgress?: (done: number, all: number) => void;
 }
@@ -35,6 +39,13 @@ export interface Prepared {
   readonly bytes: number;
   /** Until when the first of them can be used, ISO 8601. */
   readonly expires: string;
+  /** Where entries were given up: how many the data owner had, and the bytes that P1 and P2 have free again. */
+  readonly dropped?: Dropped;
+}
+
+export interface Dropped {
+  readonly entries: number;
+  readonly bytes: number;
 }
 
 /** The same for so many lanes of the topology, one after the other. */
@@ -49,8 +60,12 @@ export async function prepareLanes(
     });
   let prepared = await of(0);
   for (let lane = 1; lane < lanes; lane++) {
-    const { made, ready, ...rest } = await of(lane);
-    prepared = { ...rest, made: prepared.made + made, ready: prepared.ready + ready };
+    const { made, ready, dropped, ...rest } = await of(lane);
+    const both = dropped && {
+      entries: dropped.entries + (prepared.dropped?.entries ?? 0),
+      bytes: dropped.bytes + (prepared.dropped?.bytes ?? 0),
+    };
+    prepared = { ...rest, made: prepared.made + made, ready: prepared.ready + ready, ...(both && { dropped: both }) };
   }
   return prepared;
 }
@@ -60,6 +75,7 @@ export async function prepareQuestions(loaded: LoadedPlan, options: PrepareOptio
   refuseConversation(loaded.plan);
   const { count, keep, topology, onProgress } = options;
   const until = Date.now() + keep;
+  const dropped = options.drop === true ? await dropQuestions(loaded.digest, options) : undefined;
   let sharing: string | null = null;
   for (let done = 0; done < count; done++) {
     onProgress?.(done, count);
@@ -68,7 +84,33 @@ export async function prepareQuestions(loaded: LoadedPlan, options: PrepareOptio
   onProgress?.(count, count);
   const ready = entriesOf(topology, loaded.digest, Date.now());
   const expires = new Date(ready[0]?.expires ?? until).toISOString();
-  return { sharing, made: count, ready: ready.length, bytes: sealedBytes(dealtBytes(loaded.plan)), expires };
+  const bytes = sealedBytes(dealtBytes(loaded.plan));
+  return { sharing, made: count, ready: ready.length, bytes, expires, ...(dropped && { dropped }) };
+}
+
+/**
+ * Gives up the entries of a plan. What the data owner keeps goes first: without its keys nobody can open what P1 and P2
+ * still have if they cannot be reached now, and to drop again frees it there too.
+ */
+async function dropQuestions(plan: string, options: PrepareOptions): Promise<Dropped> {
+  const { topology, sharing, timeout, signal } = options;
+  let entries = 0;
+  for (let entry = claimEntry(topology, plan, sharing); entry !== undefined; entries++) {
+    entry.spend();
+    entry = claimEntry(topology, plan, sharing);
+  }
+  const id = Buffer.from(systemRandom(16)).toString("hex");
+  const transport = await connectParties("model", topology, id, timeout, signal, ["P1", "P2"]);
+  try {
+    const said = { do: "drop", version: PROTOCOL_VERSION, plan, ...(sharing !== undefined && { sharing }) };
+    const answers = [...(await askAll(transport, encodeControl(said)))];
+    const freed = answers.map(([party, answer]) => decodeControl(answer, party, DROPPED).bytes);
+    await transport.close();
+    return { entries, bytes: freed.reduce((sum, bytes) => sum + bytes, 0) };
+  } catch (error) {
+    transport.abort(error);
+    throw signal?.aborted === true ? signal.reason : error;
+  }
 }
 
 /** One entry; the sharing of the weights that it is for. */

@@ -127,6 +127,35 @@ describe("an entry", () => {
     expect(ready()).toBe(0);
   });
 
+  it("is given up when its owner says so, everywhere, and nobody else's with it", async () => {
+    await sharedThree();
+    await prepare(2);
+    const freed = ["P1", "P2"].map((party) => three.of[party as "P1" | "P2"].prepared!.held.bytes);
+    // Another organisation that knows the plan says the same of its own, and has none.
+    const others = await prepare(0, { topology: three.topology("lab"), drop: true });
+    expect([others.dropped, kept("P1").length, kept("P2").length]).toEqual([{ entries: 0, bytes: 0 }, 2, 2]);
+    const another = await prepare(0, { drop: true, sharing: "0".repeat(32) });
+    expect([another.dropped, another.ready]).toEqual([{ entries: 0, bytes: 0 }, 2]);
+    const { dropped, made, ready: left } = await prepare(0, { drop: true });
+    expect(dropped).toEqual({ entries: 2, bytes: freed[0] + freed[1] });
+    expect([made, left, ready(), kept("P1"), kept("P2")]).toEqual([0, 0, 0, [], []]);
+    expect((await three.ask(plan)).measured.bytes.offline).toBeGreaterThan(0);
+  });
+
+  it("is of no use once it was given up, though a party could not be told, which frees it later", async () => {
+    await sharedThree();
+    await prepare();
+    await three.of.P2.drain();
+    const { code, where } = await rejection(prepare(0, { drop: true }));
+    // Whether it hung up or was not there is a matter of moments.
+    expect(["E0601", "E0602"]).toContain(code);
+    expect(where).toBe("P2");
+    expect([ready(), kept("P2").length]).toEqual([0, 1]);
+    await three.restart("P2");
+    expect((await prepare(0, { drop: true })).dropped?.bytes).toBeGreaterThan(0);
+    expect([kept("P1"), kept("P2")]).toEqual([[], []]);
+  });
+
   it("expires, takes no more room than it may, and is refused by name", async () => {
     await sharedThree((party) => (party === "P2" ? { prepared: 1.5 * sealedBytes(dealtBytes(plan.plan)) } : {}));
     await prepare(1, { keep: 2000 });
