@@ -7,7 +7,7 @@ const rows = answerRows(plan, { data, tokenizer: `${folder}/tokenizer.json` }, {
 let right = 0;
 let count = 0;
 for await (const { row, answer, label, withheld } of rows) {
-  if (withheld) continue;
+  if (withheld || answer.kind !== "class") continue;
   console.log(row, describeAnswer(answer));
   right += answer.best[0].name === ["negative", "positive"][label] ? 1 : 0;
   count += 1;
