@@ -7,7 +7,7 @@
 import { ceilLog2, exp, floorLog2, ln, log2, pow } from "../../ir/real.js";
 import { fractionOf, type Lowering, type ShareNode } from "./context.js";
 import type { Decays } from "./fourier.js";
-import { lawson, leastSquares, levenberg } from "./least-squares.js";
+import { dot, lawson, levenberg, solveCholesky } from "./least-squares.js";
 import { addReal } from "./linear.js";
 import { powerLabel } from "./power.js";
 
@@ -17,6 +17,64 @@ const STARTS = [0, 0.2];
 /** Faster rates than 2^(this/4) serve nobody. */
 const FASTEST = 12;
 
+/** A term of a fit at all points, its sum over them, and its products with other terms, each computed once. */
+interface Column {
+  readonly values: Float64Array;
+  readonly sum: number;
+  readonly products: Map<Column, number>;
+}
+
+function product(a: Column, b: Column): number {
+  const known = a.products.get(b);
+  if (known !== undefined) {
+    return known;
+  }
+  const sum = dot(a.values, b.values);
+  a.products.set(b, sum);
+  b.products.set(a, sum);
+  return sum;
+}
+
+/**
+ * The residuals at `points` of the best coefficients for given rates. Of two calls on the way of a fit most rates are
+ * the same: their terms, and the products of these, are kept.
+ */
+function residuals(points: readonly number[], weights: readonly number[]): (rates: readonly number[]) => Float64Array {
+  const columns = new Map<number, Column>();
+  const columnOf = (rate: number): Column => {
+    const known = columns.get(rate);
+    if (known !== undefined) {
+      return known;
+    }
+    const values = new Float64Array(points.length);
+    let sum = 0;
+    for (let i = 0; i < values.length; i++) {
+      values[i] = exp(-rate * points[i]) * weights[i];
+      sum += values[i];
+    }
+    const column = { values, sum, products: new Map() };
+    columns.set(rate, column);
+    return column;
+  };
+  return (rates) => {
+    const terms = rates.map(columnOf);
+    const normal = terms.map((a, i) =>
+      Float64Array.from(terms, (b, j) => (j > i ? 0 : product(a, b) + (j === i ? RIDGE : 0))),
+    );
+    const c = solveCholesky(
+      normal,
+      Float64Array.from(terms, ({ sum }) => sum),
+    );
+    const errors = new Float64Array(points.length).fill(-1);
+    terms.forEach(({ values }, k) => {
+      for (let i = 0; i < errors.length; i++) {
+        errors[i] += values[i] * c[k];
+      }
+    });
+    return errors;
+  };
+}
+
 /** Σ c·e^(−a·t) for t^exponent on [1, ratio], relative: variable projection over ln a, then Lawson's weights. */
 function fitDecays(exponent: number, ratio: number, terms: number, fastest: number): Decays {
   const points = Array.from({ length: POINTS }, (_, i) => exp((ln(ratio) * i) / (POINTS - 1)));
@@ -24,11 +82,8 @@ function fitDecays(exponent: number, ratio: number, terms: number, fastest: numb
   const ones = points.map(() => 1);
   const basis = (rates: readonly number[]) => points.map((t, i) => rates.map((a) => exp(-a * t) * weights[i]));
   const rateOf = (log: number) => Math.min(fastest, exp(log));
-  const residual = (logs: readonly number[]) => {
-    const rows = basis(logs.map(rateOf));
-    const c = leastSquares(rows, ones, RIDGE);
-    return rows.map((row) => row.reduce((sum, each, k) => sum + each * c[k], -1));
-  };
+  const errorsOf = residuals(points, weights);
+  const residual = (logs: readonly number[]) => errorsOf(logs.map(rateOf));
   const [first, last] = [ln(0.3 / ratio), ln(Math.min(fastest, 2 + 0.4 * terms))];
   let best: Decays = { rates: [], coefficients: [], error: Number.POSITIVE_INFINITY };
   for (const start of STARTS) {

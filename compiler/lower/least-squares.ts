@@ -26,7 +26,7 @@ export function leastSquares(rows: Rows, targets: readonly number[], ridge: numb
 }
 
 /** Solves M x = b for a symmetric positive M, of which the lower half is read and overwritten. */
-function solveCholesky(matrix: Float64Array[], right: Float64Array): number[] {
+export function solveCholesky(matrix: Float64Array[], right: Float64Array): number[] {
   const n = right.length;
   for (let i = 0; i < n; i++) {
     for (let j = 0; j <= i; j++) {
@@ -101,7 +101,7 @@ export function weighted(rows: Rows, targets: readonly number[], weights: readon
   return { coefficients, error: Math.max(...rows.map((row, i) => Math.abs(dot(row, coefficients) - targets[i]))) };
 }
 
-export function dot(a: readonly number[], b: readonly number[]): number {
+export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) {
     sum += a[i] * b[i];
@@ -115,7 +115,7 @@ const DIFFERENCE = 1e-5;
 const ENOUGH = 0.999;
 
 /** Parameters with a small |residual|², from `start` downhill (Levenberg, Marquardt; numerical derivatives). */
-export function levenberg(residual: (p: readonly number[]) => readonly number[], start: readonly number[]): number[] {
+export function levenberg(residual: (p: readonly number[]) => ArrayLike<number>, start: readonly number[]): number[] {
   let p = [...start];
   let r = residual(p);
   let size = dot(r, r);
@@ -124,11 +124,15 @@ export function levenberg(residual: (p: readonly number[]) => readonly number[],
     const columns = p.map((_, i) => {
       const at = (by: number) => residual(p.map((each, k) => (k === i ? each + by : each)));
       const [after, before] = [at(DIFFERENCE), at(-DIFFERENCE)];
-      return after.map((each, k) => (each - before[k]) / (2 * DIFFERENCE));
+      const slopes = new Float64Array(after.length);
+      for (let k = 0; k < slopes.length; k++) {
+        slopes[k] = (after[k] - before[k]) / (2 * DIFFERENCE);
+      }
+      return slopes;
     });
     const hessian = columns.map((a) => columns.map((b) => dot(a, b)));
     const gradient = columns.map((column) => -dot(column, r));
-    let next: { p: number[]; r: readonly number[]; size: number } | undefined;
+    let next: { p: number[]; r: ArrayLike<number>; size: number } | undefined;
     for (let i = 0; i < TRIES && next === undefined; i++) {
       const damped = hessian.map((row, k) =>
         Float64Array.from(row, (each, l) => (k === l ? each * (1 + damping) + 1e-12 : each)),
