@@ -7,7 +7,7 @@ import { EXAMPLES } from "../tensor/examples.js";
 import { modelOf, SECRET, sweep } from "./refusals.js";
 import { compileText } from "./support.js";
 
-sweep(16);
+sweep(8);
 
 it.each(SECRET.filter((op) => TENSOR_OPS[op].traits.clear.length > 0))("%s with an index outside is refused", (op) => {
   const [example] = fc.sample(

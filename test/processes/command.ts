@@ -63,10 +63,13 @@ export function pumac(...args: readonly string[]): Promise<Finished> {
   return startPumac(args).finished;
 }
 
+const FOLDERS: string[] = [];
+process.once("exit", () => FOLDERS.forEach((folder) => void rmSync(folder, { recursive: true, force: true })));
+
 /** A folder that is gone when the process ends. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "pumac-test-"));
-  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  FOLDERS.push(folder);
   return folder;
 }
 
