@@ -6,7 +6,7 @@
 import { traitsOf } from "../ir/tensor/index.js";
 import { isFloat } from "../ir/tensor/value.js";
 import type { TensorGraph, TensorNode } from "./rewriter.js";
-import { COMPARISONS } from "./rules/common.js";
+import { COMPARISONS, constantOf } from "./rules/common.js";
 
 export const INDEX = "an index";
 export const EXPONENT = "an exponent";
@@ -94,6 +94,22 @@ const POSITIONS: Use = { why: "positions", alone: true };
 /** What masks are also used for: a product with what they keep, and places that are counted from them. */
 const OF_MASK: Use = { why: "a mask", alone: false };
 
+/** What a mask's values, and the answers of a comparison, are compared with. */
+const TRUTH: ReadonlySet<number> = new Set([-1, 0, 1]);
+
+/**
+ * Whether a node asks which values of an input are a certain one: the end of a text, a padding token. What is asked
+ * for is one number that no mask has, as it stands or on the way to the comparison; positions are compared with many.
+ */
+function picksTokens(user: TensorNode, compared: TensorNode): boolean {
+  return user.op === "equal" && [...user.args, ...(compared.op === "input" ? [] : compared.args)].some(isPicked);
+}
+
+function isPicked(node: TensorNode): boolean {
+  const [first, ...rest] = constantOf(node)?.data ?? [];
+  return first !== undefined && !TRUTH.has(first) && rest.every((each) => each === first);
+}
+
 class InputUses {
   private readonly users = new Map<TensorNode, { readonly node: TensorNode; readonly index: number }[]>();
   private readonly outputs: ReadonlySet<TensorNode>;
@@ -140,6 +156,9 @@ class InputUses {
   }
 
   private useIn(user: TensorNode, index: number, form: Form, name: string): Use | "passes on" {
+    if (form !== "count" && picksTokens(user, user.args[index])) {
+      return undefined;
+    }
     const slot = slotOf(user, index);
     if (slot === FREQUENCY) {
       return this.counted.has(user) ? POSITIONS : undefined;

@@ -67,6 +67,28 @@ output "y" = %8`,
     ["segments", "segment_ids", AS_INDEX, "token types"],
     ["positions that look up", "position_ids", AS_INDEX, "positions"],
     [
+      "a mask that is compared with what masks have",
+      "m",
+      `
+%4 = constant {value = i64[] [1]} : i64[]
+%5 = subtract %4, %3 : i64[4]
+%6 = constant {value = i64[] [0]} : i64[]
+%7 = equal %5, %6 : bool[4]
+%8 = select %7, %2, %0 : f32[4,4]
+output "y" = %8`,
+      "a mask",
+    ],
+    [
+      "a place that positions are compared with",
+      "past",
+      `
+%4 = constant {value = i64[4] [0, 1, 2, 3]} : i64[4]
+%5 = equal %4, %3 : bool[4]
+%6 = select %5, %2, %0 : f32[4,4]
+output "y" = %6`,
+      "a mask",
+    ],
+    [
       "a mask that also averages what it keeps",
       "m",
       BESIDE_MASK(`
@@ -144,6 +166,50 @@ output "y" = %5`,
 %5 = add %2, %4 : f32[4,4]
 %6 = sine %5 : f32[4,4]
 output "y" = %6`,
+    ],
+    [
+      "ids of which only the end of the text is looked for, as a mask",
+      "attention_mask",
+      "i64[4]",
+      `
+%4 = constant {value = i64[] [102]} : i64[]
+%5 = equal %3, %4 : bool[4]
+%6 = select %5, %2, %0 : f32[4,4]
+output "y" = %6`,
+    ],
+    [
+      "ids of which only the place of the end is looked up, whatever they are called",
+      "position_ids",
+      "i64[4]",
+      `
+%4 = constant {value = i64[4] [102, 102, 102, 102]} : i64[4]
+%5 = equal %4, %3 : bool[4]
+%6 = cast %5 {dtype = "i64"} : i64[4]
+%7 = embedding %2, %6 : f32[4,4]
+output "y" = %7`,
+    ],
+    [
+      "ids of which a certain one was taken away first",
+      "x2",
+      "i64[4]",
+      `
+%4 = constant {value = i64[] [102]} : i64[]
+%5 = subtract %3, %4 : i64[4]
+%6 = constant {value = i64[] [0]} : i64[]
+%7 = equal %5, %6 : bool[4]
+%8 = select %7, %2, %0 : f32[4,4]
+output "y" = %8`,
+    ],
+    [
+      "ids as real numbers, of which a certain one is looked for",
+      "x2",
+      "i64[4]",
+      `
+%4 = cast %3 {dtype = "f32"} : f32[4]
+%5 = constant {value = f32[] [102]} : f32[]
+%6 = equal %4, %5 : bool[4]
+%7 = select %6, %2, %0 : f32[4,4]
+output "y" = %7`,
     ],
     ["what is not used", "attention_mask", "i64[4]", 'output "y" = %2'],
   ])("but not %s", (_, name, type, uses) => {
