@@ -3,6 +3,7 @@
  * 128 + their number after what was opened is cleaned up.
  */
 import { CommanderError } from "commander";
+import { isShortage } from "../formats/files.js";
 import { PumacError } from "../ir/diagnostics.js";
 import { EXAMPLES } from "./examples.js";
 import { printAlways, printJson, printProblem, wantsDocument } from "./terminal.js";
@@ -51,7 +52,7 @@ function printError(error: unknown): number {
     return error.exitCode === 0 ? 0 : USAGE;
   }
   const { code, message } = error as NodeJS.ErrnoException;
-  if (code === "ENOSPC" || code === "ENOMEM" || code === "EMFILE" || code?.endsWith("_OUT_OF_MEMORY")) {
+  if (isShortage(error) || code?.endsWith("_OUT_OF_MEMORY")) {
     printProblem({ code: "E1001", what: message });
     return RESOURCES;
   }

@@ -18,18 +18,24 @@ import {
 import { basename, dirname, join } from "node:path";
 import { fail } from "../ir/diagnostics.js";
 
-/** The bytes of a file; E0301 where it cannot be read. */
+/** What the system says where it has no more of something: of the disk, of the user's part of it, of open files. */
+const SHORT_OF: ReadonlySet<string | undefined> = new Set(["ENOSPC", "EDQUOT", "EMFILE", "ENFILE", "ENOMEM"]);
+
+/** Whether the system has no more of something that was asked for: of the disk, of memory, of open files. */
+export function isShortage(error: unknown): boolean {
+  return SHORT_OF.has((error as NodeJS.ErrnoException).code);
+}
+
+/** The bytes of a file; E0301 where it cannot be read, E1001 where too many files are open. */
 export function readBytes(path: string): Uint8Array {
   try {
     return readFileSync(path);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw fail({ code: "E0301", what: "the file cannot be read", where: path, why });
+    const code = isShortage(error) ? "E1001" : "E0301";
+    throw fail({ code, what: "the file cannot be read", where: path, why });
   }
 }
-
-/** What the system says where it has no more of something: of the disk, of the user's part of it, of open files. */
-const SHORT_OF = ["ENOSPC", "EDQUOT", "EMFILE", "ENFILE"];
 
 /**
  * Does what writes a file. E0301 where it cannot be written, E1001 where the disk is full or too many files are open;
@@ -43,7 +49,7 @@ export function writing<T>(path: string, what: string, write: () => T): T {
     if (code === undefined) {
       throw error;
     }
-    const resource = SHORT_OF.includes(code) ? "E1001" : "E0301";
+    const resource = isShortage(error) ? "E1001" : "E0301";
     throw fail({ code: resource, what: `${what} cannot be written`, where: path, why: message });
   }
 }
