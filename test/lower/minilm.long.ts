@@ -11,7 +11,6 @@ import { rolesOf } from "../../analysis/data/evaluation.js";
 import { runModelOwner } from "../../client/owners.js";
 import { compileModel } from "../../compiler/compile.js";
 import { planDigest } from "../../ir/plan/codec.js";
-import { embedSentence } from "./minilm.js";
 
 const DATA = process.env.PUMAC_DATA ?? resolve(import.meta.dirname, "../../../shared/data");
 const MODEL = join(DATA, "minilm/model.onnx");
@@ -57,5 +56,3 @@ test.skipIf(!existsSync(MODEL)).each([
   }
   expect(alarmed).toEqual([]);
 });
-
-embedSentence({ tokens: 32, samples: 16, bytes: 52e6 });
