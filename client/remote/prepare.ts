@@ -12,7 +12,7 @@ import { ENTRY_KEY_BYTES, sealedBytes } from "../../runtime/material.js";
 import { dealtBytes } from "../../runtime/party.js";
 import { itStays, MADE } from "../../runtime/prepare.js";
 import { DROPPED } from "../../runtime/requests.js";
-import { PARTIES } from "../../runtime/transport.js";
+import { PARTIES, type PartyName } from "../../runtime/transport.js";
 import { offerPlan } from "../client.js";
 import { claimEntry, dropEntry, entriesOf, keepEntry, trioOfTopology } from "../prepared.js";
 import { drawSeeds } from "../sharing.js";
@@ -90,23 +90,36 @@ export async function prepareQuestions(loaded: LoadedPlan, options: PrepareOptio
 
 /**
  * Gives up the entries of a plan. What the data owner keeps goes first: without its keys nobody can open what P1 and P2
- * still have if they cannot be reached now, and to drop again frees it there too.
+ * still have if they cannot be reached now, and to drop again frees it there too. Each is told by itself.
  */
 async function dropQuestions(plan: string, options: PrepareOptions): Promise<Dropped> {
-  const { topology, sharing, timeout, signal } = options;
+  const { topology, sharing } = options;
   let entries = 0;
   for (let entry = claimEntry(topology, plan, sharing); entry !== undefined; entries++) {
     entry.spend();
     entry = claimEntry(topology, plan, sharing);
   }
+  const told = await Promise.allSettled((["P1", "P2"] as const).map((party) => dropAt(party, plan, options)));
+  const bytes = told.map((each) => {
+    if (each.status === "rejected") {
+      throw each.reason;
+    }
+    return each.value;
+  });
+  return { entries, bytes: bytes.reduce((sum, each) => sum + each, 0) };
+}
+
+/** Has a party remove what it keeps for a plan; the bytes that are free again. */
+async function dropAt(party: PartyName, plan: string, options: PrepareOptions): Promise<number> {
+  const { topology, sharing, timeout, signal } = options;
   const id = Buffer.from(systemRandom(16)).toString("hex");
-  const transport = await connectParties("model", topology, id, timeout, signal, ["P1", "P2"]);
+  const transport = await connectParties("model", topology, id, timeout, signal, [party]);
   try {
     const said = { do: "drop", version: PROTOCOL_VERSION, plan, ...(sharing !== undefined && { sharing }) };
-    const answers = [...(await askAll(transport, encodeControl(said)))];
-    const freed = answers.map(([party, answer]) => decodeControl(answer, party, DROPPED).bytes);
+    const answers = await askAll(transport, encodeControl(said));
+    const { bytes } = decodeControl(answers.get(party)!, party, DROPPED);
     await transport.close();
-    return { entries, bytes: freed.reduce((sum, bytes) => sum + bytes, 0) };
+    return bytes;
   } catch (error) {
     transport.abort(error);
     throw signal?.aborted === true ? signal.reason : error;
