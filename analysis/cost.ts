@@ -181,15 +181,18 @@ export function costReport(
   };
 }
 
+/** What a run of one program costs. */
+export function runCost(program: Plan, network: Network | undefined = undefined): RunCost {
+  const { rounds, bytes, seconds } = costOf(program, network);
+  return { rounds, bytes: bytes.total, seconds: seconds.estimate };
+}
+
 /** Null for a plan that keeps nothing between its runs. */
 export function writingCost(plan: Plan, network: Network | undefined = undefined): WritingCost | null {
   if (!hasState(plan)) {
     return null;
   }
-  const run = (program: Plan): RunCost => {
-    const { rounds, bytes, seconds } = costOf(program, network);
-    return { rounds, bytes: bytes.total, seconds: seconds.estimate };
-  };
+  const run = (program: Plan): RunCost => runCost(program, network);
   const token = run(plan);
   const prompts = promptsOf(plan).map((part) => ({ length: promptOf(part), ...run(part) }));
   const kept = stateBytes(plan, "P12");

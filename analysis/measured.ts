@@ -4,7 +4,7 @@ import type { Prepared } from "../client/remote/prepare.js";
 import type { LoadedPlan } from "../formats/plan-file.js";
 import type { Plan } from "../ir/plan/types.js";
 import type { Measured } from "../runtime/measurement.js";
-import { costOf, costReport } from "./cost.js";
+import { costOf, costReport, runCost, writingCost } from "./cost.js";
 import { formatBytes, formatSeconds } from "./units.js";
 
 /** A table; `inputBytes`: what the owners share, where it is not weights and inputs. */
@@ -77,14 +77,18 @@ const ENDINGS: Readonly<Record<Ending, string>> = {
 
 /** How fast tokens were written, why no more were, and what each did cost. */
 export function describeWritten(plan: Plan, tokens: readonly Written[], seconds: number, ending: Ending): string {
-  const cost = costOf(plan);
-  const { rounds, bytes } = tokens[0]?.measured ?? cost;
-  const passes = tokens.filter(({ measured }) => measured.rounds > 0).length;
+  const passes = tokens.filter(({ measured }) => measured.rounds > 0);
+  // The first reads the prompt, by a program of its own.
+  const each = passes[passes.length > 1 ? 1 : 0]?.measured;
+  const { token, check } = writingCost(plan) ?? { token: runCost(plan) };
+  const isGuessed = passes.length < tokens.length;
+  const predicted = (isGuessed && check) || token;
+  const { rounds, bytes } = each === undefined ? token : { rounds: each.rounds, bytes: each.bytes.total };
   return [
     `${tokens.length} tokens, ${(tokens.length / seconds).toFixed(2)} a second; ${ENDINGS[ending]}`,
-    ...(passes < tokens.length ? [`the draft's guesses saved ${tokens.length - passes} of as many passes`] : []),
-    `a token: ${rounds} rounds, ${formatBytes(bytes.total)} ` +
-      `(predicted ${cost.rounds}, ${formatBytes(cost.bytes.total)})`,
+    ...(isGuessed ? [`in ${passes.length} passes: the draft guessed the others`] : []),
+    `a ${isGuessed ? "pass" : "token"}: ${rounds} rounds, ${formatBytes(bytes)} ` +
+      `(predicted ${predicted.rounds}, ${formatBytes(predicted.bytes)})`,
   ].join("\n");
 }
 

@@ -78,7 +78,7 @@ export function addCompile(program: Command): void {
     .option("--value <name=value>", "an input's value, known to all: a number or true, @file.npy, …", collect, [])
     .option(
       "--reveal <name...>",
-      "outputs to reveal, or only where scores are largest: token (the next one), topk:K, text, label (a class)",
+      "outputs to reveal, or only where scores are largest: token (the next one), draw, topk:K, text, label (a class)",
       collect,
       [],
     )

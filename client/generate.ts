@@ -4,7 +4,16 @@
  * the smallest length that holds it, and then takes one token at a time, in one session. Any other plan is of a fixed
  * length and is computed whole for each token. What a token costs is what `inspect` says, whatever is written already.
  */
-import { type Encoder, PADDED, TOP_IDS, TOP_LOGITS, textInputs, WRITTEN, windowInputs } from "../formats/text.js";
+import {
+  type Encoder,
+  NOISE,
+  PADDED,
+  TOP_IDS,
+  TOP_LOGITS,
+  textInputs,
+  WRITTEN,
+  windowInputs,
+} from "../formats/text.js";
 import { fail } from "../ir/diagnostics.js";
 import { type Plan, programsOf } from "../ir/plan/types.js";
 import type { TensorType, TensorValue } from "../ir/tensor/value.js";
@@ -13,7 +22,7 @@ import { hasState } from "../runtime/weight-store.js";
 import { checkingOf, type Draft, guessing, isContinued } from "./guesses.js";
 import { dataInputs, type OwnerValues, runDataOwner, type SessionResult } from "./owners.js";
 import type { Conversation } from "./remote/converse.js";
-import { type Draw, drawerOf, type Sampling } from "./sampling.js";
+import { type Draw, drawerOf, noiseOf, type Sampling } from "./sampling.js";
 import { Stops } from "./stops.js";
 import { sumOf } from "./sums.js";
 
@@ -68,10 +77,13 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Writte
   }
   checkDraft(options);
   const { run, close } = await options.converse();
+  const noise = noiseOf(options.sampling ?? {});
   const step = (place: number, read: readonly number[]): Promise<SessionResult> => {
     const program = programsOf(plan)[place];
-    const inputs = windowInputs(encoder.paddingId, read, dataInputs(program));
-    return run(place, runDataOwner(program, inputs, new Map()));
+    const types = dataInputs(program);
+    const drawn = types.get(NOISE);
+    const inputs = new Map(windowInputs(encoder.paddingId, read, types));
+    return run(place, runDataOwner(program, drawn ? inputs.set(NOISE, noise(drawn)) : inputs, new Map()));
   };
   const start = ids.length;
   const told = tellingOf(plan);
@@ -155,7 +167,7 @@ async function* write(
 ): AsyncGenerator<Written, Ending> {
   const start = ids.length;
   const before = await encoder.decode(ids);
-  const draw = drawerOf(sampling, revealedBy(plan), plan.name);
+  const draw = drawerOf(sampling, choicesOf(plan), plan.name);
   const held = new Stops(stops);
   let taken = 0;
   let waiting: Written[] = [];
@@ -195,8 +207,13 @@ function tokenIn(outputs: SessionResult["outputs"], draw: Draw): number {
   return token === undefined ? draw(outputs.get(TOP_LOGITS)!.data, outputs.get(TOP_IDS)!.data) : draw([0], token);
 }
 
-/** How many logits of the next token the plan reveals: 1 where it reveals the token alone. */
-export function revealedBy({ reveals }: Plan): number {
+/** Of how many tokens the next one may be: 1 of a plan that reveals the likeliest, all where its parties draw it. */
+export function choicesOf(plan: Plan): number {
+  return dataInputs(plan).has(NOISE) ? Number.POSITIVE_INFINITY : revealedBy(plan);
+}
+
+/** How many logits of the next token the plan reveals: 1 where it reveals a token alone. */
+function revealedBy({ reveals }: Plan): number {
   return reveals.find(({ name }) => name === TOP_IDS)?.shape.at(-1) ?? 1;
 }
 
@@ -263,7 +280,9 @@ export function promptOf(program: Plan): number {
 /** How many tokens the plan reads. E0201 where it is no plan of one next token. */
 export function contextOf(plan: Plan): number {
   const inputs = programsOf(plan).flatMap((program) => [...dataInputs(program)]);
-  const lengths = inputs.filter(([name]) => name !== PADDED).map(([, { shape }]) => shape.at(-1) ?? 1);
+  const lengths = inputs
+    .filter(([name]) => name !== PADDED && name !== NOISE)
+    .map(([, { shape }]) => shape.at(-1) ?? 1);
   if (tellingOf(plan) !== undefined) {
     return Math.max(...lengths);
   }

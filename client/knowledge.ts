@@ -1,7 +1,7 @@
 /** Who learns what from running a plan, beyond the plan itself: for the terminal and the page. */
 import { type Plan, revealsOf } from "../ir/plan/types.js";
 import { hasState } from "../runtime/weight-store.js";
-import { promptOf, promptsOf } from "./generate.js";
+import { choicesOf, promptOf, promptsOf } from "./generate.js";
 import { checkingOf } from "./guesses.js";
 
 export interface Knowledge {
@@ -24,7 +24,7 @@ export function knowledgeOf(plan: Plan): readonly Knowledge[] {
       ? `nothing${counts === "" ? "" : ` but ${counts}`}: ${masked}`
       : `in the clear ${open}${counts === "" ? "" : `, so ${counts}`}; of all else ${masked}`;
   const reveals = revealsOf(plan)
-    .map(({ name, shape }) => `${name} [${shape.join(",")}]${toldBy(name)}`)
+    .map(({ name, shape }) => `${name} [${shape.join(",")}]${toldBy(plan, name)}`)
     .join(", ");
   return [
     { who: "P0", learns: "nothing that depends on an input: it deals masks and receives nothing but seeds" },
@@ -53,9 +53,16 @@ function countsTold(plan: Plan): string {
 }
 
 /** What a revealed output tells of the weights, where its name says what it is. */
-function toldBy(name: string): string {
+function toldBy(plan: Plan, name: string): string {
+  if (name === "token" && choicesOf(plan) === Number.POSITIVE_INFINITY) {
+    return DRAWN;
+  }
   return TOLD.find(({ pattern }) => pattern.test(name))?.tells ?? "";
 }
+
+const DRAWN =
+  " (drawn with its own noise, at a temperature that nobody else learns: no score, but that with this noise none was " +
+  "larger; who chooses noise instead of drawing it compares scores, and with many questions measures them)";
 
 const TOLD = [
   { pattern: /^token$/, tells: " (the likeliest token, and no score: of the weights no more than that)" },

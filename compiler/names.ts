@@ -5,6 +5,7 @@ import { unknownNames } from "../ir/names.js";
 import type { DeclaredNames } from "./imported.js";
 import { isNamed } from "./jax/weights.js";
 import { CHOSEN, topOf } from "./outputs.js";
+import { DRAWN } from "./text/drawn.js";
 
 export interface GivenNames {
   readonly dims?: Readonly<Record<string, number>> | undefined;
@@ -22,7 +23,8 @@ export interface GivenNames {
 /** Throws E0201 for every name that the model does not have, and for what is named twice to opposite ends. */
 export function checkNames(given: GivenNames, declared: DeclaredNames): void {
   const { inputs, outputs, dims } = declared;
-  const isNext = (name: string) => topOf(name) !== undefined || (given.context !== undefined && name === WRITTEN);
+  const isNext = (name: string) =>
+    topOf(name) !== undefined || (given.context !== undefined && [WRITTEN, DRAWN].includes(name));
   const known = (option: string, names: readonly string[] = []) => unknownNames(option, "input", names, inputs);
   const problems = [
     ...unknownNames("--dim", "open dimension", Object.keys(given.dims ?? {}), dims),

@@ -7,6 +7,7 @@ import type { Plan } from "../ir/plan/types.js";
 import { TENSOR } from "../ir/tensor/index.js";
 import { isFloat, type TensorType } from "../ir/tensor/value.js";
 import type { ImportedModel } from "./imported.js";
+import { DRAWN, withNoise } from "./text/drawn.js";
 
 type TensorNode = Graph<TensorType>["nodes"][number];
 /** What may be revealed besides a model's outputs: where its scores are largest, and no score. */
@@ -90,13 +91,14 @@ export function logitsOf(outputs: Graph<TensorType>["outputs"]): TensorNode {
   return node;
 }
 
-/** What a name asks for of the logits of one token, [batch, 1, words] or [1, words]: `token`, or `topk:8`. */
+/** What a name asks for of the logits of one token, [batch, 1, words] or [1, words]: `token`, `draw`, or `topk:8`. */
 export function nextOf(row: TensorNode, name: string, emit: Emit): Graph<TensorType>["outputs"] {
   const { shape } = row.type;
   const axis = shape.length - 1;
   const most = topOf(name);
   if (most === undefined) {
-    return [{ name: "token", node: emit("argmax", [row], { axis, keep: false, last: false }) }];
+    const scores = name === DRAWN ? withNoise(row, emit) : row;
+    return [{ name: "token", node: emit("argmax", [scores], { axis, keep: false, last: false }) }];
   }
   const attributes = { axis, count: Math.min(most, shape[axis]), largest: true };
   return [

@@ -2,6 +2,7 @@
  * Inputs that the compiler makes itself, the same ones every time: ids over the whole vocabulary, everything kept, rows
  * cut short on either side, positions that count, lengths and windows that keep something, normal floats.
  */
+import { NOISE } from "../formats/text.js";
 import { type Graph, prune } from "../ir/graph.js";
 import { cos, ln } from "../ir/real.js";
 import { evaluateGraph, type TensorNode, traitsOf } from "../ir/tensor/index.js";
@@ -10,6 +11,7 @@ import { extremes } from "../passes/intervals.js";
 import type { Placed } from "../passes/place.js";
 import { COMPARISONS, constantOf } from "../passes/rules/common.js";
 import { placedMaskInputs } from "./masks.js";
+import { noiseAt } from "./text/drawn.js";
 
 export type ModelInputs = ReadonlyMap<string, TensorValue>;
 
@@ -220,6 +222,9 @@ function syntheticNumber(
 ): number {
   const name = attributes.name as string;
   const last = shape.at(-1) ?? 1;
+  if (name === NOISE) {
+    return noiseAt(numbers());
+  }
   if (isFloat(dtype)) {
     return Math.sqrt(-2 * ln(numbers() + 1e-12)) * cos(2 * Math.PI * numbers());
   }

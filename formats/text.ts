@@ -117,6 +117,10 @@ export const PADDED = "padded_after";
 export const TOP_LOGITS = "topk.logits";
 export const TOP_IDS = "topk.ids";
 
+/** Of a plan whose parties draw the next token: noise for each score, which the data owner draws, and its range. */
+export const NOISE = "token.noise";
+export const NOISE_RANGE: readonly [low: number, high: number] = [-16, 64];
+
 /** Of a plan that writes a text at once: the ids that were written, the newest at the end. */
 export const WRITTEN = "text";
 

@@ -23,7 +23,7 @@ import {
   transform,
   union,
 } from "valibot";
-import type { Sampling } from "../client/sampling.js";
+import { HOTTEST, type Sampling } from "../client/sampling.js";
 import type { Message } from "../formats/chat-template.js";
 import { ApiError } from "./errors.js";
 
@@ -94,7 +94,10 @@ const INDIFFERENT = [
 const GREEDY = "a plan reveals the next token, or a few scores to sample it from, and nothing else of them";
 const SAMPLING =
   "this plan reveals the most probable token and nothing else of the scores, so that nothing can be sampled: " +
-  "leave temperature and top_p out, or serve a plan that is compiled with --reveal topk:K";
+  "leave temperature and top_p out, or serve a plan that is compiled with --reveal draw or topk:K";
+const AMONG_ALL =
+  `the parties draw among all tokens, at a temperature of up to ${HOTTEST}: ` +
+  "leave top_p out, or serve a plan that is compiled with --reveal topk:K";
 const BEST = `${GREEDY}, so that no text is the best of several: leave best_of out`;
 const LOGPROBS = `${GREEDY}: logprobs would reveal more of the weights; serve a plan that reveals logits for those`;
 const NO_TOOLS = "tools are not offered: the model's own text is all that the plan gives";
@@ -147,14 +150,18 @@ function refuse(fields: Fields, known: readonly string[]): void {
 
 /**
  * 400 where a plan reveals the most probable token alone, and a request wants another one: by a temperature above 0, or
- * a top_p below 1 where nothing says that it is 0.
+ * a top_p below 1 where nothing says that it is 0; and where its parties draw among all tokens, for what they cannot.
  */
-export function checkSampling({ temperature, topP }: Sampling, revealed: number): void {
+export function checkSampling({ temperature, topP }: Sampling, choices: number): void {
   const isGreedy = temperature === undefined || temperature === 0;
   const narrows = topP !== undefined && topP < 1 && temperature !== 0;
   const param = !isGreedy ? "temperature" : narrows ? "top_p" : undefined;
-  if (param !== undefined && revealed === 1) {
+  if (param !== undefined && choices === 1) {
     throw new ApiError(400, `${param} is not supported: ${SAMPLING}`, { param, code: "unsupported_parameter" });
+  }
+  if (choices === Number.POSITIVE_INFINITY && (narrows || (temperature ?? 0) > HOTTEST)) {
+    const param = narrows ? "top_p" : "temperature";
+    throw new ApiError(400, `${param} is not supported: ${AMONG_ALL}`, { param, code: "unsupported_parameter" });
   }
 }
 

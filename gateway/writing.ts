@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
-import { type Ending, generate, readsTokenByToken, revealedBy } from "../client/generate.js";
+import { choicesOf, type Ending, generate, readsTokenByToken } from "../client/generate.js";
 import { isGreedy } from "../client/sampling.js";
 import type { Encoder } from "../formats/text.js";
 import { ApiError, apiErrorOf } from "./errors.js";
@@ -116,7 +116,7 @@ export async function write(gateway: Gateway, c: Context, request: WritingReques
     const message = `the prompt has ${prompt.tokens} tokens, the plan takes 1 to ${plan.longest}: compile a longer one`;
     throw new ApiError(400, message, { code: "context_length_exceeded" });
   }
-  checkSampling(request.sampling, revealedBy(plan.loaded.plan));
+  checkSampling(request.sampling, choicesOf(plan.loaded.plan));
   const leaving = new AbortController();
   const signal = AbortSignal.any([c.req.raw.signal, leaving.signal, gateway.signal]);
   const leave = await gateway.queue.enter(signal, callerOf(c, request.user));
@@ -171,7 +171,7 @@ function costOf({ plan, prompt, began }: Answering, pieces: readonly Omit<Piece,
 
 /** How many texts are written: of the most probable one, which is the same however often it is asked for, one. */
 function textsOf({ plan, request }: Answering): number {
-  return isGreedy(request.sampling, revealedBy(plan.loaded.plan)) ? 1 : request.n;
+  return isGreedy(request.sampling, choicesOf(plan.loaded.plan)) ? 1 : request.n;
 }
 
 async function inOnePiece(c: Context, answering: Answering): Promise<Response> {

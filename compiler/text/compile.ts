@@ -4,7 +4,7 @@
  * All are over one sharing of the weights. Whether the model was exported with a cache or without one, every program
  * takes the window's newest tokens, the last at its end.
  */
-import { WRITTEN, windowInputs } from "../../formats/text.js";
+import { NOISE, WRITTEN, windowInputs } from "../../formats/text.js";
 import { fail } from "../../ir/diagnostics.js";
 import type { Plan } from "../../ir/plan/types.js";
 import { evaluateGraph } from "../../ir/tensor/index.js";
@@ -27,6 +27,7 @@ import type { ImportedModel } from "../imported.js";
 import { inputsOf } from "../outputs.js";
 import { syntheticIds, syntheticSamples } from "../synthetic.js";
 import { tokensOf } from "./cache.js";
+import { noisy } from "./drawn.js";
 import { forgettingModel, forgettingSample } from "./guesses.js";
 import { type Program, revealOf, sourceOf, type TextSource } from "./source.js";
 import { tellingModel, tellingSample } from "./written.js";
@@ -72,7 +73,12 @@ export async function readText(
 async function openText(path: string, options: CompileOptions): Promise<TextModel> {
   const text = await sourceOf(path, options, (made) => importNamed(path, options, made));
   const { model } = text.window ?? (await text.next());
-  return { inputs: model.inputs, compile: (more) => compileText(text, more) };
+  const inputs = model.inputs.filter(({ name }) => name !== NOISE);
+  const compile = (more: CompileOptions): Promise<Compiled> => {
+    const calibration = more.calibration?.map((each) => noisy(each, model));
+    return compileText(text, { ...more, ...(calibration && { calibration }) });
+  };
+  return { inputs, compile };
 }
 
 async function compileText(text: TextSource, options: CompileOptions): Promise<Compiled> {
@@ -256,7 +262,8 @@ function stepsOf(
   const steps: ModelInputs[] = [];
   for (let i = 0; i < count; i++) {
     const begun = i - (i % context);
-    const given = new Map([...windowInputs(0, ids.slice(begun, i + 1), types), ...(i === begun ? nothing : state)]);
+    const read = noisy(windowInputs(0, ids.slice(begun, i + 1), types), next.model);
+    const given = new Map([...read, ...(i === begun ? nothing : state)]);
     steps.push(given);
     state = evaluateGraph(graph, given, weights, { multiply: options.calibrationRun?.multiply });
     state = new Map(nothing.map(([name]) => [name, state.get(name)!]));

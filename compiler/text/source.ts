@@ -18,6 +18,7 @@ import type { ModelSources } from "../import.js";
 import type { DeclaredNames, ImportedModel } from "../imported.js";
 import { logitsOf, nextOf, topOf } from "../outputs.js";
 import { type CachedGraph, tokensOf, withCache } from "./cache.js";
+import { DRAWN } from "./drawn.js";
 import { cacheIn, exportedCache } from "./exported.js";
 import { branchValues, isPast, mayBePadded, wholeValues } from "./padding.js";
 import { updatedCache } from "./updated.js";
@@ -162,8 +163,8 @@ function checkContext(context: number, wanted: number, path: string): void {
 /** What a plan that writes reveals of the next token: E0201 for anything else. */
 export function revealOf({ next = "token", reveal = [next] }: CompileOptions): string {
   const [name] = reveal;
-  if (reveal.length !== 1 || !(name === "token" || name === WRITTEN || topOf(name) !== undefined)) {
-    const fix = "add --reveal token, --reveal topk:K to sample from K logits, or --reveal text";
+  if (reveal.length !== 1 || !(name === "token" || name === DRAWN || name === WRITTEN || topOf(name) !== undefined)) {
+    const fix = "add --reveal token, --reveal draw or topk:K to sample tokens, or --reveal text";
     throw fail({ code: "E0201", what: "a plan with --context reveals the next token, and nothing else", fix });
   }
   return name;

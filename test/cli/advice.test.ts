@@ -25,6 +25,7 @@ const ELSEWHERE: readonly (readonly [fix: string, test: string, done: RegExp])[]
   ["compile again with --calibrate on inputs like", "test/lower/beyond.test.ts", /calibrat/],
   ["which has it by tree path", "test/jax/models.test.ts", /weights: file/],
   ["which shows the data owner more of the weights", "test/text/plan.test.ts", /reveal: \["topk:4"\]/],
+  ["leave --top-k and --top-p out", "test/text/drawn.test.ts", /temperature: 2, seed: 4/],
   ["leave --guesses out", "test/text/guesses.test.ts", /context: 6, buckets: \[3\] \}\)/],
   ["give --guesses as 1 or more", "test/text/guesses.test.ts", /guesses: 2 \}/],
   ["compile it with --context and --guesses K", "test/text/trained.test.ts", /guesses: GUESSES/],

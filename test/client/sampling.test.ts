@@ -56,6 +56,9 @@ describe("a token that is drawn", () => {
     [{ topK: 5 }, 4],
     [{ temperature: 1 }, 1],
     [{ topP: 0.5 }, 1],
+    [{ temperature: 1, topK: 3 }, Number.POSITIVE_INFINITY],
+    [{ topP: 0.5 }, Number.POSITIVE_INFINITY],
+    [{ temperature: 2.5 }, Number.POSITIVE_INFINITY],
   ])("is refused by %o of %i logits", (sampling, revealed) => {
     expect(() => drawerOf(sampling, revealed, "plan")).toThrow(/E0201/);
   });
@@ -66,5 +69,6 @@ describe("a token that is drawn", () => {
     ]);
     expect([{ temperature: 1 }, { topP: 0.5 }].map((each) => isGreedy(each, 4))).toEqual([false, false]);
     expect(isGreedy({ temperature: 1 }, 1)).toBe(true);
+    expect([{}, { temperature: 1 }].map((each) => isGreedy(each, Number.POSITIVE_INFINITY))).toEqual([true, false]);
   });
 });
