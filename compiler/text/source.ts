@@ -212,7 +212,11 @@ export function shapesFor(
     open.map(([name, shape]) => [
       name,
       shape.map((each, axis) =>
-        typeof each === "number" ? each : axis === 0 && shape.length > 1 ? 1 : (dims[each] ?? lengthOf(name)),
+        typeof each === "number" || /^\d+$/.test(each)
+          ? Number(each)
+          : axis === 0 && shape.length > 1
+            ? 1
+            : (dims[each] ?? lengthOf(name)),
       ),
     ]),
   );

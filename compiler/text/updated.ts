@@ -1,6 +1,7 @@
 /**
  * A cache of one length that a model writes into at its token's position, as decoders in JAX do
- * (`dynamic_update_slice`, Flax's `decode=True`): what it is given comes back with one row more. The model takes one
+ * (`dynamic_update_slice`, Flax's `decode=True`) and static caches of transformers: what it is given comes back with one
+ * row more. The model takes one
  * token at a time, and its counters, positions and masks all say the same: how many tokens were before. So they become
  * one input, a mask of the text so far, which all three parties may know: they count the tokens anyway, and rows are
  * then written, and hidden, without a product of secrets.
@@ -20,6 +21,8 @@ const MASK = "attention_mask";
 /** Values that are written into a cache come by these alone from what was in it. */
 const MOVING = new Set(["select", "slice", "concatenate", "reshape", "transpose", "broadcast", "cast"]);
 
+type Emit = (op: string, args: readonly TensorNode[], attributes?: TensorNode["attributes"]) => TensorNode;
+
 /** A program of one token that writes into its cache. */
 export interface UpdatedCache extends CachedGraph {
   readonly context: number;
@@ -33,7 +36,8 @@ interface Pair {
 }
 
 /** The program with its cache kept at the parties; undefined where the model writes into none. E0402 for its inputs. */
-export function updatedCache(graph: TensorGraph): UpdatedCache | undefined {
+export function updatedCache(model: TensorGraph): UpdatedCache | undefined {
+  const graph = withChoices(model);
   const pairs = graph.outputs.flatMap((present): Pair[] => {
     const past = writtenInto(present.node);
     return past === undefined ? [] : [{ past, present }];
@@ -70,7 +74,8 @@ function nameOf(place: number): string {
 function movedInto(node: TensorNode): ReadonlySet<TensorNode> {
   const reached = new Set([node]);
   for (const { op, args } of reached) {
-    (MOVING.has(op) ? args : []).forEach((argument) => void reached.add(argument));
+    const moved = MOVING.has(op) ? args.slice(op === "select" ? 1 : 0) : [];
+    moved.forEach((argument) => void reached.add(argument));
   }
   return reached;
 }
@@ -85,16 +90,63 @@ function writtenInto(node: TensorNode): TensorNode | undefined {
   return isWritten && found.length === 1 ? found[0] : undefined;
 }
 
-/** Along which axis a row is written: where the first place is chosen, and the second is not. */
+/** Along which axis a row is written: where the first place is chosen at the beginning, and the second is not. */
 function axisOf({ past, present }: Pair): number {
-  const choice = [...movedInto(present.node)].find(({ op }) => op === "select")!.args[0];
-  const graph = depthFirst({ nodes: [], outputs: [{ name: "chosen", node: choice }] });
-  const begun = graph.nodes.flatMap(({ op, attributes, type }) =>
-    op === "input" ? [[String(attributes.name), { ...type, data: new Float64Array(sizeOf(type.shape)) }] as const] : [],
+  const builder = new Builder<TensorType>(TENSOR);
+  const made = new Map<TensorNode, TensorNode>();
+  const { nodes } = depthFirst({ nodes: [], outputs: [present] });
+  const moved = movedInto(present.node);
+  for (const node of nodes) {
+    const { op, args, attributes, origin, type } = node;
+    const given = args.map((argument) => made.get(argument)!);
+    if (node === past || (moved.has(node) && !MOVING.has(op))) {
+      made.set(node, builder.emit("constant", [], { value: zeros("bool", type.shape) }, origin));
+    } else if (moved.has(node) && op === "select") {
+      made.set(node, builder.emit("broadcast", [given[0]], { shape: type.shape }, origin));
+    } else {
+      made.set(node, builder.emit(op, given, attributes, origin));
+    }
+  }
+  const graph = depthFirst(builder.finish([{ name: "chosen", node: made.get(present.node)! }]));
+  const begun = graph.nodes.flatMap(({ op, attributes: { name }, type: { dtype, shape } }) =>
+    op === "input" ? [[String(name), zeros(dtype, shape)] as const] : [],
   );
   const { shape, data } = evaluateGraph(graph, new Map(begun)).get("chosen")!;
-  const axis = shape.findIndex((size, i) => size > 1 && data[0] === 1 && data[sizeOf(shape.slice(i + 1))] === 0);
-  return axis < 0 ? -1 : axis + past.type.shape.length - shape.length;
+  return shape.findIndex((size, i) => size > 1 && data[0] === 1 && data[sizeOf(shape.slice(i + 1))] === 0);
+}
+
+function zeros(dtype: TensorType["dtype"], shape: readonly number[]): TensorValue {
+  return { dtype, shape, data: new Float64Array(sizeOf(shape)) };
+}
+
+/**
+ * The graph in which a row that is scattered into a value (torch's `index_copy` of a static cache) is a choice by place
+ * between the row and what was there.
+ */
+function withChoices({ nodes, outputs }: TensorGraph): TensorGraph {
+  const builder = new Builder<TensorType>(TENSOR);
+  const made = new Map<TensorNode, TensorNode>();
+  for (const node of nodes) {
+    const args = node.args.map((argument) => made.get(argument)!);
+    const emit: Emit = (op, given, attributes = {}) => builder.emit(op, given, attributes, node.origin);
+    const isRow = node.op === "scatterND" && sizeOf(node.args[1].type.shape) === 1;
+    const isSame = args.every((argument, i) => argument === node.args[i]);
+    made.set(node, isRow ? choiceOf(args, emit) : isSame ? builder.append(node) : emit(node.op, args, node.attributes));
+  }
+  return builder.finish(outputs.map(({ name, node }) => ({ name, node: made.get(node)! })));
+}
+
+function choiceOf([x, index, row]: readonly TensorNode[], emit: Emit): TensorNode {
+  const { shape } = x.type;
+  const count = shape[0];
+  const { dtype } = index.type;
+  const value: TensorValue = { dtype, shape: [count], data: Float64Array.from({ length: count }, (_, i) => i) };
+  const places = emit("equal", [emit("constant", [], { value }), emit("reshape", [index], { shape: [1] })]);
+  const chosen = emit("reshape", [places], { shape: [count, ...shape.slice(1).map(() => 1)] });
+  const [spread, rows] = [chosen, emit("reshape", [row], { shape: shape.with(0, 1) })].map((each) =>
+    emit("broadcast", [each], { shape }),
+  );
+  return emit("select", [spread, rows, x]);
 }
 
 /** The inputs of the program, by those of the model. */
@@ -105,8 +157,7 @@ function inputsOf(
   context: number,
 ): Map<TensorNode, TensorNode> {
   const made = new Map<TensorNode, TensorNode>();
-  const emit = (op: string, args: readonly TensorNode[], attributes: TensorNode["attributes"] = {}): TensorNode =>
-    builder.emit(op, args, attributes, MASK);
+  const emit: Emit = (op, args, attributes = {}) => builder.emit(op, args, attributes, MASK);
   const input = (name: string, { dtype, shape }: TensorType): TensorNode =>
     builder.emit("input", [], { name, dtype, shape }, name);
   const whole = (data: readonly number[], shape: readonly number[] = []): TensorNode => {

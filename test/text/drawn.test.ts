@@ -1,5 +1,5 @@
 /**
- * Protects: a token that the parties draw in secret is the largest of the scores and the data owner's noise, as often as
+ * Protects: a token that the parties draw in secret is the largest of scores with the data owner's noise, as often as
  * its probability, at the temperature that the data owner chose; inspect says what that tells.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

@@ -1,9 +1,10 @@
 /**
- * Protects: a decoder in JAX that writes into its cache at a position becomes a plan of one token, which gives the
- * logits that JAX gave for a text, and whose position all parties know: writing costs no product of secrets.
+ * Protects: a decoder that writes into its cache at a position (JAX, Flax, transformers' static cache) becomes a plan of
+ * one token, which gives the logits that its own runtime gives for a text, and whose position all parties know: writing costs no product of secrets.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { InferenceSession, Tensor } from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
 import { costOf, costReport } from "../../analysis/cost.js";
 import { describePlan } from "../../analysis/describe.js";
@@ -11,6 +12,8 @@ import type { CompileOptions } from "../../compiler/compile.js";
 import { readText } from "../../compiler/text/compile.js";
 import { verifyPlan } from "../../compiler/verify.js";
 import { windowInputs } from "../../formats/text.js";
+import type { WeightStore } from "../../ir/tensor/index.js";
+import type { TensorGraph } from "../../passes/rewriter.js";
 import { rejection } from "../runtime/mesh.js";
 import { runProgram, stateOf, typesOf } from "./whole.js";
 import { planOf, startWith, writeWith } from "./writing.js";
@@ -31,11 +34,14 @@ async function logitsOf(name: string, ids: readonly number[]): Promise<readonly 
   const { path, options } = decoder(name);
   const { model, graphs } = await readText(path, options);
   expect(graphs).toHaveLength(1);
-  const [next] = graphs;
+  return stepsOf(graphs[0], model.weights, ids);
+}
+
+function stepsOf(next: TensorGraph, weights: WeightStore, ids: readonly number[]): readonly Float64Array[] {
   let state = new Map();
   return ids.map((_, i) => {
     const inputs = new Map([...windowInputs(0, ids.slice(0, i + 1), typesOf(next)), ...stateOf(next, state)]);
-    const run = runProgram(next, model.weights, inputs);
+    const run = runProgram(next, weights, inputs);
     state = new Map(run.outputs);
     return run.logits;
   });
@@ -73,6 +79,36 @@ describe("a decoder that writes into its cache", () => {
       );
     } finally {
       await three.stop();
+    }
+  });
+
+  it("gives onnxruntime's logits of a static cache of transformers, token after token", async () => {
+    const path = join(import.meta.dirname, "exports", "static.onnx");
+    const ids = [5, 17, 3, 9, 11, 2, 20, 8];
+    const [heads, places, size] = [2, 10, 4];
+    const session = await InferenceSession.create(path);
+    let caches: ArrayLike<number>[] = ["keys", "values"].map(() =>
+      Float32Array.from({ length: heads * places * size }, () => 0),
+    );
+    const { model, graphs } = await readText(path, { context: places });
+    const found = stepsOf(graphs[0], model.weights, ids);
+    for (const [place, id] of ids.entries()) {
+      const whole = (value: number, dims: readonly number[]) =>
+        new Tensor("int64", BigInt64Array.of(BigInt(value)), [...dims]);
+      const kept = (i: number) => new Tensor("float32", Float32Array.from(caches[i]), [1, heads, places, size]);
+      const seen = Uint8Array.from({ length: places }, (_, i) => (i <= place ? 1 : 0));
+      const answer = await session.run({
+        input_ids: whole(id, [1, 1]),
+        attention_mask: new Tensor("bool", seen, [1, 1, 1, places]),
+        position_ids: whole(place, [1, 1]),
+        "input.cache.layers.0.keys": kept(0),
+        "input.cache.layers.0.values": kept(1),
+        "input.cache.layers.0.cumulative_length": whole(place, []),
+      });
+      caches = ["keys", "values"].map((each) => answer[`output.cache.layers.0.${each}`].data as Float32Array);
+      const wanted = Array.from(answer.logits.data as Float32Array);
+      expect(Math.max(...wanted)).toBeGreaterThan(0.5);
+      expect(Math.max(...wanted.map((x, k) => Math.abs(x - found[place][k])))).toBeLessThan(1e-4);
     }
   });
 
