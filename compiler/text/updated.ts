@@ -1,10 +1,9 @@
 /**
  * A cache of one length that a model writes into at its token's position, as decoders in JAX do
- * (`dynamic_update_slice`, Flax's `decode=True`) and static caches of transformers: what it is given comes back with one
- * row more. The model takes one
- * token at a time, and its counters, positions and masks all say the same: how many tokens were before. So they become
- * one input, a mask of the text so far, which all three parties may know: they count the tokens anyway, and rows are
- * then written, and hidden, without a product of secrets.
+ * (`dynamic_update_slice`, Flax's `decode=True`), and static caches of transformers: what it is given comes back with
+ * one row more. The model takes one token at a time, and its counters, positions and masks all say the same: how many
+ * tokens were before. So they become one input, a mask of the text so far, which all three parties may know: they count
+ * the tokens anyway, and rows are then written, and hidden, without a product of secrets.
  */
 import { fail } from "../../ir/diagnostics.js";
 import { Builder } from "../../ir/graph.js";

@@ -1,6 +1,7 @@
 /**
- * Protects: a decoder that writes into its cache at a position (JAX, Flax, transformers' static cache) becomes a plan of
- * one token, which gives the logits that its own runtime gives for a text, and whose position all parties know: writing costs no product of secrets.
+ * Protects: a decoder that writes into its cache at a position (JAX, Flax, transformers' static cache) becomes a plan
+ * of one token, which gives the logits that its own runtime gives for a text, and whose position all parties know:
+ * writing costs no product of secrets.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
