@@ -1,6 +1,7 @@
 /**
  * What a process that holds shares asks of its system, and Node does not offer: the addon does it, where there is one.
  */
+import { setFlagsFromString } from "node:v8";
 import { openNative } from "./kernels/native.js";
 
 /**
@@ -11,6 +12,14 @@ import { openNative } from "./kernels/native.js";
 export function leaveNoCore(): boolean {
   const native = openNative();
   return typeof native !== "string" && native.leaveNoCore();
+}
+
+/**
+ * From now on this process optimises only JavaScript that runs ten times as often as V8 waits for: a party's time is in
+ * kernels, and compiling what calls them took more of a session than it gave back (docs/performance.md).
+ */
+export function optimiseLate(): void {
+  setFlagsFromString("--interrupt-budget=1500000");
 }
 
 /**
