@@ -120,9 +120,9 @@ describe("a link", () => {
         await one.send("P2", new Uint8Array(1 << 20));
       }
     })();
-    await new Promise((resolve) => setTimeout(resolve, 400));
     // 32 MiB at the receiver, and what two sockets hold.
-    expect(sent).toBeGreaterThan(30);
+    await expect.poll(() => sent, { timeout: 20_000 }).toBeGreaterThan(30);
+    await new Promise((resolve) => setTimeout(resolve, 400));
     expect(sent).toBeLessThan(45);
     for (let i = 0; i < 60; i++) {
       expect((await two.receive("P1")).length).toBe(1 << 20);
