@@ -298,8 +298,10 @@ const comparisonWithLowest: Rule = {
         continue;
       }
       const [condition, yes, no] = x.args;
-      const isFar = (each: TensorNode) =>
-        op === "equal" ? scalarOf(each) === lowest : (scalarOf(each) ?? 0) <= lowest;
+      const isFar = (each: TensorNode) => {
+        const data = constantOf(each)?.data ?? [];
+        return data.length > 0 && data.every((far) => (op === "equal" ? far === lowest : far <= lowest));
+      };
       if (isFar(yes) === isFar(no)) {
         continue;
       }
