@@ -75,6 +75,15 @@ const ENDINGS: Readonly<Record<Ending, string>> = {
   context: "the plan's length is reached: compile for a longer one to write on",
 };
 
+/** What the parties will hold of a conversation, before it begins; undefined where they keep nothing. */
+export function describeKept(plan: Plan): string | undefined {
+  const { P0, P1 } = writingCost(plan)?.kept ?? { P0: 0, P1: 0 };
+  const each = `${formatBytes(P0)} at P0, ${formatBytes(P1)} at each of P1 and P2`;
+  return P1 === 0
+    ? undefined
+    : `of this conversation the parties keep ${each}, however long it gets, and wipe it at its end`;
+}
+
 /** How fast tokens were written, why no more were, and what each did cost. */
 export function describeWritten(plan: Plan, tokens: readonly Written[], seconds: number, ending: Ending): string {
   const passes = tokens.filter(({ measured }) => measured.rounds > 0);

@@ -1,6 +1,6 @@
 /** `pumac generate`: a language model's text, token by token, from the parties of a topology or from three here. */
 import type { Command } from "commander";
-import { describeWritten, writtenDocument } from "../analysis/measured.js";
+import { describeKept, describeWritten, writtenDocument } from "../analysis/measured.js";
 import { textOf } from "../client/given.js";
 import type { Sampling } from "../client/sampling.js";
 import { type Connection, generate, openPlan, type Written } from "../index.js";
@@ -36,6 +36,7 @@ export function addGenerate(program: Command): void {
     .action(async (planPath: string, flags: GenerateFlags) => {
       const plan = openPlan(planPath, flags.weights);
       sayFirst(plan.plan);
+      printNote(describeKept(plan.plan) ?? "the parties keep nothing from one token to the next but the weights");
       const parties = await connectAs(flags, [plan]);
       try {
         await write(parties, flags);

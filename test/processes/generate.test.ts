@@ -37,8 +37,9 @@ describe.skipIf(STORIES === undefined)("generate", () => {
     expect([late.status, late.stderr]).toEqual([4, expect.stringContaining("E0402")]);
     expect((await pumac("compile", model, "--context", "32", "--buckets", "1", "-o", plan)).status).toBe(0);
     const words = ["--tokenizer", join(STORIES!, "tok512.bin"), "--local", "--weights", model];
-    const { status, stdout } = await pumac("generate", plan, ...words, "--max-tokens", "4", "--json");
+    const { status, stdout, stderr } = await pumac("generate", plan, ...words, "--max-tokens", "4", "--json");
     expect(status).toBe(0);
+    expect(stderr).toMatch(/of this conversation the parties keep .* at each of P1 and P2, however long/);
     const { greedy_ids } = JSON.parse(readFileSync(join(STORIES!, "reference.json"), "utf8"));
     const { tokens, measured } = JSON.parse(stdout);
     expect(documentOf(stdout).schema).toBe("pumac.generate/1");

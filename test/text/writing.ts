@@ -10,7 +10,7 @@ import { decodePlan, digestIn, encodePlan } from "../../ir/plan/codec.js";
 import { startThree, type Three } from "../party/three.js";
 
 /** Ids as words: "3 1 4". */
-const encoder: Encoder = {
+export const encoder: Encoder = {
   encode: async (texts) => texts.map((text) => ({ ids: text.split(" ").map(Number), closing: 0 })),
   decode: async (ids) => ids.join(" "),
   paddingId: 0,
