@@ -23,7 +23,7 @@ const PAPERS: readonly Paper[] = [
     title: "SWIFT: Super-fast and Robust Privacy-Preserving Machine Learning",
     where: "USENIX Security 2021",
     for: "products of a bit and a number, bits to numbers",
-    ops: ["timesBit", "toArithmetic"],
+    ops: ["timesBit", "timesBits", "toArithmetic"],
   },
   {
     cite: "Boura, Chillotti, Gama, Jetchev, Peceny, Petric",
@@ -44,7 +44,7 @@ const PAPERS: readonly Paper[] = [
     title: "SIRNN: A Math Library for Secure RNN Inference",
     where: "IEEE S&P 2021",
     for: "truncation into a smaller ring, and extension back",
-    ops: ["rescale", "widen"],
+    ops: ["rescale", "widen", "squares"],
   },
   {
     cite: "Patra, Schneider, Suresh, Yalame",

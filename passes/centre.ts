@@ -96,8 +96,9 @@ class Centring {
         return this.secret.has(node.args[0])
           ? undefined
           : this.emit(node, "embedding", [this.centre(node.args[0])!, this.made.get(node.args[1])!]);
+      case "gather":
+        return this.centreMovement(node, node.attributes.axis !== node.args[0].type.shape.length - 1);
       case "slice":
-        return this.centreMovement(node, node.args[0].type.shape.at(-1) === node.type.shape.at(-1));
       case "reshape":
         return this.centreMovement(node, node.args[0].type.shape.at(-1) === node.type.shape.at(-1));
       default:
@@ -106,15 +107,17 @@ class Centring {
   }
 
   private centreMovement(node: TensorNode, keepsRows: boolean): TensorNode | undefined {
-    const x = keepsRows ? this.centre(node.args[0]) : undefined;
-    return x === undefined ? undefined : this.emit(node, node.op, [x], node.attributes);
+    const [value, ...others] = node.args;
+    const x = keepsRows ? this.centre(value) : undefined;
+    return x === undefined ? undefined : this.emit(node, node.op, [x, ...this.copied(others)], node.attributes);
   }
 
-  /** a·W with an owner's W: a·(WC). */
+  /** a·W with an owner's W, or rows of a value that are chosen by a: a·(WC). */
   private centreProduct(node: TensorNode): TensorNode | undefined {
     const [a, weight] = node.args;
-    const owned = !this.secret.has(weight) && weight.type.shape.length === 2;
-    return owned ? this.emit(node, "matmul", [this.made.get(a)!, this.centre(weight)!]) : undefined;
+    const isOne = this.secret.has(weight) || weight.type.shape.length === 2;
+    const centred = isOne ? this.centre(weight) : undefined;
+    return centred === undefined ? undefined : this.emit(node, "matmul", [this.made.get(a)!, centred]);
   }
 
   /** n∘γ with an owner's γ of one row: n·(diag(γ)C). */

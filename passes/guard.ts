@@ -44,6 +44,7 @@ function limitOf(op: string, ring: number): number | undefined {
   switch (op) {
     case "widen":
     case "widenAdditive":
+    case "squares":
       return 2 ** (ring - 2);
     case "topBit":
     case "digits":

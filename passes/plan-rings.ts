@@ -15,6 +15,7 @@ import { SHARE, type ShareType, type WordType } from "../ir/share/index.js";
 import { sizeOf } from "../ir/tensor/value.js";
 import { boundsOf } from "./bounds.js";
 import { isWord, NEVER, Rings, type ShareNode, WORD } from "./rings.js";
+import { squaresFit, widenedSquares, withSquares } from "./squares.js";
 
 /** What a round and a byte on a link cost: the network that the plan is for. */
 export interface LinkCost {
@@ -33,7 +34,23 @@ export function planRings(
   link: LinkCost,
   onPlanned: (node: ShareNode, planned: ShareNode) => void = () => undefined,
 ): Graph<ShareType> {
-  return rebuild(graph, searchRings(graph, bounds, link), onPlanned);
+  const rings = searchRings(graph, bounds, link);
+  const chosen = widenedSquares(rings, link);
+  if (chosen.size > 0) {
+    const squared = withSquares(graph, chosen);
+    const known = [...squared.sources].flatMap(([to, from]): [ShareNode, number][] =>
+      bounds.has(from) ? [[to, bounds.get(from)!]] : [],
+    );
+    const others = searchRings(squared.graph, new Map(known), link);
+    if (squaresFit(others) && secondsOf(others, link) < secondsOf(rings, link)) {
+      return rebuild(squared.graph, others, (node, planned) => onPlanned(squared.sources.get(node)!, planned));
+    }
+  }
+  return rebuild(graph, rings, onPlanned);
+}
+
+function secondsOf(rings: Rings, link: LinkCost): number {
+  return rings.depth() * link.secondsPerRound + rings.bytes * link.secondsPerByte;
 }
 
 /** The rings that are planned, and which users read wide copies. E0404 as above. */

@@ -10,6 +10,7 @@ function intervalOf(op: string, ring: number): { readonly low: number; readonly 
   switch (op) {
     case "widen":
     case "widenAdditive":
+    case "squares":
       return { low: ring - 2, high: ring - 2 };
     case "topBit":
     case "coarseCount":

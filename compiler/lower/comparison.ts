@@ -9,7 +9,7 @@ import { fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } f
 import { addReal } from "./linear.js";
 import { broadcastTo, reshapeTo } from "./movement.js";
 import { atLeastZero, below } from "./thresholds.js";
-import { type Compared, conjunctionOf, tournamentPlan, withRest } from "./tournament.js";
+import { type Compared, tournamentPlan, whereAll, winningBits, withRest } from "./tournament.js";
 
 /** Values that fixed point cannot hold: usually a mask of −10⁴⁰ that no pass recognised. */
 const LARGEST_VALUE = 2 ** 24;
@@ -226,12 +226,15 @@ export function comparedScores(bound: number, fraction: number): Compared {
 export function tournament(lowering: Lowering, x: ShareNode, bound: number): ShareNode {
   let current = x;
   const rows = sizeOf(shapeOf(x).slice(0, -1));
-  const { groups } = tournamentPlan(lowering, shapeOf(x).at(-1)!, rows, comparedScores(bound, fractionOf(x)));
-  for (const group of groups) {
+  const { steps } = tournamentPlan(lowering, shapeOf(x).at(-1)!, rows, comparedScores(bound, fractionOf(x)));
+  for (const { group, isJoined } of steps) {
     const n = shapeOf(current).at(-1)!;
     const size = Math.floor(n / group);
     const parts = Array.from({ length: group }, (_, i) => part(lowering, current, i * size, size));
-    const winners = lowering.atFraction(lowering.bounded(winner(lowering, parts, bound), bound), fractionOf(x));
+    const winners = lowering.atFraction(
+      lowering.bounded(winner(lowering, parts, bound, isJoined), bound),
+      fractionOf(x),
+    );
     current =
       n === group * size
         ? winners
@@ -250,7 +253,7 @@ function part(lowering: Lowering, x: ShareNode, start: number, size: number): Sh
 }
 
 /** The largest of some values, element by element: each that beats all others, times itself. Additive. */
-function winner(lowering: Lowering, parts: readonly ShareNode[], bound: number): ShareNode {
+function winner(lowering: Lowering, parts: readonly ShareNode[], bound: number, isJoined: boolean): ShareNode {
   const last = parts.length - 1;
   const fraction = fractionOf(parts[0]);
   const minus = (i: number, j: number) => lowering.emit("subtract", [parts[i], parts[j]]);
@@ -258,13 +261,10 @@ function winner(lowering: Lowering, parts: readonly ShareNode[], bound: number):
     parts.map((_, j) => (j > i ? atLeastZero(lowering, minus(i, j), 2 * bound, fraction) : undefined)),
   );
   const wins = (i: number, j: number) => beats[i][j] ?? lowering.emit("complement", [beats[j][i]!]);
-  return parts.slice(0, last).reduce(
-    (sum, _, i) => {
-      const against = parts.map((_, j) => j).filter((j) => j !== i);
-      const all = against.map((j) => wins(i, j));
-      const first = all.length === 1 ? all[0] : lowering.emit("remaskBits", [conjunctionOf(lowering, all)]);
-      return lowering.emit("add", [sum, lowering.emit("timesBit", [first, minus(i, last)])]);
-    },
+  const won = parts.slice(0, last).map((_, i) => parts.flatMap((_, j) => (j === i ? [] : [wins(i, j)])));
+  const open = (all: readonly ShareNode[]) => all.map((bits) => lowering.emit("remaskBits", [bits]));
+  return winningBits(lowering, won, isJoined, open).reduce(
+    (sum, bits, i) => lowering.emit("add", [sum, whereAll(lowering, bits, minus(i, last))]),
     lowering.additive(parts[last], fraction),
   );
 }

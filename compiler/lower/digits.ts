@@ -7,6 +7,7 @@
  * round more. Which is better, the network says that the plan is for; what two digits do not hold is cut into more.
  */
 import { ceilLog2 } from "../../ir/real.js";
+import { maskProducts, subsetsOf } from "../../ir/share/bits.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import { type Lowering, type ShareNode, shapeOf } from "./context.js";
 
@@ -187,19 +188,46 @@ export function digitsOf(at: number, width: number, count: number): Digit[] {
   return digits;
 }
 
-/** Masked bits of [x ≠ 0] for an integer x of `width` bits, its ring. One round, or two. */
-export function notZero(lowering: Lowering, x: ShareNode, width: number): ShareNode {
-  const saved = 2 ** width - hotBits(width) - BITS_PER_BORDER;
-  const isCut = width > 1 && lowering.pays(1, (sizeOf(shapeOf(x)) * saved) / 8);
-  const low = isCut ? Math.floor(width / 2) : width;
-  const digits = [{ at: 0, width: low }, ...(isCut ? [{ at: low, width: width - low }] : [])];
+/**
+ * [x = 0] for an integer x of `width` bits, its ring, as additive integers that are summed in a ring of `ring` bits. One
+ * round, or two: its digit may be cut, and their answers joined by a conjunction, or by what they are turned into words
+ * with.
+ */
+export function zeroWords(lowering: Lowering, x: ShareNode, width: number, ring: number): ShareNode {
+  const elements = sizeOf(shapeOf(x));
+  const whole = lowering.seconds(0, (elements * (2 ** width + ring)) / 8);
+  const cut = lowering.seconds(0, (elements * (hotBits(width) + 1)) / 8) + joinedSeconds(lowering, elements, 2, ring);
+  const low = width > 1 && cut < whole ? Math.floor(width / 2) : width;
+  const digits = [{ at: 0, width: low }, ...(low < width ? [{ at: low, width: width - low }] : [])];
   const equal = digits.map((digit) => {
     const hot = lowering.emit("digits", [x], digit);
-    return lowering.emit("equals", [hot, x], { at: digit.at, offset: 0, difference: 0 });
+    const bits = lowering.emit("equals", [hot, x], { at: digit.at, offset: 0, difference: 0 });
+    return lowering.emit("remaskBits", [bits]);
   });
-  const open = (bits: ShareNode) => lowering.emit("remaskBits", [bits]);
-  const zero = isCut ? lowering.emit("conjunction", equal.map(open)) : equal[0];
-  return open(lowering.emit("complement", [zero]));
+  return joinedWords(lowering, equal, ring);
+}
+
+/** What the AND of n bits as words of a ring takes: opened before it becomes words, or joined in them. */
+const OPENED = { rounds: 1, bits: (n: number, ring: number) => subsetsOf(n) + 1 + ring };
+const JOINED = { rounds: 0, bits: (n: number, ring: number) => maskProducts(n) * ring };
+
+type WordForm = typeof OPENED;
+
+function wordSeconds(lowering: Lowering, form: WordForm, elements: number, n: number, ring: number): number {
+  return lowering.seconds(form.rounds, (elements * form.bits(n, ring)) / 8);
+}
+
+/** What `joinedWords` of n bits takes. */
+export function joinedSeconds(lowering: Lowering, elements: number, n: number, ring: number): number {
+  return Math.min(...[OPENED, JOINED].map((form) => wordSeconds(lowering, form, elements, n, ring)));
+}
+
+/** The AND of masked bits as additive integers, which are summed in a ring of `ring` bits. No round, or one. */
+export function joinedWords(lowering: Lowering, bits: readonly ShareNode[], ring: number): ShareNode {
+  const seconds = (form: WordForm) => wordSeconds(lowering, form, sizeOf(shapeOf(bits[0])), bits.length, ring);
+  const isOpened = bits.length > 1 && seconds(OPENED) < seconds(JOINED);
+  const all = isOpened ? [lowering.emit("remaskBits", [lowering.emit("conjunction", bits)])] : bits;
+  return lowering.emit("toArithmetic", all, { ring: 0, fraction: 0 });
 }
 
 /** Bits that hold any |x| ≤ bound with a bucket to spare on both sides. */

@@ -3,23 +3,30 @@
  * element of the row reaches it, from the elements' look-ups alone: a random combination of their bits over GF(2) is 0
  * where none is set. 2^w dealt bits an element where counters take 2^w·c; the tests of zero cost a row, not an element.
  */
+import { subsetsOf } from "../../ir/share/bits.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import { type Lowering, type ShareNode, shapeOf } from "./context.js";
+import { joinedWords } from "./digits.js";
 
 /** Sums of a row's bits for each bucket, in groups whose conjunctions are opened: a bucket is missed with 2^-20. */
-const GROUPS = 4;
+export const GROUPS = 4;
 const OF_GROUP = 5;
 const SUMS = GROUPS * OF_GROUP;
 
-/** Bits that reach P2 for the test of one row and bucket: openings, and what the conjunctions are dealt. */
-export const REACHED_BITS = SUMS + GROUPS * (2 ** OF_GROUP - 1 - OF_GROUP) + GROUPS + (2 ** GROUPS - 1 - GROUPS) + 1;
+/** Bits that reach P2 for the test of one row and bucket, without that of its groups: openings and conjunctions. */
+export const REACHED_BITS = SUMS + GROUPS * (subsetsOf(OF_GROUP) + 1);
+
+/** Bits of the ring in which the buckets of a row are counted. */
+export function countRing(width: number): number {
+  return width + 2;
+}
 
 /**
- * Masked bits [..., 1, 2^width]: whether some element of the last axis lies in or above each bucket of the ring,
- * counted from its least value, without the borrow. Three rounds. What `keep`, which is public, leaves out does not
- * count.
+ * Additive zeros and ones [..., 1, 2^width]: one where no element of the last axis lies in or above a bucket of the ring,
+ * counted from its least value, without the borrow. Two rounds, or three. What `keep`, which is public, leaves out does
+ * not count.
  */
-export function reachedBuckets(
+export function missedBuckets(
   lowering: Lowering,
   value: ShareNode,
   { ring, width }: { readonly ring: number; readonly width: number },
@@ -40,8 +47,7 @@ export function reachedBuckets(
   const columns = Array.from({ length: SUMS }, (_, i) => everyNth(lowering, zeros, shape, SUMS, i));
   const groups = Array.from({ length: GROUPS }, (_, i) => columns.slice(i * OF_GROUP, (i + 1) * OF_GROUP));
   const opened = groups.map((group) => lowering.emit("remaskBits", [lowering.emit("conjunction", group)]));
-  const none = lowering.emit("conjunction", opened);
-  return lowering.emit("remaskBits", [lowering.emit("complement", [none])]);
+  return joinedWords(lowering, opened, countRing(width));
 }
 
 /** Every n-th element of the flat argument, from the i-th on. */

@@ -1,7 +1,7 @@
 /**
  * The next token without its logits: argmax over a row by a tournament. In a group all pairs are compared at once; a
- * lane wins if it wins all its comparisons. Four rounds a level (three for pairs, five for large groups): the inputs
- * of the comparisons' conjunctions, the comparisons, the winners, the winner's value and index.
+ * lane wins if it wins all its comparisons. Three rounds a level, or up to five for large groups: the inputs of the
+ * comparisons' conjunctions, the comparisons, perhaps the winners, the winner's value and index.
  *
  * Comparisons are of one rounding of every value, so they are transitive; of equal values the first wins.
  */
@@ -12,7 +12,7 @@ import { sumAdditive } from "./digits.js";
 import { addReal } from "./linear.js";
 import { reshapeTo, swapped } from "./movement.js";
 import { below } from "./thresholds.js";
-import { conjunctionOf, tournamentPlan } from "./tournament.js";
+import { type Step, tournamentPlan, whereAll, winningBits } from "./tournament.js";
 
 /**
  * Fractional bits at which the values of long rows (logits over a vocabulary) are compared: values that differ by less
@@ -59,8 +59,8 @@ function argmaxOfRows(lowering: Lowering, x: ShareNode, bound: number, rows: num
   const values = reshapeTo(lowering, rounded, [rows, lanes]);
   let field: Field = { values: lowering.bounded(values, bound), indices: undefined, rows, lanes };
   const compared = { bound: PADDED * bound, fraction: fractionOf(values), leaves: paddedLeaves, values: 2 };
-  for (const group of tournamentPlan(lowering, lanes, rows, compared).groups) {
-    field = playLevel(lowering, padded(lowering, field, group, bound), group, bound);
+  for (const step of tournamentPlan(lowering, lanes, rows, compared).steps) {
+    field = playLevel(lowering, padded(lowering, field, step.group, bound), step, bound);
   }
   return (
     field.indices ?? lowering.emit("constant", [], { value: integers([rows, 1], zeros(rows)), ring: 0, fraction: 0 })
@@ -99,16 +99,16 @@ function padded(lowering: Lowering, field: Field, group: number, bound: number):
   return { values, indices: moved, rows, lanes };
 }
 
-function playLevel(lowering: Lowering, field: Field, group: number, bound: number): Field {
+function playLevel(lowering: Lowering, field: Field, { group, isJoined }: Step, bound: number): Field {
   const { rows } = field;
   const groups = field.lanes / group;
   const lane = (x: ShareNode, i: number) =>
     lowering.emit("view", [x], { shape: [rows, groups], strides: [field.lanes, group], offset: i });
   const values = Array.from({ length: group }, (_, i) => lane(field.values, i));
-  const winners = winnersOf(lowering, values, bound, [rows, groups]);
+  const winners = winnersOf(lowering, values, { bound, shape: [rows, groups], isJoined });
   const value = sumAdditive(
     lowering,
-    winners.map((winner, i) => lowering.emit("timesBit", [winner, values[i]])),
+    winners.map((winner, i) => whereAll(lowering, winner, values[i])),
   );
   const index = sumAdditive(
     lowering,
@@ -122,36 +122,41 @@ function playLevel(lowering: Lowering, field: Field, group: number, bound: numbe
 /** winner · index of its lane: a public factor at the first level, a product later. */
 function indexTerm(
   lowering: Lowering,
-  winner: ShareNode,
+  winner: readonly ShareNode[],
   { indices, rows, lanes, group }: Field & { readonly group: number },
   i: number,
   lane: (x: ShareNode, i: number) => ShareNode,
 ): ShareNode {
   if (indices !== undefined) {
-    return lowering.emit("timesBit", [winner, lane(indices, i)]);
+    return whereAll(lowering, winner, lane(indices, i));
   }
-  const one = lowering.emit("toArithmetic", [winner], { ring: 0, fraction: 0 });
+  const one = lowering.emit("toArithmetic", winner, { ring: 0, fraction: 0 });
   const groups = lanes / group;
   const own = Array.from({ length: rows * groups }, (_, k) => (k % groups) * group + i);
   return lowering.emit("multiplyConstant", [one], { value: integers([rows, groups], own), fraction: 0 });
 }
 
+interface Level {
+  readonly bound: number;
+  readonly shape: readonly [rows: number, groups: number];
+  readonly isJoined: boolean;
+}
+
 /**
- * Masked bits, one for each lane of a group: whether it holds the group's (first) largest value. Three rounds, two for
- * pairs.
+ * Masked bits for each lane of a group, all of which are set where it holds the group's (first) largest value. Two
+ * rounds to four.
  */
 function winnersOf(
   lowering: Lowering,
   values: readonly ShareNode[],
-  bound: number,
-  shape: readonly [number, number],
-): ShareNode[] {
+  { bound, shape, isJoined }: Level,
+): readonly (readonly ShareNode[])[] {
   const lanes = values.map((_, i) => i);
   const pairs = lanes.flatMap((i) => lanes.slice(i + 1).map((j) => [i, j] as const));
   const differences = pairs.map(([i, j]) => lowering.emit("subtract", [values[i], values[j]]));
   const all = lowering.emit("concatenate", differences, { axis: 1 });
   const smaller = lowering.emit("remaskBits", below(lowering, all, PADDED * bound, [0], fractionOf(all)));
-  const [rows, groups] = shape;
+  const groups = shape[1];
   const part = (x: ShareNode, k: number, parts: number) =>
     lowering.emit("view", [x], { shape, strides: [parts * groups, 1], offset: k * groups });
   const beaten = pairs.map((_, k) => part(smaller, k, pairs.length));
@@ -160,10 +165,9 @@ function winnersOf(
       i === lane ? [lowering.emit("complement", [beaten[k]])] : j === lane ? [beaten[k]] : [],
     ),
   );
-  if (lanes.length === 2) {
-    return won.map(([only]) => only);
-  }
-  const wins = won.map((bits) => conjunctionOf(lowering, bits));
-  const opened = lowering.emit("remaskBits", [lowering.emit("concatenate", wins, { axis: 1 })]);
-  return lanes.map((lane) => part(reshapeTo(lowering, opened, [rows, lanes.length * groups]), lane, lanes.length));
+  const open = (wins: readonly ShareNode[]) => {
+    const opened = lowering.emit("remaskBits", [lowering.emit("concatenate", wins, { axis: 1 })]);
+    return wins.map((_, k) => part(opened, k, wins.length));
+  };
+  return winningBits(lowering, won, isJoined, open);
 }

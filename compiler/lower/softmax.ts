@@ -21,10 +21,10 @@ import {
   shapeOf,
   type TensorNode,
 } from "./context.js";
-import { notZero, rangeExponentFor, WIDEST_DIGIT } from "./digits.js";
+import { joinedSeconds, rangeExponentFor, WIDEST_DIGIT, zeroWords } from "./digits.js";
 import { addReal } from "./linear.js";
 import { reshapeTo } from "./movement.js";
-import { REACHED_BITS, reachedBuckets } from "./reached.js";
+import { countRing, GROUPS, missedBuckets, REACHED_BITS } from "./reached.js";
 import type { UnnormalisedRows } from "./rows.js";
 import { type Packing, pack, partsOf, perRow, unpack } from "./structure.js";
 import { comparisonBits } from "./thresholds.js";
@@ -180,7 +180,8 @@ export function maximumForm(lowering: Lowering, { shape, bound, packing }: Score
   const exact = seconds + lowering.seconds(3, (kept * keptNearBits(2 * bound, fraction)) / 8);
   const counters = (kept + rows) * counterBits(columns);
   const isCounted = packing !== undefined || columns < LONG_ROW;
-  const counted = lowering.seconds(4, (2 ** width * (isCounted ? counters : kept + rows * REACHED_BITS)) / 8);
+  const tested = joinedSeconds(lowering, rows * 2 ** width, isCounted ? DIGITS_OF_COUNTER : GROUPS, countRing(width));
+  const counted = tested + lowering.seconds(3, (2 ** width * (isCounted ? counters : kept + rows * REACHED_BITS)) / 8);
   const possible = width > WIDEST_DIGIT ? Number.POSITIVE_INFINITY : counted;
   const isExact = width > WIDEST_DIGIT || (columns > 1 && exact < counted);
   const forms = { [TOURNAMENT]: powers + exact, [COUNTERS]: powers + possible };
@@ -189,6 +190,9 @@ export function maximumForm(lowering: Lowering, { shape, bound, packing }: Score
 
 /** From so many elements on the counters of a row cost more than its tests by random combinations. */
 const LONG_ROW = 64;
+
+/** A counter's test of zero, where it is cut. */
+const DIGITS_OF_COUNTER = 2;
 
 /** Bits of a counter of up to so many elements. */
 function counterBits(count: number): number {
@@ -287,18 +291,17 @@ function coarseMaximum(
   noteMaximum(lowering);
   const value = lowering.emit("reduce", [x], { ring: rangeExponent + fraction });
   const isCounted = segments.length > 1 || count < LONG_ROW;
-  const some = isCounted
-    ? countedBuckets(lowering, value, width, counterBits(count), segments, keep)
-    : reachedBuckets(lowering, value, { ring: rangeExponent + fraction, width }, keep);
-  const reached = lowering.emit("toArithmetic", [some], { ring: 0, fraction: 0 });
-  const buckets = lowering.emit("sum", [reached], { axis: shapeOf(reached).length - 1 });
-  const height = lowering.emit("relabel", [buckets], { fraction: -BUCKET_EXPONENT });
-  const maximum = addReal(lowering, lowering.additive(height, fraction), -(2 ** (rangeExponent - 1)));
+  const missed = isCounted
+    ? missedByCount(lowering, value, width, counterBits(count), segments, keep)
+    : missedBuckets(lowering, value, { ring: rangeExponent + fraction, width }, keep);
+  const above = lowering.emit("sum", [missed], { axis: shapeOf(missed).length - 1 });
+  const depth = lowering.emit("relabel", [lowering.emit("negate", [above])], { fraction: -BUCKET_EXPONENT });
+  const maximum = addReal(lowering, lowering.additive(depth, fraction), 2 ** (rangeExponent - 1));
   return lowering.bounded(lowering.remasked(maximum), 2 ** rangeExponent);
 }
 
-/** Whether each bucket is reached, from counters of the elements that reach it. Two rounds, or three. */
-function countedBuckets(
+/** One for each bucket that no element reaches, from counters of those that do. Two rounds, or three. */
+function missedByCount(
   lowering: Lowering,
   value: ShareNode,
   width: number,
@@ -308,7 +311,7 @@ function countedBuckets(
 ): ShareNode {
   const mask = keep === undefined ? [] : [keep];
   const counts = lowering.emit("coarseCount", [value, ...mask], { width, ring: counter, segments });
-  return notZero(lowering, lowering.remasked(counts), counter);
+  return zeroWords(lowering, lowering.remasked(counts), counter, countRing(width));
 }
 
 function noteExponential(lowering: Lowering): void {

@@ -3,24 +3,11 @@
  * and more comparisons. The network that the plan is for decides, step by step, by the bytes that reach P2.
  */
 import { ceilLog2 } from "../../ir/real.js";
-import { MOST_JOINED, subsetsOf } from "../../ir/share/bits.js";
+import { MOST_JOINED, maskProducts, subsetsOf } from "../../ir/share/bits.js";
 import type { Lowering, ShareNode } from "./context.js";
 import { comparisonBits } from "./thresholds.js";
 
 const LARGEST_GROUP = 12;
-
-/** Bits: the AND of masked bits; of more than six, of the ANDs of parts, one round later. */
-export function conjunctionOf(lowering: Lowering, bits: readonly ShareNode[]): ShareNode {
-  if (bits.length <= MOST_JOINED) {
-    return lowering.emit("conjunction", bits);
-  }
-  const [first] = halved(bits.length);
-  const parts = [bits.slice(0, first), bits.slice(first)];
-  return lowering.emit(
-    "conjunction",
-    parts.map((part) => lowering.emit("remaskBits", [lowering.emit("conjunction", part)])),
-  );
-}
 
 function halved(count: number): readonly [number, number] {
   return [Math.ceil(count / 2), Math.floor(count / 2)];
@@ -36,9 +23,18 @@ export interface Compared {
   readonly values: number;
 }
 
-/** Rounds of one step: comparisons are two, a winner among more than two is one or two more, its value another. */
-function stepRounds(group: number): number {
-  return group === 2 ? 3 : group - 1 <= MOST_JOINED ? 4 : 5;
+/** A step of a tournament. */
+export interface Step {
+  /** Elements that are compared with each other. */
+  readonly group: number;
+  /** Whether a winner's bits are joined where they multiply its values; they are opened as one bit before, otherwise. */
+  readonly isJoined: boolean;
+}
+
+/** Rounds of one step: comparisons are two, a winner among more than two is up to two more, its value another. */
+function stepRounds({ group, isJoined }: Step): number {
+  const opponents = group - 1;
+  return 3 + (opponents === 1 ? 0 : (isJoined ? 0 : 1) + (opponents <= MOST_JOINED ? 0 : 1));
 }
 
 /** Bits to P2 of the AND of so many bits: a dealt bit for every subset of two or more. */
@@ -50,6 +46,37 @@ function joinedBits(count: number): number {
   return subsetsOf(parts.length) + parts.reduce((sum, part) => sum + joinedBits(part) + 1, 0);
 }
 
+/**
+ * Masked bits that must all be set for an element to win, from those of its comparisons; all elements have as many. No
+ * round, or one or two, in which `open` opens conjunctions.
+ */
+export function winningBits(
+  lowering: Lowering,
+  elements: readonly (readonly ShareNode[])[],
+  isJoined: boolean,
+  open: (bits: readonly ShareNode[]) => readonly ShareNode[],
+): readonly (readonly ShareNode[])[] {
+  const [{ length }] = elements;
+  if (length <= (isJoined ? MOST_JOINED : 1)) {
+    return elements;
+  }
+  const parts = elements.flatMap((bits) => (length <= MOST_JOINED ? [bits] : inHalves(bits)));
+  const opened = open(parts.map((part) => lowering.emit("conjunction", part)));
+  const each = parts.length / elements.length;
+  const left = elements.map((_, i) => opened.slice(i * each, (i + 1) * each));
+  return winningBits(lowering, left, isJoined, open);
+}
+
+function inHalves<T>(all: readonly T[]): readonly (readonly T[])[] {
+  const [first] = halved(all.length);
+  return [all.slice(0, first), all.slice(first)];
+}
+
+/** A value where all bits are set, 0 elsewhere: additive. */
+export function whereAll(lowering: Lowering, bits: readonly ShareNode[], x: ShareNode): ShareNode {
+  return lowering.emit(bits.length === 1 ? "timesBit" : "timesBits", [...bits, x]);
+}
+
 /** A winner for each whole group is left, and who had none. */
 export function withRest(n: number, group: number): number {
   return Math.floor(n / group) + (n % group);
@@ -57,23 +84,24 @@ export function withRest(n: number, group: number): number {
 
 export interface TournamentPlan {
   readonly seconds: number;
-  /** The groups of each step, the first step first. */
-  readonly groups: readonly number[];
+  /** The first step first. */
+  readonly steps: readonly Step[];
 }
 
 /** The fastest tournament of n elements in each of `rows` rows. */
 export function tournamentPlan(lowering: Lowering, n: number, rows: number, compared: Compared): TournamentPlan {
-  const known = new Map<number, TournamentPlan>([[1, { seconds: 0, groups: [] }]]);
+  const known = new Map<number, TournamentPlan>([[1, { seconds: 0, steps: [] }]]);
   const best = (left: number): TournamentPlan => {
     const done = known.get(left);
     if (done !== undefined) {
       return done;
     }
     const sizes = Array.from({ length: LARGEST_GROUP - 1 }, (_, i) => i + 2).filter((group) => group <= left);
-    const plans = sizes.map((group) => {
-      const rest = best(compared.leaves(left, group));
-      const bytes = rows * Math.ceil(left / group) * groupBytes(group, compared);
-      return { seconds: rest.seconds + lowering.seconds(stepRounds(group), bytes), groups: [group, ...rest.groups] };
+    const steps = sizes.flatMap((group) => [false, true].map((isJoined): Step => ({ group, isJoined })));
+    const plans = steps.map((step) => {
+      const rest = best(compared.leaves(left, step.group));
+      const bytes = rows * Math.ceil(left / step.group) * groupBytes(step, compared);
+      return { seconds: rest.seconds + lowering.seconds(stepRounds(step), bytes), steps: [step, ...rest.steps] };
     });
     const least = plans.reduce((a, b) => (b.seconds < a.seconds ? b : a));
     known.set(left, least);
@@ -83,10 +111,23 @@ export function tournamentPlan(lowering: Lowering, n: number, rows: number, comp
 }
 
 /** Bytes to P2 of one group: its comparisons, its winners' bits, and the winner's value times them. */
-function groupBytes(group: number, { bound, fraction, values }: Compared): number {
+function groupBytes({ group, isJoined }: Step, { bound, fraction, values }: Compared): number {
   const pairs = (group * (group - 1)) / 2;
   const opponents = group - 1;
-  const winners = group === 2 ? 0 : opponents * (joinedBits(opponents) + 1);
   const ring = fraction + ceilLog2(Math.max(bound, 1)) + 2;
-  return (pairs * comparisonBits(bound, fraction) + winners + values * (2 * opponents + 1) * ring) / 8;
+  const { opened, left } = winnerForm(opponents, isJoined);
+  const times = 2 * maskProducts(left) * values * ring;
+  return (pairs * comparisonBits(bound, fraction) + opponents * (opened + times) + values * ring) / 8;
+}
+
+/** Bits that are opened of a winner, and dealt for that; and how many are left to multiply its values. */
+function winnerForm(opponents: number, isJoined: boolean): { readonly opened: number; readonly left: number } {
+  if (opponents === 1 || (isJoined && opponents <= MOST_JOINED)) {
+    return { opened: 0, left: opponents };
+  }
+  if (isJoined) {
+    const parts = halved(opponents);
+    return { opened: parts.reduce((sum, part) => sum + subsetsOf(part) + 1, 0), left: parts.length };
+  }
+  return { opened: joinedBits(opponents) + 1, left: 1 };
 }

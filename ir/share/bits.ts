@@ -49,6 +49,11 @@ export function subsetsOf(n: number): number {
   return 2 ** n - 1 - n;
 }
 
+/** Subsets of one or more of n masks: of each a product is dealt as a word by `timesBits` and `toArithmetic`. */
+export function maskProducts(n: number): number {
+  return 2 ** n - 1;
+}
+
 const COMPARISON = {
   digits: {
     doc: "The one-hot vector (2^width bits) of bits [at, at + width) of the mask, dealt by P0 as XOR shares.",
@@ -275,47 +280,62 @@ const CONVERSION = {
   },
   timesBits: {
     doc:
-      "b * c * x for two masked bits and a masked value of one shape: P0 deals the bits' masks, their product, " +
-      "and each " +
-      "of the three times x's mask.",
-    arity: [3, 3],
+      "The product of 2 to 6 masked bits and a masked value, the last argument, all of one shape: for every subset of " +
+      "the bits P0 deals the product of its masks, and that times x's mask.",
+    arity: [3, 1 + MOST_JOINED],
     attributes: {},
     ring: "derived",
     reads: "residues",
-    bound: ([, , x]) => x,
-    infer: ([b, c, x]) => {
-      const shapes = [bitsOf(b, "maskedBits").shape, bitsOf(c, "maskedBits").shape];
+    bound: (bounds) => bounds[bounds.length - 1],
+    infer: (args) => {
+      const x = masked(args[args.length - 1]);
       refuse(
-        shapes.some((shape) => !sameShape(shape, masked(x).shape)),
+        args.slice(0, -1).some((bit) => !sameShape(bitsOf(bit, "maskedBits").shape, x.shape)),
         "timesBits needs arguments of one shape",
       );
-      return { ...masked(x), kind: "additive" };
+      return { ...x, kind: "additive" };
     },
-    demand: (_args, _attributes, ring) => [0, 0, ring],
-    cost: (_args, _attributes, type) => {
+    demand: (args, _attributes, ring) => args.map((_, i) => (i === args.length - 1 ? ring : 0)),
+    cost: (args, _attributes, type) => {
       const n = sizeOf(type.shape);
-      return { offline: 6 * packedBytes(n, words(type).ring), macs: { P0: 4 * n, P1: 10 * n, P2: 9 * n } };
+      const subsets = maskProducts(args.length - 1);
+      return {
+        offline: 2 * subsets * packedBytes(n, words(type).ring),
+        macs: { P0: 2 * subsets * n, P1: 3 * subsets * n, P2: 3 * subsets * n },
+      };
     },
-    draws: (_args, _attributes, type) =>
-      Array.from({ length: 6 }, () => ({ pair: "01" as const, bytes: 8 * sizeOf(type.shape) })),
+    draws: (args, _attributes, type) =>
+      Array.from({ length: 2 * maskProducts(args.length - 1) }, () => ({
+        pair: "01" as const,
+        bytes: 8 * sizeOf(type.shape),
+      })),
   },
   toArithmetic: {
-    doc: "A masked bit as an additive integer 0 or 1 in any ring.",
-    arity: [1, 1],
+    doc:
+      "The AND of 1 to 6 masked bits of one shape as an additive integer 0 or 1 in any ring: P0 deals the product of " +
+      "the masks of every subset of them.",
+    arity: [1, MOST_JOINED],
     attributes: { ring: "integer", fraction: "integer" },
     ring: "planned",
     reads: "residues",
     bound: () => 1,
-    infer: ([b], attributes) => {
-      const fraction = integerOf(attributes, "fraction", 0, 0);
-      return { kind: "additive", ring: ringOf(attributes), fraction, shape: bitsOf(b, "maskedBits").shape };
+    infer: (args, attributes) => {
+      const [{ shape }] = args.map((bit) => bitsOf(bit, "maskedBits"));
+      refuse(
+        args.some((bit) => !sameShape(bit.shape, shape)),
+        "toArithmetic needs bits of one shape",
+      );
+      return { kind: "additive", ring: ringOf(attributes), fraction: integerOf(attributes, "fraction", 0, 0), shape };
     },
-    demand: () => [0],
-    cost: (_args, _attributes, type) => {
+    demand: (args) => args.map(() => 0),
+    cost: (args, _attributes, type) => {
       const n = sizeOf(type.shape);
-      return { offline: packedBytes(n, words(type).ring), macs: { P0: 0, P1: n, P2: n } };
+      const subsets = maskProducts(args.length);
+      const macs = { P0: (subsets - args.length) * n, P1: subsets * n, P2: subsets * n };
+      return { offline: subsets * packedBytes(n, words(type).ring), macs };
     },
-    draws: (_args, _attributes, type) => [{ pair: "01", bytes: 8 * sizeOf(type.shape) }],
+    draws: (args, _attributes, type) =>
+      Array.from({ length: maskProducts(args.length) }, () => ({ pair: "01" as const, bytes: 8 * sizeOf(type.shape) })),
   },
   reveal: {
     doc:

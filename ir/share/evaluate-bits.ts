@@ -98,11 +98,15 @@ export const BIT_MEANING = {
       args.slice(1).reduce((sum, each) => exclusive(sum, each.value), args[0].value),
     ),
   timesBit,
-  timesBits: ([b, c, x], _attributes, type) =>
+  timesBits: (args, _attributes, type) =>
     make(
       type,
-      x.value.map((word, i) => word * b.value[i] * c.value[i]),
+      args[args.length - 1].value.map((word, i) => args.slice(0, -1).reduce((sum, bit) => sum * bit.value[i], word)),
     ),
-  toArithmetic: ([b], _attributes, type) => make(type, b.value),
+  toArithmetic: ([first, ...rest], _attributes, type) =>
+    make(
+      type,
+      first.value.map((word, i) => rest.reduce((all, bit) => all & bit.value[i], word)),
+    ),
   reveal: ([x]) => x,
 } as const satisfies Record<string, Meaning>;

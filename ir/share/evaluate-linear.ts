@@ -2,7 +2,7 @@
 import type { Attributes } from "../graph.js";
 import { sizeOf } from "../tensor/value.js";
 import { matrixShape } from "./bilinear.js";
-import { both, type Meaning, make, pick, repeat, viewIndices } from "./meaning.js";
+import { both, type Meaning, make, pick, repeat, signedOf, viewIndices } from "./meaning.js";
 import { broadcastShape, integersOf, takenParts, tensorOf } from "./rules.js";
 import type { ShareValue, WordType } from "./types.js";
 
@@ -125,14 +125,22 @@ function sumOfProducts(product: Product): Meaning {
         sum[i] += word;
       });
     }
-    const drop = BigInt(attributes.drop as number);
-    const half = drop === 0n ? 0n : 1n << (drop - 1n);
-    return make(
-      type,
-      sum.map((word) => BigInt.asUintN(64, word + half) >> drop),
-    );
+    return make(type, dropped(sum, attributes));
   };
 }
+
+/** Words without their `drop` lowest bits, rounded. */
+function dropped(words: BigUint64Array, attributes: Attributes): BigUint64Array {
+  const drop = BigInt(attributes.drop as number);
+  const half = drop === 0n ? 0n : 1n << (drop - 1n);
+  return words.map((word) => BigInt.asUintN(64, word + half) >> drop);
+}
+
+/** Squares are of signed values: the result's ring may be larger than x's. */
+export const squares: Meaning = ([x], attributes, type) => {
+  const words = BigUint64Array.from(signedOf(x), (word) => BigInt.asUintN(64, word * word));
+  return make(type, dropped(sumOverAxis(words, x.type.shape, x.type.shape.length - 1), attributes));
+};
 
 const multiplied: Product = (x, y, _attributes, shape) => {
   const right = repeat(y.value, y.type.shape, shape);

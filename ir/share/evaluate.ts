@@ -4,12 +4,13 @@
  */
 import { sizeOf } from "../tensor/value.js";
 import { BIT_MEANING } from "./evaluate-bits.js";
-import { BILINEAR_MEANING, LINEAR_MEANING } from "./evaluate-linear.js";
+import { BILINEAR_MEANING, LINEAR_MEANING, squares } from "./evaluate-linear.js";
 import { SPLIT_MEANING } from "./evaluate-split.js";
 import { type Meaning, make, signedOf } from "./meaning.js";
 import type { WordType } from "./types.js";
 
 const ROUND_MEANING = {
+  squares,
   remask: ([x], _attributes, type, masks) => make(type, x.value, masks(sizeOf(type.shape))),
   remaskBits: ([x], _attributes, type, masks) => make(type, x.value, masks(sizeOf(type.shape))),
   widenAdditive: ([x], _attributes, type) =>

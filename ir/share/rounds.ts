@@ -2,6 +2,7 @@
  * The openings: the only messages between P1 and P2, one of each opening's kind per round, all openings of a round in
  * one message each way. What is opened is always masked by a fresh draw of both k01 and k02.
  */
+import type { Attributes } from "../graph.js";
 import { sizeOf } from "../tensor/value.js";
 import { additive, bitsOf, integerOf, masked, packedBytes, refuse, sameBound, sameRing, unbounded } from "./rules.js";
 import type { OpSpecification, WordType } from "./types.js";
@@ -11,7 +12,13 @@ export function gainedBits(from: WordType, to: WordType): number {
   return from.ring === 0 || to.ring === 0 ? 0 : Math.max(0, to.ring - from.ring);
 }
 
-/** Not an opening, but made like one: what `widen` would open stays in the shares. */
+/** Bits of x that its square needs beyond x's own ring: a square is right modulo 2^r where x is modulo 2^(r - 1). */
+export function squaredBits(x: WordType, result: WordType, attributes: Attributes): number {
+  const ring = result.ring === 0 ? 0 : result.ring + (attributes.drop as number);
+  return x.ring === 0 ? 0 : Math.max(0, ring - 1 - x.ring);
+}
+
+/** Not openings, but made like one: what `widen` would open stays in the shares. */
 export const WIDENED = {
   widenAdditive: {
     doc:
@@ -36,6 +43,41 @@ export const WIDENED = {
         pair: "01" as const,
         bytes: 8 * sizeOf(x.shape),
       })),
+  },
+  squares: {
+    doc:
+      "The sum over the last axis of a masked value's squares, in any ring, without its `drop` lowest bits, for |x| < " +
+      "2^(k-2) as an integer: the ring need hold x, not its square, and no round goes by. P0 deals what `widen` does, " +
+      "and the product of the mask with its top bit, k + 1 bits less than the square's each. (PROTOCOL.md, squares.)",
+    arity: [1, 1],
+    attributes: { ring: "integer", drop: "integer" },
+    ring: "planned",
+    reads: "range",
+    bound: unbounded,
+    infer: ([x], attributes) => {
+      const { ring, fraction, shape } = masked(x);
+      refuse(ring === 1, "squares needs a ring of two bits or more");
+      refuse(shape.length === 0, "squares needs an axis");
+      const drop = integerOf(attributes, "drop", 0, 63);
+      const result = integerOf(attributes, "ring", 0, 64 - drop);
+      return { kind: "additive", ring: result, fraction: 2 * fraction - drop, shape: shape.slice(0, -1) };
+    },
+    demand: ([x]) => [masked(x).ring],
+    cost: ([x], attributes, type) => {
+      const n = sizeOf(x.shape);
+      const each = packedBytes(n, squaredBits(masked(x), additive(type), attributes));
+      return {
+        offline: 3 * each + packedBytes(sizeOf(type.shape), additive(type).ring),
+        macs: { P0: 2 * n, P1: 2 * n, P2: 2 * n },
+      };
+    },
+    draws: ([x], attributes, type) => {
+      const more = squaredBits(masked(x), additive(type), attributes);
+      const each = Array.from({ length: more === 0 ? 0 : 3 }, () => 8 * sizeOf(x.shape));
+      return [...each, 8 * sizeOf(type.shape)].map((bytes) => ({ pair: "01" as const, bytes }));
+    },
+    /** Three halves are cut, as of a product. */
+    ulp: (_args, attributes) => (attributes.drop === 0 ? 0 : 1),
   },
 } as const satisfies Record<string, OpSpecification>;
 

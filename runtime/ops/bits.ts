@@ -3,6 +3,7 @@
  * as words: all of them functions of masks alone, split between the k01 stream (P1) and what P2 receives. Comparisons
  * are look-ups at public digits of m. Nothing here is opened, except by `reveal` and `verdict`, to the data owner.
  */
+import { maskProducts } from "../../ir/share/bits.js";
 import { elementBytes } from "../../ir/share/index.js";
 import { packedBytes } from "../../ir/share/rules.js";
 import type { HotType } from "../../ir/share/types.js";
@@ -16,6 +17,7 @@ import {
   inChunks,
   type LocalRoles,
   type Phase,
+  type Placed,
   type RoleContext,
   type RoleStep,
   readWords,
@@ -252,11 +254,11 @@ const timesBit: LocalRoles = {
   P2: combineTimesBit,
 };
 
-/** Adds two dealt words per draw up: the halves of a step's draws, one after the other. */
-async function halvesOf(context: RoleContext, step: RoleStep): Promise<number[]> {
+/** An evaluator's halves of dealt words, one draw after the other from the one given. */
+async function halvesOf(context: RoleContext, step: RoleStep, first: number, draws: number): Promise<number[]> {
   const { kernels, scratch, key, party } = context;
   const offsets: number[] = [];
-  for (const block of step.blocks) {
+  for (const block of step.blocks.slice(first, first + draws)) {
     const offset = scratch.take(8 * countOf(step));
     await (party === "P1"
       ? kernels.fillWords(key("01"), block, offset, countOf(step))
@@ -266,69 +268,109 @@ async function halvesOf(context: RoleContext, step: RoleStep): Promise<number[]>
   return offsets;
 }
 
-/**
- * With b = m_b + c_b mask_b, c = 1 - 2 m: b c x = m_b (c x) + c_b (mask_b c x). c x is timesBit's; so is mask_b c x,
- * with mask_b x for x: both are of the kernel's form, twice nested.
- */
-async function combineTimesBits(context: RoleContext, step: RoleStep): Promise<void> {
-  const { kernels, scratch, party } = context;
-  const [b, c, x] = step.args;
+/** Words: the product of the masks of every subset of bits, the first alone, the second alone, both, … At P0. */
+async function maskWords({ kernels, scratch }: RoleContext, step: RoleStep, bits: readonly Placed[]) {
   const count = countOf(step);
-  const [maskB, maskC, maskBoth, timesB, timesC, timesBoth] = await halvesOf(context, step);
-  const [outer, inner, other] = [0, 1, 2].map(() => scratch.take(8 * count));
-  const own = { at: x.offset, other: 0, sign: 0 } as const;
-  await kernels.timesBit(outer, c.offset, x.offset, second(x), maskC, timesC, party === "P1", count);
-  // mask_b x = m_x mask_b - mask_b mask_x, and what the kernel calls the mask is what m_x has more than that.
-  await kernels.multiply(inner, 0, own, { at: maskB, other: 0, sign: 0 }, count);
-  await kernels.subtract(inner, inner, timesB, count);
-  await kernels.subtract(other, x.offset, inner, count);
-  await kernels.timesBit(inner, c.offset, x.offset, other, maskBoth, timesBoth, true, count);
-  await kernels.subtract(other, inner, outer, count);
-  await kernels.zero(maskB, 8 * count);
-  await kernels.addWord(maskC, maskB, 1n, count);
-  await kernels.timesBit(step.offset, b.offset, inner, other, maskC, maskB, true, count);
+  const one = (at: number) => ({ at, other: 0, sign: 0 }) as const;
+  const products: number[] = [];
+  for (let subset = 1; subset < 2 ** bits.length; subset++) {
+    const [lowest, rest] = [subset & -subset, subset & (subset - 1)];
+    const product = scratch.take(8 * count);
+    if (rest === 0) {
+      const bit = bits[31 - Math.clz32(subset)];
+      await kernels.bitWords(product, bit.offset, second(bit), count);
+    } else {
+      await kernels.multiply(product, 0, one(products[lowest - 1]), one(products[rest - 1]), count);
+    }
+    products.push(product);
+  }
+  return products;
 }
 
-/** Dealt: both masks as words, their product, and each of the three times x's mask. */
+/**
+ * From shares of (product of a subset's masks)·x for every subset, the empty one first, to the share of
+ * (product of the bits)·x, where the step's result lies: with b = m + (1 - 2 m) mask, one bit at a time,
+ * b y = m y + (1 - 2 m) mask y. The shares are overwritten.
+ */
+async function foldBits(context: RoleContext, step: RoleStep, bits: readonly Placed[], shares: readonly number[]) {
+  const { kernels, scratch } = context;
+  const count = countOf(step);
+  const [ones, zeros] = [scratch.take(8 * count), scratch.take(8 * count)];
+  await kernels.zero(zeros, 8 * count);
+  await kernels.addWord(ones, zeros, 1n, count);
+  let left = shares;
+  for (const bit of bits) {
+    const folded = left.filter((_, i) => i % 2 === 0);
+    for (const [i, whole] of folded.entries()) {
+      const part = left[2 * i + 1];
+      const to = bit === bits.at(-1) ? step.offset : whole;
+      // Where the bit is 0 the part stays, elsewhere the whole less the part.
+      await kernels.subtract(whole, part, whole, count);
+      await kernels.timesBit(to, bit.offset, part, whole, ones, zeros, true, count);
+    }
+    left = folded;
+  }
+}
+
+const combineTimesBits: Phase = async (context, step) => {
+  const { kernels, scratch, party } = context;
+  const [bits, x] = [step.args.slice(0, -1), step.args[step.args.length - 1]];
+  const count = countOf(step);
+  const subsets = maskProducts(bits.length);
+  const masks = await halvesOf(context, step, 0, subsets);
+  const products = await halvesOf(context, step, subsets, subsets);
+  const own = scratch.take(8 * count);
+  await kernels.zero(own, 8 * count);
+  await kernels.subtract(own, party === "P1" ? x.offset : own, second(x), count);
+  for (const [i, mask] of masks.entries()) {
+    await kernels.multiply(mask, 0, { at: x.offset, other: 0, sign: 0 }, { at: mask, other: 0, sign: 0 }, count);
+    await kernels.subtract(mask, mask, products[i], count);
+  }
+  await foldBits(context, step, bits, [own, ...masks]);
+};
+
+/** Dealt: the product of the masks of every subset of the bits, and each times x's mask. */
 const timesBits: LocalRoles = {
   P0: async (context, step) => {
-    const { kernels, scratch } = context;
-    const [b, c, x] = step.args;
+    const { kernels } = context;
+    const [bits, x] = [step.args.slice(0, -1), step.args[step.args.length - 1]];
     const count = countOf(step);
-    const offsets = [0, 1, 2].map(() => scratch.take(8 * count));
-    const [first, last, both] = offsets;
-    const one = (at: number) => ({ at, other: 0, sign: 0 }) as const;
-    await kernels.bitWords(first, b.offset, second(b), count);
-    await kernels.bitWords(last, c.offset, second(c), count);
-    await kernels.multiply(both, 0, one(first), one(last), count);
-    for (const [i, offset] of offsets.entries()) {
+    const words = await maskWords(context, step, bits);
+    for (const [i, offset] of words.entries()) {
       await dealWords(context, step.blocks[i], offset, count, ringOf(step));
     }
-    for (const [i, offset] of offsets.entries()) {
-      await kernels.multiply(offset, 0, one(offset), { at: x.offset, other: second(x), sign: 1 }, count);
-      await dealWords(context, step.blocks[3 + i], offset, count, ringOf(step));
+    const mask = { at: x.offset, other: second(x), sign: 1 } as const;
+    for (const [i, offset] of words.entries()) {
+      await kernels.multiply(offset, 0, { at: offset, other: 0, sign: 0 }, mask, count);
+      await dealWords(context, step.blocks[words.length + i], offset, count, ringOf(step));
     }
   },
   P1: combineTimesBits,
   P2: combineTimesBits,
 };
 
-/** Dealt: the bit's mask as a word. b = m + (1 - 2 m) mask. */
+const combineToArithmetic: Phase = async (context, step) => {
+  const { kernels, scratch, party } = context;
+  const count = countOf(step);
+  const masks = await halvesOf(context, step, 0, maskProducts(step.args.length));
+  if (step.args.length === 1) {
+    return kernels.toArithmetic(step.offset, step.args[0].offset, masks[0], party === "P1", count);
+  }
+  const one = scratch.take(8 * count);
+  await kernels.zero(one, 8 * count);
+  await kernels.addWord(one, one, party === "P1" ? 1n : 0n, count);
+  await foldBits(context, step, step.args, [one, ...masks]);
+};
+
+/** Dealt: the product of the masks of every subset of the bits, as words. */
 const toArithmetic: LocalRoles = {
   P0: async (context, step) => {
-    const [b] = step.args;
-    const words = context.scratch.take(8 * countOf(step));
-    await context.kernels.bitWords(words, b.offset, second(b), countOf(step));
-    await dealWords(context, step.blocks[0], words, countOf(step), ringOf(step));
+    for (const [i, offset] of (await maskWords(context, step, step.args)).entries()) {
+      await dealWords(context, step.blocks[i], offset, countOf(step), ringOf(step));
+    }
   },
-  P1: async ({ kernels, key }, step) => {
-    await kernels.fillWords(key("01"), step.blocks[0], step.offset, countOf(step));
-    await kernels.toArithmetic(step.offset, step.args[0].offset, step.offset, true, countOf(step));
-  },
-  P2: async (context, step) => {
-    await readWords(context, step.offset, countOf(step), ringOf(step));
-    await context.kernels.toArithmetic(step.offset, step.args[0].offset, step.offset, false, countOf(step));
-  },
+  P1: combineToArithmetic,
+  P2: combineToArithmetic,
 };
 
 /**

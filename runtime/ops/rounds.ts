@@ -3,10 +3,11 @@
  * the halves up. Safe: what P1 sends is masked by k01, which P2 has not; what P2 sends by k02, which P1 has not; their
  * sum, the new m, is masked by both. P0 draws the same masks and receives nothing.
  */
-import { gainedBits } from "../../ir/share/rounds.js";
+import { gainedBits, squaredBits } from "../../ir/share/rounds.js";
 import { packedBytes } from "../../ir/share/rules.js";
 import type { WordType } from "../../ir/share/types.js";
 import {
+  addDealtWords,
   chunkOf,
   countOf,
   dealWords,
@@ -183,6 +184,100 @@ const widenAdditive: LocalRoles = {
   P2: widenAdditiveHalf("P2"),
 };
 
-export const WIDENED_ROLES = { widenAdditive } as const satisfies Record<string, LocalRoles>;
+/** Where the parts of a step's dealing begin in its draws: of a ring that is large enough nothing but the sum is dealt. */
+function squaresOf(step: RoleStep): { readonly more: number; readonly last: number; readonly drop: number } {
+  const more = squaredBits(step.args[0].type as WordType, step.type as WordType, step.attributes);
+  return { more, last: more === 0 ? 0 : 3, drop: step.attributes.drop as number };
+}
+
+/** The same word everywhere. */
+async function filled({ kernels, scratch }: RoleContext, word: bigint, count: number): Promise<number> {
+  const offset = scratch.take(8 * count);
+  await kernels.zero(offset, 8 * count);
+  await kernels.addWord(offset, offset, word, count);
+  return offset;
+}
+
+/**
+ * With a = m' - bias, which both know, n = 1 - msb m', and the mask L = mask1 + mask2 modulo 2^k with its top bit v,
+ *   x = a - (L - 2^k n v),   x^2 = 2 a x - a^2 + L^2 + 2^(k+1) n v (2^(k-1) - L):
+ * x's shares in the larger ring are widenAdditive's; P0 deals v (2^(k-1) - L) besides, and for each row the sum of L^2.
+ * Local at P1 and P2. Safe: what P2 receives is masked by k01's stream, or is the high bits of that.
+ */
+function squaresHalf(party: "P1" | "P2"): Phase {
+  return async (context, step) => {
+    const { kernels, scratch, key } = context;
+    const [x] = step.args;
+    const [count, rows, ring] = [countOf(x), countOf(step), ringOf(x)];
+    const { more, last, drop } = squaresOf(step);
+    const length = count / rows;
+    const zeros = await filled(context, 0n, count);
+    const [open, share, mask] = [0, 1, 2].map(() => scratch.take(8 * count));
+    const dealt = Array.from({ length: last }, () => scratch.take(8 * count));
+    for (const [i, offset] of dealt.entries()) {
+      await (party === "P1"
+        ? kernels.fillWords(key("01"), step.blocks[i], offset, count)
+        : readWords(context, offset, count, more));
+    }
+    const [carry, top, product] = dealt;
+    const high = last === 0 ? zeros : carry;
+    if (last > 0) {
+      await kernels.widenShare(carry, x.offset, carry, top, zeros, ring, count);
+      await kernels.widenShare(product, x.offset, zeros, product, zeros, ring, count);
+    }
+    const one = (at: number) => ({ at, other: 0, sign: 0 }) as const;
+    await kernels.widenJoin(open, x.offset, zeros, ring, true, count);
+    await kernels.widenJoin(share, party === "P1" ? x.offset : zeros, high, ring, party === "P1", count);
+    await kernels.widenJoin(mask, second(x), zeros, ring, false, count);
+    await kernels.subtract(share, share, mask, count);
+    await kernels.multiplyWord(share, share, 2n, count);
+    const factor = party === "P1" ? ({ at: share, other: open, sign: -1 } as const) : one(share);
+    await kernels.dot(step.offset, 0, one(open), factor, rows, length);
+    if (last > 0) {
+      const unit = await filled(context, 1n << BigInt(ring + 1), count);
+      await kernels.dot(step.offset, 1, one(product), one(unit), rows, length);
+    }
+    const whole = ringOf(step) + drop;
+    if (party === "P1") {
+      await kernels.addStream(key("01"), step.blocks[last], step.offset, rows);
+    }
+    if (drop > 0) {
+      const offset = party === "P1" ? 3n << BigInt(drop - 1) : 0n;
+      await kernels.rescale(step.offset, step.offset, whole, drop, offset, rows);
+    }
+    if (party === "P2") {
+      await addDealtWords(context, step.offset, rows, ringOf(step));
+    }
+  };
+}
+
+const squares: LocalRoles = {
+  P0: async (context, step) => {
+    const { kernels, scratch } = context;
+    const [x] = step.args;
+    const [count, rows, ring] = [countOf(x), countOf(step), ringOf(x)];
+    const { more, last, drop } = squaresOf(step);
+    const zeros = await filled(context, 0n, count);
+    const [mask, carry, top] = [0, 1, 2].map(() => scratch.take(8 * count));
+    const one = (at: number) => ({ at, other: 0, sign: 0 }) as const;
+    await kernels.add(mask, x.offset, second(x), count);
+    await kernels.widenJoin(mask, mask, zeros, ring, false, count);
+    if (last > 0) {
+      await kernels.widenSecrets(carry, top, x.offset, second(x), ring, count);
+      await dealWords(context, step.blocks[0], carry, count, more);
+      await dealWords(context, step.blocks[1], top, count, more);
+      const half = await filled(context, 1n << BigInt(ring - 1), count);
+      await kernels.multiply(carry, 0, one(top), { at: half, other: mask, sign: -1 }, count);
+      await dealWords(context, step.blocks[2], carry, count, more);
+    }
+    const sums = scratch.take(8 * rows);
+    await kernels.dot(sums, 0, one(mask), one(mask), rows, count / rows);
+    await dealWords(context, step.blocks[last], sums, rows, ringOf(step), drop);
+  },
+  P1: squaresHalf("P1"),
+  P2: squaresHalf("P2"),
+};
+
+export const WIDENED_ROLES = { widenAdditive, squares } as const satisfies Record<string, LocalRoles>;
 
 export const ROUND_ROLES = { remask, remaskBits, widen } as const satisfies Record<string, OpeningRoles>;

@@ -69,6 +69,20 @@ class LooseMaker {
     return product && this.rescaled(product);
   }
 
+  /** Every row times the sum of its squares, scaled back on the way. */
+  norm(x: ShareNode): ShareNode | undefined {
+    const row = this.rescaled(this.masked(x));
+    const bound = this.boundOf(x);
+    const squared = SIDE * bound * bound;
+    if (bitsOf(2 * fractionOf(row), squared) > MOST_BITS) {
+      return undefined;
+    }
+    const opened = this.emit("remask", [this.emit("dot", [row, row], { drop: 0 }, squared)], {}, squared);
+    const sums = this.rescaled(this.emit("reshape", [opened], { shape: [SIDE, 1] }, squared));
+    const fits = bitsOf(fractionOf(row) + fractionOf(sums), bound * squared) <= MOST_BITS;
+    return fits ? this.emit("multiply", [row, sums], { drop: 0 }, bound * squared) : undefined;
+  }
+
   sum(x: ShareNode, y: ShareNode): ShareNode | undefined {
     const fraction = Math.max(fractionOf(x), fractionOf(y));
     const bound = this.boundOf(x) + this.boundOf(y);
@@ -130,6 +144,7 @@ export function looseProgram(random: () => number, size: number): LooseProgram {
     () => make.product(recent(), recent()),
     () => make.layer(recent()),
     () => make.layer(recent()),
+    () => make.norm(recent()),
     () => make.layer(pool.at(-1)!),
     () => make.layer(pool.at(-1)!),
     () => make.rescaled(recent()),
@@ -180,6 +195,13 @@ function products([x, y]: readonly Exact[], terms: (i: number) => readonly (read
   };
 }
 
+/** Sums of rows. */
+function rowsOf({ value, error }: Exact): Exact {
+  const sums = (all: readonly bigint[]) =>
+    Array.from({ length: SIDE }, (_, row) => all.slice(row * SIDE, (row + 1) * SIDE).reduce((a, b) => a + b));
+  return { value: sums(value), error: sums(error) };
+}
+
 function combined(sign: bigint): Rule {
   return ([x, y]) => ({
     value: x.value.map((each, i) => each + sign * y.value[i]),
@@ -193,7 +215,10 @@ const constantOf = (attributes: ShareNode["attributes"]) =>
 const same: Rule = ([x]) => x;
 
 const RULES: Readonly<Record<string, Rule>> = {
-  multiply: (args) => products(args, (i) => [[i, i]]),
+  multiply: (args) =>
+    products(args, (i) => [[i, args[1].value.length < args[0].value.length ? Math.floor(i / SIDE) : i]]),
+  dot: ([x, y]) => rowsOf(products([x, y], (i) => [[i, i]])),
+  reshape: ([x]) => x,
   matmul: (args) =>
     products(args, (i) => [0, 1].map((k) => [Math.floor(i / SIDE) * SIDE + k, k * SIDE + (i % SIDE)] as const)),
   add: combined(1n),

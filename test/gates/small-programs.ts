@@ -58,10 +58,32 @@ function branches(): LooseProgram {
   return finish(emit("add", [deep, shallow], {}, "sum", 36));
 }
 
+/** Rows times the sums of their squares, twice: the squares are dealt, and rows are widened beside their opening. */
+function norm(): LooseProgram {
+  const { emit, input, layer, finish } = start();
+  let x = layer(input("data", "x", 1), "w", 2);
+  for (const [name, bound] of [["first", 2] as const, ["second", 16] as const]) {
+    const most = 2 * bound * bound;
+    const opened = emit(
+      "remask",
+      [emit("dot", [x, x], { drop: 0 }, `${name} squares`, most)],
+      {},
+      `${name} sums`,
+      most,
+    );
+    const sums = emit("rescale", [opened], { bits: FRACTION }, `${name} sums`, most);
+    const column = emit("reshape", [sums], { shape: [2, 1] }, `${name} sums`, most);
+    const scaled = emit("multiply", [x, column], { drop: 0 }, `${name} product`, most * bound);
+    x = emit("rescale", [emit("remask", [scaled], {}, name, most * bound)], { bits: FRACTION }, name, most * bound);
+  }
+  return finish(x);
+}
+
 export const PROGRAMS: Readonly<Record<string, () => LooseProgram>> = {
   /** Three rescalings fit a word: no widen. */
   "short-chain": () => chain(3),
   /** Six do not: one widen, where the fewest bits are bought. */
   "long-chain": () => chain(6),
   branches,
+  norm,
 };

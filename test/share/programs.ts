@@ -3,6 +3,7 @@
  * a new op without a program does not compile.
  */
 import { Builder, type Graph, type Node } from "../../ir/graph.js";
+import { MOST_JOINED } from "../../ir/share/bits.js";
 import { SHARE, type ShareOpName, type ShareType, type WordType } from "../../ir/share/index.js";
 import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
 
@@ -277,6 +278,12 @@ export const PROGRAMS: Readonly<Record<ShareOpName, (make: Maker) => ShareNode>>
     const ring = make.pick(3, 63);
     return make.emit("widenAdditive", [make.narrow(make.shape(), ring)], { ring: make.pick(2, 64) });
   },
+  squares: (make) => {
+    const ring = make.pick(3, 63);
+    const drop = make.pick(0, 40);
+    const x = make.narrow(make.shape(1, 3), ring);
+    return make.emit("squares", [x], { ring: make.pick(2, 64 - drop), drop });
+  },
   series: series("series"),
   seriesTimes: series("seriesTimes"),
   exponential: (make) => {
@@ -357,14 +364,19 @@ export const PROGRAMS: Readonly<Record<ShareOpName, (make: Maker) => ShareNode>>
   },
   timesBits: (make) => {
     const shape = make.shape();
-    return make.emit("timesBits", [make.maskedBits(shape), make.maskedBits(shape), make.masked(shape)]);
+    const bits = Array.from({ length: make.pick(2, MOST_JOINED) }, () => make.maskedBits(shape));
+    return make.emit("timesBits", [...bits, make.masked(shape)]);
   },
   timesBit: (make) => {
     const shape = make.shape();
     const [b, x] = make.flip() ? [shape, make.under(shape)] : [make.under(shape), shape];
     return make.emit("timesBit", [make.maskedBits(b), make.masked(x)]);
   },
-  toArithmetic: (make) => make.emit("toArithmetic", [make.maskedBits()], { ring: make.pick(1, 64), fraction: 0 }),
+  toArithmetic: (make) => {
+    const shape = make.shape();
+    const bits = Array.from({ length: make.flip() ? 1 : make.pick(2, MOST_JOINED) }, () => make.maskedBits(shape));
+    return make.emit("toArithmetic", bits, { ring: make.pick(1, 64), fraction: 0 });
+  },
   reveal: (make) => make.emit("reveal", [make.words()], { name: "y" }),
 };
 

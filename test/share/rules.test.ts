@@ -7,6 +7,8 @@ import type { Attributes, AttributeValue } from "../../ir/graph.js";
 import { parseShareType, printShareType, SHARE_OPS, type ShareOpName } from "../../ir/share/index.js";
 import { type Rule, SPLITS, type Use, X } from "./split-rules.js";
 
+const SIX_BITS = new Array(6).fill("maskedBits[4]").join(" ");
+
 const whole = (data: readonly number[], shape: readonly number[] = [data.length]): AttributeValue => {
   return { dtype: "i64", shape, data: Float64Array.from(data) };
 };
@@ -238,7 +240,7 @@ const PRODUCTS: Partial<Record<ShareOpName, Rule>> = {
   },
   timesBit: { last: [[`maskedBits[4] ${X}`]], first: [[`bits[4] ${X}`], [`maskedBits[3] ${X}`]] },
   timesBits: {
-    last: [[`maskedBits[4] maskedBits[4] ${X}`]],
+    last: [[`maskedBits[4] maskedBits[4] ${X}`], [`${SIX_BITS} ${X}`]],
     first: [
       [`bits[4] maskedBits[4] ${X}`],
       [`maskedBits[4] bits[4] ${X}`],
@@ -248,11 +250,16 @@ const PRODUCTS: Partial<Record<ShareOpName, Rule>> = {
     ],
   },
   toArithmetic: {
-    last: [["maskedBits[4]", { ring: 64, fraction: 0 }]],
+    last: [
+      ["maskedBits[4]", { ring: 64, fraction: 0 }],
+      [SIX_BITS, { ring: 64, fraction: 0 }],
+    ],
     first: [
       ["maskedBits[4]", { ring: 65, fraction: 0 }],
       ["maskedBits[4]", { ring: 40, fraction: 1 }],
       ["bits[4]", { ring: 40, fraction: 0 }],
+      ["maskedBits[4] bits[4]", { ring: 40, fraction: 0 }],
+      ["maskedBits[4] maskedBits[1]", { ring: 40, fraction: 0 }],
     ],
   },
 };
@@ -271,6 +278,21 @@ const OPENINGS: Partial<Record<ShareOpName, Rule>> = {
       [X, { ring: 65 }],
       ["masked<1,0>[4]", { ring: 3 }],
       ["additive<40,6>[4]", { ring: 41 }],
+    ],
+  },
+  squares: {
+    last: [
+      [X, { ring: 64, drop: 0 }],
+      [X, { ring: 1, drop: 63 }],
+      ["masked<2,0>[4]", { ring: 3, drop: 0 }],
+    ],
+    first: [
+      [X, { ring: 65, drop: 0 }],
+      [X, { ring: 2, drop: 63 }],
+      [X, { ring: 0, drop: 64 }],
+      ["masked<1,0>[4]", { ring: 3, drop: 0 }],
+      ["masked<40,6>[]", { ring: 3, drop: 0 }],
+      ["additive<40,6>[4]", { ring: 41, drop: 0 }],
     ],
   },
   widenAdditive: {

@@ -1,0 +1,67 @@
+/**
+ * Sums of squares that need no wide value. A norm squares a value that was opened with few bits, and widens it for
+ * that, a round before anything else can happen: the sum of its squares is dealt (`squares`) where that costs less than
+ * the round. Whoever else reads the value wide does so beside the opening of the sum.
+ */
+import { Builder, type Graph } from "../ir/graph.js";
+import { SHARE, type ShareType, type WordType } from "../ir/share/index.js";
+import { squaredBits } from "../ir/share/rounds.js";
+import { sizeOf } from "../ir/tensor/value.js";
+import type { LinkCost } from "./plan-rings.js";
+import { type Rings, type ShareNode, WORD } from "./rings.js";
+
+/** A program, and where each of its nodes comes from in the one that it was made of. */
+export interface Squared {
+  readonly graph: Graph<ShareType>;
+  readonly sources: ReadonlyMap<ShareNode, ShareNode>;
+}
+
+/** Sums of squares of values that are widened for them, of which a round costs more than what is dealt instead. */
+export function widenedSquares(rings: Rings, link: LinkCost): ReadonlySet<ShareNode> {
+  const isWorth = (node: ShareNode, i: number): boolean => {
+    const [x, other] = node.args;
+    if (node.op !== "dot" || x !== other || node.args.length > 2 || !readsWidened(rings, i)) {
+      return false;
+    }
+    const range = rings.rangeOf(rings.argumentOf(i, 0));
+    const at = (type: ShareType, ring: number): WordType => ({ ...(type as WordType), ring });
+    const bits = squaredBits(at(x.type, range), at(node.type, rings.ringOf(i)), node.attributes);
+    return range <= WORD && ((3 * sizeOf(x.type.shape) * bits) / 8) * link.secondsPerByte < link.secondsPerRound;
+  };
+  return new Set(rings.nodes.filter(isWorth));
+}
+
+/** Whether some argument of a node is the wide copy of a value, or made of one by local ops. */
+function readsWidened(rings: Rings, node: number): boolean {
+  return rings.nodes[node].args.some((argument, position) => {
+    const isLocal = LINEAR.has(argument.op) && argument.type.kind === "masked";
+    return rings.readsWide(node, position) || (isLocal && readsWidened(rings, rings.argumentOf(node, position)));
+  });
+}
+
+const LINEAR: ReadonlySet<string> = new Set([
+  ...["rescale", "reduce", "relabel", "shiftLeft", "reshape", "view", "take", "concatenate"],
+  ...["add", "subtract", "negate", "sum", "addConstant", "multiplyConstant"],
+]);
+
+/** The program with these sums of squares dealt. */
+export function withSquares(graph: Graph<ShareType>, chosen: ReadonlySet<ShareNode>): Squared {
+  const builder = new Builder<ShareType>(SHARE);
+  const made = new Map<ShareNode, ShareNode>();
+  for (const node of graph.nodes) {
+    const args = node.args.map((argument) => made.get(argument)!);
+    const { attributes, origin } = node;
+    const ring = (node.type as WordType).ring;
+    const squares = () => builder.emit("squares", [args[0]], { drop: attributes.drop, ring }, origin);
+    made.set(node, chosen.has(node) ? squares() : builder.emit(node.op, args, attributes, origin));
+  }
+  const outputs = graph.outputs.map(({ name, node }) => ({ name, node: made.get(node)! }));
+  return { graph: builder.finish(outputs), sources: new Map([...made].map(([from, to]) => [to, from])) };
+}
+
+/** Whether the squares that were planned fit a word before their lowest bits are dropped. */
+export function squaresFit(rings: Rings): boolean {
+  return rings.nodes.every(
+    ({ op, attributes }, i) => op !== "squares" || rings.ringOf(i) + (attributes.drop as number) <= WORD,
+  );
+}
