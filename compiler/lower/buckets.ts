@@ -5,17 +5,19 @@
  *
  *     round 1: open F_0(x), F_1(x), … and the bits      round 2: open Σ b_i·F_i(x) + Σ small·c_i·F_i(x)
  *
- * The bits come from two dealt digits, so that neither is long: a coarse one of the whole range, and a fine one that
- * reads x modulo a power of two, right wherever the coarse one says that x is small. Small buckets are selected by two
- * bits in one product, so that no bit waits for another. Digits are right to half a digit's bucket at a border, so
+ * The bits come from dealt digits, so that none is long: a coarse one of the whole range, and a finer one or two that
+ * read x modulo a power of two, right wherever the ones before say that x is small. Small buckets are selected by two or
+ * three bits in one product, so that no bit waits for another. Digits are right to half a digit's bucket at a border, so
  * every sum is fitted that much wider.
  */
 import { ceilLog2, exp2, floorLog2, log2, pow } from "../../ir/real.js";
+import { maskProducts } from "../../ir/share/bits.js";
 import { sizeOf } from "../../ir/tensor/value.js";
 import { type Lowering, type ShareNode, shapeOf } from "./context.js";
 import { sumAdditive, WIDEST_DIGIT } from "./digits.js";
 import { type DecayPlan, decaysOn, noteDecays, planDecays } from "./inverses.js";
 import { type PowerRange, power, powerLabel, powerPrice } from "./power.js";
+import { whereAll } from "./tournament.js";
 
 /** Octaves of a bucket: few terms, whose digits have two values. */
 const OCTAVES = 3;
@@ -31,9 +33,6 @@ const RING = 58;
 const SLACK = 1 / 32;
 /** Bits that one sum deals at least for a value, times the range's ends. */
 const LEAST_BITS = 16;
-/** Dealt words for a selection by one bit and by two. */
-const SELECTION = 2;
-const SELECTION_BY_TWO = 6;
 
 /** What is computed: scale·x^exponent at `fraction` bits for x in [low, high]. */
 export interface PowerForm {
@@ -49,59 +48,68 @@ export interface PowerForm {
 interface Digit {
   readonly bucket: number;
   readonly width: number;
+  /** Whether its circle is twice what it reads, so that nothing near its end is taken for something at its beginning. */
+  readonly isWide: boolean;
 }
 
 interface BucketsPlan {
   /** Where buckets meet. */
   readonly borders: readonly number[];
-  /** The place of the border that the coarse digit finds first. Those below are the fine digit's. */
-  readonly split: number;
-  readonly coarse: Digit;
-  readonly fine: Digit | undefined;
+  /** For each digit the place of the least border that it finds; the next digit finds those below, down to the first. */
+  readonly splits: readonly number[];
+  readonly digits: readonly Digit[];
   readonly parts: readonly { readonly low: number; readonly high: number; readonly plan: DecayPlan }[];
   /** Bits to P2 for every value. */
   readonly bits: number;
 }
 
-/** How a power is computed by buckets, with the split that deals least; undefined where digits would be too long. */
+/** How a power is computed by buckets, with the splits that deal least; undefined where digits would be too long. */
 function planBuckets(x: ShareNode, { exponent, range, ring = RING }: PowerForm): BucketsPlan | undefined {
   const first = floorLog2(range.low);
   const count = Math.ceil((ceilLog2(range.high) - first) / OCTAVES);
   const borders = Array.from({ length: count - 1 }, (_, i) => exp2(first + OCTAVES * (i + 1)));
-  const plans = BLURS.flatMap((blur) =>
-    borders.map((_, split) => withSplit(x, exponent, range, ring, borders, split, blur)),
-  );
-  return plans.reduce((a, b) => (a === undefined || (b !== undefined && b.bits < a.bits) ? b : a), undefined);
+  const cheapest = (all: readonly (readonly number[])[]) =>
+    BLURS.flatMap((blur) =>
+      all.map((splits) => withSplits(x, exponent, range, ring, { borders, splits, blur })),
+    ).reduce((a, b) => (a === undefined || (b !== undefined && b.bits < a.bits) ? b : a), undefined);
+  const two = borders.map((_, split) => (split === 0 ? [0] : [split, 0]));
+  const three = borders.flatMap((_, split) => Array.from({ length: split }, (_, next) => [split, next, 0]));
+  return cheapest(two) ?? cheapest(three.filter(([, next]) => next > 0));
 }
 
-function withSplit(
+interface Split {
+  readonly borders: readonly number[];
+  readonly splits: readonly number[];
+  readonly blur: number;
+}
+
+function withSplits(
   x: ShareNode,
   exponent: number,
   { low, high }: PowerRange,
   ring: number,
-  borders: readonly number[],
-  split: number,
-  blur: number,
+  { borders, splits, blur }: Split,
 ): BucketsPlan | undefined {
-  const bucketFor = (border: number) => floorLog2(border) - blur;
-  const coarse = digitFor(bucketFor(borders[split]), high);
-  const fine =
-    split === 0
-      ? undefined
-      : { bucket: bucketFor(borders[0]), width: floorLog2(borders[split]) - bucketFor(borders[0]) };
-  const digits = fine === undefined ? [coarse] : [coarse, fine];
-  // The last of the small buckets ends where the fine digit's circle closes: nothing may lie in the digit's own zero.
-  const isZeroRead = fine !== undefined && exp2(fine.bucket) * (1 - 2 ** -MARGIN) > low;
+  const digits = splits.map((split, i): Digit => {
+    const bucket = floorLog2(borders[split]) - blur;
+    const isWide = i > 0 && splits.length > 2;
+    const width = i === 0 ? 0 : floorLog2(borders[splits[i - 1]]) + (isWide ? 1 : 0) - bucket;
+    return i === 0 ? digitFor(bucket, high) : { bucket, width, isWide };
+  });
+  const last = digits[digits.length - 1];
+  // Where the last of the small buckets ends as the digit's circle closes nothing may lie in the digit's own zero.
+  const isZeroRead = digits.length === 2 && exp2(last.bucket) * (1 - 2 ** -MARGIN) > low;
   if (isZeroRead || digits.some(({ width }) => width > WIDEST_DIGIT)) {
     return undefined;
   }
   const ends = [low, ...borders, high];
+  const finderOf = (border: number) => splits.findIndex((split) => split <= border);
   const windows = ends.slice(1).map((to, i) => {
-    const [from, isFirst, isLast] = [ends[i], i === 0, i === borders.length];
-    const below =
-      i > split ? exp2(coarse.bucket) * (1 + 2 ** (1 - MARGIN)) : exp2(fine?.bucket ?? 0) * 2 ** (1 - MARGIN);
-    const above = i >= split ? 0 : exp2(fine!.bucket);
-    return { low: isFirst ? from : from - below, high: isLast ? to : to + above };
+    const isLast = i === borders.length;
+    const [lower, upper] = [i === 0 ? 0 : finderOf(i - 1), isLast ? 0 : finderOf(i)];
+    const below = exp2(digits[lower].bucket) * ((lower === 0 ? 1 : 0) + 2 ** (1 - MARGIN));
+    const above = upper === 0 ? 0 : exp2(digits[upper].bucket);
+    return { low: i === 0 ? low : ends[i] - below, high: isLast ? to : to + above };
   });
   const parts = windows.flatMap((window) => {
     const plan = planDecays(x, exponent, window.low, window.high);
@@ -111,15 +119,15 @@ function withSplit(
     return undefined;
   }
   const bits = parts.reduce((sum, { plan }, i) => {
-    const selection = fine !== undefined && i <= split ? SELECTION_BY_TWO : SELECTION;
-    return sum + plan.words * (ring + plan.dropped) + (selection + 1) * ring;
+    const selecting = 1 + splits.slice(0, -1).filter((split) => i <= split).length;
+    return sum + plan.words * (ring + plan.dropped) + (2 * maskProducts(selecting) + 1) * ring;
   }, ring);
-  return { borders, split, coarse, fine, parts, bits: bits + digits.reduce((sum, { width }) => sum + 2 ** width, 0) };
+  return { borders, splits, digits, parts, bits: bits + digits.reduce((sum, { width }) => sum + 2 ** width, 0) };
 }
 
 /** The digit of such buckets that tells values up to `most` apart. */
 function digitFor(bucket: number, most: number): Digit {
-  return { bucket, width: ceilLog2(most + 2 * exp2(bucket)) - bucket };
+  return { bucket, width: ceilLog2(most + 2 * exp2(bucket)) - bucket, isWide: false };
 }
 
 /** The power by buckets, masked; two rounds. */
@@ -129,25 +137,32 @@ function powerByBuckets(lowering: Lowering, x: ShareNode, form: PowerForm, plan:
   const terms = plan.parts.map(({ low, high, plan: part }, i) => {
     noteDecays(lowering, exponent, low, high, part.fit);
     const opened = lowering.remasked(decaysOn(lowering, x, part, { exponent, low, fraction, scale }));
-    return lowering.emit(bits[i].length === 2 ? "timesBits" : "timesBit", [...bits[i], opened]);
+    return whereAll(lowering, bits[i], opened);
   });
   const most = scale * Math.max(pow(range.low, exponent), pow(range.high, exponent));
   return lowering.remasked(lowering.bounded(sumAdditive(lowering, terms), most));
 }
 
-/** The masked bits of every bucket: one, or two that must both be set. */
+/** The masked bits of every bucket: one, or up to three that must all be set. */
 function selectors(
   lowering: Lowering,
   x: ShareNode,
-  { borders, split, coarse, fine }: BucketsPlan,
+  { borders, splits, digits }: BucketsPlan,
 ): readonly (readonly ShareNode[])[] {
-  const spans = Array.from({ length: borders.length + 1 }, (_, i): Span => [borders[i - 1], borders[i]]);
-  const [small, large] = [spans.slice(0, split + 1), spans.slice(split + 1)];
-  const [isSmall, ...ofLarge] = bitsOf(lowering, x, coarse, 1 + 2 ** -MARGIN, [[undefined, borders[split]], ...large]);
-  const ends = small.map(([from, to]): Span => [from, to === borders[split] ? undefined : to]);
-  const ofSmall =
-    fine === undefined ? [[isSmall]] : bitsOf(lowering, x, fine, 2 ** -MARGIN, ends).map((bit) => [isSmall, bit]);
-  return [...ofSmall, ...ofLarge.map((bit) => [bit])];
+  /** Bits of the buckets up to `end`, where all of `smaller` are set, which say that x is in one of them. */
+  const upTo = (end: number, place: number, smaller: readonly ShareNode[]): readonly (readonly ShareNode[])[] => {
+    const [digit, split] = [digits[place], splits[place]];
+    const isLast = place === digits.length - 1;
+    const spans = Array.from({ length: end - split }, (_, i): Span => {
+      const to = split + i + 1;
+      return [borders[split + i], to === end ? undefined : borders[to]];
+    });
+    const shift = (place === 0 ? 1 : 0) + 2 ** -MARGIN;
+    const [small, ...others] = bitsOf(lowering, x, digit, shift, [[undefined, borders[split]], ...spans]);
+    const below = isLast ? [[...smaller, small]] : upTo(split, place + 1, [...smaller, small]);
+    return [...below, ...others.map((bit) => [...smaller, bit])];
+  };
+  return upTo(borders.length, 0, []);
 }
 
 type Span = readonly [from: number | undefined, to: number | undefined];
@@ -156,7 +171,8 @@ type Span = readonly [from: number | undefined, to: number | undefined];
  * Masked bits of [from ≤ x < to) by one digit, which reads x modulo its circle. Without the borrow, the digit of
  * x + shift buckets is its own or the next one, so a border is anywhere in the bucket before or behind it, by `shift`.
  */
-function bitsOf(lowering: Lowering, x: ShareNode, { bucket, width }: Digit, shift: number, spans: readonly Span[]) {
+function bitsOf(lowering: Lowering, x: ShareNode, digit: Digit, shift: number, spans: readonly Span[]) {
+  const { bucket, width, isWide } = digit;
   const fraction = Math.max(0, BELOW - bucket);
   const at = fraction + bucket;
   // Another value than x: what is read modulo the digit's circle says nothing of x's range (passes/guard.ts).
@@ -164,8 +180,8 @@ function bitsOf(lowering: Lowering, x: ShareNode, { bucket, width }: Digit, shif
   const cut = lowering.emit("reduce", [residue], { ring: at + width });
   const hot = lowering.emit("digits", [cut], { at, width });
   return spans.map(([from, to]) => {
-    const first = from === undefined ? 1 : from / exp2(bucket) + 1;
-    const last = to === undefined ? 2 ** width : to / exp2(bucket);
+    const first = from === undefined ? (isWide ? 0 : 1) : from / exp2(bucket) + 1;
+    const last = to === undefined ? 2 ** width - (isWide ? 1 : 0) : to / exp2(bucket);
     const span = { at, offset: Math.round(shift * 2 ** at), from: first, count: last - first + 1 };
     return lowering.emit("remaskBits", [lowering.emit("within", [hot, cut], span)]);
   });

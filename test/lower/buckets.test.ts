@@ -8,7 +8,7 @@ import { floats, runText } from "./support.js";
 
 const COUNT = 400;
 /** Doublings from the least value on which buckets meet, and a part of a bucket to either side of it. */
-const BORDERS = [3, 6, 9, 12];
+const BORDERS = [3, 6, 9, 12, 15, 18, 21];
 const NEAR = [0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1, 1.001, 1.01, 1.05, 1.1, 1.2, 1.3];
 
 /** Values of [low, high], evenly spread in octaves, and some about every border. */
@@ -20,9 +20,11 @@ function valuesOf(low: number, high: number): number[] {
 }
 
 const cases = [
-  { op: "reciprocal", of: (x: number) => 1 / x, low: 1, high: 2 ** 14 },
-  { op: "reciprocal", of: (x: number) => 1 / x, low: 0.3, high: 700 },
-  { op: "reciprocalSquareRoot", of: (x: number) => 1 / Math.sqrt(x), low: 0.5, high: 20_000 },
+  { op: "reciprocal", of: (x: number) => 1 / x, low: 1, high: 2 ** 14, bits: 2 },
+  { op: "reciprocal", of: (x: number) => 1 / x, low: 0.3, high: 700, bits: 2 },
+  { op: "reciprocal", of: (x: number) => 1 / x, low: 1.2, high: 2 ** 19, bits: 3 },
+  { op: "reciprocal", of: (x: number) => 1 / x, low: 0.5, high: 2 ** 18, bits: 3 },
+  { op: "reciprocalSquareRoot", of: (x: number) => 1 / Math.sqrt(x), low: 0.5, high: 20_000, bits: 2 },
 ];
 
 /** Relative errors of a function on values, by a plan for what was measured. */
@@ -42,10 +44,12 @@ output "y" = %3`;
 }
 
 describe("powers over a wide range", () => {
-  test.each(cases)("$op of $low to $high", async ({ op, of, low, high }) => {
+  test.each(cases)("$op of $low to $high", async ({ op, of, low, high, bits }) => {
     const values = valuesOf(low, high);
     const { plan, errors } = await errorsOf(op, of, values, values);
     expect(plan.steps.some(({ op: step }) => step === "decays")).toBe(true);
+    const selected = plan.steps.filter(({ op: step }) => step === "timesBits").map(({ args }) => args.length - 1);
+    expect(Math.max(...selected)).toBe(bits);
     expect(costReport(plan).cost.rounds).toBe(3);
     expect(Math.max(...errors)).toBeLessThan(5e-4);
   });
