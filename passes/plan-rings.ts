@@ -15,7 +15,7 @@ import { SHARE, type ShareType, type WordType } from "../ir/share/index.js";
 import { sizeOf } from "../ir/tensor/value.js";
 import { boundsOf } from "./bounds.js";
 import { isWord, NEVER, Rings, type ShareNode, WORD } from "./rings.js";
-import { squaresFit, widenedSquares, withSquares } from "./squares.js";
+import { decidingSquares, squaresFit, widenedSquares, withSquares } from "./squares.js";
 
 /** What a round and a byte on a link cost: the network that the plan is for. */
 export interface LinkCost {
@@ -35,18 +35,35 @@ export function planRings(
   onPlanned: (node: ShareNode, planned: ShareNode) => void = () => undefined,
 ): Graph<ShareType> {
   const rings = searchRings(graph, bounds, link);
-  const chosen = widenedSquares(rings, link);
-  if (chosen.size > 0) {
-    const squared = withSquares(graph, chosen);
-    const known = [...squared.sources].flatMap(([to, from]): [ShareNode, number][] =>
-      bounds.has(from) ? [[to, bounds.get(from)!]] : [],
-    );
-    const others = searchRings(squared.graph, new Map(known), link);
-    if (squaresFit(others) && secondsOf(others, link) < secondsOf(rings, link)) {
-      return rebuild(squared.graph, others, (node, planned) => onPlanned(squared.sources.get(node)!, planned));
-    }
-  }
-  return rebuild(graph, rings, onPlanned);
+  const first: Planned = { graph, rings, seconds: secondsOf(rings, link), sourceOf: (node) => node };
+  const planned = squaredPlan(first, bounds, link);
+  return rebuild(planned.graph, planned.rings, (node, made) => onPlanned(planned.sourceOf(node), made));
+}
+
+/** The plan with sums of squares dealt, those that decide the depth or all that may be worth it, where it is faster. */
+function squaredPlan(given: Planned, bounds: ReadonlyMap<ShareNode, number>, link: LinkCost): Planned {
+  const all = widenedSquares(given.rings, link);
+  const deciding = decidingSquares(given.rings, all);
+  const choices = [deciding, ...(deciding.size < all.size ? [all] : [])].filter(({ size }) => size > 0);
+  return choices.reduce((best, chosen) => {
+    const { graph, sources } = withSquares(given.graph, chosen);
+    const sourceOf = (node: ShareNode) => sources.get(node)!;
+    const known = graph.nodes.flatMap((node): [ShareNode, number][] => {
+      const bound = bounds.get(sourceOf(node));
+      return bound === undefined ? [] : [[node, bound]];
+    });
+    const rings = searchRings(graph, new Map(known), link);
+    const seconds = secondsOf(rings, link);
+    return squaresFit(rings) && seconds < best.seconds ? { graph, rings, seconds, sourceOf } : best;
+  }, given);
+}
+
+interface Planned {
+  readonly graph: Graph<ShareType>;
+  readonly rings: Rings;
+  readonly seconds: number;
+  /** A node of the given program that a node of this one stands for. */
+  readonly sourceOf: (node: ShareNode) => ShareNode;
 }
 
 function secondsOf(rings: Rings, link: LinkCost): number {

@@ -5,7 +5,7 @@
  */
 import { Builder, type Graph } from "../ir/graph.js";
 import { SHARE, type ShareType, type WordType } from "../ir/share/index.js";
-import { squaredBits } from "../ir/share/rounds.js";
+import { isOpening, squaredBits } from "../ir/share/rounds.js";
 import { sizeOf } from "../ir/tensor/value.js";
 import type { LinkCost } from "./plan-rings.js";
 import { type Rings, type ShareNode, WORD } from "./rings.js";
@@ -20,7 +20,7 @@ export interface Squared {
 export function widenedSquares(rings: Rings, link: LinkCost): ReadonlySet<ShareNode> {
   const isWorth = (node: ShareNode, i: number): boolean => {
     const [x, other] = node.args;
-    if (node.op !== "dot" || x !== other || node.args.length > 2 || !readsWidened(rings, i)) {
+    if (node.op !== "dot" || x !== other || node.args.length > 2 || widenedReaders(rings, i).length === 0) {
       return false;
     }
     const range = rings.rangeOf(rings.argumentOf(i, 0));
@@ -31,11 +31,34 @@ export function widenedSquares(rings: Rings, link: LinkCost): ReadonlySet<ShareN
   return new Set(rings.nodes.filter(isWorth));
 }
 
-/** Whether some argument of a node is the wide copy of a value, or made of one by local ops. */
-function readsWidened(rings: Rings, node: number): boolean {
-  return rings.nodes[node].args.some((argument, position) => {
+/** Those of them without whose `widen` the whole program is less deep: no other chain is as long as theirs. */
+export function decidingSquares(rings: Rings, chosen: ReadonlySet<ShareNode>): ReadonlySet<ShareNode> {
+  const opens = Uint8Array.from(rings.nodes, (node) => (isOpening(node) ? 1 : 0));
+  const depths = new Int32Array(opens.length);
+  const depthWithout = (readers: ReadonlySet<number>): number => {
+    rings.nodes.forEach(({ args }, i) => {
+      depths[i] = 0;
+      args.forEach((_, position) => {
+        const isWidened = rings.readsWide(i, position) && !readers.has(i);
+        depths[i] = Math.max(depths[i], depths[rings.argumentOf(i, position)] + (isWidened ? 1 : 0));
+      });
+      depths[i] += opens[i];
+    });
+    return depths.reduce((most, depth) => Math.max(most, depth), 0);
+  };
+  const depth = rings.depth();
+  const deciding = rings.nodes.flatMap((node, i) =>
+    chosen.has(node) && depthWithout(new Set(widenedReaders(rings, i))) < depth ? [node] : [],
+  );
+  return new Set(deciding);
+}
+
+/** The nodes that read wide copies of values: this one, or those that it is made of by local ops. */
+function widenedReaders(rings: Rings, node: number): readonly number[] {
+  return rings.nodes[node].args.flatMap((argument, position) => {
     const isLocal = LINEAR.has(argument.op) && argument.type.kind === "masked";
-    return rings.readsWide(node, position) || (isLocal && readsWidened(rings, rings.argumentOf(node, position)));
+    const readers = isLocal ? widenedReaders(rings, rings.argumentOf(node, position)) : [];
+    return rings.readsWide(node, position) ? [node] : readers;
   });
 }
 
