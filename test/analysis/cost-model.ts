@@ -144,9 +144,9 @@ const ROWS: Readonly<Partial<Record<ShareOpName, Row>>> = {
     online: NOTHING,
   },
   timesBits: {
-    about: "element, two bits for each",
+    about: "element, n masked bits for each",
     make: (emit) => emit("timesBits", [bitsOf(emit, "b"), bitsOf(emit, "c"), x(emit)]),
-    offline: { text: "6k", bits: 6 * K },
+    offline: { text: "2·(2^n − 1)·k", bits: 6 * K },
     online: NOTHING,
   },
   widenAdditive: {
@@ -155,10 +155,16 @@ const ROWS: Readonly<Partial<Record<ShareOpName, Row>>> = {
     offline: { text: "2(K − k)", bits: 2 * (WIDE - K) },
     online: NOTHING,
   },
+  squares: {
+    about: "sum of L squares, in a ring of K bits, of which s are dropped",
+    make: (emit) => emit("squares", [x(emit, "x", [N, 8])], { ring: WIDE - 3, drop: 3 }),
+    offline: { text: "3L(K − k − 1) + K − s", bits: 3 * 8 * (WIDE - K - 1) + WIDE - 3 },
+    online: NOTHING,
+  },
   toArithmetic: {
-    about: "bit",
-    make: (emit) => emit("toArithmetic", [bitsOf(emit)], { ring: K, fraction: 0 }),
-    offline: { text: "k", bits: K },
+    about: "result, the AND of n masked bits",
+    make: (emit) => emit("toArithmetic", [bitsOf(emit), bitsOf(emit, "y")], { ring: K, fraction: 0 }),
+    offline: { text: "(2^n − 1)·k", bits: 3 * K },
     online: NOTHING,
   },
 };
@@ -264,6 +270,9 @@ function addTo(lines: Map<string, Line>, { step, cost, name, critical }: CostedS
   lines.set(key, line);
 }
 
+/** Ops whose k is their argument's ring. */
+const OF_ARGUMENT: ReadonlySet<string> = new Set(["widen", "widenAdditive", "squares"]);
+
 type Letters = Readonly<Record<string, number>>;
 
 /** What the letters of the first part are at a step. */
@@ -271,12 +280,14 @@ function lettersOf({ op, args, attributes, type }: Step, plan: Plan): Letters {
   const first = plan.steps[args[0]].type;
   const ringOf = (each: ShareType) => ("ring" in each ? each.ring : 0);
   return {
-    k: op === "widen" || op === "widenAdditive" ? ringOf(first) : ringOf(type),
-    K: ringOf(type),
+    k: OF_ARGUMENT.has(op) ? ringOf(first) : ringOf(type),
+    K: ringOf(type) + (op === "squares" ? Number(attributes.drop) : 0),
     H: Array.isArray(attributes.cosines) ? attributes.cosines.length : 0,
     D: Array.isArray(attributes.drops) ? attributes.drops.reduce((sum: number, each) => sum + Number(each), 0) : 0,
     J: args.length - 1,
-    n: args.length,
+    n: args.length - (op === "timesBits" ? 1 : 0),
+    L: first.shape.at(-1) ?? 1,
+    s: Number(attributes.drop ?? 0),
     W: op === "decays" ? decayWords(attributes) : 0,
     d: op === "decays" ? Number(attributes.drop) : 0,
     w: Number(attributes.width ?? 0),
