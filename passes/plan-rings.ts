@@ -14,14 +14,8 @@ import { Builder, type Graph } from "../ir/graph.js";
 import { SHARE, type ShareType, type WordType } from "../ir/share/index.js";
 import { sizeOf } from "../ir/tensor/value.js";
 import { boundsOf } from "./bounds.js";
-import { isWord, NEVER, Rings, type ShareNode, WORD } from "./rings.js";
+import { isWord, type LinkCost, NEVER, Rings, type ShareNode, WORD } from "./rings.js";
 import { decidingSquares, squaresFit, widenedSquares, withSquares } from "./squares.js";
-
-/** What a round and a byte on a link cost: the network that the plan is for. */
-export interface LinkCost {
-  readonly secondsPerRound: number;
-  readonly secondsPerByte: number;
-}
 
 /**
  * The program with all rings planned for a network. `bounds` are the largest absolute values of nodes, in reals;

@@ -15,6 +15,12 @@ export type ShareNode = Node<ShareType>;
 
 export const WORD = 64;
 
+/** What a round and a byte on a link cost: the network that the plan is for. */
+export interface LinkCost {
+  readonly secondsPerRound: number;
+  readonly secondsPerByte: number;
+}
+
 /** The limit of a value that is not widened: no user needs so many bits. */
 export const NEVER = 1 << 24;
 /** The ring of a value without a bound: more than any word. */

@@ -7,8 +7,7 @@ import { Builder, type Graph } from "../ir/graph.js";
 import { SHARE, type ShareType, type WordType } from "../ir/share/index.js";
 import { isOpening, squaredBits } from "../ir/share/rounds.js";
 import { sizeOf } from "../ir/tensor/value.js";
-import type { LinkCost } from "./plan-rings.js";
-import { type Rings, type ShareNode, WORD } from "./rings.js";
+import { type LinkCost, type Rings, type ShareNode, WORD } from "./rings.js";
 
 /** A program, and where each of its nodes comes from in the one that it was made of. */
 export interface Squared {

@@ -6,9 +6,9 @@
  *     round 1: open F_0(x), F_1(x), … and the bits      round 2: open Σ b_i·F_i(x) + Σ small·c_i·F_i(x)
  *
  * The bits come from dealt digits, so that none is long: a coarse one of the whole range, and a finer one or two that
- * read x modulo a power of two, right wherever the ones before say that x is small. Small buckets are selected by two or
- * three bits in one product, so that no bit waits for another. Digits are right to half a digit's bucket at a border, so
- * every sum is fitted that much wider.
+ * read x modulo a power of two, right wherever the ones before say that x is small. Small buckets are selected by two
+ * or three bits in one product, so that no bit waits for another. Digits are right to half a digit's bucket at a
+ * border, so every sum is fitted that much wider.
  */
 import { ceilLog2, exp2, floorLog2, log2, pow } from "../../ir/real.js";
 import { maskProducts } from "../../ir/share/bits.js";
@@ -48,14 +48,14 @@ export interface PowerForm {
 interface Digit {
   readonly bucket: number;
   readonly width: number;
-  /** Whether its circle is twice what it reads, so that nothing near its end is taken for something at its beginning. */
+  /** Whether its circle is twice what it reads: nothing near its end is taken for something at its beginning. */
   readonly isWide: boolean;
 }
 
 interface BucketsPlan {
   /** Where buckets meet. */
   readonly borders: readonly number[];
-  /** For each digit the place of the least border that it finds; the next digit finds those below, down to the first. */
+  /** For each digit the place of the least border that it finds; the next digit finds those below. */
   readonly splits: readonly number[];
   readonly digits: readonly Digit[];
   readonly parts: readonly { readonly low: number; readonly high: number; readonly plan: DecayPlan }[];

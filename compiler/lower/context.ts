@@ -17,7 +17,7 @@ import type { ShareType } from "../../ir/share/types.js";
 import type { TensorNode } from "../../ir/tensor/index.js";
 import type { TensorValue } from "../../ir/tensor/value.js";
 import { ACCEPTED } from "../../passes/guard.js";
-import type { LinkCost } from "../../passes/plan-rings.js";
+import type { LinkCost } from "../../passes/rings.js";
 import { copiedFrom } from "../../passes/rules/common.js";
 import { ChoiceNotes } from "./choices.js";
 import { FormulaNotes, type NotedFormula } from "./formulas.js";

@@ -189,8 +189,8 @@ export function digitsOf(at: number, width: number, count: number): Digit[] {
 }
 
 /**
- * [x = 0] for an integer x of `width` bits, its ring, as additive integers that are summed in a ring of `ring` bits. One
- * round, or two: its digit may be cut, and their answers joined by a conjunction, or by what they are turned into words
+ * [x = 0] for an integer x of `width` bits, its ring, as additive integers that are summed in a ring of `ring` bits.
+ * One round, or two: its digit may be cut, and their answers joined by a conjunction, or by what they are turned into words
  * with.
  */
 export function zeroWords(lowering: Lowering, x: ShareNode, width: number, ring: number): ShareNode {

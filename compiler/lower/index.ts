@@ -7,7 +7,7 @@ import { type Diagnostic, fail } from "../../ir/diagnostics.js";
 import { type Graph, usersOf } from "../../ir/graph.js";
 import type { TensorType } from "../../ir/tensor/value.js";
 import type { VarianceRange } from "../../passes/observed.js";
-import type { LinkCost } from "../../passes/plan-rings.js";
+import type { LinkCost } from "../../passes/rings.js";
 import type { HeadRange } from "../../passes/rows.js";
 import { lowerAbsolute, lowerActivation, lowerGeluEven, lowerRelu, lowerSoftCap } from "./activation.js";
 import { Attention } from "./attention.js";

@@ -27,7 +27,7 @@ export interface Compared {
 export interface Step {
   /** Elements that are compared with each other. */
   readonly group: number;
-  /** Whether a winner's bits are joined where they multiply its values; they are opened as one bit before, otherwise. */
+  /** Whether a winner's bits are joined where they multiply its values; otherwise they are opened before, as one. */
   readonly isJoined: boolean;
 }
 

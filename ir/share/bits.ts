@@ -280,8 +280,8 @@ const CONVERSION = {
   },
   timesBits: {
     doc:
-      "The product of 2 to 6 masked bits and a masked value, the last argument, all of one shape: for every subset of " +
-      "the bits P0 deals the product of its masks, and that times x's mask.",
+      "The product of 2 to 6 masked bits and a masked value, the last argument, all of one shape: for every subset " +
+      "of the bits P0 deals the product of its masks, and that times x's mask.",
     arity: [3, 1 + MOST_JOINED],
     attributes: {},
     ring: "derived",

@@ -5,7 +5,8 @@
  */
 import { isOpening } from "../../ir/share/rounds.js";
 import { sizeOf } from "../../ir/tensor/value.js";
-import { isWidenable, type LinkCost } from "../../passes/plan-rings.js";
+import { isWidenable } from "../../passes/plan-rings.js";
+import type { LinkCost } from "../../passes/rings.js";
 import { bytesOf, isWord, type Rings, WIDEN_SECTIONS, WORD } from "../../passes/rings.js";
 
 /** What a node needs of an argument, by its own ring: the larger of a constant and ring + offset. */

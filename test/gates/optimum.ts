@@ -1,7 +1,6 @@
 /** The exact optimum of the rings' integer programme, by HiGHS. */
 import loadHighs from "highs";
-import type { LinkCost } from "../../passes/plan-rings.js";
-import type { Rings } from "../../passes/rings.js";
+import type { LinkCost, Rings } from "../../passes/rings.js";
 import { integerProgramme, secondsOf } from "./integer-programme.js";
 
 /** Its types say CommonJS, its package gives an ES module whose default is the loader itself. */
