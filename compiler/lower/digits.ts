@@ -190,8 +190,7 @@ export function digitsOf(at: number, width: number, count: number): Digit[] {
 
 /**
  * [x = 0] for an integer x of `width` bits, its ring, as additive integers that are summed in a ring of `ring` bits.
- * One round, or two: its digit may be cut, and their answers joined by a conjunction, or by what they are turned into words
- * with.
+ * One round, or two: its digit may be cut, and the answers joined by a conjunction, or where they become words.
  */
 export function zeroWords(lowering: Lowering, x: ShareNode, width: number, ring: number): ShareNode {
   const elements = sizeOf(shapeOf(x));

@@ -23,8 +23,8 @@ export function countRing(width: number): number {
 
 /**
  * Additive zeros and ones [..., 1, 2^width]: one where no element of the last axis lies in or above a bucket of the
- * ring, counted from its least value, without the borrow. Two rounds, or three. What `keep`, which is public, leaves out does
- * not count.
+ * ring, counted from its least value, without the borrow. Two rounds, or three. What `keep`, which is public, leaves
+ * out does not count.
  */
 export function missedBuckets(
   lowering: Lowering,

@@ -48,7 +48,8 @@ export const WIDENED = {
     doc:
       "The sum over the last axis of a masked value's squares, in any ring, without its `drop` lowest bits, for |x| " +
       "< 2^(k-2) as an integer: the ring need hold x, not its square, and no round goes by. P0 deals what `widen` " +
-      "does, and the product of the mask with its top bit, k + 1 bits less than the square's each. (PROTOCOL.md, squares.)",
+      "does, and the product of the mask with its top bit, k + 1 bits less than the square's each. (PROTOCOL.md, " +
+      "squares.)",
     arity: [1, 1],
     attributes: { ring: "integer", drop: "integer" },
     ring: "planned",

@@ -184,7 +184,7 @@ const widenAdditive: LocalRoles = {
   P2: widenAdditiveHalf("P2"),
 };
 
-/** Where the parts of a step's dealing begin in its draws: of a ring that is large enough nothing but the sum is dealt. */
+/** How a step is dealt: where x's ring is large enough, nothing but the sums. */
 function squaresOf(step: RoleStep): { readonly more: number; readonly last: number; readonly drop: number } {
   const more = squaredBits(step.args[0].type as WordType, step.type as WordType, step.attributes);
   return { more, last: more === 0 ? 0 : 3, drop: step.attributes.drop as number };
