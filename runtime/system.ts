@@ -14,12 +14,18 @@ export function leaveNoCore(): boolean {
   return typeof native !== "string" && native.leaveNoCore();
 }
 
+/** The last major version of V8 that knows the flag, Node 20's: later ones complain of it on standard error. */
+const LAST_WITH_BUDGET = 11;
+
 /**
  * From now on this process optimises only JavaScript that runs ten times as often as V8 waits for: a party's time is in
- * kernels, and compiling what calls them took more of a session than it gave back (docs/performance.md).
+ * kernels, and compiling what calls them took more of a session than it gave back (docs/performance.md). Of a later V8
+ * than Node 20's nothing is asked: nobody measured it there.
  */
 export function optimiseLate(): void {
-  setFlagsFromString("--interrupt-budget=1500000");
+  if (Number.parseInt(process.versions.v8, 10) <= LAST_WITH_BUDGET) {
+    setFlagsFromString("--interrupt-budget=1500000");
+  }
 }
 
 /**

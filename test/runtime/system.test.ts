@@ -1,7 +1,9 @@
-/** Mapped files: what is forgotten of them is read again, and other memory stays as it is. */
+/** Mapped files: what is forgotten of them is read again, and other memory stays as it is. And what V8 is asked. */
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { forgetPages, mapFile } from "../../runtime/system.js";
 
@@ -54,4 +56,11 @@ describe("pages of a mapped file", () => {
     forgetPages(own.subarray(4096));
     expect(Buffer.compare(own, content)).toBe(0);
   });
+});
+
+it("V8 is asked nothing that it complains of on standard error", () => {
+  const built = pathToFileURL(join(import.meta.dirname, "..", "..", "dist", "runtime", "system.js")).href;
+  const script = `import { optimiseLate } from ${JSON.stringify(built)}; optimiseLate();`;
+  const { status, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
 });
