@@ -20,7 +20,7 @@ const planFor = (op: ShareOpName): Plan => planOf(programOf(op, seededNumbers(SE
 /** Ops whose frames, or openings, show what they hide when both are hidden alike; products of masks do not. */
 const SHOWING = [
   ...["remask", "remaskBits", "widen", "series", "seriesTimes"],
-  ...["coarseCount", "decays", "timesBit", "toArithmetic"],
+  ...["coarseCount", "decays", "timesBit", "timesBits", "toArithmetic"],
 ] as const satisfies readonly ShareOpName[];
 
 describe("all that a party receives is even", () => {
@@ -41,7 +41,8 @@ function reused(op: ShareOpName): Plan {
   const places = plan.steps.flatMap((step, i) => (step.op === op ? [i] : []));
   const [first, last] = [places[0], places[places.length - 1]];
   expect(last).toBeGreaterThan(first);
-  const { draws } = plan.steps[first];
+  // The second may be of more bits, and draw more than there is to draw again.
+  const draws = plan.steps[last].draws.map((draw, i) => plan.steps[first].draws[i] ?? draw);
   return { ...plan, steps: plan.steps.with(last, { ...plan.steps[last], draws }) };
 }
 
