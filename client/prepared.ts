@@ -28,13 +28,21 @@ const ENTRY = object({
 /** An entry as it is kept; seeds and keys hexadecimal. */
 export type Entry = InferOutput<typeof ENTRY>;
 
+/** Another process has used an entry that this one held: a copy of the disk had brought it back. */
+export class EntryGone extends Error {}
+
 /** An entry that this process alone holds, until it is spent or given back. */
 export interface ClaimedEntry extends Entry {
-  /** It is gone for good: from now on its seeds and keys may be used, once. */
+  /** It is gone for good: from now on its seeds and keys may be used, once. EntryGone where it was gone before. */
   readonly spend: () => void;
+  /** It is not to be used any more. */
+  readonly discard: () => void;
   /** It was not used, and may be taken again. */
   readonly release: () => void;
 }
+
+/** Milliseconds after its end for which an entry is not removed that somebody has taken: far longer than a question. */
+const LEFT = 3_600_000;
 
 /** Who the parties of a topology are, and where. */
 export function trioOfTopology(topology: Topology): string {
@@ -69,12 +77,13 @@ export function entriesOf(topology: Topology, plan: string, now: number): readon
     if (entry === undefined) {
       return [];
     }
-    if (entry.expires <= now) {
-      // Who has taken it and was stopped since has left it under its other name.
+    const isFree = name.endsWith(".json");
+    // Who has taken it may be about to use it, or was stopped and has left it under its other name.
+    if (entry.expires + (isFree ? 0 : LEFT) <= now) {
       rmSync(path, { force: true });
-      return [];
     }
-    return name.endsWith(".json") && entry.plan === plan && entry.trio === trio ? [entry] : [];
+    const isOurs = entry.plan === plan && entry.trio === trio;
+    return isFree && isOurs && entry.expires > now ? [entry] : [];
   });
   return entries.sort((a, b) => a.expires - b.expires);
 }
@@ -85,13 +94,13 @@ export function claimEntry(topology: Topology, plan: string, sharing: string | u
   for (const entry of entriesOf(topology, plan, Date.now())) {
     const [free, taken] = ["json", "taken"].map((state) => join(folder, `${entry.id}.${state}`));
     if ((sharing === undefined || entry.sharing === sharing) && isMoved(free, taken)) {
-      const remove = (): void => {
-        writing(taken, "what is kept of prepared material", () => {
-          rmSync(taken);
-          settleFolder(folder);
-        });
+      const spend = (): void => {
+        if (!isRemoved(folder, taken)) {
+          throw new EntryGone(entry.id);
+        }
       };
-      return { ...entry, spend: remove, release: () => void isMoved(taken, free) };
+      const discard = (): void => void isRemoved(folder, taken);
+      return { ...entry, spend, discard, release: () => void isMoved(taken, free) };
     }
   }
   return undefined;
@@ -112,6 +121,23 @@ function read(path: string): Entry | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Removes an entry's file for good; false where it was gone. Of two processes one at most removes it. */
+function isRemoved(folder: string, path: string): boolean {
+  let isThere = true;
+  writing(path, "what is kept of prepared material", () => {
+    try {
+      rmSync(path);
+    } catch (error) {
+      isThere = false;
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") {
+        throw error;
+      }
+    }
+    settleFolder(folder);
+  });
+  return isThere;
 }
 
 function isMoved(from: string, to: string): boolean {

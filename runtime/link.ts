@@ -28,6 +28,9 @@ const PULSES_PER_TIMEOUT = 4;
 /** And at least every so many milliseconds: the peer may be less patient than this side. */
 const LONGEST_PAUSE = 250;
 
+/** Bytes of a longer frame that its sender has more of within the time: more than its pulses would be. */
+const LEAST_OF_FRAME = 4096;
+
 interface Waiter {
   readonly resolve: (frame: Uint8Array) => void;
   readonly reject: (error: Error) => void;
@@ -52,6 +55,8 @@ export class Link {
   /** The last frame to the peer is under way, and this side of the socket closed. */
   private left = false;
   private lastHeard = performance.now();
+  /** Bytes of a frame that came since. */
+  private trickled = 0;
   private suspected = false;
   private readonly pulse: NodeJS.Timeout;
 
@@ -186,9 +191,15 @@ export class Link {
     }
   }
 
+  /** In the middle of a frame a few bytes are no sign of life: whoever lied about its length fills it with pulses. */
   private hear(chunk: Uint8Array): void {
-    this.lastHeard = performance.now();
     this.read(chunk);
+    this.trickled += chunk.length;
+    const isBetween = this.payload === undefined && this.headerFilled === 0;
+    if (isBetween || this.trickled >= LEAST_OF_FRAME) {
+      this.lastHeard = performance.now();
+      this.trickled = 0;
+    }
   }
 
   private write(kind: number, payload: Uint8Array): Promise<void> {

@@ -19,7 +19,7 @@ import { EVALUATORS, PARTIES, type PartyName } from "../../runtime/transport.js"
 import { hasState, inputLayouts } from "../../runtime/weight-store.js";
 import { type SharedValues, shareInputs } from "../client.js";
 import { type OwnerValues, receiveAnswer, revealLayouts, type SessionResult } from "../owners.js";
-import { type ClaimedEntry, claimEntry, type Entry } from "../prepared.js";
+import { type ClaimedEntry, claimEntry, type Entry, EntryGone } from "../prepared.js";
 import { Sharer } from "../sharing.js";
 import { type SessionTrace, Tracer } from "../trace.js";
 import { askAll, connectParties } from "./connect.js";
@@ -63,10 +63,13 @@ export async function askParties(loaded: LoadedPlan, values: OwnerValues, option
         return answer;
       }
       // The parties keep no such material any more: it is of no use here either.
-      entry?.spend();
+      entry?.discard();
     } catch (error) {
-      entry?.release();
-      throw error;
+      // Nothing was used or shared: another entry will do, or none.
+      if (!(error instanceof EntryGone)) {
+        entry?.release();
+        throw error;
+      }
     }
   }
 }

@@ -96,7 +96,7 @@ async function dropQuestions(plan: string, options: PrepareOptions): Promise<Dro
   const { topology, sharing } = options;
   let entries = 0;
   for (let entry = claimEntry(topology, plan, sharing); entry !== undefined; entries++) {
-    entry.spend();
+    entry.discard();
     entry = claimEntry(topology, plan, sharing);
   }
   const told = await Promise.allSettled((["P1", "P2"] as const).map((party) => dropAt(party, plan, options)));

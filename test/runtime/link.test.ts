@@ -49,6 +49,19 @@ describe("a link that is ended", () => {
     await expect.poll(() => [near.destroyed, far.destroyed]).toEqual([true, true]);
   });
 
+  it("is given up where a frame is longer than what ever comes of it but pulses", async () => {
+    const [near, far] = await pair();
+    const link = linkOver(near, 300);
+    far.resume();
+    far.write(Uint8Array.of(0, 0, 1, 0, 0));
+    const pulses = setInterval(() => far.write(Uint8Array.of(0, 0, 0, 0, 1)), 50);
+    try {
+      expect((await rejection(link.receive())).code).toBe("E0602");
+    } finally {
+      clearInterval(pulses);
+    }
+  });
+
   it("tells why to a peer that broke the protocol", async () => {
     const [near, far] = await pair();
     const link = new Link("P1", near, { maximumFrame: 10, timeout: 5000 }, () => giveUp(link));
