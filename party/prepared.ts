@@ -155,11 +155,16 @@ export class PreparedStore {
   /**
    * Uses an entry. First its id is written down and on the disk; then it is taken out of the folder; only then is it
    * opened. E0803 where the entry is not there, or belongs to another sharing of the weights; E0306 where it is
-   * damaged.
+   * damaged. Who gives the key away has masked its inputs already: the entry is gone too where its id cannot be written
+   * down, on a full disk say.
    */
   async use(id: string, claim: Claim & { readonly weights: string }, key: Uint8Array, now: number): Promise<Ahead> {
     const head = this.entries.get(id);
-    if (head === undefined || !this.has(id, claim, now) || head.weights !== claim.weights) {
+    const isKept = head !== undefined && this.has(id, claim, now);
+    if (!isKept || head.weights !== claim.weights) {
+      if (isKept) {
+        this.delete(id);
+      }
       const fix = "ask again; pumac prepare makes new material";
       throw fail({ code: "E0803", what: "this party keeps no such material for the question", where: this.self, fix });
     }
@@ -170,8 +175,9 @@ export class PreparedStore {
     } catch (error) {
       await file?.close();
       throw error;
+    } finally {
+      this.delete(id);
     }
-    this.delete(id);
     const sealer = new Sealer(key, id, "keys");
     const secrets = sealer.open(0, true, Buffer.from(head.keys, "hex"));
     sealer.close();

@@ -31,7 +31,10 @@ vi.mock("../../client/sharing.js", async (original) => {
 });
 
 const FIRST = Number(process.env.PUMAC_FAULTS_FROM ?? 1);
-const SEEDS = Array.from({ length: Number(process.env.PUMAC_FAULTS ?? 40) }, (_, i) => FIRST + i);
+/** Seeds that found faults: a link held by pulses, a copy of what was used, an entry that a full disk left usable. */
+const FOUND = [67, 406, 4398, 4887];
+const RANGE = Array.from({ length: Number(process.env.PUMAC_FAULTS ?? 40) }, (_, i) => FIRST + i);
+const SEEDS = [...RANGE, ...FOUND.filter((seed) => !RANGE.includes(seed))];
 
 beforeAll(prepareSimulation);
 afterAll(endSimulation);
