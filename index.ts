@@ -387,8 +387,7 @@ export async function* generate(
   { plan, digest }: LoadedPlan = plans[0],
 ): AsyncGenerator<Written, Ending> {
   const encoder = loadEncoder(tokenizer);
-  const { multiplyReals } = loadKernels();
-  const guess = draft === undefined ? undefined : await openDraft(draft, contextOf(plan), multiplyReals);
+  const guess = draft === undefined ? undefined : await openDraft(draft, contextOf(plan), loadKernels().multiplyReals);
   const template = typeof prompt === "string" ? undefined : chatTemplateBeside(tokenizer);
   if (typeof prompt !== "string" && template === undefined) {
     const fix = "put the model's tokenizer_config.json beside it, or give the prompt as a text";

@@ -5,7 +5,7 @@
  * the rows of those that did not.
  */
 import { type Plan, programsOf } from "../ir/plan/types.js";
-import type { TensorValue } from "../ir/tensor/value.js";
+import { sizeOf, type TensorValue } from "../ir/tensor/value.js";
 import { hasState } from "../runtime/weight-store.js";
 import type { SessionResult } from "./owners.js";
 import { nothingBeside, sumOf } from "./sums.js";
@@ -16,7 +16,7 @@ export type Draft = (ids: readonly number[], count: number) => readonly number[]
 /** The program that checks guesses, by its place, and how many. */
 export function checkingOf(plan: Plan): { readonly place: number; readonly guesses: number } | undefined {
   const rows = plan.parts.map(({ reveals }) =>
-    reveals.reduce((most, { name, shape }) => (name === "token" ? shape.reduce((a, b) => a * b, 1) : most), 1),
+    reveals.reduce((most, { name, shape }) => (name === "token" ? sizeOf(shape) : most), 1),
   );
   const place = rows.findIndex((count) => count > 1);
   return place < 0 ? undefined : { place: place + 1, guesses: rows[place] - 1 };

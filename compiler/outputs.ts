@@ -1,15 +1,15 @@
 /** What of a model's answers a plan computes: outputs by name, or of scores only which is the largest. */
 import { PADDED, TOP_IDS, TOP_LOGITS } from "../formats/text.js";
 import { fail } from "../ir/diagnostics.js";
-import { type Attributes, Builder, type Graph, prune } from "../ir/graph.js";
+import { Builder, type Graph, prune } from "../ir/graph.js";
 import { unknownNames } from "../ir/names.js";
 import type { Plan } from "../ir/plan/types.js";
 import { TENSOR } from "../ir/tensor/index.js";
 import { isFloat, type TensorType } from "../ir/tensor/value.js";
+import type { Emit, TensorNode } from "../passes/rewriter.js";
 import type { ImportedModel } from "./imported.js";
 import { DRAWN, withNoise } from "./text/drawn.js";
 
-type TensorNode = Graph<TensorType>["nodes"][number];
 /** What may be revealed besides a model's outputs: where its scores are largest, and no score. */
 export const CHOSEN: readonly string[] = ["token", "label"];
 
@@ -31,8 +31,6 @@ export function topOf(name: string): number | undefined {
 export function topIn(reveals: Plan["reveals"]): readonly string[] {
   return reveals.flatMap(({ name, shape }) => (name === TOP_IDS ? [`topk:${shape.at(-1)}`] : []));
 }
-
-type Emit = (op: string, args: readonly TensorNode[], attributes?: Attributes) => TensorNode;
 
 /**
  * The graph with only the outputs to reveal. `token` is not an output of the model: it is the argmax of its logits at

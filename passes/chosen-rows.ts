@@ -3,13 +3,11 @@
  * which its owner makes in the clear if he knows it and comparisons make if nobody does, and the choice a product with
  * them. Nobody else learns what is chosen. `place` asks for it; what costs nothing there stays as it is.
  */
-import type { Attributes, Builder } from "../ir/graph.js";
+import type { Builder } from "../ir/graph.js";
 import { isFloat, sizeOf, type TensorType } from "../ir/tensor/value.js";
-import type { TensorNode } from "./rewriter.js";
+import type { Emit, TensorNode } from "./rewriter.js";
 import { constantOf } from "./rules/common.js";
 import { inverse } from "./shapes.js";
-
-type Emit = (op: string, args: readonly TensorNode[], attributes?: Attributes) => TensorNode;
 
 /** The node as a product with one-hot rows, made of these arguments; undefined where it has no such form. */
 export function chosenRows(

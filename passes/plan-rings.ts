@@ -60,8 +60,9 @@ interface Planned {
   readonly sourceOf: (node: ShareNode) => ShareNode;
 }
 
-function secondsOf(rings: Rings, link: LinkCost): number {
-  return rings.depth() * link.secondsPerRound + rings.bytes * link.secondsPerByte;
+/** The seconds of planned rings, by the network. */
+export function secondsOf(rings: Rings, link: LinkCost, depth = rings.depth()): number {
+  return depth * link.secondsPerRound + rings.bytes * link.secondsPerByte;
 }
 
 /** The rings that are planned, and which users read wide copies. E0404 as above. */
@@ -169,10 +170,11 @@ type Limits = readonly (readonly [node: number, limit: number])[];
 function improve(rings: Rings, link: LinkCost): number {
   const groups = likeValues(rings);
   const families = alike(rings, familyOf, CLOSE);
-  const secondsAt = (depth: number) => depth * link.secondsPerRound + rings.bytes * link.secondsPerByte;
   let best = Number.POSITIVE_INFINITY;
   const seconds = () =>
-    rings.isSound && secondsAt(rings.leastDepth) < best ? secondsAt(rings.depth()) : Number.POSITIVE_INFINITY;
+    rings.isSound && secondsOf(rings, link, rings.leastDepth) < best
+      ? secondsOf(rings, link)
+      : Number.POSITIVE_INFINITY;
   best = seconds();
   const attempt = (limits: Limits): boolean => {
     const now = rings.attempt(limits, seconds, (each) => each < best);

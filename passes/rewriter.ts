@@ -16,6 +16,9 @@ export type { TensorNode };
 
 export type TensorGraph = Graph<TensorType>;
 
+/** Adds an op to a graph that is being built, with an origin that is known. */
+export type Emit = (op: string, args: readonly TensorNode[], attributes?: TensorNode["attributes"]) => TensorNode;
+
 /** Why a rule that looked likely did not fire; only for people who debug a model. */
 export interface Refusal {
   readonly why: string;

@@ -73,8 +73,8 @@ function planBuckets(x: ShareNode, { exponent, range, ring = RING }: PowerForm):
       all.map((splits) => withSplits(x, exponent, range, ring, { borders, splits, blur })),
     ).reduce((a, b) => (a === undefined || (b !== undefined && b.bits < a.bits) ? b : a), undefined);
   const two = borders.map((_, split) => (split === 0 ? [0] : [split, 0]));
-  const three = borders.flatMap((_, split) => Array.from({ length: split }, (_, next) => [split, next, 0]));
-  return cheapest(two) ?? cheapest(three.filter(([, next]) => next > 0));
+  const three = borders.flatMap((_, split) => borders.slice(1, split).map((_, i) => [split, i + 1, 0]));
+  return cheapest(two) ?? cheapest(three);
 }
 
 interface Split {
@@ -92,9 +92,11 @@ function withSplits(
 ): BucketsPlan | undefined {
   const digits = splits.map((split, i): Digit => {
     const bucket = floorLog2(borders[split]) - blur;
-    const isWide = i > 0 && splits.length > 2;
-    const width = i === 0 ? 0 : floorLog2(borders[splits[i - 1]]) + (isWide ? 1 : 0) - bucket;
-    return i === 0 ? digitFor(bucket, high) : { bucket, width, isWide };
+    if (i === 0) {
+      return digitFor(bucket, high);
+    }
+    const isWide = splits.length > 2;
+    return { bucket, width: floorLog2(borders[splits[i - 1]]) + (isWide ? 1 : 0) - bucket, isWide };
   });
   const last = digits[digits.length - 1];
   // Where the last of the small buckets ends as the digit's circle closes nothing may lie in the digit's own zero.

@@ -23,27 +23,15 @@ export interface Compared {
   readonly values: number;
 }
 
+/** Rounds of a step: comparisons are two, the winner's value is another. */
+const LEAST_ROUNDS = 3;
+
 /** A step of a tournament. */
 export interface Step {
   /** Elements that are compared with each other. */
   readonly group: number;
   /** Whether a winner's bits are joined where they multiply its values; otherwise they are opened before, as one. */
   readonly isJoined: boolean;
-}
-
-/** Rounds of one step: comparisons are two, a winner among more than two is up to two more, its value another. */
-function stepRounds({ group, isJoined }: Step): number {
-  const opponents = group - 1;
-  return 3 + (opponents === 1 ? 0 : (isJoined ? 0 : 1) + (opponents <= MOST_JOINED ? 0 : 1));
-}
-
-/** Bits to P2 of the AND of so many bits: a dealt bit for every subset of two or more. */
-function joinedBits(count: number): number {
-  if (count <= MOST_JOINED) {
-    return subsetsOf(count);
-  }
-  const parts = halved(count);
-  return subsetsOf(parts.length) + parts.reduce((sum, part) => sum + joinedBits(part) + 1, 0);
 }
 
 /**
@@ -101,7 +89,11 @@ export function tournamentPlan(lowering: Lowering, n: number, rows: number, comp
     const plans = steps.map((step) => {
       const rest = best(compared.leaves(left, step.group));
       const bytes = rows * Math.ceil(left / step.group) * groupBytes(step, compared);
-      return { seconds: rest.seconds + lowering.seconds(stepRounds(step), bytes), steps: [step, ...rest.steps] };
+      return {
+        seconds:
+          rest.seconds + lowering.seconds(LEAST_ROUNDS + winnerForm(step.group - 1, step.isJoined).rounds, bytes),
+        steps: [step, ...rest.steps],
+      };
     });
     const least = plans.reduce((a, b) => (b.seconds < a.seconds ? b : a));
     known.set(left, least);
@@ -120,14 +112,20 @@ function groupBytes({ group, isJoined }: Step, { bound, fraction, values }: Comp
   return (pairs * comparisonBits(bound, fraction) + opponents * (opened + times) + values * ring) / 8;
 }
 
-/** Bits that are opened of a winner, and dealt for that; and how many are left to multiply its values. */
-function winnerForm(opponents: number, isJoined: boolean): { readonly opened: number; readonly left: number } {
-  if (opponents === 1 || (isJoined && opponents <= MOST_JOINED)) {
-    return { opened: 0, left: opponents };
+interface WinnerForm {
+  readonly rounds: number;
+  /** Bits that are opened, and dealt for that. */
+  readonly opened: number;
+  /** Bits that are left to multiply the winner's values. */
+  readonly left: number;
+}
+
+/** What `winningBits` makes of the bits of so many comparisons. */
+function winnerForm(count: number, isJoined: boolean): WinnerForm {
+  if (count <= (isJoined ? MOST_JOINED : 1)) {
+    return { rounds: 0, opened: 0, left: count };
   }
-  if (isJoined) {
-    const parts = halved(opponents);
-    return { opened: parts.reduce((sum, part) => sum + subsetsOf(part) + 1, 0), left: parts.length };
-  }
-  return { opened: joinedBits(opponents) + 1, left: 1 };
+  const parts = count <= MOST_JOINED ? [count] : halved(count);
+  const { rounds, opened, left } = winnerForm(parts.length, isJoined);
+  return { rounds: rounds + 1, opened: parts.reduce((sum, part) => sum + subsetsOf(part) + 1, opened), left };
 }

@@ -5,14 +5,13 @@
  */
 import { NOISE, NOISE_RANGE } from "../../formats/text.js";
 import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
-import type { TensorNode } from "../../passes/rewriter.js";
+import type { Emit, TensorNode } from "../../passes/rewriter.js";
 import type { ImportedModel } from "../imported.js";
 
 /** What asks for it instead of `token`. */
 export const DRAWN = "draw";
 
 type Values = ReadonlyMap<string, TensorValue>;
-type Emit = (op: string, args: readonly TensorNode[], attributes?: TensorNode["attributes"]) => TensorNode;
 
 /** The scores of tokens with noise. */
 export function withNoise(row: TensorNode, emit: Emit): TensorNode {

@@ -10,7 +10,7 @@ import { Builder } from "../../ir/graph.js";
 import { evaluateGraph, TENSOR } from "../../ir/tensor/index.js";
 import { isFloat, sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
 import { depthFirst } from "../../passes/order.js";
-import type { TensorGraph, TensorNode } from "../../passes/rewriter.js";
+import type { Emit, TensorGraph, TensorNode } from "../../passes/rewriter.js";
 import { logitsOf } from "../outputs.js";
 import type { CachedGraph } from "./cache.js";
 
@@ -19,8 +19,6 @@ const MASK = "attention_mask";
 
 /** Values that are written into a cache come by these alone from what was in it. */
 const MOVING = new Set(["select", "slice", "concatenate", "reshape", "transpose", "broadcast", "cast"]);
-
-type Emit = (op: string, args: readonly TensorNode[], attributes?: TensorNode["attributes"]) => TensorNode;
 
 /** A program of one token that writes into its cache. */
 export interface UpdatedCache extends CachedGraph {

@@ -8,7 +8,7 @@ import { fail } from "../../ir/diagnostics.js";
 import { Builder } from "../../ir/graph.js";
 import { TENSOR } from "../../ir/tensor/index.js";
 import { sizeOf, type TensorType, type TensorValue } from "../../ir/tensor/value.js";
-import type { TensorGraph, TensorNode } from "../../passes/rewriter.js";
+import type { Emit, TensorGraph, TensorNode } from "../../passes/rewriter.js";
 import type { ImportedModel } from "../imported.js";
 import { logitsOf } from "../outputs.js";
 import { type CachedGraph, tokensOf } from "./cache.js";
@@ -24,8 +24,6 @@ interface Writing {
   readonly isContinued: boolean;
   readonly context: number;
 }
-
-type Emit = (op: string, args: readonly TensorNode[], attributes?: TensorNode["attributes"]) => TensorNode;
 
 /** The graph, whose outputs are its logits and what it keeps already, with what is kept of the text. */
 export function withText({ graph, kept }: CachedGraph, { isContinued, context }: Writing): CachedGraph {

@@ -25,8 +25,10 @@ import { openInput } from "./inputs.js";
 import {
   addDealtWords,
   broadcastTo,
+  centreOf,
   countOf,
   dealWords,
+  factorAt,
   type LocalRoles,
   type Phase,
   type Placed,
@@ -34,6 +36,7 @@ import {
   type RoleStep,
   ringOf,
   second,
+  shorten,
 } from "./role.js";
 
 /** An argument's two components, ready for the kernel. */
@@ -139,10 +142,6 @@ function depthOf(columns: number): number {
   return Math.max(LEAST_DEPTH, Math.min(MOST_DEPTH, 8 * Math.floor(BLOCK_WORDS / Math.max(1, columns) / 8)));
 }
 
-function one(at: number): Factor {
-  return { at, other: 0, sign: 0 };
-}
-
 function dropOf({ attributes }: RoleStep): number {
   return attributes.drop as number;
 }
@@ -201,12 +200,12 @@ const WHOLE: Readonly<Record<PartyName, Term>> = {
     await apply(to, mode, a, b);
   },
   P1: async ({ x, y, apply }, to, mode) => {
-    await apply(to, mode, one(x.first), { at: y.first, other: y.second, sign: -1 });
-    await apply(to, -1, one(x.second), one(y.first));
+    await apply(to, mode, factorAt(x.first), { at: y.first, other: y.second, sign: -1 });
+    await apply(to, -1, factorAt(x.second), factorAt(y.first));
   },
   P2: async ({ x, y, apply }, to) => {
-    await apply(to, -1, one(x.first), one(y.second));
-    await apply(to, -1, one(x.second), one(y.first));
+    await apply(to, -1, factorAt(x.first), factorAt(y.second));
+    await apply(to, -1, factorAt(x.second), factorAt(y.first));
   },
 };
 
@@ -229,12 +228,6 @@ function bilinear(prepare: Prepare): LocalRoles {
       }
     });
   };
-  /** Drops the lowest bits of the party's share of `ring` bits, `offset` being added first. */
-  const shorten = async ({ kernels }: RoleContext, step: RoleStep, ring: number, bits: number, offset: bigint) => {
-    if (bits > 0) {
-      await kernels.rescale(step.offset, step.offset, ring, bits, offset, countOf(step));
-    }
-  };
   return {
     P0: async (context, step) => {
       const words = context.scratch.take(8 * countOf(step));
@@ -246,7 +239,7 @@ function bilinear(prepare: Prepare): LocalRoles {
       await sum(context, step, step.offset);
       await shorten(context, step, ring + half, half, 1n);
       await context.kernels.addStream(context.key("01"), step.blocks[0], step.offset, countOf(step));
-      await shorten(context, step, ring, drop, drop > 0 ? 3n << BigInt(drop - 1) : 0n);
+      await shorten(context, step, ring, drop, centreOf(drop));
     },
     P2: async (context, step) => {
       const [drop, ring, half] = [dropOf(step), ringOf(step) + dropOf(step), halves(step) ? 1 : 0];
@@ -261,7 +254,7 @@ function bilinear(prepare: Prepare): LocalRoles {
 const timesPublic: Phase = async (context, step) => {
   const [x, y] = step.args;
   const factor = await broadcastTo(context, y.offset, y.type.shape, step.type.shape, 8);
-  await context.kernels.multiply(step.offset, 0, one(x.offset), one(factor), countOf(step));
+  await context.kernels.multiply(step.offset, 0, factorAt(x.offset), factorAt(factor), countOf(step));
 };
 
 export const BILINEAR_ROLES = {

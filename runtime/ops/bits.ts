@@ -14,6 +14,9 @@ import {
   chunkOf,
   countOf,
   dealWords,
+  factorAt,
+  filled,
+  halvesOf,
   inChunks,
   type LocalRoles,
   type Phase,
@@ -247,31 +250,16 @@ const timesBit: LocalRoles = {
     const mask1 = await broadcastTo(context, x.offset, x.type.shape, shape, 8);
     const mask2 = await broadcastTo(context, second(x), x.type.shape, shape, 8);
     const mask = { at: mask1, other: mask2, sign: 1 } as const;
-    await kernels.multiply(product, 0, { at, other: 0, sign: 0 }, mask, countOf(step));
+    await kernels.multiply(product, 0, factorAt(at), mask, countOf(step));
     await dealWords(context, step.blocks[1], product, countOf(step), ringOf(step));
   },
   P1: combineTimesBit,
   P2: combineTimesBit,
 };
 
-/** An evaluator's halves of dealt words, one draw after the other from the one given. */
-async function halvesOf(context: RoleContext, step: RoleStep, first: number, draws: number): Promise<number[]> {
-  const { kernels, scratch, key, party } = context;
-  const offsets: number[] = [];
-  for (const block of step.blocks.slice(first, first + draws)) {
-    const offset = scratch.take(8 * countOf(step));
-    await (party === "P1"
-      ? kernels.fillWords(key("01"), block, offset, countOf(step))
-      : readWords(context, offset, countOf(step), ringOf(step)));
-    offsets.push(offset);
-  }
-  return offsets;
-}
-
 /** Words: the product of the masks of every subset of bits, the first alone, the second alone, both, … At P0. */
 async function maskWords({ kernels, scratch }: RoleContext, step: RoleStep, bits: readonly Placed[]) {
   const count = countOf(step);
-  const one = (at: number) => ({ at, other: 0, sign: 0 }) as const;
   const products: number[] = [];
   for (let subset = 1; subset < 2 ** bits.length; subset++) {
     const [lowest, rest] = [subset & -subset, subset & (subset - 1)];
@@ -280,7 +268,7 @@ async function maskWords({ kernels, scratch }: RoleContext, step: RoleStep, bits
       const bit = bits[31 - Math.clz32(subset)];
       await kernels.bitWords(product, bit.offset, second(bit), count);
     } else {
-      await kernels.multiply(product, 0, one(products[lowest - 1]), one(products[rest - 1]), count);
+      await kernels.multiply(product, 0, factorAt(products[lowest - 1]), factorAt(products[rest - 1]), count);
     }
     products.push(product);
   }
@@ -293,11 +281,9 @@ async function maskWords({ kernels, scratch }: RoleContext, step: RoleStep, bits
  * b y = m y + (1 - 2 m) mask y. The shares are overwritten.
  */
 async function foldBits(context: RoleContext, step: RoleStep, bits: readonly Placed[], shares: readonly number[]) {
-  const { kernels, scratch } = context;
+  const { kernels } = context;
   const count = countOf(step);
-  const [ones, zeros] = [scratch.take(8 * count), scratch.take(8 * count)];
-  await kernels.zero(zeros, 8 * count);
-  await kernels.addWord(ones, zeros, 1n, count);
+  const [ones, zeros] = [await filled(context, 1n, count), await filled(context, 0n, count)];
   let left = shares;
   for (const bit of bits) {
     const folded = left.filter((_, i) => i % 2 === 0);
@@ -313,17 +299,16 @@ async function foldBits(context: RoleContext, step: RoleStep, bits: readonly Pla
 }
 
 const combineTimesBits: Phase = async (context, step) => {
-  const { kernels, scratch, party } = context;
+  const { kernels, party } = context;
   const [bits, x] = [step.args.slice(0, -1), step.args[step.args.length - 1]];
   const count = countOf(step);
   const subsets = maskProducts(bits.length);
-  const masks = await halvesOf(context, step, 0, subsets);
-  const products = await halvesOf(context, step, subsets, subsets);
-  const own = scratch.take(8 * count);
-  await kernels.zero(own, 8 * count);
+  const masks = await halvesOf(context, step.blocks.slice(0, subsets), count, ringOf(step));
+  const products = await halvesOf(context, step.blocks.slice(subsets), count, ringOf(step));
+  const own = await filled(context, 0n, count);
   await kernels.subtract(own, party === "P1" ? x.offset : own, second(x), count);
   for (const [i, mask] of masks.entries()) {
-    await kernels.multiply(mask, 0, { at: x.offset, other: 0, sign: 0 }, { at: mask, other: 0, sign: 0 }, count);
+    await kernels.multiply(mask, 0, factorAt(x.offset), factorAt(mask), count);
     await kernels.subtract(mask, mask, products[i], count);
   }
   await foldBits(context, step, bits, [own, ...masks]);
@@ -341,7 +326,7 @@ const timesBits: LocalRoles = {
     }
     const mask = { at: x.offset, other: second(x), sign: 1 } as const;
     for (const [i, offset] of words.entries()) {
-      await kernels.multiply(offset, 0, { at: offset, other: 0, sign: 0 }, mask, count);
+      await kernels.multiply(offset, 0, factorAt(offset), mask, count);
       await dealWords(context, step.blocks[words.length + i], offset, count, ringOf(step));
     }
   },
@@ -350,15 +335,13 @@ const timesBits: LocalRoles = {
 };
 
 const combineToArithmetic: Phase = async (context, step) => {
-  const { kernels, scratch, party } = context;
+  const { kernels, party } = context;
   const count = countOf(step);
-  const masks = await halvesOf(context, step, 0, maskProducts(step.args.length));
+  const masks = await halvesOf(context, step.blocks, count, ringOf(step));
   if (step.args.length === 1) {
     return kernels.toArithmetic(step.offset, step.args[0].offset, masks[0], party === "P1", count);
   }
-  const one = scratch.take(8 * count);
-  await kernels.zero(one, 8 * count);
-  await kernels.addWord(one, one, party === "P1" ? 1n : 0n, count);
+  const one = await filled(context, party === "P1" ? 1n : 0n, count);
   await foldBits(context, step, step.args, [one, ...masks]);
 };
 

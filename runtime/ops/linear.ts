@@ -9,6 +9,7 @@ import { openInput } from "./inputs.js";
 import {
   broadcastTo,
   countOf,
+  factorAt,
   type LocalRoles,
   type Phase,
   type RoleContext,
@@ -88,8 +89,8 @@ const multiplyConstant: Phase = async (context, step) => {
     if (factor === undefined) {
       await kernels.multiplyWord(to, source, BigInt(value.data[0]), countOf(step));
     } else {
-      const right = { at: factor, other: 0, sign: 0 } as const;
-      await kernels.multiply(to, 0, { at: source, other: 0, sign: 0 }, right, countOf(step));
+      const right = factorAt(factor);
+      await kernels.multiply(to, 0, factorAt(source), right, countOf(step));
     }
   });
 };

@@ -12,7 +12,7 @@ import { broadcastStrides, sameShape } from "../../ir/shape.js";
 import { componentBytes, type Pair, type ShareType, type WordType } from "../../ir/share/index.js";
 import { packedBytes } from "../../ir/share/rules.js";
 import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
-import type { Kernels } from "../kernels/interface.js";
+import type { Factor, Kernels } from "../kernels/interface.js";
 import type { PartyName } from "../transport.js";
 
 /** A value of the plan as a step sees it: its type and where its first component lies in this party's arena. */
@@ -147,6 +147,56 @@ export async function inChunks(
   for (let from = 0; from < count; from += size) {
     await work(from, Math.min(size, count - from));
   }
+}
+
+/** The words of a place, as a factor of a product. */
+export function factorAt(at: number): Factor {
+  return { at, other: 0, sign: 0 };
+}
+
+/** A place of so many of the same word. */
+export async function filled({ kernels, scratch }: RoleContext, word: bigint, count: number): Promise<number> {
+  const offset = scratch.take(8 * count);
+  await kernels.zero(offset, 8 * count);
+  await kernels.addWord(offset, offset, word, count);
+  return offset;
+}
+
+/** An evaluator's halves of dealt words: so many words of so many bits for each of the draws. */
+export async function halvesOf(
+  context: RoleContext,
+  blocks: readonly number[],
+  count: number,
+  bits: number,
+): Promise<readonly number[]> {
+  const { kernels, scratch, key, party } = context;
+  const offsets: number[] = [];
+  for (const block of blocks) {
+    const offset = scratch.take(8 * count);
+    await (party === "P1"
+      ? kernels.fillWords(key("01"), block, offset, count)
+      : readWords(context, offset, count, bits));
+    offsets.push(offset);
+  }
+  return offsets;
+}
+
+/** Drops the lowest bits of a party's share of `ring` bits, `offset` being added first. */
+export async function shorten(
+  { kernels }: RoleContext,
+  step: RoleStep,
+  ring: number,
+  bits: number,
+  offset: bigint,
+): Promise<void> {
+  if (bits > 0) {
+    await kernels.rescale(step.offset, step.offset, ring, bits, offset, countOf(step));
+  }
+}
+
+/** What P1 adds before `drop` bits are dropped of a dealt sum: three roundings down are centred by 3/2 of a unit. */
+export function centreOf(drop: number): bigint {
+  return drop > 0 ? 3n << BigInt(drop - 1) : 0n;
 }
 
 /** The words of a place as if its tensor had been broadcast to `to`: the place itself or a scratch copy. */

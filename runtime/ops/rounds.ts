@@ -8,9 +8,13 @@ import { packedBytes } from "../../ir/share/rules.js";
 import type { WordType } from "../../ir/share/types.js";
 import {
   addDealtWords,
+  centreOf,
   chunkOf,
   countOf,
   dealWords,
+  factorAt,
+  filled,
+  halvesOf,
   inChunks,
   type LocalRoles,
   type Opening,
@@ -21,6 +25,7 @@ import {
   readWords,
   ringOf,
   second,
+  shorten,
 } from "./role.js";
 
 /** P1: a1 + mask1, P2: a2 + mask2, ring bits each; the party keeps its half where m will be. */
@@ -114,17 +119,25 @@ const prepareWidenSecond: Opening = async (context, step, section) => {
   await widenHalf(context, step, offsets, section);
 };
 
-/** P0 deals the carry of mask1 + mask2 over 2^k and the top bit of the sum, each in K - k bits. */
+/** P0 deals the carry of mask1 + mask2 over 2^k and the top bit of the sum, in so many bits each; where that lies. */
+async function dealWidening(context: RoleContext, step: RoleStep, bits: number): Promise<number> {
+  const { kernels, scratch } = context;
+  const [x] = step.args;
+  const count = countOf(x);
+  const [carry, top] = [scratch.take(8 * count), scratch.take(8 * count)];
+  await kernels.widenSecrets(carry, top, x.offset, second(x), ringOf(x), count);
+  await dealWords(context, step.blocks[0], carry, count, bits);
+  await dealWords(context, step.blocks[1], top, count, bits);
+  return top;
+}
+
 const widen: OpeningRoles = {
   section: (step) => packedBytes(countOf(step), gained(step)),
   P0: async (context, step) => {
     const { kernels, scratch, key } = context;
     const [x] = step.args;
     const count = countOf(step);
-    const [carry, top] = [scratch.take(8 * count), scratch.take(8 * count)];
-    await kernels.widenSecrets(carry, top, x.offset, second(x), ringOf(x), count);
-    await dealWords(context, step.blocks[0], carry, count, gained(step));
-    await dealWords(context, step.blocks[1], top, count, gained(step));
+    await dealWidening(context, step, gained(step));
     const random = scratch.take(8 * Math.min(count, chunkOf(8)));
     for (const [i, pair] of (["01", "02"] as const).entries()) {
       await inChunks(count, chunkOf(8), async (from, some) => {
@@ -142,60 +155,46 @@ const widen: OpeningRoles = {
  * What `widen` opens stays in the shares: P1 has (m' - bias) - mask1 + 2^k high1, P2 has 2^k high2 - mask2, both masks
  * modulo 2^k, m' = m + bias, high = carry + (1 - msb m') top. Local at P1 and P2; P0 deals carry and top.
  */
-function widenAdditiveHalf(party: "P1" | "P2"): Phase {
-  return async (context, step) => {
-    const { kernels, scratch, key } = context;
-    const [x] = step.args;
-    const [count, ring, more] = [countOf(step), ringOf(x), gained(step)];
-    const [share, zero] = [scratch.take(8 * count), scratch.take(8 * count)];
-    await kernels.zero(zero, 8 * count);
-    if (more === 0) {
-      const open = party === "P1" ? x.offset : zero;
-      await kernels.subtract(step.offset, open, second(x), count);
-      return;
-    }
-    const high = scratch.take(8 * count);
-    for (const [i, offset] of [high, share].entries()) {
-      await (party === "P1"
-        ? kernels.fillWords(key("01"), step.blocks[i], offset, count)
-        : readWords(context, offset, count, more));
-    }
-    await kernels.widenShare(high, x.offset, high, share, zero, ring, count);
-    const [open, biased] = party === "P1" ? [x.offset, true] : [zero, false];
-    await kernels.widenJoin(step.offset, open, high, ring, biased, count);
-    await kernels.widenJoin(share, second(x), zero, ring, false, count);
-    await kernels.subtract(step.offset, step.offset, share, count);
-  };
+async function shareWide(context: RoleContext, step: RoleStep, to: number, high: number, zeros: number) {
+  const { kernels, scratch, party } = context;
+  const [x] = step.args;
+  const [count, ring] = [countOf(x), ringOf(x)];
+  const mask = scratch.take(8 * count);
+  const [open, biased] = party === "P1" ? [x.offset, true] : [zeros, false];
+  await kernels.widenJoin(to, open, high, ring, biased, count);
+  await kernels.widenJoin(mask, second(x), zeros, ring, false, count);
+  await kernels.subtract(to, to, mask, count);
 }
+
+const widenAdditiveHalf: Phase = async (context, step) => {
+  const { kernels, party } = context;
+  const [x] = step.args;
+  const [count, more] = [countOf(step), gained(step)];
+  const zeros = await filled(context, 0n, count);
+  if (more === 0) {
+    const open = party === "P1" ? x.offset : zeros;
+    await kernels.subtract(step.offset, open, second(x), count);
+    return;
+  }
+  const [carry, top] = await halvesOf(context, step.blocks, count, more);
+  await kernels.widenShare(carry, x.offset, carry, top, zeros, ringOf(x), count);
+  await shareWide(context, step, step.offset, carry, zeros);
+};
 
 const widenAdditive: LocalRoles = {
   P0: async (context, step) => {
-    const { kernels, scratch } = context;
-    const [x] = step.args;
-    const [count, more] = [countOf(step), gained(step)];
+    const more = gained(step);
     if (more > 0) {
-      const [carry, top] = [scratch.take(8 * count), scratch.take(8 * count)];
-      await kernels.widenSecrets(carry, top, x.offset, second(x), ringOf(x), count);
-      await dealWords(context, step.blocks[0], carry, count, more);
-      await dealWords(context, step.blocks[1], top, count, more);
+      await dealWidening(context, step, more);
     }
   },
-  P1: widenAdditiveHalf("P1"),
-  P2: widenAdditiveHalf("P2"),
+  P1: widenAdditiveHalf,
+  P2: widenAdditiveHalf,
 };
 
-/** How a step is dealt: where x's ring is large enough, nothing but the sums. */
-function squaresOf(step: RoleStep): { readonly more: number; readonly last: number; readonly drop: number } {
-  const more = squaredBits(step.args[0].type as WordType, step.type as WordType, step.attributes);
-  return { more, last: more === 0 ? 0 : 3, drop: step.attributes.drop as number };
-}
-
-/** The same word everywhere. */
-async function filled({ kernels, scratch }: RoleContext, word: bigint, count: number): Promise<number> {
-  const offset = scratch.take(8 * count);
-  await kernels.zero(offset, 8 * count);
-  await kernels.addWord(offset, offset, word, count);
-  return offset;
+/** Bits of each word that is dealt for an element of x: none where x's ring is large enough. */
+function squaredIn(step: RoleStep): number {
+  return squaredBits(step.args[0].type as WordType, step.type as WordType, step.attributes);
 }
 
 /**
@@ -204,78 +203,60 @@ async function filled({ kernels, scratch }: RoleContext, word: bigint, count: nu
  * x's shares in the larger ring are widenAdditive's; P0 deals v (2^(k-1) - L) besides, and for each row the sum of L^2.
  * Local at P1 and P2. Safe: what P2 receives is masked by k01's stream, or is the high bits of that.
  */
-function squaresHalf(party: "P1" | "P2"): Phase {
-  return async (context, step) => {
-    const { kernels, scratch, key } = context;
-    const [x] = step.args;
-    const [count, rows, ring] = [countOf(x), countOf(step), ringOf(x)];
-    const { more, last, drop } = squaresOf(step);
-    const length = count / rows;
-    const zeros = await filled(context, 0n, count);
-    const [open, share, mask] = [0, 1, 2].map(() => scratch.take(8 * count));
-    const dealt = Array.from({ length: last }, () => scratch.take(8 * count));
-    for (const [i, offset] of dealt.entries()) {
-      await (party === "P1"
-        ? kernels.fillWords(key("01"), step.blocks[i], offset, count)
-        : readWords(context, offset, count, more));
-    }
-    const [carry, top, product] = dealt;
-    const high = last === 0 ? zeros : carry;
-    if (last > 0) {
-      await kernels.widenShare(carry, x.offset, carry, top, zeros, ring, count);
-      await kernels.widenShare(product, x.offset, zeros, product, zeros, ring, count);
-    }
-    const one = (at: number) => ({ at, other: 0, sign: 0 }) as const;
-    await kernels.widenJoin(open, x.offset, zeros, ring, true, count);
-    await kernels.widenJoin(share, party === "P1" ? x.offset : zeros, high, ring, party === "P1", count);
-    await kernels.widenJoin(mask, second(x), zeros, ring, false, count);
-    await kernels.subtract(share, share, mask, count);
-    await kernels.multiplyWord(share, share, 2n, count);
-    const factor = party === "P1" ? ({ at: share, other: open, sign: -1 } as const) : one(share);
-    await kernels.dot(step.offset, 0, one(open), factor, rows, length);
-    if (last > 0) {
-      const unit = await filled(context, 1n << BigInt(ring + 1), count);
-      await kernels.dot(step.offset, 1, one(product), one(unit), rows, length);
-    }
-    const whole = ringOf(step) + drop;
-    if (party === "P1") {
-      await kernels.addStream(key("01"), step.blocks[last], step.offset, rows);
-    }
-    if (drop > 0) {
-      const offset = party === "P1" ? 3n << BigInt(drop - 1) : 0n;
-      await kernels.rescale(step.offset, step.offset, whole, drop, offset, rows);
-    }
-    if (party === "P2") {
-      await addDealtWords(context, step.offset, rows, ringOf(step));
-    }
-  };
-}
+const squaresHalf: Phase = async (context, step) => {
+  const { kernels, scratch, key, party } = context;
+  const [x] = step.args;
+  const [count, rows, ring] = [countOf(x), countOf(step), ringOf(x)];
+  const length = count / rows;
+  const zeros = await filled(context, 0n, count);
+  const [open, share] = [scratch.take(8 * count), scratch.take(8 * count)];
+  const [carry, top, product] = await halvesOf(context, step.blocks.slice(0, -1), count, squaredIn(step));
+  const isDealt = carry !== undefined;
+  if (isDealt) {
+    await kernels.widenShare(carry, x.offset, carry, top, zeros, ring, count);
+    await kernels.widenShare(product, x.offset, zeros, product, zeros, ring, count);
+  }
+  await kernels.widenJoin(open, x.offset, zeros, ring, true, count);
+  await shareWide(context, step, share, isDealt ? carry : zeros, zeros);
+  await kernels.multiplyWord(share, share, 2n, count);
+  const factor = party === "P1" ? ({ at: share, other: open, sign: -1 } as const) : factorAt(share);
+  await kernels.dot(step.offset, 0, factorAt(open), factor, rows, length);
+  if (isDealt) {
+    const unit = await filled(context, 1n << BigInt(ring + 1), count);
+    await kernels.dot(step.offset, 1, factorAt(product), factorAt(unit), rows, length);
+  }
+  const drop = step.attributes.drop as number;
+  if (party === "P1") {
+    await kernels.addStream(key("01"), step.blocks[step.blocks.length - 1], step.offset, rows);
+  }
+  await shorten(context, step, ringOf(step) + drop, drop, party === "P1" ? centreOf(drop) : 0n);
+  if (party === "P2") {
+    await addDealtWords(context, step.offset, rows, ringOf(step));
+  }
+};
 
 const squares: LocalRoles = {
   P0: async (context, step) => {
     const { kernels, scratch } = context;
     const [x] = step.args;
-    const [count, rows, ring] = [countOf(x), countOf(step), ringOf(x)];
-    const { more, last, drop } = squaresOf(step);
+    const [count, rows, ring, more] = [countOf(x), countOf(step), ringOf(x), squaredIn(step)];
     const zeros = await filled(context, 0n, count);
-    const [mask, carry, top] = [0, 1, 2].map(() => scratch.take(8 * count));
-    const one = (at: number) => ({ at, other: 0, sign: 0 }) as const;
+    const mask = scratch.take(8 * count);
     await kernels.add(mask, x.offset, second(x), count);
     await kernels.widenJoin(mask, mask, zeros, ring, false, count);
-    if (last > 0) {
-      await kernels.widenSecrets(carry, top, x.offset, second(x), ring, count);
-      await dealWords(context, step.blocks[0], carry, count, more);
-      await dealWords(context, step.blocks[1], top, count, more);
-      const half = await filled(context, 1n << BigInt(ring - 1), count);
-      await kernels.multiply(carry, 0, one(top), { at: half, other: mask, sign: -1 }, count);
-      await dealWords(context, step.blocks[2], carry, count, more);
+    if (more > 0) {
+      const top = await dealWidening(context, step, more);
+      const [half, product] = [await filled(context, 1n << BigInt(ring - 1), count), scratch.take(8 * count)];
+      await kernels.multiply(product, 0, factorAt(top), { at: half, other: mask, sign: -1 }, count);
+      await dealWords(context, step.blocks[2], product, count, more);
     }
     const sums = scratch.take(8 * rows);
-    await kernels.dot(sums, 0, one(mask), one(mask), rows, count / rows);
-    await dealWords(context, step.blocks[last], sums, rows, ringOf(step), drop);
+    await kernels.dot(sums, 0, factorAt(mask), factorAt(mask), rows, count / rows);
+    const last = step.blocks[step.blocks.length - 1];
+    await dealWords(context, last, sums, rows, ringOf(step), step.attributes.drop as number);
   },
-  P1: squaresHalf("P1"),
-  P2: squaresHalf("P2"),
+  P1: squaresHalf,
+  P2: squaresHalf,
 };
 
 export const WIDENED_ROLES = { widenAdditive, squares } as const satisfies Record<string, LocalRoles>;

@@ -15,6 +15,7 @@ import {
   broadcastTo,
   chunkOf,
   countOf,
+  factorAt,
   inChunks,
   type LocalRoles,
   type Phase,
@@ -191,7 +192,7 @@ const seriesTimes: LocalRoles = {
       const mask = { at: y.offset + 8 * from, other: second(y) + 8 * from, sign: 1 } as const;
       for (let term = 0; term < rings.length; term++) {
         const at = offset + 8 * size * term;
-        await kernels.multiply(at, 0, { at, other: 0, sign: 0 }, mask, some);
+        await kernels.multiply(at, 0, factorAt(at), mask, some);
       }
       await dealTerms(context, step, { draw: 1, rings, offset, size }, from, some);
     });
@@ -234,7 +235,7 @@ async function combineExponential(context: RoleContext, step: RoleStep): Promise
       const product = offset + 8 * size * (j + 1);
       await kernels.zero(word, 8 * some);
       await kernels.toArithmetic(word, bit.offset + from, word, true, some);
-      await kernels.multiply(word, 0, { at: word, other: 0, sign: 0 }, { at: offset, other: 0, sign: 0 }, some);
+      await kernels.multiply(word, 0, factorAt(word), factorAt(offset), some);
       await kernels.toArithmetic(product, bit.offset + from, product, false, some);
       await kernels.add(product, product, word, some);
       await kernels.powerCombine(product, m, product, powerOf(context, step, fraction - stride * j), some);
@@ -256,8 +257,8 @@ const exponential: LocalRoles = {
       for (const [j, bit] of bits.entries()) {
         const product = offset + 8 * size * (j + 1);
         await kernels.bitWords(product, bit.offset + from, second(bit) + from, some);
-        const factor = { at: offset, other: 0, sign: 0 } as const;
-        await kernels.multiply(product, 0, { at: product, other: 0, sign: 0 }, factor, some);
+        const factor = factorAt(offset);
+        await kernels.multiply(product, 0, factorAt(product), factor, some);
       }
       await dealTerms(context, step, { draw: 0, rings, offset, size }, from, some);
     });

@@ -16,11 +16,6 @@ interface Demand {
   readonly offset: number | undefined;
 }
 
-/** The seconds of planned rings, as the planner counts them. */
-export function secondsOf(rings: Rings, { secondsPerRound, secondsPerByte }: LinkCost): number {
-  return rings.depth() * secondsPerRound + rings.bytes * secondsPerByte;
-}
-
 /** The programme in CPLEX's LP format. Its objective is what `secondsOf` says, in milliseconds. */
 export function integerProgramme(rings: Rings, link: LinkCost): string {
   return new Programme(rings, link).text();

@@ -1,7 +1,8 @@
 /** The exact optimum of the rings' integer programme, by HiGHS. */
 import loadHighs from "highs";
+import { secondsOf } from "../../passes/plan-rings.js";
 import type { LinkCost, Rings } from "../../passes/rings.js";
-import { integerProgramme, secondsOf } from "./integer-programme.js";
+import { integerProgramme } from "./integer-programme.js";
 
 /** Its types say CommonJS, its package gives an ES module whose default is the loader itself. */
 const load = loadHighs as unknown as typeof loadHighs.default;
