@@ -94,20 +94,76 @@ const POSITIONS: Use = { why: "positions", alone: true };
 /** What masks are also used for: a product with what they keep, and places that are counted from them. */
 const OF_MASK: Use = { why: "a mask", alone: false };
 
-/** What a mask's values, and the answers of a comparison, are compared with. */
+/** As low as the numbers that masks add to scores: what no token is. */
+const LOWEST = -(2 ** 31);
+
+/** A name that a mask has; by itself it makes nothing public. */
+const MASK_NAME = /mask/i;
+
+/**
+ * Whether the answers of a comparison may be known to all. With positions (0, 1, 2, …), or with other inputs: what
+ * positions and lengths are for. With one number: whether an element is zero, as a mask is asked, or one, where the
+ * input is called a mask or has kinds for ids. Any other number picks tokens: padding (1 in RoBERTa), the end of a text
+ * (1 in T5, 2 in BART), special ones.
+ */
+function mayCompare(user: TensorNode, index: number, name: string): boolean {
+  const number = user.op === "cast" ? 0 : numberOf(user.args[1 - index]);
+  const shift = shiftOf(user.args[index]);
+  if (number === undefined || shift === undefined) {
+    return true;
+  }
+  const isCalled = MASK_NAME.test(name) || KINDS[name] !== undefined;
+  return isCalled
+    ? (Math.abs(number) <= 1 && shift <= 1) || number <= LOWEST
+    : shift === 0 && (user.op === "cast" || asksForZero(user, index, number));
+}
+
+/** Whether a comparison with a number says of whole numbers from 0 on which are zero, and no more. */
+function asksForZero({ op }: TensorNode, index: number, number: number): boolean {
+  const [below, above] = index === 0 ? ["less", "greater"] : ["greater", "less"];
+  const [lastZero, firstOther] = op.endsWith("OrEqual") ? [below, above] : [above, below];
+  return op === "equal"
+    ? number === 0
+    : (number > 0 && number < 1) ||
+        (number === 0 && op.startsWith(lastZero)) ||
+        (number === 1 && op.startsWith(firstOther));
+}
+
+/**
+ * How far an input was moved by numbers before it is compared: infinitely by what is no sum, such as a remainder.
+ * Undefined: it is compared with positions, with other inputs, or was judged already.
+ */
+function shiftOf(node: TensorNode): number | undefined {
+  if (node.op === "input" || node.type.dtype === "bool") {
+    return node.op === "input" ? 0 : undefined;
+  }
+  const known = node.args.filter((each) => constantOf(each) !== undefined);
+  const open = node.args.filter((each) => constantOf(each) === undefined);
+  const before = open.length === 1 ? shiftOf(open[0]) : undefined;
+  if (before === undefined || known.length === 0) {
+    return before;
+  }
+  const masks = known.every((each) => constantOf(each)!.data.every((x) => TRUTH.has(x)));
+  if ((node.op === "multiply" && masks) || traitsOf(node).pattern === "movement") {
+    return before;
+  }
+  const moved = numberOf(known[0]);
+  const isSum = node.op === "add" || node.op === "subtract";
+  return isSum ? (moved === undefined ? undefined : before + Math.abs(moved)) : Infinity;
+}
+
+/** What a mask's values, and the answers of a comparison, are multiplied with. */
 const TRUTH: ReadonlySet<number> = new Set([-1, 0, 1]);
 
 /**
- * Whether a node asks which values of an input are a certain one: the end of a text, a padding token. What is asked
- * for is one number that no mask has, as it stands or on the way to the comparison; positions are compared with many.
+ * The number that a constant holds in whatever shape; undefined where it is no constant, or holds positions: whole
+ * numbers without a gap, from about zero on. Infinite where it holds several others, which pick as one does.
  */
-function picksTokens(user: TensorNode, compared: TensorNode): boolean {
-  return user.op === "equal" && [...user.args, ...(compared.op === "input" ? [] : compared.args)].some(isPicked);
-}
-
-function isPicked(node: TensorNode): boolean {
-  const [first, ...rest] = constantOf(node)?.data ?? [];
-  return first !== undefined && !TRUTH.has(first) && rest.every((each) => each === first);
+function numberOf(node: TensorNode): number | undefined {
+  const values = [...new Set(constantOf(node)?.data ?? [])].sort((a, b) => a - b);
+  const isRun = values.length > 1 && values.every((each, i) => Number.isInteger(each) && each === values[0] + i);
+  const isPlaces = isRun && (values.includes(0) || (values.length > 3 && Math.abs(values[0]) <= values.length));
+  return values.length === 0 || isPlaces ? undefined : values.length === 1 ? values[0] : Infinity;
 }
 
 class InputUses {
@@ -156,7 +212,8 @@ class InputUses {
   }
 
   private useIn(user: TensorNode, index: number, form: Form, name: string): Use | "passes on" {
-    if (form !== "count" && picksTokens(user, user.args[index])) {
+    const asks = COMPARISONS.includes(user.op) || (user.op === "cast" && user.type.dtype === "bool");
+    if (form !== "count" && asks && user.args[index].type.dtype !== "bool" && !mayCompare(user, index, name)) {
       return undefined;
     }
     const slot = slotOf(user, index);

@@ -36,6 +36,25 @@ const AS_INDEX = `
 %5 = add %2, %4 : f32[4,4]
 output "y" = %5`;
 
+/** A comparison with a number that chooses what is given out, after another operation with a number, if any. */
+function compared(op: string, constant: string, first = "add", by = "i64[] [0]"): string {
+  return `
+%4 = constant {value = ${by}} : i64[]
+%5 = ${first} %3, %4 : i64[4]
+%6 = constant {value = ${constant}} : ${constant.split(" ")[0]}
+%7 = ${op} ${first === "add" ? "%3" : "%5"}, %6 : bool[4]
+%8 = select %7, %2, %0 : f32[4,4]
+output "y" = %8`;
+}
+
+/** One taken away, and a truth value made of what is left. */
+const movedMask = `
+%4 = constant {value = i64[] [1]} : i64[]
+%5 = subtract %3, %4 : i64[4]
+%6 = cast %5 {dtype = "bool"} : bool[4]
+%7 = select %6, %2, %0 : f32[4,4]
+output "y" = %7`;
+
 const BESIDE_MASK = (more: string) => AS_MASK.replace("output", `${more}\noutput`);
 
 describe("an input is public by what it is used for", () => {
@@ -63,12 +82,18 @@ output "y" = %6`,
 output "y" = %8`,
       "positions",
     ],
+    ["a mask of any name that is compared with zero", "m", compared("equal", "i64[] [0]"), "a mask"],
+    ["the same as not above zero", "m", compared("lessOrEqual", "i64[] [0]"), "a mask"],
+    ["the same as at least one", "m", compared("greaterOrEqual", "i64[] [1]"), "a mask"],
+    ["what is below one", "m", compared("less", "i64[] [1]"), "a mask"],
+    ["segments that are compared with one", "segment_ids", compared("equal", "i64[] [1]"), "a mask"],
+    ["lengths that a window ends at", "len", compared("greater", "i64[4] [2, 3, 4, 5]"), "a mask"],
     ["token types", "token_type_ids", AS_INDEX, "token types"],
     ["segments", "segment_ids", AS_INDEX, "token types"],
     ["positions that look up", "position_ids", AS_INDEX, "positions"],
     [
-      "a mask that is compared with what masks have",
-      "m",
+      "a mask that is called one and compared with what masks have",
+      "my_mask",
       `
 %4 = constant {value = i64[] [1]} : i64[]
 %5 = subtract %4, %3 : i64[4]
@@ -211,6 +236,19 @@ output "y" = %8`,
 %7 = select %6, %2, %0 : f32[4,4]
 output "y" = %7`,
     ],
+    ["ids of which padding is looked for, 1 in RoBERTa", "ids", "i64[4]", compared("equal", "i64[] [1]")],
+    ["ids that are as large as a number", "x2", "i64[4]", compared("less", "i64[] [5]")],
+    ["ids of which those above one are looked for", "x2", "i64[4]", compared("greater", "i64[] [1]")],
+    ["ids of which several are looked for", "x2", "i64[4]", compared("equal", "i64[4] [100, 101, 102, 103]")],
+    [
+      "ids that are compared with the first and the last word",
+      "x2",
+      "i64[4]",
+      compared("equal", "i64[4] [1, 2, 1, 2]"),
+    ],
+    ["ids that were multiplied first", "x2", "i64[4]", compared("equal", "i64[] [4]", "multiply", "i64[] [2]")],
+    ["ids of which one was taken away and what is left asked for", "x2", "i64[4]", movedMask],
+    ["a mask's name with more than masks have", "attention_mask", "i64[4]", compared("equal", "i64[] [2]")],
     ["what is not used", "attention_mask", "i64[4]", 'output "y" = %2'],
   ])("but not %s", (_, name, type, uses) => {
     expect(openIn(name, type, uses)).toEqual([]);
