@@ -18,8 +18,11 @@ import {
 import { basename, dirname, join } from "node:path";
 import { fail } from "../ir/diagnostics.js";
 
-/** What the system says where it has no more of something: of the disk, of the user's part of it, of open files. */
-const SHORT_OF: ReadonlySet<string | undefined> = new Set(["ENOSPC", "EDQUOT", "EMFILE", "ENFILE", "ENOMEM"]);
+/**
+ * What the system says where it has no more of something: of the disk, of the user's part of it, of the largest file
+ * that this process may write, of open files, of memory.
+ */
+const SHORT_OF: ReadonlySet<string | undefined> = new Set(["ENOSPC", "EDQUOT", "EFBIG", "EMFILE", "ENFILE", "ENOMEM"]);
 
 /** Whether the system has no more of something that was asked for: of the disk, of memory, of open files. */
 export function isShortage(error: unknown): boolean {

@@ -142,7 +142,7 @@ export class PartyDaemon implements PartyContext {
       await serveCaller(transport, (leave) => leaving.push(leave));
       await transport.close();
     } catch (error) {
-      transport.abort(error);
+      transport.abort(ofRole(error, caller));
       this.settings.onError?.(error);
       log.warn({ from: caller.name, role: caller.role, ...fieldsOf(error) }, "a request failed");
     } finally {
@@ -235,6 +235,15 @@ export class PartyDaemon implements PartyContext {
   private forget(isMeant: (head: Head) => boolean): { readonly entries: number; readonly bytes: number } {
     return this.prepared?.remove(isMeant) ?? { entries: 0, bytes: 0 };
   }
+}
+
+/** Peers know an owner by its role: what is said of a caller is said of that. */
+function ofRole(error: unknown, { name, role }: Caller): unknown {
+  if (!(error instanceof PumacError) || error.diagnostics[0].where !== name) {
+    return error;
+  }
+  const [said, ...rest] = error.diagnostics;
+  return fail({ ...said, where: role }, ...rest);
 }
 
 /** What a log says of an error. */

@@ -58,7 +58,7 @@ export class Rendezvous {
         }
       }
       if (session.missing.size > 0) {
-        await within(all, this.patience, [...session.missing][0], "its call");
+        await within(all, this.patience, () => [...session.missing][0], "its call");
       }
     } finally {
       this.expected.delete(id);

@@ -45,8 +45,8 @@ interface Course {
   plan: string | null;
   sharing: string | null;
   rounds: number;
-  /** Seconds of waiting by peer. */
-  waits: Readonly<Record<string, number>>;
+  /** Its links, and how long it waited for whom. */
+  waiting?: WaitingTransport;
   /** What notes it, where the data owner asked for that. */
   traced?: TracedTransport | undefined;
 }
@@ -59,7 +59,7 @@ function reach(course: Course, phase: Exclude<Course["phase"], "asked">): void {
 /** Serves a session to its end. Never rejects: what went wrong is in the end. */
 export async function serveSession(daemon: PartyContext, asked: AskedSession): Promise<SessionEnd> {
   const { state, log } = daemon.settings;
-  const course: Course = { phase: "asked", prepared: null, plan: null, sharing: null, rounds: 0, waits: {} };
+  const course: Course = { phase: "asked", prepared: null, plan: null, sharing: null, rounds: 0 };
   const began = performance.now();
   let error: unknown;
   let report: Pick<PartyReport, "sent"> | undefined;
@@ -83,7 +83,7 @@ export async function serveSession(daemon: PartyContext, asked: AskedSession): P
     error ??= cause;
   }
   log.info({ ...line, phase }, `session ${outcome}`);
-  return { outcome, rounds, sent, seconds, waits: course.waits, error };
+  return { outcome, rounds, sent, seconds, waits: course.waiting?.seconds ?? {}, error };
 }
 
 function codeOf(error: unknown): string {
@@ -131,8 +131,21 @@ async function converse(
     return undefined;
   }
   transport.allowFrames(plan.longestFrame);
-  const work = ask.until === undefined ? run(daemon, asked, plan, ask, course) : make(daemon, asked, plan, ask, course);
-  return await within(work, deadline, asker, "the end of the session");
+  const waiting = new WaitingTransport(course.traced ?? transport);
+  course.waiting = waiting;
+  const given = { ...asked, waiting };
+  const work = ask.until === undefined ? run(daemon, given, plan, ask, course) : make(daemon, given, plan, ask, course);
+  return await within(work, deadline, () => slowest(daemon, asked, waiting), "the end of the session");
+}
+
+/** Who has not done what a session waits for when its time is over: this party itself where it waits for nobody. */
+function slowest({ settings }: PartyContext, { asker }: AskedSession, { missing }: WaitingTransport): string {
+  return missing === "data" ? asker : (missing ?? settings.party);
+}
+
+/** A session that may begin, and its links. */
+interface EnteredSession extends AskedSession {
+  readonly waiting: WaitingTransport;
 }
 
 function standing(daemon: PartyContext, { id, asker }: AskedSession, ask: Asking): Have {
@@ -229,6 +242,7 @@ function keptSession(
   return {
     session: id,
     asker,
+    longestFrame: held.longestFrame,
     weights: (sharing) => {
       course.sharing = sharing;
       return weightsOf(daemon, held, sharing);
@@ -262,7 +276,7 @@ function aheadOf(daemon: PartyContext, asker: string, { digest }: HeldPlan, entr
 /** Makes an entry for later, under the session's id. */
 async function make(
   daemon: PartyContext,
-  asked: AskedSession,
+  asked: EnteredSession,
   held: HeldPlan,
   { until = 0 }: Asking,
   course: Course,
@@ -274,7 +288,7 @@ async function make(
     throw fail({ code: "E0201", what: "material is made for single questions only", where: plan.name });
   }
   const expires = Math.min(until, Date.now() + LONGEST_KEPT);
-  const transport = new MeteredTransport(asked.transport);
+  const transport = new MeteredTransport(asked.waiting);
   await prepareEntry(transport, {
     ...{ plan: held.digest, random, layouts: { model: [], data, public: [] } },
     kept: keptSession(daemon, asked, held, undefined, course),
@@ -302,17 +316,15 @@ const LONGEST_KEPT = 30 * 86_400_000;
 
 async function run(
   daemon: PartyContext,
-  asked: AskedSession,
+  asked: EnteredSession,
   held: HeldPlan,
   { prepared: entry }: Asking,
   course: Course,
 ): Promise<PartyReport> {
   const { party, kernels, random, usage, onSeen } = daemon.settings;
   const before = usage().cpu;
-  const waiting = new WaitingTransport(course.traced ?? asked.transport);
-  course.waits = waiting.seconds;
   const [first] = held.programs;
-  return await runSession(waiting, {
+  return await runSession(asked.waiting, {
     plan: held.digest,
     layouts: { model: [], data: first.data, public: first.public },
     programs: hasState(first.plan) ? held.programs : undefined,

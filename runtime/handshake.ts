@@ -8,7 +8,7 @@
  * Assumes links that already say truly who is at the other end (the process that made the sockets, or TLS).
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { number, object, optional, pipe, regex, string } from "valibot";
+import { type GenericSchema, number, object, optional, picklist, pipe, regex, string } from "valibot";
 import { type Diagnostic, fail } from "../ir/diagnostics.js";
 import type { Pair } from "../ir/share/types.js";
 import { decodeControl, encodeControl } from "./control.js";
@@ -16,7 +16,7 @@ import { derivePairKeys, ephemeralKey, pairOf, type RandomSource, sha256 } from 
 import { PARTIES, type PartyName, type Transport } from "./transport.js";
 
 /** The wire's version: parties of different versions do not talk. */
-export const PROTOCOL_VERSION = 4;
+export const PROTOCOL_VERSION = 5;
 
 const NONCE_BYTES = 32;
 
@@ -32,23 +32,30 @@ export interface Agreement {
   /** The session's id, and who asks, where a party has many sessions. */
   readonly session?: string | undefined;
   readonly asker?: string | undefined;
+  /** The longest frame that a party takes of a peer, in bytes, where the plan says it. */
+  readonly longestFrame?: number | undefined;
   /** What is made ahead in the session, or used of what was: material.ts. An answer at once, without. */
   readonly purpose?: string | undefined;
 }
 
 interface Hello extends Agreement {
+  /** The role that the sender plays. */
+  readonly party: PartyName;
   readonly nonce: string;
   readonly key: string;
 }
 
 const HEX_32 = pipe(string(), regex(/^[0-9a-f]{64}$/, "not 32 bytes in hexadecimal"));
+const VERSIONED = object({ version: number() });
 const HELLO = object({
   version: number(),
+  party: picklist(PARTIES),
   plan: string(),
   weights: string(),
   inputs: string(),
   session: optional(string()),
   asker: optional(string()),
+  longestFrame: optional(number()),
   purpose: optional(string()),
   nonce: HEX_32,
   key: HEX_32,
@@ -72,15 +79,18 @@ export async function shakeHands(
   const peers = among.filter((name) => name !== self);
   const ephemeral = ephemeralKey(random);
   const nonce = Buffer.from(random(NONCE_BYTES)).toString("hex");
-  const hello = encodeControl({ ...own, nonce, key: Buffer.from(ephemeral.publicKey).toString("hex") });
+  const hello = encodeControl({ ...own, party: self, nonce, key: Buffer.from(ephemeral.publicKey).toString("hex") });
 
   const hellos = new Map<PartyName, Uint8Array>([[self, hello]]);
   await Promise.all(peers.map((peer) => transport.send(peer, hello)));
   for (const peer of peers) {
     hellos.set(peer, await transport.receive(peer));
   }
-  const read = new Map(among.map((name) => [name, readHello(hellos.get(name)!, name)]));
+  // What else a hello of another version says is another matter.
+  checkAgreement(self, readHellos(hellos, VERSIONED));
+  const read = readHellos(hellos, HELLO);
   checkAgreement(self, read);
+  checkRoles(read);
 
   const transcript = sha256(...among.map((name) => sha256(hellos.get(name)!)));
   const keys: Partial<Record<Pair, Uint8Array>> = {};
@@ -100,8 +110,15 @@ export async function shakeHands(
   return keys;
 }
 
-function readHello(frame: Uint8Array, from: PartyName): Hello {
-  return decodeControl(frame, from, HELLO, "a peer's first frame is not a hello");
+/** What all say, in the order of the parties. */
+function readHellos<T>(
+  hellos: ReadonlyMap<PartyName, Uint8Array>,
+  schema: GenericSchema<unknown, T>,
+): ReadonlyMap<PartyName, T> {
+  const names = PARTIES.filter((name) => hellos.has(name));
+  const read = (name: PartyName): T =>
+    decodeControl(hellos.get(name)!, name, schema, "a peer's first frame is not a hello");
+  return new Map(names.map((name) => [name, read(name)]));
 }
 
 const SUBJECTS: readonly [keyof Agreement, string, string][] = [
@@ -111,10 +128,11 @@ const SUBJECTS: readonly [keyof Agreement, string, string][] = [
   ["inputs", "sharing of the inputs", "share the inputs again, to all three parties"],
   ["session", "session", "start a new session"],
   ["asker", "view of who asks", "give all three parties the same public part of the data owner"],
+  ["longestFrame", "limit of a frame", "install the same version of pumac on every machine"],
   ["purpose", "idea of what the session is for", "start a new session"],
 ];
 
-function checkAgreement(self: PartyName, hellos: ReadonlyMap<PartyName, Hello>): void {
+function checkAgreement(self: PartyName, hellos: ReadonlyMap<PartyName, Partial<Agreement>>): void {
   for (const [field, subject, fix] of SUBJECTS) {
     const names = [...hellos.keys()];
     const values = names.map((name) => hellos.get(name)![field]);
@@ -122,6 +140,16 @@ function checkAgreement(self: PartyName, hellos: ReadonlyMap<PartyName, Hello>):
       const held = names.map((name, i) => `${name} ${String(values[i]).slice(0, 12)}`).join(", ");
       throw fail({ code: "E0801", what: `the parties do not hold the same ${subject}`, where: self, why: held, fix });
     }
+  }
+}
+
+/** A party that was started as another one, or is dialled at another one's address. */
+function checkRoles(hellos: ReadonlyMap<PartyName, Hello>): void {
+  const [misplaced] = [...hellos].filter(([name, { party }]) => party !== name).map(([name]) => name);
+  if (misplaced !== undefined) {
+    const held = [...hellos].map(([name, { party }]) => `${name} is ${party}`).join(", ");
+    const fix = "look at the addresses of the parties in every topology";
+    throw fail({ code: "E0801", what: "a party plays another one's role", where: misplaced, why: held, fix });
   }
 }
 

@@ -55,6 +55,8 @@ export interface SessionOptions {
 export interface KeptSession {
   readonly session: string;
   readonly asker: string;
+  /** Bytes of the longest frame that the plan foresees. */
+  readonly longestFrame: number;
   /** This party's part of a sharing of weights; E0803 where it has none of this id. */
   readonly weights: (id: string) => Promise<KeptWeights>;
   /** Of a question that P0 has no part in any more: the material that was made ahead. */
@@ -107,7 +109,7 @@ export async function agree(
   await kept?.connect();
   const agreement = {
     ...{ version: PROTOCOL_VERSION, plan, inputs: sharings.data, weights: shared?.identity ?? sharings.model },
-    ...(kept && { session: kept.session, asker: kept.asker, purpose }),
+    ...(kept && { session: kept.session, asker: kept.asker, longestFrame: kept.longestFrame, purpose }),
   };
   const keys = await shakeHands(transport, agreement, random, kept?.ahead && EVALUATORS);
   kept?.onAgreed();

@@ -5,10 +5,8 @@
  */
 import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { isShortage } from "../../formats/files.js";
 import { PIECE_BYTES } from "../../runtime/requests.js";
-
-/** What the system says where there is no more room on the disk. */
-const FULL = ["ENOSPC", "EDQUOT", "EFBIG"];
 
 export class WordsAside {
   /** Whether all words that were given are here; where the disk is too small they are not, and no more is wrong. */
@@ -34,7 +32,7 @@ export class WordsAside {
         this.written += count;
       }
     } catch (error) {
-      if (!FULL.includes((error as NodeJS.ErrnoException).code ?? "")) {
+      if (!isShortage(error)) {
         throw error;
       }
       this.isWhole = false;

@@ -1,13 +1,14 @@
 /** An owner's links to the three parties of a topology: TLS 1.3, both certificates pinned. */
 import { addressOf, identityOf, type Topology } from "../../formats/topology.js";
-import { fail, PumacError } from "../../ir/diagnostics.js";
+import { type Diagnostic, fail, PumacError } from "../../ir/diagnostics.js";
 import { dial } from "../../runtime/connect.js";
 import { SocketTransport } from "../../runtime/socket-transport.js";
 import { PARTIES, type PartyName, type PeerName } from "../../runtime/transport.js";
 
 /**
- * Connects to `among` about `id` (32 hexadecimal digits); to all three without. E0601 and E0701 name the party;
- * `timeout` is in ms. The signal ends it: the promise rejects with the signal's reason.
+ * Connects to `among` about `id` (32 hexadecimal digits); to all three without. E0601 and E0701 name the party, one
+ * that is missing where the others gave up waiting; `timeout` is in ms. The signal ends it: the promise rejects with
+ * the signal's reason.
  */
 export async function connectParties(
   role: Extract<PeerName, "model" | "data">,
@@ -30,11 +31,24 @@ export async function connectParties(
     await Promise.race([Promise.all(links), over]);
     return transport;
   } catch (error) {
-    transport.abort(error);
-    throw error;
+    const missing = among.filter((party) => !transport.peers.has(party));
+    const cause = isOfThisSide(error, role) && missing.length > 0 ? fail(...missing.map(unreached)) : error;
+    transport.abort(cause);
+    throw cause;
   } finally {
     signal?.removeEventListener("abort", leave);
   }
+}
+
+/** Whether a party that is there has given up, because it was asked nothing: this side waits for another one. */
+function isOfThisSide(error: unknown, role: PeerName): boolean {
+  const [said] = error instanceof PumacError ? error.diagnostics : [];
+  return said?.code === "E0602" && said.where === role;
+}
+
+function unreached(party: PartyName): Diagnostic {
+  const why = "the others were there, and gave up waiting";
+  return { code: "E0601", what: `${party} cannot be reached`, where: party, why };
 }
 
 /**

@@ -45,6 +45,7 @@ describe("writing", () => {
   it.each([
     ["ENOSPC", "E1001"],
     ["EDQUOT", "E1001"],
+    ["EFBIG", "E1001"],
     ["EMFILE", "E1001"],
     ["ENFILE", "E1001"],
     ["ENOMEM", "E1001"],

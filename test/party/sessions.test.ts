@@ -3,14 +3,21 @@
  * whatever goes wrong ends that session alone, for a stated cause.
  */
 import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { Socket } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { offerPlan } from "../../client/client.js";
 import { createCertificate } from "../../client/identities.js";
 import { simulate } from "../../client/local/simulation.js";
 import { runModelOwner } from "../../client/owners.js";
+import { enterParties } from "../../client/remote/ask.js";
+import { connectParties } from "../../client/remote/connect.js";
 import { deleteSharing } from "../../client/remote/share.js";
+import type { PumacError } from "../../ir/diagnostics.js";
 import { readAudit } from "../../party/records.js";
+import { Rendezvous } from "../../party/rendezvous.js";
 import type { Identity } from "../../runtime/identity.js";
+import { systemRandom } from "../../runtime/keys.js";
 import { PARTIES, type PartyName } from "../../runtime/transport.js";
 import { rejection } from "../runtime/mesh.js";
 import { smallPlan, startThree, type Three } from "./three.js";
@@ -331,6 +338,40 @@ describe("a party", () => {
     expectClose(await logits(running), expected);
     await drained;
     expect(["E1002", "E0601"]).toContain((await late).code);
+  });
+
+  it.each(PARTIES)(
+    "%s that is missing is named, though the others wait for less long than its caller",
+    async (party) => {
+      await sharedThree({ timeout: 300 });
+      const topology = three!.topology("clinic");
+      topology.peers[party].address = "127.0.0.1:1";
+      expect(await rejection(three!.ask(plan, { topology, timeout: 3000 }))).toEqual({ code: "E0601", where: party });
+    },
+  );
+
+  it("names who has not called about a session, not who has", async () => {
+    const rendezvous = new Rendezvous(100);
+    const met = rendezvous.meet("session", ["P1", "P2"], () => undefined);
+    rendezvous.arrive({ role: "P1", name: "P1", id: "session", socket: new Socket() });
+    expect(await rejection(met)).toEqual({ code: "E0602", where: "P2" });
+  });
+
+  it("whose session lasts too long ends it, and names who is waited for", async () => {
+    await sharedThree({ deadline: 700 });
+    const topology = three!.topology("clinic");
+    const transport = await connectParties("data", topology, "ab".repeat(16), 5000);
+    const weights = await enterParties(transport, plan, { topology, timeout: 5000 });
+    await offerPlan(transport, { plan: plan.digest, weights, random: systemRandom });
+    // It lives, and gives nothing.
+    expect(await rejection(transport.receive("P0"))).toEqual({ code: "E0602", where: "data" });
+    await expect.poll(() => three!.ends.map(({ outcome }) => outcome)).toEqual(["E0602", "E0602", "E0602"]);
+    for (const { error } of three!.ends) {
+      expect((error as PumacError).diagnostics[0]).toMatchObject({
+        where: "clinic",
+        why: expect.stringContaining("while input"),
+      });
+    }
   });
 
   it("that is gone is named, and the session's room is free again", async () => {

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { receiveReports, shareInputs } from "../../client/client.js";
 import { Sharer } from "../../client/sharing.js";
+import { CATALOGUE } from "../../ir/catalogue.js";
 import type { PumacError } from "../../ir/diagnostics.js";
 import { type Agreement, shakeHands } from "../../runtime/handshake.js";
 import { createPortableKernels } from "../../runtime/kernels/portable.js";
@@ -46,13 +47,27 @@ describe("a handshake", () => {
     expect(await keysOf(true)).toEqual(await keysOf(true));
   });
 
-  it.each(["version", "plan", "weights", "inputs"] as const)("stops all three when %s differs", async (field) => {
+  it.each([
+    ["version", 2],
+    ["plan", "zz"],
+    ["weights", "zz"],
+    ["inputs", "zz"],
+    ["session", "zz"],
+    ["asker", "zz"],
+    ["longestFrame", 99],
+    ["purpose", "zz"],
+  ] as const)("stops all three when %s differs, and says what each has", async (field, other) => {
     mesh = await connectMesh({ tls: false, timeout: 10_000 });
     const of = mesh.of;
-    const offered = (name: PartyName): Agreement =>
-      name === "P1" ? { ...AGREEMENT, [field]: field === "version" ? 2 : "zz" } : AGREEMENT;
-    const errors = PARTIES.map((name) => rejection(shakeHands(of(name), offered(name), systemRandom)));
-    expect((await Promise.all(errors)).map(({ code }) => code)).toEqual(["E0801", "E0801", "E0801"]);
+    const common: Agreement = { ...AGREEMENT, session: "dd", asker: "ee", longestFrame: 5, purpose: "ff" };
+    const offered = (name: PartyName): Agreement => (name === "P1" ? { ...common, [field]: other } : common);
+    const shaking = PARTIES.map((name) => shakeHands(of(name), offered(name), systemRandom));
+    for (const each of await Promise.allSettled(shaking)) {
+      const [said] = ((each as PromiseRejectedResult).reason as PumacError).diagnostics;
+      const why = `P0 ${common[field]}, P1 ${other}, P2 ${common[field]}`;
+      expect(said).toMatchObject({ code: "E0801", why });
+      expect(CATALOGUE[said.code].exit).toBe(8);
+    }
   });
 
   it("refuses something else than a hello", async () => {

@@ -18,7 +18,7 @@ async function refusal(running: Promise<unknown>) {
 }
 
 const HEX = "0f".repeat(32);
-const HELLO = { version: 1, plan: "p", weights: "w", inputs: "i", nonce: HEX, key: HEX };
+const HELLO = { version: 1, party: "P1", plan: "p", weights: "w", inputs: "i", nonce: HEX, key: HEX };
 
 describe("a hello", () => {
   /** What P0 says to a frame of P1 in a hello's place. */
@@ -27,7 +27,7 @@ describe("a hello", () => {
     const agreement = { version: 1, plan: "p", weights: "w", inputs: "i" };
     const shaking = refusal(shakeHands(network.transport("P0"), agreement, seededRandom("P0")));
     network.transport("P1").send("P0", frame);
-    network.transport("P2").send("P0", encodeControl(HELLO));
+    network.transport("P2").send("P0", encodeControl({ ...HELLO, party: "P2" }));
     return shaking;
   }
 
@@ -37,6 +37,7 @@ describe("a hello", () => {
     ["nonce", HEX.toUpperCase()],
     ["key", `${HEX.slice(2)}\n0`],
     ["version", "1"],
+    ["party", "P3"],
     ["plan", 1],
     ["inputs", undefined],
     ["weights", null],

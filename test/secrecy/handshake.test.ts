@@ -3,6 +3,7 @@
  * whoever sits on one link could make two sessions share a transcript, and with it their keys.
  */
 import { afterEach, describe, expect, it } from "vitest";
+import type { PumacError } from "../../ir/diagnostics.js";
 import { encodeControl } from "../../runtime/control.js";
 import { type Agreement, PROTOCOL_VERSION, shakeHands } from "../../runtime/handshake.js";
 import { type RandomSource, systemRandom } from "../../runtime/keys.js";
@@ -73,6 +74,20 @@ describe("a handshake", () => {
     expect(found).toEqual(["E0801", "E0801", "E0801"]);
   });
 
+  it("in which a party plays another one's role stops everybody, and names it", async () => {
+    const change = helloWith((hello) => ({ ...hello, party: "P0" }));
+    const from = (transport: Transport) => (transport.self === "P1" ? transport : bent(transport, "P1", 0, change));
+    expect(await codes(from)).toEqual(["E0801", "E0801", "E0801"]);
+    mesh?.close();
+    mesh = await connectMesh({ tls: false, timeout: 5000 });
+    const of = mesh.of;
+    const [first, ...others] = PARTIES.map((name) => shakeHands(from(of(name)), AGREEMENT, systemRandom));
+    others.forEach((each) => void each.catch(() => undefined));
+    const error: unknown = await first.catch((reason: unknown) => reason);
+    const why = "P0 is P0, P1 is P0, P2 is P2";
+    expect((error as PumacError).diagnostics[0]).toMatchObject({ where: "P1", why });
+  });
+
   it("takes no confirmation that is its own, sent back", async () => {
     mesh = await connectMesh({ tls: false, timeout: 5000 });
     const of = mesh.of;
@@ -109,6 +124,7 @@ describe("a handshake", () => {
     ["a version that is a text", (hello: object) => ({ ...hello, version: "1" })],
     ["a plan that is a number", (hello: object) => ({ ...hello, plan: 1 })],
     ["weights that are a list", (hello: object) => ({ ...hello, weights: ["bb"] })],
+    ["a role that there is not", (hello: object) => ({ ...hello, party: "P3" })],
     ["no inputs", (hello: object) => ({ ...hello, inputs: null })],
   ])("refuses a hello with %s as a violation", async (_, change) => {
     const bad = helloWith(change as (hello: Record<string, unknown>) => Record<string, unknown>);
