@@ -3,80 +3,36 @@
 //
 // An arena is registered once; a call then passes offsets as numbers, which is several times cheaper than passing typed
 // arrays. Only plain node_api.h is used, so the addon fits every Node that has N-API version 8.
-#define NAPI_VERSION 8
-#include <node_api.h>
-
 #include <algorithm>
-#include <cmath>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 
-#include "binding.hpp"
+#include "door.hpp"
 #include "pages.hpp"
 #include "pool.hpp"
 #include "reals.hpp"
+#include "tape.hpp"
 
 namespace pumac {
 
 namespace {
 
-// Thrown where N-API reports a failure: JavaScript has, or gets, an exception.
-struct NodeFailure {};
-
-void check(napi_status status) {
-  if (status != napi_ok) throw NodeFailure{};
-}
-
-std::vector<int32_t> read_list(napi_env env, napi_value value) {
-  napi_typedarray_type type;
-  size_t length = 0;
-  void* data = nullptr;
-  check(napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr));
-  if (type != napi_int32_array) throw std::out_of_range("a list is not an Int32Array");
-  const int32_t* first = static_cast<const int32_t*>(data);
-  return std::vector<int32_t>(first, first + length);
-}
-
-// Reads the arguments that `kernel` declares into `call`; the first one, the arena, too.
+// Reads the arguments that `kernel` declares, all behind the first one, into `call`.
 void read_call(napi_env env, const Kernel& kernel, size_t count, const napi_value* values, Call& call) {
   const size_t wanted = std::strlen(kernel.signature) + 1;
   if (count != wanted || count > MOST_ARGUMENTS) throw std::out_of_range("wrong number of arguments");
-  void* arena = nullptr;
-  check(napi_get_value_external(env, values[0], &arena));
-  call.arena = static_cast<const Arena*>(arena);
-  size_t numbers = 0;
+  size_t numbers = 0, lists = 0;
   for (size_t i = 1; i < wanted; i++) {
     if (kernel.signature[i - 1] == 'l') {
-      call.lists.push_back(read_list(env, values[i]));
+      call.lists[lists++] = read_list(env, values[i]);
     } else if (kernel.signature[i - 1] == 'w') {
       bool lossless = false;  // a negative word wraps, as it should
       check(napi_get_value_bigint_uint64(env, values[i], &call.raw[numbers++], &lossless));
     } else {
       check(napi_get_value_double(env, values[i], &call.numbers[numbers++]));
     }
-  }
-}
-
-// Runs the kernel of this name for the arena's tier; `kernel` is the portable table's entry.
-void run_kernel(const Kernel& kernel, const Call& call) {
-  const size_t index = static_cast<size_t>(&kernel - kernels_portable().first);
-  kernels_of(call.arena->tier).first[index].run(call);
-}
-
-// Turns the current C++ exception into JavaScript's.
-void rethrow(napi_env env, const char* name) {
-  std::string text(name);
-  try {
-    throw;
-  } catch (const std::out_of_range& error) {
-    napi_throw_range_error(env, nullptr, (text + ": " + error.what()).c_str());
-  } catch (const std::exception& error) {
-    napi_throw_error(env, nullptr, (text + ": " + error.what()).c_str());
-  } catch (const NodeFailure&) {
-    bool pending = false;
-    napi_is_exception_pending(env, &pending);
-    if (!pending) napi_throw_type_error(env, nullptr, (text + ": an argument is of the wrong type").c_str());
   }
 }
 
@@ -90,6 +46,7 @@ napi_value run_now(napi_env env, napi_callback_info info) {
     const Kernel& kernel = *static_cast<const Kernel*>(data);
     name = kernel.name;
     Call call;
+    call.arena = external<const Arena>(env, values[0]);
     read_call(env, kernel, count, values, call);
     run_kernel(kernel, call);
   } catch (...) {
@@ -98,11 +55,11 @@ napi_value run_now(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// A kernel at work on another thread. The reference keeps the arena's memory alive until it is done.
+// Work on another thread. The references keep an arena's memory, and a tape, alive until it is done.
 struct Pending {
-  const Kernel* kernel;
-  Call call;
-  napi_ref arena = nullptr;
+  const char* name;
+  std::function<void()> body;
+  std::array<napi_ref, 2> held = {nullptr, nullptr};
   napi_deferred promise = nullptr;
   napi_async_work work = nullptr;
   std::string failure;
@@ -111,9 +68,9 @@ struct Pending {
 void execute(napi_env, void* data) {
   Pending& pending = *static_cast<Pending*>(data);
   try {
-    run_kernel(*pending.kernel, pending.call);
+    pending.body();
   } catch (const std::exception& error) {
-    pending.failure = std::string(pending.kernel->name) + ": " + error.what();
+    pending.failure = std::string(pending.name) + ": " + error.what();
   }
 }
 
@@ -129,8 +86,27 @@ void complete(napi_env env, napi_status, void* data) {
     napi_create_range_error(env, nullptr, text, &result);
     napi_reject_deferred(env, pending->promise, result);
   }
-  napi_delete_reference(env, pending->arena);
+  for (napi_ref held : pending->held) {
+    if (held != nullptr) napi_delete_reference(env, held);
+  }
   napi_delete_async_work(env, pending->work);
+}
+
+// Starts work on another thread, which needs what is `held`; its promise.
+napi_value start(napi_env env, const char* name, std::function<void()> body, std::array<napi_value, 2> held) {
+  auto pending = std::make_unique<Pending>();
+  pending->name = name;
+  pending->body = std::move(body);
+  napi_value promise, label;
+  check(napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &label));
+  for (size_t i = 0; i < held.size(); i++) {
+    if (held[i] != nullptr) check(napi_create_reference(env, held[i], 1, &pending->held[i]));
+  }
+  check(napi_create_promise(env, &pending->promise, &promise));
+  check(napi_create_async_work(env, nullptr, label, execute, complete, pending.get(), &pending->work));
+  check(napi_queue_async_work(env, pending->work));
+  pending.release();
+  return promise;
 }
 
 napi_value run_later(napi_env env, napi_callback_info info) {
@@ -140,18 +116,12 @@ napi_value run_later(napi_env env, napi_callback_info info) {
   const char* name = "kernel";
   try {
     check(napi_get_cb_info(env, info, &count, values, nullptr, &data));
-    auto pending = std::make_unique<Pending>();
-    pending->kernel = static_cast<const Kernel*>(data);
-    name = pending->kernel->name;
-    read_call(env, *pending->kernel, count, values, pending->call);
-    napi_value promise, label;
-    check(napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &label));
-    check(napi_create_reference(env, values[0], 1, &pending->arena));
-    check(napi_create_promise(env, &pending->promise, &promise));
-    check(napi_create_async_work(env, nullptr, label, execute, complete, pending.get(), &pending->work));
-    check(napi_queue_async_work(env, pending->work));
-    pending.release();
-    return promise;
+    const Kernel& kernel = *static_cast<const Kernel*>(data);
+    name = kernel.name;
+    Call call;
+    call.arena = external<const Arena>(env, values[0]);
+    read_call(env, kernel, count, values, call);
+    return start(env, name, [&kernel, call] { run_kernel(kernel, call); }, {values[0], nullptr});
   } catch (...) {
     rethrow(env, name);
   }
@@ -183,14 +153,6 @@ void drop_arena(napi_env env, void* data, void*) {
 void drop_memory(napi_env, void* bytes, void* length) { release_pages(bytes, reinterpret_cast<size_t>(length)); }
 
 void drop_file(napi_env, void* bytes, void* length) { unmap_file(bytes, reinterpret_cast<size_t>(length)); }
-
-// Reads the arguments of a call: exactly so many.
-template <size_t N>
-void read_arguments(napi_env env, napi_callback_info info, napi_value (&values)[N]) {
-  size_t count = N;
-  check(napi_get_cb_info(env, info, &count, values, nullptr, nullptr));
-  if (count != N) throw std::out_of_range("wrong number of arguments");
-}
 
 ArenaHandle& arena_of(napi_env env, napi_value handle) {
   void* data = nullptr;
@@ -291,16 +253,69 @@ napi_value threads(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// `count` elements of a typed array from element `from` on; null where the array is of another type.
-template <class T>
-T* elements(napi_env env, napi_value array, napi_typedarray_type wanted, size_t from, size_t count) {
-  napi_typedarray_type type;
-  size_t length = 0;
+void drop_tape(napi_env, void* tape, void*) { delete static_cast<Tape*>(tape); }
+
+// createTape(): an empty tape (tape.hpp).
+napi_value create_tape(napi_env env, napi_callback_info) {
+  napi_value result = nullptr;
+  try {
+    auto tape = std::make_unique<Tape>();
+    check(napi_create_external(env, tape.get(), drop_tape, nullptr, &result));
+    tape.release();
+  } catch (...) {
+    rethrow(env, "createTape");
+  }
+  return result;
+}
+
+// note.NAME(tape, …): adds a call.
+napi_value note_call(napi_env env, napi_callback_info info) {
+  napi_value values[MOST_ARGUMENTS];
+  size_t count = MOST_ARGUMENTS;
   void* data = nullptr;
-  check(napi_get_typedarray_info(env, array, &type, &length, &data, nullptr, nullptr));
-  if (type != wanted) return nullptr;
-  if (from > length || count > length - from) throw std::out_of_range("outside its array");
-  return static_cast<T*>(data) + from;
+  const char* name = "kernel";
+  try {
+    check(napi_get_cb_info(env, info, &count, values, nullptr, &data));
+    const Kernel& kernel = *static_cast<const Kernel*>(data);
+    name = kernel.name;
+    Call call;
+    read_call(env, kernel, count, values, call);
+    external<Tape>(env, values[0])->add(kernel, call);
+  } catch (...) {
+    rethrow(env, name);
+  }
+  return nullptr;
+}
+
+// cutTape(tape, length)
+napi_value cut_tape(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  try {
+    read_arguments(env, info, values);
+    external<Tape>(env, values[0])->cut(length_at(env, values[1]));
+  } catch (...) {
+    rethrow(env, "cutTape");
+  }
+  return nullptr;
+}
+
+// playTape(arena, tape, from, to, later: boolean): makes the calls here, or elsewhere, and returns a promise of that.
+napi_value play_tape(napi_env env, napi_callback_info info) {
+  napi_value values[5];
+  try {
+    read_arguments(env, info, values);
+    const Arena* arena = external<const Arena>(env, values[0]);
+    const Tape* tape = external<const Tape>(env, values[1]);
+    const size_t from = length_at(env, values[2]), to = length_at(env, values[3]);
+    bool later = false;
+    check(napi_get_value_bool(env, values[4], &later));
+    const auto body = [=] { tape->play(*arena, from, to); };
+    if (later) return start(env, "playTape", body, {values[0], values[1]});
+    body();
+  } catch (...) {
+    rethrow(env, "playTape");
+  }
+  return nullptr;
 }
 
 // multiplyReals(tier, c: Float64Array, cAt, a: Float64Array, aAt, b: Float64Array | Float32Array, bAt, rows, inner,
@@ -310,14 +325,7 @@ napi_value multiply(napi_env env, napi_callback_info info) {
   try {
     read_arguments(env, info, values);
     size_t numbers[10] = {};
-    for (const int i : {0, 2, 4, 6, 7, 8, 9}) {
-      double number = 0;
-      check(napi_get_value_double(env, values[i], &number));
-      if (!(number >= 0 && number <= 4294967296.0 && number == std::floor(number))) {
-        throw std::out_of_range("not a length");
-      }
-      numbers[i] = static_cast<size_t>(number);
-    }
+    for (const int i : {0, 2, 4, 6, 7, 8, 9}) numbers[i] = length_at(env, values[i]);
     if (numbers[0] > static_cast<size_t>(best_tier())) throw std::out_of_range("this processor lacks the tier");
     RealProduct product{};
     product.rows = numbers[7], product.inner = numbers[8], product.columns = numbers[9];
@@ -391,30 +399,24 @@ napi_value end_without_core(napi_env env, napi_callback_info) {
   return result;
 }
 
-void set_number(napi_env env, napi_value object, const char* name, int value) {
-  napi_value number;
-  check(napi_create_int32(env, value, &number));
-  check(napi_set_named_property(env, object, name, number));
-}
-
-void set_function(napi_env env, napi_value object, const char* name, napi_callback run, const void* data) {
-  napi_value function;
-  check(napi_create_function(env, name, NAPI_AUTO_LENGTH, run, const_cast<void*>(data), &function));
-  check(napi_set_named_property(env, object, name, function));
-}
-
 napi_value initialise(napi_env env, napi_value exports) {
   try {
-    napi_value now, later;
+    napi_value now, later, note;
     check(napi_create_object(env, &now));
+    check(napi_create_object(env, &note));
     check(napi_create_object(env, &later));
     const KernelTable table = kernels_portable();
     for (size_t i = 0; i < table.count; i++) {
       set_function(env, now, table.first[i].name, run_now, table.first + i);
       set_function(env, later, table.first[i].name, run_later, table.first + i);
+      set_function(env, note, table.first[i].name, note_call, table.first + i);
     }
     check(napi_set_named_property(env, exports, "now", now));
     check(napi_set_named_property(env, exports, "later", later));
+    check(napi_set_named_property(env, exports, "note", note));
+    set_function(env, exports, "createTape", create_tape, nullptr);
+    set_function(env, exports, "cutTape", cut_tape, nullptr);
+    set_function(env, exports, "playTape", play_tape, nullptr);
     set_function(env, exports, "createArena", create_arena, nullptr);
     set_function(env, exports, "closeArena", close_arena, nullptr);
     set_function(env, exports, "addKey", add_key, nullptr);

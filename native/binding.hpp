@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <stdexcept>
 #include <vector>
 
@@ -28,6 +29,9 @@ struct Arena {
 };
 
 constexpr size_t MOST_ARGUMENTS = 32;
+constexpr size_t MOST_LISTS = 4;
+
+using List = std::vector<int32_t>;
 
 class Call {
  public:
@@ -35,7 +39,10 @@ class Call {
   // Numbers in order; a 64-bit word argument is kept in the same place of `raw` instead.
   std::array<double, MOST_ARGUMENTS> numbers;
   std::array<uint64_t, MOST_ARGUMENTS> raw;
-  std::vector<std::vector<int32_t>> lists;
+  std::array<std::shared_ptr<const List>, MOST_LISTS> lists;
+
+  // List `index`: as many as the kernel's signature has are there.
+  const List& list(size_t index) const { return *lists[index]; }
 
   // Number `index` as an integer of [least, most].
   int64_t integer(size_t index, int64_t least, int64_t most) const;

@@ -55,7 +55,7 @@ void add_row(const Coarse& coarse, size_t from, size_t until, uint64_t* to, uint
   std::fill_n(sums, size, 0);
   for (size_t group = from / 8 * 8; group < until; group += 8) {
     const size_t elements = std::min<size_t>(8, coarse.count - group);
-    UNPACK[coarse.bits - 1](coarse.fields + group / 8 * size * coarse.bits, elements * size, fields);
+    unpack_section(coarse.bits, coarse.fields + group / 8 * size * coarse.bits, elements * size, fields);
     for (size_t i = std::max(from, group); i < std::min(until, group + 8); i++) {
       add_rotated(fields + (i - group) * size, coarse.digit(i), size, sums);
     }
@@ -78,7 +78,7 @@ void coarse_accumulate(const Call& call) {
   const size_t first = call.size(7), count = call.size(8);
   const int ring = call.small(4, 1, 64), width = call.small(5, 1, std::min(WIDEST, ring));
   const size_t bits = static_cast<size_t>(call.small(3, 1, 64)), size = size_t{1} << width;
-  const std::vector<int32_t>& segments = call.lists[0];
+  const std::vector<int32_t>& segments = call.list(0);
   size_t length = 0;
   for (const int32_t segment : segments) {
     if (segment < 0) throw std::out_of_range("a segment is negative");

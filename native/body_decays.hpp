@@ -43,12 +43,12 @@ Decays decays_at(const Call& call, size_t index) {
   const int table_fraction = call.small(index + 1, 12, 30), bits = call.small(index + 2, 1, 30);
   Decays all{call.integers(index, size_t{1} << table_fraction), table_fraction - 12, bits,
              call.small(index + 3, 0, 127), static_cast<size_t>(call.small(index + 4, 1, 2)), 0, {}, 0};
-  all.count = call.lists[2].size();
-  const bool fits = all.count <= 64 && call.lists[0].size() == 2 * all.count && call.lists[1].size() == 2 * all.count;
+  all.count = call.list(2).size();
+  const bool fits = all.count <= 64 && call.list(0).size() == 2 * all.count && call.list(1).size() == 2 * all.count;
   if (!fits) throw std::out_of_range("decays have up to 64 terms, each with a rate, a coefficient and a bucket");
   for (size_t t = 0; t < all.count; t++) {
-    const int bucket = call.lists[2][t];
-    const uint64_t rate = pair_at(call.lists[0], t), coefficient = pair_at(call.lists[1], t);
+    const int bucket = call.list(2)[t];
+    const uint64_t rate = pair_at(call.list(0), t), coefficient = pair_at(call.list(1), t);
     const bool negative = coefficient >> 63 != 0;
     const uint64_t size = negative ? 0 - coefficient : coefficient;
     const bool sound = bucket >= 0 && bucket < bits && bits - bucket <= 8 && rate >> 53 == 0 &&

@@ -50,9 +50,9 @@ void pack_all(const uint64_t* in, size_t count, uint8_t* out) {
   std::memcpy(out + K * groups, bytes, (rest * K + 7) / 8);
 }
 
+// The first `count` elements of a section of `bytes` bytes.
 template <int K>
-void unpack_all(const uint8_t* in, size_t count, uint64_t* out) {
-  const size_t bytes = (count * K + 7) / 8;
+void unpack_all(const uint8_t* in, size_t bytes, size_t count, uint64_t* out) {
   const size_t groups = count / 8;
   size_t g = 0;
   for (; g < groups && K * g + K + 8 <= bytes; g++) unpack_group<K>(in + K * g, out + 8 * g);
@@ -105,7 +105,7 @@ void scatter_bits(const uint8_t* in, size_t count, uint8_t* out) {
 }
 
 using PackWords = void (*)(const uint64_t* in, size_t count, uint8_t* out);
-using UnpackWords = void (*)(const uint8_t* in, size_t count, uint64_t* out);
+using UnpackWords = void (*)(const uint8_t* in, size_t bytes, size_t count, uint64_t* out);
 
 template <size_t... I>
 constexpr std::array<PackWords, 64> packers(std::index_sequence<I...>) {
@@ -120,3 +120,8 @@ constexpr std::array<UnpackWords, 64> unpackers(std::index_sequence<I...>) {
 // Entry k − 1 packs words to k bits each, or back. `count` elements, of which the first starts on a byte.
 constexpr auto PACK = packers(std::make_index_sequence<64>());
 constexpr auto UNPACK = unpackers(std::make_index_sequence<64>());
+
+// Unpacks a whole section.
+inline void unpack_section(int bits, const uint8_t* in, size_t count, uint64_t* out) {
+  UNPACK[bits - 1](in, (count * static_cast<size_t>(bits) + 7) / 8, count, out);
+}

@@ -3,7 +3,9 @@
 
 constexpr size_t DEPTH_BLOCK = 256;  // steps of the inner dimension between two visits to C
 constexpr size_t ROW_BLOCK = 144;    // rows of A packed at once (288 KiB); a multiple of every tile's rows
-constexpr size_t PANEL = 16;         // columns of B packed at once (32 KiB); a multiple of every tile's columns
+constexpr size_t PANEL = 16;         // columns of B that are multiplied at once (32 KiB); a multiple of every tile's
+constexpr size_t STRIP = 64;         // columns of B packed at once where its words are made: a full flight of AES blocks
+constexpr size_t LINE = 512;         // words that are made at once, at most
 constexpr size_t STREAM_ROWS = 3;    // up to here B is streamed instead of packed
 constexpr size_t STREAM_DEPTH = 4;   // rows and columns of a piece of B that is combined of two places (16 KiB)
 constexpr size_t STREAM_WIDTH = 512;
@@ -21,8 +23,38 @@ void read_combined(const uint64_t* x, const uint64_t* y, uint64_t mask, size_t c
   for (size_t i = 0; i < count; i++) out[i] = combined<SIGN>(x[i], y[i], mask);
 }
 
-// `count` words of an operand from word `from` on, combined if need be.
+void subtract_twice(const uint64_t* mask, const uint64_t* from, uint64_t low, size_t count, uint64_t* out) {
+  INDEPENDENT
+  for (size_t i = 0; i < count; i++) out[i] = (from[i] & low) - 2 * mask[i];
+}
+
+void subtract_words(const uint64_t* a, const uint64_t* b, size_t count, uint64_t* out) {
+  INDEPENDENT
+  for (size_t i = 0; i < count; i++) out[i] = a[i] - b[i];
+}
+
+// Makes `count` words from word `from` on. Blocks and packed groups begin at multiples of eight words.
+void make_words(const MaskedWords& words, size_t from, size_t count, uint64_t* out) {
+  alignas(64) uint64_t first[LINE + 8], second[LINE + 8];
+  for (size_t done = 0; done < count;) {
+    const size_t at = (from + done) / 8 * 8, skipped = from + done - at, some = std::min(LINE, count - done);
+    const size_t all = skipped + some, stream_length = (all + 1) / 2 * 16;
+    stream_bytes(words.stream, *words.key, words.block + at / 2, reinterpret_cast<uint8_t*>(first), stream_length);
+    if (words.fields != nullptr) {
+      const size_t start = at / 8 * static_cast<size_t>(words.bits);
+      UNPACK[words.bits - 1](words.fields + start, words.bytes - start, all, second);
+      subtract_twice(first + skipped, second + skipped, words.mask, some, out + done);
+    } else {
+      stream_bytes(words.stream, *words.other, words.block + at / 2, reinterpret_cast<uint8_t*>(second), stream_length);
+      subtract_words(first + skipped, second + skipped, some, out + done);
+    }
+    done += some;
+  }
+}
+
+// `count` words of an operand from word `from` on, made or combined if need be.
 void read_words(const Operand& operand, size_t from, size_t count, uint64_t* out) {
+  if (operand.masked != nullptr) return make_words(*operand.masked, from, count, out);
   const uint64_t *x = operand.at + from, *y = operand.sign == 0 ? x : operand.other + from;
   if (operand.sign == 0) {
     std::memcpy(out, x, count * sizeof(uint64_t));
@@ -98,6 +130,26 @@ void pack_b(const Operand& b, size_t step, size_t depth, size_t column, size_t c
   }
 }
 
+// The same of columns ≤ STRIP whose words are made as they are packed: one panel after another.
+template <size_t TILE, class T>
+void pack_strip(const Operand& b, size_t at, size_t depth, size_t columns, T* out) {
+  alignas(64) uint64_t line[STRIP] = {};
+  for (size_t p = 0; p < depth; p++, at += b.row) {
+    make_words(*b.masked, at, columns, line);
+    for (size_t left = 0; left < columns; left += TILE) {
+      T* to = out + left * depth + p * TILE;
+      for (size_t j = 0; j < TILE; j++) to[j] = static_cast<T>(line[left + j]);
+    }
+  }
+}
+
+template <class T>
+void pack_columns(const Operand& b, size_t step, size_t depth, size_t column, size_t columns, size_t tile, T* out) {
+  if (b.masked == nullptr) return pack_b(b, step, depth, column, columns, tile, out);
+  const size_t at = step * b.row + column;
+  return tile == 4 ? pack_strip<4>(b, at, depth, columns, out) : pack_strip<16>(b, at, depth, columns, out);
+}
+
 template <bool NEGATE, bool ACCUMULATE, class T>
 void merge_signed(const T* tile, size_t stride, uint64_t* c, size_t c_row, size_t rows, size_t columns) {
   for (size_t i = 0; i < rows; i++, tile += stride, c += c_row) {
@@ -146,17 +198,22 @@ template <class T>
 void multiply_step(const Tile<T>& tile, const ProductShape& shape, const RowBlock& block, const T* packed_a, size_t step,
                    size_t depth, size_t begin, size_t end) {
   thread_local Workspace space;
-  T* const packed_b = space.aligned<T>(PANEL * DEPTH_BLOCK);
+  const Operand& b = block.product.b;
+  const size_t strip = b.masked == nullptr ? PANEL : STRIP;
+  T* const packed_b = space.aligned<T>(strip * DEPTH_BLOCK);
   alignas(64) T sums[LARGEST_TILE];
-  for (size_t column = begin; column < end; column += PANEL) {
-    const size_t columns = std::min(PANEL, end - column);
-    pack_b(block.product.b, step, depth, column, columns, tile.columns, packed_b);
-    for (size_t top = 0; top < block.rows; top += tile.rows) {
-      for (size_t left = 0; left < columns; left += tile.columns) {
-        tile.run(depth, packed_a + top * depth, packed_b + left * depth, sums);
-        merge(shape, shape.accumulate || step > 0, sums, tile.columns,
-              block.product.c + (block.row + top) * shape.columns + column + left,
-              std::min(tile.rows, block.rows - top), std::min(tile.columns, columns - left));
+  for (size_t column = begin; column < end; column += strip) {
+    const size_t packed = std::min(strip, end - column);
+    pack_columns(b, step, depth, column, packed, tile.columns, packed_b);
+    for (size_t panel = 0; panel < packed; panel += PANEL) {
+      const size_t past = std::min(packed, panel + PANEL);
+      for (size_t top = 0; top < block.rows; top += tile.rows) {
+        for (size_t left = panel; left < past; left += tile.columns) {
+          tile.run(depth, packed_a + top * depth, packed_b + left * depth, sums);
+          merge(shape, shape.accumulate || step > 0, sums, tile.columns,
+                block.product.c + (block.row + top) * shape.columns + column + left,
+                std::min(tile.rows, block.rows - top), std::min(tile.columns, past - left));
+        }
       }
     }
   }
@@ -192,7 +249,7 @@ void stream_rows(RowStream stream, const ProductShape& shape, const Product& pro
       read_words(product.a, i * product.a.row + step, depth, scales[i]);
       for (size_t p = 0; p < depth && shape.negate; p++) scales[i][p] = 0 - scales[i][p];
     }
-    if (b.sign == 0) {
+    if (b.sign == 0 && b.masked == nullptr) {
       const uint64_t* from = b.at + step * b.row + begin;
       for (size_t i = 0; i < shape.rows; i++) {
         stream(scales[i], from, b.row, depth, end - begin, row_of_c(i) + begin);

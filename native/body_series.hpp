@@ -80,9 +80,9 @@ struct Frequencies {
 };
 
 Frequencies frequencies_of(const Call& call) {
-  const size_t count = call.lists[0].size();
-  if (call.lists[1].size() != count) throw std::out_of_range("a series has as many drops as frequencies");
-  return {call.lists[0].data(), call.lists[1].data(), count};
+  const size_t count = call.list(0).size();
+  if (call.list(1).size() != count) throw std::out_of_range("a series has as many drops as frequencies");
+  return {call.list(0).data(), call.list(1).data(), count};
 }
 
 void series_secrets(const Call& call) {
@@ -168,7 +168,7 @@ void combine(const Call& call, const uint64_t* m, const Terms& terms, size_t ind
   const Rounding rounding(54 - call.small(index + 3, 0, 24));
   const size_t count = call.size(index + 4);
   const Frequencies waves = frequencies_of(call);
-  const int32_t *c = call.lists[2].data(), *s = call.lists[3].data();
+  const int32_t *c = call.list(2).data(), *s = call.list(3).data();
   uint64_t* to = call.words(0, count);
   spread(count, 48 * waves.count, [=](size_t begin, size_t end) {
     uint32_t phases[CHUNK];
@@ -189,8 +189,8 @@ void combine(const Call& call, const uint64_t* m, const Terms& terms, size_t ind
 
 // The words that the terms of a series span.
 size_t terms_span(const Call& call, size_t stride, size_t count) {
-  const size_t terms = call.lists[0].size();
-  const bool fits = terms > 0 && call.lists[2].size() == terms && call.lists[3].size() == terms;
+  const size_t terms = call.list(0).size();
+  const bool fits = terms > 0 && call.list(2).size() == terms && call.list(3).size() == terms;
   if (!fits) throw std::out_of_range("a series has a cosine and a sine for each frequency");
   return count == 0 ? 0 : product_of(2 * terms - 1, stride) + count;
 }

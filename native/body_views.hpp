@@ -96,7 +96,7 @@ Reach reach_of(const std::vector<int32_t>& shape, const std::vector<int32_t>& st
 void view(const Call& call) {
   const int element = call.small(2, 1, 8);
   const int64_t offset = call.integer(3, 0, Call::LARGEST);
-  const std::vector<int32_t>&shape = call.lists[0], &strides = call.lists[1];
+  const std::vector<int32_t>&shape = call.list(0), &strides = call.list(1);
   const Reach reach = reach_of(shape, strides);
   if (reach.count == 0) return;
   if (offset + reach.least < 0) throw std::out_of_range("a view begins before its place");
@@ -120,7 +120,7 @@ void take_elements(T* to, const T* from, const std::vector<int32_t>& indices) {
 
 void take(const Call& call) {
   const int element = call.small(2, 1, 8);
-  const std::vector<int32_t>& indices = call.lists[0];
+  const std::vector<int32_t>& indices = call.list(0);
   int32_t least = 0, most = -1;
   for (const int32_t index : indices) {
     least = std::min(least, index);

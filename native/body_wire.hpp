@@ -28,7 +28,7 @@ void unpack_words(const Call& call) {
   const uint8_t* from = call.bytes(0, packed_bytes(count, static_cast<size_t>(bits)));
   uint64_t* to = call.words(3, count);
   spread(count, 16, [=](size_t begin, size_t end) {
-    UNPACK[bits - 1](from + begin / 8 * static_cast<size_t>(bits), end - begin, to + begin);
+    unpack_section(bits, from + begin / 8 * static_cast<size_t>(bits), end - begin, to + begin);
   });
 }
 
@@ -41,7 +41,7 @@ void unpack_add(const Call& call) {
     uint64_t fields[CHUNK];
     for (size_t at = begin; at < end; at += CHUNK) {
       const size_t size = std::min(CHUNK, end - at);
-      UNPACK[bits - 1](from + at / 8 * static_cast<size_t>(bits), size, fields);
+      unpack_section(bits, from + at / 8 * static_cast<size_t>(bits), size, fields);
       add_shifted(to + at, fields, shift, size);
     }
   });

@@ -176,6 +176,28 @@ void matmul(const Call& call) {
   multiply_matrices(call.arena->tier, {rows, inner, columns, mode < 0, mode != 0, ring}, products.data(), batch);
 }
 
+// As matmul, of one matrix B of an input, whose words are made as they are packed.
+void matmul_masked(const Call& call) {
+  const int mode = call.small(1, -1, 1);
+  const size_t rows = call.size(6), inner = call.size(7), columns = call.size(8), a_row = call.size(10);
+  if (a_row < inner) throw std::out_of_range("a row is shorter than its words");
+  uint64_t* to = call.words(0, product_of(rows, columns));
+  const Operand a = matrix_at(factor_at(call, 2, span_of(rows, a_row, inner)), 0, a_row);
+  const int bits = call.small(12, 1, 64), ring = call.small(16, 1, 64);
+  const bool has_fields = call.small(13, 0, 1) == 1;
+  const size_t length = packed_bytes(product_of(inner, columns), static_cast<size_t>(bits));
+  const MaskedWords words{has_fields ? call.bytes(11, length) : nullptr,
+                          length,
+                          bits,
+                          low_bits(ring),
+                          &call.key(14),
+                          has_fields ? nullptr : &call.key(15),
+                          call.size(17),
+                          call.arena->stream};
+  const Product product{a, {nullptr, nullptr, 0, columns, 0, &words}, to};
+  multiply_matrices(call.arena->tier, {rows, inner, columns, mode < 0, mode != 0, call.small(9, 1, 64)}, &product, 1);
+}
+
 void sum_axis(const Call& call) {
   const size_t outer = call.size(2), length = call.size(3), inner = call.size(4);
   uint64_t* to = call.words(0, product_of(outer, inner));
@@ -208,6 +230,12 @@ void suffix_sum(const Call& call) {
       for (size_t v = length; v-- > 0;) to[row * length + v] = sum += to[row * length + v];
     }
   });
+}
+
+void put(const Call& call) {
+  const std::vector<int32_t>& halves = call.list(0);
+  if (halves.size() % 2 != 0) throw std::out_of_range("a word has two halves");
+  std::memcpy(call.words(0, halves.size() / 2), halves.data(), halves.size() * sizeof(int32_t));
 }
 
 void copy(const Call& call) {

@@ -9,17 +9,32 @@
 #include <cstdint>
 
 #include "features.hpp"
+#include "stream.hpp"
 
 namespace pumac {
 
+// Words that lie nowhere: a section of packed `fields`, of which the bits of `mask` count, minus twice the words of
+// the stream `key`; or, without fields, the words of `key` minus those of `other`. Streams begin at `block`.
+struct MaskedWords {
+  const uint8_t* fields;
+  size_t bytes;
+  int bits;
+  uint64_t mask;
+  const RoundKeys* key;
+  const RoundKeys* other;
+  uint64_t block;
+  StreamTier stream;
+};
+
 // A read-only matrix of 64-bit words, columns adjacent: `at` (sign 0), or `at` plus (1) or minus (−1) `other`, which
-// has the same layout, or the bits of `mask` of `at` minus twice `other` (−2).
+// has the same layout, or the bits of `mask` of `at` minus twice `other` (−2), or `masked`, where that is not null.
 struct Operand {
   const uint64_t* at;
   const uint64_t* other;
   int sign;
   size_t row;
   uint64_t mask;
+  const MaskedWords* masked = nullptr;
 };
 
 // One product: C (rows × columns, both adjacent) = or += ±A·B mod 2^64. C overlaps neither A nor B.

@@ -12,12 +12,12 @@ import { fail } from "../ir/diagnostics.js";
 import type { Plan } from "../ir/plan/types.js";
 import type { Pair } from "../ir/share/index.js";
 import { packedBytes } from "../ir/share/rules.js";
-import type { TensorValue } from "../ir/tensor/value.js";
 import { SentFrames } from "./frames.js";
 import type { Kernels, KernelsFactory } from "./kernels/interface.js";
 import { type RunName, runKeys } from "./keys.js";
-import { type Layout, laidOut, type PartyStep, ScratchSpace } from "./layout.js";
-import { type Dealing, type InputPort, isOpening, type OpeningRoles, type RoleContext } from "./ops/role.js";
+import { type Layout, ScratchSpace } from "./layout.js";
+import type { Dealing, InputPort, RoleContext } from "./ops/role.js";
+import { type Event, halvesOfIntegers, PAIRS_OF, type Script, scriptOf } from "./script.js";
 import { SecretState } from "./state.js";
 import { DealingReader, DealingWriter, NO_DEALING, type Region } from "./streams.js";
 import type { PartyName, PeerName, Transport } from "./transport.js";
@@ -53,12 +53,12 @@ export interface RunReport {
 
 /** Runs this party's part of the plan. Rejects with a diagnostic when a peer fails; the session is then over. */
 export async function runParty(options: PartyOptions): Promise<RunReport> {
-  const { steps, layout } = await laidOut(options.plan, options.party);
-  const kernels = options.kernels(layout.bytes);
+  const script = await scriptOf(options.plan, options.party, options.kernels, options.observe !== undefined);
+  const kernels = options.kernels(script.layout.bytes);
   const keys = runKeys(options.keys, options.run);
   const { state = new SecretState() } = options;
   try {
-    const report = await new Run({ ...options, keys, state }, steps, layout, kernels).all();
+    const report = await new Run({ ...options, keys, state }, script, kernels).all();
     state.commit();
     return report;
   } finally {
@@ -70,14 +70,6 @@ export async function runParty(options: PartyOptions): Promise<RunReport> {
 /** How long one party may compute before its sockets get their turn. */
 const TURN_MILLISECONDS = 5;
 
-interface Pending {
-  readonly index: number;
-  readonly step: PartyStep;
-  readonly roles: OpeningRoles;
-  /** Offset of the section in the round's message. */
-  readonly offset: number;
-}
-
 class Run {
   private readonly bytes: Uint8Array;
   private readonly frames = new SentFrames();
@@ -85,20 +77,18 @@ class Run {
   private readonly dealing: Dealing;
   private readonly context: RoleContext;
   private readonly sent: Record<PeerName, number> = { P0: 0, P1: 0, P2: 0, model: 0, data: 0 };
-  /** Openings of each round that are not prepared yet. */
-  private readonly missing = new Map<number, number>();
-  private pending: Pending[] = [];
-  private outgoing = 0;
+  private readonly layout: Layout;
   private sending: Promise<void> | undefined;
   private rounds = 0;
   private turn = performance.now();
 
   constructor(
     private readonly options: PartyOptions & { readonly state: SecretState },
-    private readonly steps: readonly PartyStep[],
-    private readonly layout: Layout,
+    private readonly script: Script,
     private readonly kernels: Kernels,
   ) {
+    const { layout } = script;
+    this.layout = layout;
     this.bytes = new Uint8Array(kernels.arena);
     this.scratch = new ScratchSpace(layout.scratch, layout.bytes - layout.scratch);
     this.dealing = this.openDealing({ bytes: this.bytes, start: layout.dealing });
@@ -106,78 +96,60 @@ class Run {
     for (const { offset, table } of layout.contents) {
       new Int32Array(kernels.arena, offset, table.length).set(table);
     }
-    for (const step of steps) {
-      if (isOpening(step.roles)) {
-        this.missing.set(step.round, (this.missing.get(step.round) ?? 0) + 1);
-      }
-    }
   }
 
   async all(): Promise<RunReport> {
-    const evaluator = this.options.party !== "P0";
-    for (const [index, step] of this.steps.entries()) {
-      // Most steps wait for nothing: then nothing is awaited, since a plan has thousands of them.
-      const needed = isOpening(step.roles) ? step.round - 1 : step.round;
-      if (evaluator && this.rounds < needed) {
-        await this.reach(needed);
-      }
-      this.scratch.reset();
-      const running = this.runStep(step, index);
-      if (running !== undefined) {
-        await running;
+    for (const event of this.script.events) {
+      const going = this.follow(event);
+      if (going !== undefined) {
+        await going;
       }
       if (performance.now() - this.turn > TURN_MILLISECONDS) {
         await this.yieldTurn();
       }
     }
-    if (evaluator) {
-      await this.reach(this.options.plan.rounds);
-    }
     await this.finishDealing();
     return { rounds: this.rounds, sent: this.sent };
   }
 
-  private runStep(step: PartyStep, index: number): void | Promise<void> {
-    const { party, observe } = this.options;
-    const { roles } = step;
-    if (isOpening(roles) && party !== "P0") {
-      return this.prepare(step, index, roles);
-    }
-    const phase = isOpening(roles) ? roles.P0 : roles[party];
-    const running = phase?.(this.context, step);
-    if (observe === undefined) {
-      return running;
-    }
-    return Promise.resolve(running).then(() => observe(index, this.kernels.arena));
-  }
-
-  /** Writes an opening's section of the round's message, and sends that when it is whole. */
-  private async prepare(step: PartyStep, index: number, roles: OpeningRoles): Promise<void> {
-    const offset = this.outgoing;
-    this.outgoing += roles.section(step);
-    await roles[this.evaluator].prepare(this.context, step, this.layout.outgoing + offset);
-    this.pending.push({ index, step, roles, offset });
-    const missing = this.missing.get(step.round)! - 1;
-    this.missing.set(step.round, missing);
-    if (missing === 0) {
-      this.sendMessage();
+  private follow(event: Event): void | Promise<void> {
+    switch (event.kind) {
+      case "kernels":
+        return this.play(event);
+      case "live":
+        this.scratch.reset();
+        return event.phase(this.context);
+      case "flush":
+        return (this.dealing as DealingWriter).flush();
+      case "send":
+        this.sending = this.send(this.peer, this.layout.outgoing, event.bytes);
+        // The error, if any, is reported where the round is done.
+        this.sending.catch(() => undefined);
+        return;
+      case "receive":
+        return this.receive(event.bytes);
+      case "done":
+        return this.finishRound();
+      case "value":
+        return this.options.observe?.(event.step, this.kernels.arena);
     }
   }
 
-  /** This party, which is no P0. */
-  private get evaluator(): "P1" | "P2" {
-    return this.options.party === "P2" ? "P2" : "P1";
+  /** Calls of the tape, with the dealing that they write or need. */
+  private play({ from, to, dealt }: Extract<Event, { kind: "kernels" }>): void | Promise<void> {
+    const { dealing, kernels } = this;
+    const { tape } = this.script;
+    if (dealt > 0 && dealing instanceof DealingReader) {
+      return dealing.read(dealt).then(() => tape.play(kernels, from, to));
+    }
+    if (dealt > 0) {
+      (dealing as DealingWriter).wrote(dealt);
+    }
+    return tape.play(kernels, from, to);
   }
 
   private get peer(): "P1" | "P2" {
     return this.options.party === "P1" ? "P2" : "P1";
-  }
-
-  private sendMessage(): void {
-    const { outgoing } = this.layout;
-    this.sending = this.send(this.peer, outgoing, this.outgoing);
-    // The error, if any, is reported where the round is awaited.
-    this.sending.catch(() => undefined);
   }
 
   /** Sends bytes of the arena in one frame. */
@@ -187,36 +159,21 @@ class Run {
     return this.frames.send(bytes, (frame) => this.options.transport.send(to, frame));
   }
 
-  /** Completes rounds until `round` of them are done. */
-  private async reach(round: number): Promise<void> {
-    const { party, plan, onRound } = this.options;
-    while (this.rounds < round) {
-      if (this.sending === undefined || party === "P0") {
-        throw new Error(`round ${this.rounds + 1} is needed before its openings are prepared`);
-      }
-      const frame = await this.options.transport.receive(this.peer);
-      if (frame.length !== this.outgoing) {
-        throw fail({
-          code: "E0901",
-          what: `a message of ${frame.length} bytes, not ${this.outgoing}`,
-          where: this.peer,
-        });
-      }
-      this.bytes.set(frame, this.layout.incoming);
-      this.options.transport.release?.(this.peer, frame);
-      const { pending } = this;
-      this.pending = [];
-      for (const { index, step, roles, offset } of pending) {
-        this.scratch.reset();
-        await roles[party].complete(this.context, step, this.layout.incoming + offset);
-        this.options.observe?.(index, this.kernels.arena);
-      }
-      await this.sending;
-      this.sending = undefined;
-      this.outgoing = 0;
-      this.rounds++;
-      onRound?.(this.rounds, plan.rounds);
+  /** The peer's message of the round. */
+  private async receive(bytes: number): Promise<void> {
+    const frame = await this.options.transport.receive(this.peer);
+    if (frame.length !== bytes) {
+      const what = `a message of ${frame.length} bytes, not ${bytes}`;
+      throw fail({ code: "E0901", what, where: this.peer });
     }
+    this.bytes.set(frame, this.layout.incoming);
+    this.options.transport.release?.(this.peer, frame);
+  }
+
+  private async finishRound(): Promise<void> {
+    await this.sending;
+    this.rounds++;
+    this.options.onRound?.(this.rounds, this.options.plan.rounds);
   }
 
   private openDealing(region: Region): Dealing {
@@ -247,7 +204,7 @@ class Run {
 
   private makeContext(): RoleContext {
     const { options, kernels, scratch, bytes, layout, dealing } = this;
-    const handles = new Map(Object.entries(options.keys).map(([pair, key]) => [pair, kernels.key(key)]));
+    registerKeys(options, kernels);
     return {
       party: options.party,
       kernels,
@@ -255,16 +212,10 @@ class Run {
       dealing,
       inputs: inputPort(options, kernels),
       tables: layout.tables,
-      key: (pair) => {
-        const handle = handles.get(pair);
-        if (handle === undefined) {
-          throw new Error(`${options.party} has no key of the pair ${pair}`);
-        }
-        return handle;
-      },
+      key: (pair) => PAIRS_OF[options.party].indexOf(pair),
       constant: (value) => {
         const offset = scratch.take(8 * value.data.length);
-        writeIntegers(kernels.arena, offset, value);
+        new Int32Array(kernels.arena, offset, 2 * value.data.length).set(halvesOfIntegers(value));
         return offset;
       },
       publicWords: (offset, count) => new BigUint64Array(kernels.arena, offset, count),
@@ -276,13 +227,13 @@ class Run {
   }
 }
 
-/** Integers of a tensor as words: doubles hold them exactly, in two halves. */
-function writeIntegers(arena: ArrayBuffer, offset: number, { data }: TensorValue): void {
-  const halves = new Int32Array(arena, offset, 2 * data.length);
-  for (let i = 0; i < data.length; i++) {
-    const high = Math.floor(data[i] / 2 ** 32);
-    halves[2 * i] = (data[i] - high * 2 ** 32) | 0;
-    halves[2 * i + 1] = high;
+/** Gives the kernels the keys of this party's pairs: their handles are their places in the list of pairs. */
+function registerKeys({ party, keys }: PartyOptions, kernels: Kernels): void {
+  for (const [place, pair] of PAIRS_OF[party].entries()) {
+    const key = keys[pair];
+    if (key === undefined || kernels.key(key) !== place) {
+      throw new Error(`${party} has no key of the pair ${pair}`);
+    }
   }
 }
 

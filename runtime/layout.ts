@@ -8,7 +8,7 @@ import { definitionOf } from "../ir/graph.js";
 import type { Plan } from "../ir/plan/types.js";
 import { SHARE } from "../ir/share/index.js";
 import { sizeOf } from "../ir/tensor/value.js";
-import type { Kernels } from "./kernels/interface.js";
+import { recorderOf } from "./kernels/tape.js";
 import { ROLES } from "./ops/index.js";
 import { isOpening, type RoleContext, type RoleStep, type Roles, type Tables } from "./ops/role.js";
 import { FRAME_BYTES } from "./streams.js";
@@ -27,6 +27,8 @@ interface Needs {
   readonly message: number;
   /** The largest dealt section. */
   readonly section: number;
+  /** All that is dealt. */
+  readonly dealt: number;
 }
 
 export interface Layout {
@@ -36,6 +38,8 @@ export interface Layout {
   readonly outgoing: number;
   readonly incoming: number;
   readonly dealing: number;
+  /** Bytes of dealing that P2 takes at once, at most. */
+  readonly dealt: number;
   readonly scratch: number;
   readonly bytes: number;
 }
@@ -91,11 +95,6 @@ function stepsOf(plan: Plan, party: PartyName): readonly PartyStep[] {
   return steps;
 }
 
-/** Kernels that do nothing, for counting. */
-function idleKernels(): Kernels {
-  return new Proxy({} as Kernels, { get: () => () => undefined });
-}
-
 /** A bump allocator in the scratch region. */
 export class ScratchSpace {
   /** The most that was ever taken. */
@@ -126,10 +125,10 @@ export class ScratchSpace {
 async function measure(steps: readonly PartyStep[], party: PartyName): Promise<Needs> {
   const scratch = new ScratchSpace(0, Number.POSITIVE_INFINITY);
   const messages: number[] = [];
-  let section = 0;
+  let [section, dealt] = [0, 0];
   const context: RoleContext = {
     party,
-    kernels: idleKernels(),
+    kernels: recorderOf(() => undefined),
     scratch,
     tables: {
       cosine: (angle) => ({ table: 0, tableAngle: angle }),
@@ -143,6 +142,7 @@ async function measure(steps: readonly PartyStep[], party: PartyName): Promise<N
       },
       read: async (bytes) => {
         section = Math.max(section, bytes);
+        dealt += bytes;
         return 0;
       },
     },
@@ -166,7 +166,12 @@ async function measure(steps: readonly PartyStep[], party: PartyName): Promise<N
       messages[step.round] = (messages[step.round] ?? 0) + step.roles.section(step);
     }
   }
-  return { scratch: scratch.most, message: Math.max(0, ...messages.filter((bytes) => bytes !== undefined)), section };
+  return {
+    scratch: scratch.most,
+    message: Math.max(0, ...messages.filter((bytes) => bytes !== undefined)),
+    section,
+    dealt,
+  };
 }
 
 /** The smallest table that is at least as fine as asked. */
@@ -194,6 +199,7 @@ function layoutOf(plan: Plan, party: PartyName, needs: Needs): Layout {
         return [size, contents[contents.length - 1].offset];
       }),
     );
+  const dealt = Math.max(needs.section, Math.min(FRAME_BYTES, needs.dealt));
   const cosines = offset(plan.tables.cosines);
   const powers = offset(plan.tables.exponentials);
   return {
@@ -210,7 +216,8 @@ function layoutOf(plan: Plan, party: PartyName, needs: Needs): Layout {
     contents,
     outgoing: put(needs.message),
     incoming: put(needs.message),
-    dealing: put(party === "P0" ? FRAME_BYTES + needs.section : needs.section),
+    dealing: put(party === "P0" ? FRAME_BYTES + needs.section : dealt),
+    dealt,
     scratch: put(needs.scratch),
     bytes: at,
   };

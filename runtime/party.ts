@@ -2,12 +2,12 @@
 import { definitionOf } from "../ir/graph.js";
 import { type Plan, programsOf } from "../ir/plan/types.js";
 import { SHARE } from "../ir/share/index.js";
-import type { KernelsFactory } from "./kernels/interface.js";
+import type { Kernels, KernelsFactory } from "./kernels/interface.js";
 import { inputLayouts } from "./weight-store.js";
 
 /** Kernels that leave nothing in their memory: a process that goes on may be given it again. */
 export function wiping(factory: KernelsFactory): KernelsFactory {
-  return (bytes) => {
+  const create = (bytes: number): Kernels => {
     const kernels = factory(bytes);
     const close = (): void => {
       new Uint8Array(kernels.arena).fill(0);
@@ -15,6 +15,7 @@ export function wiping(factory: KernelsFactory): KernelsFactory {
     };
     return { ...kernels, close };
   };
+  return Object.assign(create, { tape: factory.tape });
 }
 
 /** What a party runs of a plan: the rest, as large again, would be looked through by every garbage collection. */

@@ -32,11 +32,16 @@ export class DealingWriter implements Dealing {
 
   async write(bytes: number, write: (offset: number) => void | Promise<void>): Promise<void> {
     await write(this.region.start + this.held);
-    this.held += bytes;
-    this.written += bytes;
+    this.wrote(bytes);
     if (this.held >= FRAME_BYTES) {
       await this.flush();
     }
+  }
+
+  /** Sections of so many bytes were written where they belong, behind those that are held. */
+  wrote(bytes: number): void {
+    this.held += bytes;
+    this.written += bytes;
   }
 
   /** Sends what is held and says that it was all; the last call of a run. */
@@ -45,7 +50,8 @@ export class DealingWriter implements Dealing {
     await this.transport.send("P2", new Uint8Array(0));
   }
 
-  private async flush(): Promise<void> {
+  /** Sends what is held. */
+  async flush(): Promise<void> {
     if (this.held > 0) {
       const { bytes, start } = this.region;
       const held = bytes.subarray(start, start + this.held);

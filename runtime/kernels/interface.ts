@@ -52,6 +52,20 @@ export interface MatrixProduct {
   readonly ring: number;
 }
 
+/**
+ * A matrix (inner x columns) of an input's words, made where they are multiplied. With `fields`, a place of words that
+ * are packed at `bits` bits: (field i mod 2^ring) - 2 stream word i of `key`. Without: stream word i of `key` minus
+ * that of `other`. Streams begin at `block`.
+ */
+export interface MaskedMatrix {
+  readonly fields: number | undefined;
+  readonly bits: number;
+  readonly ring: number;
+  readonly key: number;
+  readonly other: number;
+  readonly block: number;
+}
+
 /** The public side of a trigonometric series, and where its cosine table lies. */
 export interface SeriesTable {
   /** Place of an Int32 table: round(2^30 cos(2 pi i / 2^tableAngle)), i = 0 … 2^(tableAngle - 2). */
@@ -226,6 +240,8 @@ export interface WordKernels {
    * first element that is not, or `count`. -64 <= fraction <= 64.
    */
   encode(to: number, from: number, count: number, fraction: number, ring: number, refused: number): Work;
+  /** Words that are known beforehand, each as two halves of 32 bits, the low one first. */
+  put(to: number, halves: Int32Array): Work;
   copy(to: number, from: number, bytes: number): Work;
   zero(to: number, bytes: number): Work;
 }
@@ -261,6 +277,12 @@ export interface BitKernels {
 }
 
 export interface FusedKernels {
+  /** As matmul, of a single matrix b that is an input's. */
+  matmulMasked(
+    to: number,
+    product: Pick<MatrixProduct, "mode" | "a" | "rows" | "inner" | "columns" | "ring" | "aRow">,
+    b: MaskedMatrix,
+  ): Work;
   /** carry[i] = [mask1 mod 2^ring + mask2 mod 2^ring >= 2^ring], top[i] = bit ring - 1 of mask1 + mask2; words. */
   widenSecrets(carry: number, top: number, mask1: number, mask2: number, ring: number, count: number): Work;
   /** to[i] = carry[i] + (1 - top bit of (m[i] + 2^(ring-2)) mod 2^ring) * top[i] + random[i]. */
@@ -360,5 +382,21 @@ export interface Kernels extends StreamKernels, WireKernels, WordKernels, BitKer
   close(): void;
 }
 
-/** Makes kernels with an arena of at least this many bytes, zeroed, on a 64-byte boundary if it can. */
-export type KernelsFactory = (arenaBytes: number) => Kernels;
+/** Calls of kernels that are noted once and made as often as is wanted, on any arena. */
+export interface Tape {
+  /** Notes its calls, and does nothing else. */
+  readonly recorder: Kernels;
+  /** How many calls are noted. */
+  readonly length: number;
+  /** Forgets all but the first so many. */
+  cut(length: number): void;
+  /** Makes the calls [from, to) on kernels of the factory that the tape is of. */
+  play(kernels: Kernels, from: number, to: number): Work;
+}
+
+export interface KernelsFactory {
+  /** Makes kernels with an arena of at least this many bytes, zeroed, on a 64-byte boundary if it can. */
+  (arenaBytes: number): Kernels;
+  /** An empty tape, where these kernels make noted calls faster than one by one. */
+  readonly tape?: (() => Tape) | undefined;
+}

@@ -34,7 +34,8 @@ export function loadKernels(choice = process.env.PUMAC_KERNELS): LoadedKernels {
   }
   const native = openNative();
   if (typeof native !== "string") {
-    return { create: (arenaBytes) => native.create(arenaBytes), multiplyReals: native.multiplyReals() };
+    const create = (arenaBytes: number) => native.create(arenaBytes);
+    return { create: Object.assign(create, { tape: native.tape }), multiplyReals: native.multiplyReals() };
   }
   if (choice === "native") {
     throw fail({

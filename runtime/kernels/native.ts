@@ -26,6 +26,7 @@ import type {
   SeriesCombine,
   SeriesSecrets,
   StreamKernels,
+  Tape,
   WireKernels,
   WordKernels,
   Work,
@@ -42,10 +43,15 @@ type Argument = number | bigint | Int32Array;
 type KernelName = Exclude<keyof Kernels, "name" | "arena" | "close" | "key">;
 /** The addon's view of an arena; opaque here. */
 type ArenaHandle = { readonly opaque: unique symbol };
+type TapeHandle = { readonly tape: unique symbol };
 
 interface Addon {
   readonly now: Readonly<Record<KernelName, (arena: ArenaHandle, ...args: Argument[]) => undefined>>;
   readonly later: Readonly<Record<KernelName, (arena: ArenaHandle, ...args: Argument[]) => Promise<void>>>;
+  readonly note: Readonly<Record<KernelName, (tape: TapeHandle, ...args: Argument[]) => undefined>>;
+  createTape(): TapeHandle;
+  cutTape(tape: TapeHandle, length: number): void;
+  playTape(arena: ArenaHandle, tape: TapeHandle, from: number, to: number, later: boolean): Promise<void> | undefined;
   readonly bestTier: number;
   readonly bestStreamTier: number;
   createArena(bytes: number, tier: number, streamTier: number): { handle: ArenaHandle; buffer: ArrayBuffer };
@@ -73,6 +79,8 @@ export interface NativeModule {
   /** Sets the number of threads of the process's pool, if given; returns it. */
   threads(count?: number): number;
   create(arenaBytes: number, options?: NativeOptions): Kernels;
+  /** A tape of calls, for arenas of any tier. */
+  tape(): Tape;
   /** Matrix products over doubles (native/reals.hpp), on a tier; default: the best. */
   multiplyReals(tier?: Tier): MultiplyReals;
   /** See runtime/system.ts. */
@@ -119,6 +127,7 @@ function moduleOf(addon: Addon): NativeModule {
     streamTiers: STREAM_TIERS.slice(0, addon.bestStreamTier + 1),
     threads: (count) => (count === undefined ? addon.threads() : addon.threads(count)),
     create: (arenaBytes, options = {}) => createKernels(addon, arenaBytes, options),
+    tape: () => createTape(addon),
     mapFile: (path) => addon.mapFile(path),
     forgetPages: (mapped, at, length) => addon.forgetPages(mapped, at, length),
     leaveNoCore: () => addon.leaveNoCore(),
@@ -140,15 +149,55 @@ function createKernels(addon: Addon, arenaBytes: number, options: NativeOptions)
   const { handle, buffer } = addon.createArena(arenaBytes, TIERS.indexOf(tier), STREAM_TIERS.indexOf(streamTier));
   const run: Run = (name, nanoseconds, ...args) =>
     nanoseconds > LONG ? addon.later[name](handle, ...args) : addon.now[name](handle, ...args);
+  HANDLES.set(buffer, handle);
   return {
     name: `native ${tier} ${streamTier}`,
     arena: buffer,
-    ...streamKernels(run, (bytes) => addon.addKey(handle, bytes)),
+    ...allKernels(run, (bytes) => addon.addKey(handle, bytes)),
+    close: () => addon.closeArena(handle, buffer),
+  };
+}
+
+/** The addon's handles of arenas. */
+const HANDLES = new WeakMap<ArrayBuffer, ArenaHandle>();
+
+function allKernels(run: Run, key: StreamKernels["key"]): Omit<Kernels, "name" | "arena" | "close"> {
+  return {
+    ...streamKernels(run, key),
     ...wireKernels(run),
     ...wordKernels(run),
     ...bitKernels(run),
     ...fusedKernels(run),
-    close: () => addon.closeArena(handle, buffer),
+  };
+}
+
+function createTape(addon: Addon): Tape {
+  const tape = addon.createTape();
+  /** Nanoseconds that all calls up to one take together. */
+  const times = [0];
+  const run: Run = (name, nanoseconds, ...args) => {
+    addon.note[name](tape, ...args);
+    times.push(times[times.length - 1] + nanoseconds);
+  };
+  const noKey = (): never => {
+    throw new Error("a tape has no keys");
+  };
+  return {
+    recorder: { name: "tape", arena: new ArrayBuffer(0), ...allKernels(run, noKey), close: () => undefined },
+    get length() {
+      return times.length - 1;
+    },
+    cut: (length) => {
+      addon.cutTape(tape, length);
+      times.length = length + 1;
+    },
+    play: ({ arena }, from, to) => {
+      const handle = HANDLES.get(arena);
+      if (handle === undefined) {
+        throw new Error("a tape is played on native kernels");
+      }
+      return addon.playTape(handle, tape, from, to, times[to] - times[from] > LONG);
+    },
   };
 }
 
@@ -220,6 +269,7 @@ function wordKernels(run: Run): WordKernels {
     take: (to, from, elementBytes, indices) => run("take", 2 * indices.length, to, from, elementBytes, indices),
     encode: (to, from, count, fraction, ring, refused) =>
       run("encode", 3 * count, to, from, count, fraction, ring, refused),
+    put: (to, halves) => run("put", halves.length, to, halves),
     copy: (to, from, bytes) => run("copy", bytes / 8, to, from, bytes),
     zero: (to, bytes) => run("zero", bytes / 16, to, bytes),
   };
@@ -276,6 +326,11 @@ function coarse({ ring, width, counter }: CoarseShape): [number, number, number]
 
 function fusedKernels(run: Run): FusedKernels {
   return {
+    matmulMasked(to, { mode, a, rows, inner, columns, ring, aRow = inner }, b) {
+      const time = (rows * inner * columns) / 8 + 2 * inner * columns;
+      const place = [b.fields ?? 0, b.bits, Number(b.fields !== undefined), b.key, b.other, b.ring, b.block];
+      return run("matmulMasked", time, to, mode, ...factor(a), rows, inner, columns, ring, aRow, ...place);
+    },
     widenSecrets: (carry, top, mask1, mask2, ring, count) =>
       run("widenSecrets", 2 * count, carry, top, mask1, mask2, ring, count),
     widenShare: (to, m, carry, top, random, ring, count) =>

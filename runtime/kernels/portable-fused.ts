@@ -178,7 +178,7 @@ function countKernels({ words, bytes }: Memory): Pick<FusedKernels, "coarseAccum
   };
 }
 
-export function fusedKernels(memory: Memory): FusedKernels {
+export function fusedKernels(memory: Memory): Omit<FusedKernels, "matmulMasked"> {
   const { bytes, words } = memory;
   return {
     ...seriesKernels(memory),

@@ -58,11 +58,10 @@ function hotSections(
   }
 }
 
+type StreamWords = (key: number, block: number, count: number) => BigUint64Array;
+
 /** What P0 does with words that lie in a row: their differences with the stream. */
-function wordDealing(
-  { bytes, words }: Memory,
-  streamWords: (key: number, block: number, count: number) => BigUint64Array,
-): Pick<StreamKernels, "dealWords" | "borrow"> {
+function wordDealing({ bytes, words }: Memory, streamWords: StreamWords): Pick<StreamKernels, "dealWords" | "borrow"> {
   return {
     dealWords(key, block, from, count, bits, drop, to) {
       const random = streamWords(key, block, count);
@@ -80,13 +79,15 @@ function wordDealing(
   };
 }
 
-export function streamKernels(memory: Memory): StreamKernels {
+/** The kernels of streams, and the words of a stream for others that read it. */
+export function streamKernels(memory: Memory): StreamKernels & { readonly streamWords: StreamWords } {
   const { bytes, words } = memory;
   const keys: Uint8Array[] = [];
   const stream = (key: number, block: number, size: number) => streamBytes(keys[key], block, size);
   const streamWords = (key: number, block: number, count: number) =>
     new BigUint64Array(stream(key, block, 8 * count).buffer, 0, count);
   return {
+    streamWords,
     key(material) {
       return keys.push(Uint8Array.from(material)) - 1;
     },

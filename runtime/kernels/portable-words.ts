@@ -3,7 +3,7 @@ import type { Factor, MatrixProduct, ProductMode, WordKernels } from "./interfac
 import type { Memory } from "./memory.js";
 
 /** The words of a factor, as one array. */
-function factorWords(words: BigUint64Array, factor: Factor, count: number): BigUint64Array {
+export function factorWords(words: BigUint64Array, factor: Factor, count: number): BigUint64Array {
   const at = factor.at / 8;
   if (factor.sign === 0) {
     return words.subarray(at, at + count);
@@ -24,7 +24,12 @@ function store(words: BigUint64Array, at: number, mode: ProductMode, value: bigi
 }
 
 /** One matrix of the batch: a's rows against b's rows, so that memory is read in order. */
-function multiplyMatrix(to: BigUint64Array, a: BigUint64Array, b: BigUint64Array, product: MatrixProduct): void {
+export function multiplyMatrix(
+  to: BigUint64Array,
+  a: BigUint64Array,
+  b: BigUint64Array,
+  product: Pick<MatrixProduct, "rows" | "inner" | "columns" | "mode" | "aRow">,
+): void {
   const { rows, inner, columns, mode, aRow = inner } = product;
   const line = new BigUint64Array(columns);
   for (let row = 0; row < rows; row++) {
@@ -194,6 +199,9 @@ export function wordKernels(memory: Memory): WordKernels {
         first = fits ? first : Math.min(first, i);
       }
       words[refused / 8] = BigInt(first);
+    },
+    put(to, given) {
+      halves.set(new Uint32Array(given.buffer, given.byteOffset, given.length), to / 4);
     },
     copy(to, from, count) {
       bytes.copyWithin(to, from, from + count);

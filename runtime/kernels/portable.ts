@@ -6,6 +6,7 @@ import type { Kernels } from "./interface.js";
 import { memoryOf } from "./memory.js";
 import { bitKernels } from "./portable-bits.js";
 import { fusedKernels } from "./portable-fused.js";
+import { maskedKernels } from "./portable-masked.js";
 import { streamKernels, wireKernels } from "./portable-stream.js";
 import { wordKernels } from "./portable-words.js";
 
@@ -13,14 +14,16 @@ import { wordKernels } from "./portable-words.js";
 export function createPortableKernels(arenaBytes: number): Kernels {
   const arena = new ArrayBuffer(Math.ceil(arenaBytes / 64) * 64);
   const memory = memoryOf(arena);
+  const { streamWords, ...streams } = streamKernels(memory);
   return {
     name: "portable",
     arena,
-    ...streamKernels(memory),
+    ...streams,
     ...wireKernels(memory),
     ...wordKernels(memory),
     ...bitKernels(memory),
     ...fusedKernels(memory),
+    ...maskedKernels(memory, streamWords),
     close() {
       // Everything lives in the JavaScript heap.
     },

@@ -14,14 +14,15 @@
  * Safe: what P2 receives is masked by a stream that it does not have, or is the high bits of that; P0 receives nothing.
  * (PROTOCOL.md, bilinear.)
  */
+import type { Attributes } from "../../ir/graph.js";
 import { sameShape } from "../../ir/shape.js";
 import { isHalved, matrixShape, pairsOf } from "../../ir/share/bilinear.js";
 import { broadcastShape } from "../../ir/share/rules.js";
 import type { WordType } from "../../ir/share/types.js";
 import { sizeOf } from "../../ir/tensor/value.js";
-import type { Factor, ProductMode, Work } from "../kernels/interface.js";
+import type { Factor, MatrixProduct, ProductMode, Work } from "../kernels/interface.js";
 import type { PartyName } from "../transport.js";
-import { openInput } from "./inputs.js";
+import { openInput, openMatrix } from "./inputs.js";
 import {
   addDealtWords,
   broadcastTo,
@@ -50,6 +51,8 @@ interface Part {
   readonly x: Operand;
   readonly y: Operand;
   readonly apply: (to: number, mode: ProductMode, a: Factor, b: Factor) => Work;
+  /** The same for the party's own factor of y, where that is a matrix whose words are made as they are multiplied. */
+  readonly applyMasked?: (to: number, mode: ProductMode, a: Factor) => Work;
 }
 
 /** One product as the roles use it. */
@@ -104,42 +107,87 @@ const matmul: Prepare = async (context, step, pair) => {
   const merged = repeatsRight && !repeatsLeft;
   // Where products are halved they are one bit longer.
   const ring = ringOf(step) + dropOf(step) + (halves(step) ? 1 : 0);
-  const shape = {
+  const shape: MatrixShape = {
     batch: merged ? 1 : count,
     aStride: merged || repeatsLeft ? 0 : rows * inner,
     bStride: repeatsRight ? 0 : inner * columns,
-    ...{ rows: merged ? count * rows : rows, columns, ring, aRow: inner },
+    ...{ rows: merged ? count * rows : rows, inner, columns, ring, aRow: inner },
   };
-  const apply =
-    (some: number): Part["apply"] =>
-    (to, mode, a, b) =>
-      context.kernels.matmul(to, { ...shape, mode, a, b, inner: some });
-  const [, { streamed }] = pair;
-  if (streamed === undefined) {
-    const y = await matrices(context, pair[1], batch);
-    return { count: count * rows * columns, parts: [() => ({ x, y, apply: apply(inner) })] };
+  const { streamed } = pair[1];
+  if (streamed !== undefined) {
+    const parts = halves(step) ? madeInBlocks : readInBlocks;
+    return { count: count * rows * columns, parts: await parts(context, step, x, shape, streamed) };
   }
-  const depth = Math.min(inner, depthOf(columns));
+  const y = await matrices(context, pair[1], batch);
+  const apply: Part["apply"] = (to, mode, a, b) => context.kernels.matmul(to, { ...shape, mode, a, b });
+  return { count: count * rows * columns, parts: [() => ({ x, y, apply })] };
+};
+
+type MatrixShape = Omit<MatrixProduct, "mode" | "a" | "b">;
+
+/** The parts of a product for an input's matrix that has no place, in blocks of its rows. */
+type InBlocks = (
+  context: RoleContext,
+  step: RoleStep,
+  x: Operand,
+  shape: MatrixShape,
+  streamed: Attributes,
+) => Promise<Product["parts"]>;
+
+/** x from a column on. */
+function columnsFrom(x: Operand, from: number): Operand {
+  return { first: x.first + 8 * from, second: x.second + 8 * from };
+}
+
+function noPlace(): never {
+  throw new Error("this matrix has no place: its words are made where they are multiplied");
+}
+
+function blocksOf(inner: number, depth: number, block: (from: number, some: number) => Part | Promise<Part>) {
+  const blocks = Array.from({ length: Math.ceil(inner / depth) }, (_, i) => i * depth);
+  return blocks.map((from) => () => block(from, Math.min(depth, inner - from)));
+}
+
+/** The words stay packed, and are unpacked and masked where they are multiplied. */
+const madeInBlocks: InBlocks = async (context, step, x, { inner, columns, ...shape }, streamed) => {
+  const depth = Math.min(inner, depthOf(columns, WORDS_MADE, MOST_MADE));
+  const size = { elements: inner * columns, most: depth * columns, ring: ringOf(step) + dropOf(step) };
+  const read = await openMatrix(context, streamed, size);
+  return blocksOf(inner, depth, (from, some) => {
+    const b = read({ from: from * columns, count: some * columns });
+    const applyMasked: Part["applyMasked"] = (to, mode, a) =>
+      context.kernels.matmulMasked(to, { ...shape, columns, mode, a, inner: some }, b);
+    const left = columnsFrom(x, from);
+    return { x: left, y: left, apply: noPlace, applyMasked };
+  });
+};
+
+const readInBlocks: InBlocks = async (context, _step, x, { inner, ...shape }, streamed) => {
+  const { columns } = shape;
+  const depth = Math.min(inner, depthOf(columns, WORDS_READ, MOST_READ));
   const y = { first: context.scratch.take(8 * depth * columns), second: context.scratch.take(8 * depth * columns) };
   const read = await openInput(context, streamed, inner * columns);
-  const block = async (from: number): Promise<Part> => {
-    const some = Math.min(depth, inner - from);
+  return blocksOf(inner, depth, async (from, some) => {
     await read({ from: from * columns, count: some * columns }, y);
-    return { x: { first: x.first + 8 * from, second: x.second + 8 * from }, y, apply: apply(some) };
-  };
-  const blocks = Array.from({ length: Math.ceil(inner / depth) }, (_, i) => () => block(i * depth));
-  return { count: count * rows * columns, parts: blocks };
+    const apply: Part["apply"] = (to, mode, a, b) => context.kernels.matmul(to, { ...shape, mode, a, b, inner: some });
+    return { x: columnsFrom(x, from), y, apply };
+  });
 };
 
 /** Words of a matrix that are read at once: they stay in a cache until they are multiplied. */
-const BLOCK_WORDS = 1 << 19;
-/** Rows that are, at least, and at most: what the kernel packs at once. Multiples of eight end on whole bytes. */
+const WORDS_READ = 1 << 19;
+/** And those that stay packed. */
+const WORDS_MADE = 1 << 20;
+/** Rows that are read at once, at least and at most. Multiples of eight end on whole bytes. */
 const LEAST_DEPTH = 32;
-const MOST_DEPTH = 256;
+const MOST_READ = 256;
+const MOST_MADE = 1024;
 
-/** The rows of a block, for a matrix of so many columns. */
-function depthOf(columns: number): number {
-  return Math.max(LEAST_DEPTH, Math.min(MOST_DEPTH, 8 * Math.floor(BLOCK_WORDS / Math.max(1, columns) / 8)));
+/** The rows of a block, for a matrix of so many columns: what the kernel packs at once, or several times that. */
+function depthOf(columns: number, words: number, most: number): number {
+  const rows = words / Math.max(1, columns);
+  const whole = rows >= MOST_READ ? MOST_READ * Math.floor(rows / MOST_READ) : 8 * Math.floor(rows / 8);
+  return Math.max(LEAST_DEPTH, Math.min(most, whole));
 }
 
 function dropOf({ attributes }: RoleStep): number {
@@ -180,15 +228,16 @@ async function selected(
 type Term = (part: Part, to: number, mode: 0 | 1, ring: number) => Promise<void>;
 
 /** m less twice the party's mask, on both sides. */
-const evaluated: Term = async ({ x, y, apply }, to, mode, ring) => {
+const evaluated: Term = async ({ x, y, apply, applyMasked }, to, mode, ring) => {
   const [a, b] = [x, y].map((each): Factor => ({ at: each.first, other: each.second, sign: -2, ring }));
-  await apply(to, mode, a, b);
+  await (applyMasked === undefined ? apply(to, mode, a, b) : applyMasked(to, mode, a));
 };
 
 const HALVED: Readonly<Record<PartyName, Term>> = {
-  P0: async ({ x, y, apply }, to, mode) => {
+  P0: async ({ x, y, apply, applyMasked }, to, mode) => {
     const a: Factor = { at: x.second, other: x.first, sign: -1 };
-    await apply(to, mode, a, { at: y.first, other: y.second, sign: -1 });
+    const b: Factor = { at: y.first, other: y.second, sign: -1 };
+    await (applyMasked === undefined ? apply(to, mode, a, b) : applyMasked(to, mode, a));
   },
   P1: evaluated,
   P2: evaluated,

@@ -5,6 +5,7 @@
  */
 import type { Attributes } from "../../ir/graph.js";
 import { packedBytes } from "../../ir/share/rules.js";
+import type { MaskedMatrix } from "../kernels/interface.js";
 import { chunkOf, inChunks, type RoleContext } from "./role.js";
 
 /** Consecutive elements of an input, from a multiple of eight on. */
@@ -35,6 +36,35 @@ export async function openInput(context: RoleContext, attributes: Attributes, el
   return async (some, to) => {
     await open(some, to.first);
     await mask(own, some, to.second);
+  };
+}
+
+/** Rows of a matrix that is an input, as a product takes them. */
+type MatrixReader = (some: Some) => MaskedMatrix;
+
+/**
+ * Opens a matrix of so many words for products that are halved (bilinear.ts), `most` of them at a time: the words that
+ * came stay packed, and masks are made where they are multiplied. `ring`: bits of m that both evaluators know.
+ */
+export async function openMatrix(
+  context: RoleContext,
+  attributes: Attributes,
+  { elements, most, ring }: { readonly elements: number; readonly most: number; readonly ring: number },
+): Promise<MatrixReader> {
+  const { inputs, scratch, party } = context;
+  const { owner, name, ring: declared } = attributes as { owner: string; name: string; ring: number };
+  const { first, second, block } = inputs.masks(owner, name);
+  if (party === "P0") {
+    return ({ from }) => ({ fields: undefined, bits: 1, ring, key: first, other: second, block: block + from / 2 });
+  }
+  const { words, bits, forget } = await inputs.open(owner, name, elements, declared);
+  const [fields, key] = [scratch.take(8 * most), party === "P1" ? first : second];
+  return ({ from, count }) => {
+    const start = (from * bits) / 8;
+    const piece = words.subarray(start, start + packedBytes(count, bits));
+    context.load(piece, fields);
+    forget?.(piece);
+    return { fields, bits, ring, key, other: key, block: block + from / 2 };
   };
 }
 

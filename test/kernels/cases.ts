@@ -185,7 +185,7 @@ const WIRE: Pick<
 
 const WORDS: Pick<
   Record<KernelName, Case>,
-  "add" | "subtract" | "addWord" | "multiplyWord" | "shiftLeft" | "rescale" | "encode" | "copy" | "zero"
+  "add" | "subtract" | "addWord" | "multiplyWord" | "shiftLeft" | "rescale" | "encode" | "put" | "copy" | "zero"
 > = {
   add(at) {
     const count = at.count();
@@ -229,6 +229,11 @@ const WORDS: Pick<
     const [to, refused] = [at.result("words", count, from), at.words(1)];
     return (kernels) => kernels.encode(to, from, count, fraction, ring, refused);
   },
+  put(at) {
+    const halves = Int32Array.from({ length: 2 * at.count() }, () => at.integer(-(2 ** 31), 2 ** 31 - 1));
+    const to = at.words(halves.length / 2);
+    return (kernels) => kernels.put(to, halves);
+  },
   copy(at) {
     const count = at.count();
     const [from, to] = [at.bytes(count), at.bytes(count)];
@@ -241,7 +246,7 @@ const WORDS: Pick<
   },
 };
 
-const PRODUCTS: Pick<Record<KernelName, Case>, "multiply" | "dot" | "matmul" | "sumAxis"> = {
+const PRODUCTS: Pick<Record<KernelName, Case>, "multiply" | "dot" | "matmul" | "matmulMasked" | "sumAxis"> = {
   multiply(at) {
     const [count, mode] = [at.count(), at.draw(SIGNS)];
     const [a, b] = [factorOf(at, count), factorOf(at, count)];
@@ -249,8 +254,7 @@ const PRODUCTS: Pick<Record<KernelName, Case>, "multiply" | "dot" | "matmul" | "
     return (kernels) => kernels.multiply(to, mode, a, b, count);
   },
   dot(at) {
-    const [rows, mode] = [at.integer(0, 9), at.draw(SIGNS)];
-    const length = Math.ceil(at.count() / 5);
+    const [rows, mode, length] = [at.integer(0, 9), at.draw(SIGNS), Math.ceil(at.count() / 5)];
     const [a, b, to] = [factorOf(at, rows * length), factorOf(at, rows * length), at.words(rows)];
     return (kernels) => kernels.dot(to, mode, a, b, rows, length);
   },
@@ -264,6 +268,18 @@ const PRODUCTS: Pick<Record<KernelName, Case>, "multiply" | "dot" | "matmul" | "
     const to = at.words(batch * rows * columns);
     at.loose.push({ at: to, count: batch * rows * columns, ring });
     return (kernels) => kernels.matmul(to, { mode, a, b, batch, aStride, bStride, rows, inner, columns, ring, aRow });
+  },
+  matmulMasked(at) {
+    const [mode, ring, bits] = [at.draw(SIGNS), ringOf(at), at.integer(1, 64)];
+    const [rows, inner, columns] = [at.integer(0, 20), Math.ceil(at.count() / 2), at.integer(0, 140)];
+    const [a, to] = [factorOf(at, rows * (inner + 3)), at.words(rows * columns)];
+    const [{ key, block }, other] = [streamOf(at), streamOf(at)];
+    const fields = at.draw(fc.boolean()) ? at.bytes(packed(inner * columns, bits)) : undefined;
+    at.loose.push({ at: to, count: rows * columns, ring });
+    return (kernels) => {
+      const b = { fields, bits, ring: bits, key: kernels.key(key), other: kernels.key(other.key), block };
+      return kernels.matmulMasked(to, { mode, a, rows, inner, columns, ring, aRow: inner + 3 }, b);
+    };
   },
   sumAxis(at) {
     const [outer, inner] = [at.integer(0, 5), at.draw(fc.oneof(fc.constant(1), fc.integer({ min: 0, max: 9 })))];

@@ -71,6 +71,18 @@ async function agree(name: KernelName, module: NativeModule, draw: Draw, sizes: 
     const found = await leftBy(module.create(layout.size, options), layout, call);
     expect(found.equals(expected), `${name} on ${options.tier}, ${options.streamTier}`).toBe(true);
   }
+  const found = await leftBy(module.create(layout.size), layout, (kernels) => played(module, kernels, call));
+  expect(found.equals(expected), `${name} from a tape`).toBe(true);
+}
+
+/** Makes a call from a tape, on which another one was noted and forgotten. */
+async function played(module: NativeModule, kernels: Kernels, call: (kernels: Kernels) => unknown): Promise<void> {
+  const tape = module.tape();
+  tape.recorder.zero(0, 64);
+  tape.recorder.put(0, new Int32Array(6));
+  tape.cut(0);
+  call({ ...tape.recorder, key: kernels.key });
+  await tape.play(kernels, 0, tape.length);
 }
 
 describe.skipIf(native === undefined)("native kernels equal their twins", () => {

@@ -191,17 +191,21 @@ export async function runPlan(plan: Plan, values: Values, options: RunOptions = 
   };
   const pairs = { P0: ["01", "02"], P1: ["01", "12"], P2: ["02", "12"] } as const;
   const run = async (party: PartyName): Promise<RunReport> => {
+    const factory: KernelsFactory = options.kernels?.(party) ?? createPortableKernels;
     try {
       return await runParty({
         plan,
         party,
         transport: network.transport(party),
-        kernels: (bytes) => {
-          const kernels = (options.kernels?.(party) ?? createPortableKernels)(bytes);
-          arenas[party] = kernels.arena;
-          open.push(kernels);
-          return { ...kernels, close: () => undefined };
-        },
+        kernels: Object.assign(
+          (bytes: number) => {
+            const kernels = factory(bytes);
+            arenas[party] = kernels.arena;
+            open.push(kernels);
+            return { ...kernels, close: () => undefined };
+          },
+          { tape: factory.tape },
+        ),
         keys: Object.fromEntries(pairs[party].map((pair) => [pair, material(pair)])),
         run: options.run ?? ONLY_RUN,
         ...(options.states && { state: options.states[party] }),

@@ -49,6 +49,11 @@ function watched(blocks: Map<string, number>, problems: string[]): (bytes: numbe
         note(key, block, 8 * count);
         return inner.fillWords(key, block, to, count);
       },
+      matmulMasked: (to, product, b) => {
+        const size = 8 * product.inner * product.columns;
+        (b.fields === undefined ? [b.key, b.other] : [b.key]).forEach((key) => void note(key, b.block, size));
+        return inner.matmulMasked(to, product, b);
+      },
       addStream: (key, block, to, count) => {
         note(key, block, 8 * count);
         return inner.addStream(key, block, to, count);
