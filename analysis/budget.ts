@@ -21,7 +21,7 @@ const QUANTITIES: Readonly<Record<string, Quantity>> = {
   online: { of: ({ cost }) => cost.bytes.online, units: BYTES },
   offline: { of: ({ cost }) => cost.bytes.offline, units: BYTES },
   input: { of: ({ cost }) => cost.bytes.input, units: BYTES },
-  memory: { of: ({ cost }) => Math.max(...Object.values(cost.memory)), units: BYTES },
+  memory: { of: ({ cost: { memory } }) => Math.max(memory.P0, memory.P1, memory.P2), units: BYTES },
   rounds: { of: ({ cost }) => cost.rounds, units: {} },
   macs: { of: ({ cost }) => Object.values(cost.macs).reduce((sum, n) => sum + n, 0), units: {} },
   seconds: { of: ({ cost }) => cost.seconds.estimate, units: SECONDS },

@@ -14,7 +14,7 @@ import { sizeOf } from "../ir/tensor/value.js";
 import { sealedBytes } from "../runtime/material.js";
 import { hasState, stateBytes } from "../runtime/weight-store.js";
 import { assessmentOf, type Statements } from "./assessment.js";
-import { inputBytes, partyMemory } from "./memory.js";
+import { inputBytes, type ProcessMemory, processMemory } from "./memory.js";
 import { layerOf, modelOp } from "./origins.js";
 import { type Paper, papersOf } from "./papers.js";
 
@@ -86,7 +86,8 @@ export interface CostReport {
       readonly links: Readonly<Record<string, number>>;
     };
     readonly macs: Readonly<Record<"P0" | "P1" | "P2", number>>;
-    readonly memory: Readonly<Record<"P0" | "P1" | "P2", number>>;
+    /** The peak of every process: each party's, and of each owner. */
+    readonly memory: ProcessMemory;
     /** Bytes on P2's disk of one prepared question; null where a plan's questions cannot be prepared. */
     readonly prepared: number | null;
     readonly seconds: Estimate;
@@ -244,7 +245,7 @@ function sumOf(plan: Plan, steps: readonly CostedStep[], network: Network | unde
     rounds: plan.rounds,
     bytes: { ...bytes, total: bytes.online + bytes.offline, links },
     macs,
-    memory: partyMemory(plan),
+    memory: processMemory(plan),
     prepared: hasState(plan) ? null : sealedBytes(offline),
   };
   return { ...cost, seconds: estimateSeconds({ ...cost, steps: steps.length }, network) };

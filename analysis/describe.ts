@@ -75,7 +75,7 @@ export function describePlan(
         `${formatBytes(bytes.output)} of the answer`,
     ],
     ["compute", `${gigamacs} G multiply-adds over all parties`],
-    ["memory", `about ${PARTIES.map((party) => `${formatBytes(memory[party])} at ${party}`).join(", ")}`],
+    ["memory", describeMemory(memory)],
     ["prepared", describeDisk(cost)],
     [
       "time",
@@ -96,6 +96,12 @@ export function describePlan(
     ]),
   ];
   return lines.map(([label, text]) => `${strong(label.padEnd(12))}${text}`).join("\n");
+}
+
+function describeMemory({ model, data, ...parties }: CostReport["cost"]["memory"]): string {
+  const each = PARTIES.map((party) => `${formatBytes(parties[party])} at ${party}`);
+  const owners = `${formatBytes(model)} at the model's owner, ${formatBytes(data)} at the data's`;
+  return `about ${each.join(", ")}, ${owners}`;
 }
 
 /** What a prompt and a token of a plan that writes cost. */

@@ -1,8 +1,10 @@
 /** How much memory a plan's parties take, and whether a machine has it before a session starts there. */
 import { availableParallelism, freemem } from "node:os";
+import { revealLayouts } from "../client/owners.js";
 import { fail } from "../ir/diagnostics.js";
 import { type Plan, programsOf } from "../ir/plan/types.js";
 import type { WordType } from "../ir/share/index.js";
+import { roomsOf } from "../ir/tensor/index.js";
 import { sizeOf } from "../ir/tensor/value.js";
 import { dealtBytes, largestMessage } from "../runtime/party.js";
 import { inputLayouts, stateBytes } from "../runtime/weight-store.js";
@@ -80,6 +82,44 @@ export function partyMemory(plan: Plan): PartyMemory {
   };
 }
 
+/**
+ * What an owner's process takes whatever it shares or asks: Node, the command, TLS, and what is left of a plan and a
+ * model's file that were read. Measured, as above, on models of 4 to 400 MB of weights: docs/performance.md.
+ */
+const BYTES_OF_SHARING = 138e6;
+const BYTES_OF_ASKING = 125e6;
+/** The process of `run`, which is both owners. */
+const BYTES_OF_BOTH = 155e6;
+
+/** An owner's process at its peak, and the parties'. */
+export type ProcessMemory = PartyMemory & Readonly<Record<"model" | "data", number>>;
+
+/**
+ * The peak of every process in bytes, an estimate: the parties' as above; the model owner's with its weights, as they
+ * are evaluated one after the other into rooms that are used again; the data owner's with what its program makes.
+ */
+export function processMemory(plan: Plan): ProcessMemory {
+  const [weights, inputs] = [weightRooms(plan), inputRooms(plan)];
+  return { ...partyMemory(plan), model: BYTES_OF_SHARING + weights, data: BYTES_OF_ASKING + inputs };
+}
+
+function weightRooms(plan: Plan): number {
+  return Math.max(...programsOf(plan).map(({ owners }) => roomsOf(owners.model).inTurn));
+}
+
+/**
+ * The data owner's values are all held until they are shared, one after the other in words; of the answer two shares
+ * come in words, and its numbers are held as they came and as they are given.
+ */
+function inputRooms(plan: Plan): number {
+  const words = (each: Plan) =>
+    inputLayouts(each.steps, "data").reduce((most, { packedBytes }) => Math.max(most, packedBytes), 0);
+  const answer = (each: Plan) =>
+    revealLayouts(each).reduce((sum, { elements, ring }) => sum + 2 * elements * (BYTES_OF_WORD + ring / 8), 0);
+  const of = (each: Plan) => roomsOf(each.owners.data).outputs + words(each) + answer(each);
+  return Math.ceil(Math.max(...programsOf(plan).map(of)));
+}
+
 /** Bytes that this process may still take, as its machine and its control group have them. */
 export function memoryLeft(): number {
   // From Node 20.13 on; it knows of control groups.
@@ -98,15 +138,20 @@ export function lanesCarried(plan: Plan): number {
   return Math.max(1, Math.min(byMemory, Math.floor(availableParallelism() / CORES_OF_LANE)));
 }
 
-/** Refuses what does not fit: E1001 with what the processes on this machine need, and what it has left. */
-export function checkMemory(plan: Plan, left = memoryLeft()): void {
-  const memory = partyMemory(plan);
-  const needed = memory.P0 + memory.P1 + memory.P2;
+/**
+ * Refuses what does not fit: E1001 with what the processes on this machine need, and what it has left. `held`: what
+ * this process, which is both owners, has taken already.
+ */
+export function checkMemory(plan: Plan, left = memoryLeft(), held = process.memoryUsage.rss()): void {
+  const owners = Math.max(BYTES_OF_BOTH + weightRooms(plan) + inputRooms(plan), held);
+  const memory = { ...partyMemory(plan), owners };
+  const needed = memory.P0 + memory.P1 + memory.P2 + owners - held;
   if (needed > left) {
     const each = Object.entries(memory).map(([party, bytes]) => `${party} ${formatBytes(bytes)}`);
+    const more = `${formatBytes(needed)} more of memory`;
     throw fail({
       code: "E1001",
-      what: `the three parties need ${formatBytes(needed)} of memory, this machine has ${formatBytes(left)} left`,
+      what: `parties and owners need ${more}, this machine has ${formatBytes(left)} left`,
       where: "memory",
       why: `their peaks together: ${each.join(", ")}; a session that runs out of memory dies in the middle`,
       fix: "run fewer tokens or a smaller batch, end other processes, or raise the limit of the control group",

@@ -10,7 +10,7 @@ import { dirname, join } from "node:path";
 import { folderOf } from "../formats/checkpoint.js";
 import type { ModelFiles } from "../formats/plan-file.js";
 import type { Plan } from "../ir/plan/types.js";
-import type { WeightStore } from "../ir/tensor/index.js";
+import { Rooms, type WeightStore } from "../ir/tensor/index.js";
 
 interface Verification {
   /** SHA-256 of the weights that the plan reads; never leaves this folder. */
@@ -86,13 +86,14 @@ function filesDigest({ model, weights }: ModelFiles): string {
 }
 
 /** SHA-256 of the weights that a plan reads; it stays with their owner. */
-export function weightsDigest(plan: Plan, store: WeightStore): string {
+export function weightsDigest(plan: Plan, store: WeightStore, rooms = new Rooms()): string {
   const hash = createHash("sha256");
   const names = plan.owners.model.nodes.flatMap(({ op, attributes }) => (op === "parameter" ? [attributes.name] : []));
   for (const name of [...new Set(names as string[])].sort()) {
-    const { dtype, shape, data } = store.read(name);
+    const { dtype, shape, data } = store.read(name, (count) => rooms.takeSingle(count));
     hash.update(`\0${name} ${dtype} ${shape} ${data.BYTES_PER_ELEMENT}\0`);
     hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    rooms.give(data);
   }
   return hash.digest("hex");
 }

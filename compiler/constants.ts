@@ -4,5 +4,5 @@ import type { TensorValue } from "../ir/tensor/value.js";
 
 /** A store that knows some weights by their values too. */
 export function withConstants(store: WeightStore, constants: ReadonlyMap<string, TensorValue>): WeightStore {
-  return constants.size === 0 ? store : { read: (name) => constants.get(name) ?? store.read(name) };
+  return constants.size === 0 ? store : { read: (name, room) => constants.get(name) ?? store.read(name, room) };
 }

@@ -63,9 +63,7 @@ export function openCheckpoint(folder: string): Checkpoint {
     tensor(name) {
       const file = files.get(name);
       const type = file?.typeOf(name);
-      return (
-        file && type && { ...type, name, absent: false, read: (first, count) => file.read(name, first, count).data }
-      );
+      return file && type && { ...type, name, absent: false, read: (...part) => file.read(name, ...part).data };
     },
   };
 }

@@ -56,8 +56,16 @@ export class SafetensorsFile {
     return this.entries.get(name);
   }
 
-  /** The tensor's values, or `count` of them from element `first` on. E0301 where there is none of that name. */
-  read(name: string, first = 0, count?: number): TensorValue {
+  /**
+   * The tensor's values, or `count` of them from element `first` on, f32 in a `room` if given. E0301 where there is
+   * none of that name.
+   */
+  read(
+    name: string,
+    first = 0,
+    count?: number,
+    room: (n: number) => Float32Array = (n) => new Float32Array(n),
+  ): TensorValue {
     const entry = this.entries.get(name);
     if (entry === undefined) {
       throw fail({ code: "E0301", what: `the file has no tensor '${name}'`, where: this.source.name });
@@ -65,6 +73,11 @@ export class SafetensorsFile {
     const { dtype, shape, offset } = entry;
     const wanted = count ?? sizeOf(shape) - first;
     const width = elementBytes(dtype);
+    if (dtype === "f32") {
+      const data = room(wanted);
+      this.source.readInto(offset + first * width, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+      return { dtype, shape, data };
+    }
     const bytes = this.source.read(offset + first * width, wanted * width);
     return { dtype, shape, data: decodeElements(bytes, dtype, wanted) };
   }

@@ -109,7 +109,8 @@ async function receiveWords(
     if (!isPlace || !sharing.isFree(place.block, blocksOf(weight.elements))) {
       throw fail({ code: "E0901", what: "two weights are masked by the same stream positions", where: "model" });
     }
-    arrived += await sharing.keep(weight, place, (left) => receivePiece(transport, left));
+    const piece = (left: number) => receivePiece(transport, left);
+    arrived += await sharing.keep(weight, place, piece, (words) => transport.release("model", words));
   }
   return arrived;
 }

@@ -130,12 +130,13 @@ export class Sharing {
 
   /**
    * Keeps a weight; after the next `settle` a loss of power does not take it back. `piece` gives its words, packed, in
-   * all those of `ring` bits; none at P0. Gives their bytes.
+   * all those of `ring` bits; none at P0, and takes them back through `done`. Gives their bytes.
    */
   async keep(
     { key, elements }: KeyedWeight,
     { block, ring }: { readonly block: number; readonly ring: number },
     piece: (left: number) => Promise<Uint8Array>,
+    done: (words: Uint8Array) => void = () => undefined,
   ): Promise<number> {
     const bytes = this.self === "P0" ? 0 : packedBytes(elements, ring);
     const hash = createHash("sha256");
@@ -148,6 +149,7 @@ export class Sharing {
           hash.update(words);
           await writeAll(file, words, at + got).catch((error: unknown) => this.fails(error));
           got += words.length;
+          done(words);
         }
       } finally {
         await file.close();

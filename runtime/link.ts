@@ -18,6 +18,8 @@ const NOTHING = new Uint8Array(0);
 
 /** Frames are left on the socket once this many bytes (and at least one frame) wait to be asked for. */
 const MOST_HELD_BACK = 32 << 20;
+/** The same of what a model's owner sends, which is written to a file as it comes. */
+const MOST_OF_WEIGHTS = 8 << 20;
 
 /** Large frames are received into memory that was given back: fresh memory is what garbage collection runs for. */
 const LEAST_REUSED = 1 << 16;
@@ -313,7 +315,7 @@ export class Link {
     }
     this.waiting.push(frame);
     this.heldBack += frame.length;
-    if (this.heldBack > MOST_HELD_BACK) {
+    if (this.heldBack > (this.peer === "model" ? MOST_OF_WEIGHTS : MOST_HELD_BACK)) {
       this.socket.pause();
     }
   }

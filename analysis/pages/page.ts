@@ -70,7 +70,7 @@ export function numbersOf({ cost }: CostReport): readonly (readonly [name: strin
     ["of which online", formatBytes(bytes.online)],
     ["of which offline", formatBytes(bytes.offline)],
     ["inputs and weights, before", formatBytes(bytes.input)],
-    ["memory, each party's process, about", formatBytes(Math.max(...Object.values(memory)))],
+    ["memory, each party's process, about", formatBytes(Math.max(memory.P0, memory.P1, memory.P2))],
     ["multiply-adds, all parties", `${(all / 1e9).toFixed(2)} G`],
   ];
 }

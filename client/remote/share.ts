@@ -83,7 +83,9 @@ type Memory = InferOutput<typeof MEMORY>;
 export async function shareModel(options: ShareOptions): Promise<ShareResult> {
   const { topology, timeout, plans } = options;
   const needed = allWeights(plans.flatMap(({ plan }) => programsOf(plan).map(weightsOf)));
-  const memory = remembered(options) ?? freshMemory(options);
+  const rooms = new Rooms();
+  const digest = weightsDigest(plans[0].plan, plans[0].weights, rooms);
+  const memory = remembered(topology, digest) ?? freshMemory(digest);
   const transport = await connectParties("model", topology, memory.sharing, timeout);
   try {
     const held = await announce(transport, memory.sharing, plans);
@@ -91,7 +93,7 @@ export async function shareModel(options: ShareOptions): Promise<ShareResult> {
     save(topology, planned);
     const missing = (party: PartyName): readonly string[] =>
       [...needed.keys()].filter((key) => held.get(party)!.get(key)?.block !== planned.places[key].block);
-    const result = await send(transport, planned, { ...options, needed, missing });
+    const result = await send(transport, planned, { ...options, needed, missing, rooms });
     await transport.close();
     return result;
   } catch (error) {
@@ -176,17 +178,17 @@ function place(memory: Memory, needed: readonly KeyedWeight[], held: Holdings, w
 interface Sending extends ShareOptions {
   readonly needed: ReadonlyMap<string, KeyedWeight>;
   readonly missing: (party: PartyName) => readonly string[];
+  readonly rooms: Rooms;
 }
 
 async function send(transport: SocketTransport, memory: Memory, sending: Sending): Promise<ShareResult> {
-  const { needed, missing, onProgress, signal } = sending;
+  const { needed, missing, rooms, onProgress, signal } = sending;
   const seeds: Seeds = { first: bytesOf(memory.first), second: bytesOf(memory.second) };
   const evaluators = ["P1", "P2"] as const;
   const keys = new Set([...needed.keys()].filter((key) => evaluators.some((party) => missing(party).includes(key))));
   const parts = partsOf(sending.plans, keys);
   const layoutOf = new Map([...keys].map((key) => [key, placed(needed.get(key)!, memory)]));
   const sharer = new Sharer(loadKernels().create);
-  const rooms = new Rooms();
   const sent = { P0: 0, P1: 0, P2: 0 };
   const give = async (party: PartyName, frame: Uint8Array): Promise<void> => {
     sent[party] += frame.length;
@@ -296,14 +298,9 @@ function folderOf({ folder }: Topology): string {
   return join(folder, "sharings");
 }
 
-function digestOf({ plans: [{ plan, weights }] }: ShareOptions): string {
-  return weightsDigest(plan, weights);
-}
-
 /** A sharing of the same weights that this owner began before. */
-function remembered(options: ShareOptions): Memory | undefined {
-  const folder = folderOf(options.topology);
-  const digest = digestOf(options);
+function remembered(topology: Topology, digest: string): Memory | undefined {
+  const folder = folderOf(topology);
   for (const name of existsSync(folder) ? readdirSync(folder) : []) {
     if (name.endsWith(".json")) {
       const memory = readMemory(join(folder, name));
@@ -325,10 +322,10 @@ function readMemory(file: string): Memory {
   }
 }
 
-function freshMemory(options: ShareOptions): Memory {
+function freshMemory(weights: string): Memory {
   const { first, second } = drawSeeds(systemRandom);
   const [sharing, one, two] = [systemRandom(16), first, second].map((bytes) => Buffer.from(bytes).toString("hex"));
-  return { sharing, weights: digestOf(options), first: one, second: two, places: {}, next: 0 };
+  return { sharing, weights, first: one, second: two, places: {}, next: 0 };
 }
 
 function save(topology: Topology, memory: Memory): void {

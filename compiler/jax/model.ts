@@ -187,11 +187,11 @@ class Owners implements Ownership {
   store(): WeightStore {
     const { weights } = this.options;
     return {
-      read: (name: string): TensorValue => {
+      read: (name, room): TensorValue => {
         const baked = this.baked.get(name);
         const key = this.filed.get(name);
         if (baked !== undefined || (key !== undefined && weights !== undefined)) {
-          return baked ?? weights!.read(key!);
+          return baked ?? weights!.read(key!, 0, undefined, room);
         }
         throw fail({
           code: "E0301",

@@ -112,12 +112,12 @@ function checkDefinitions({ graph, path }: OnnxModel): void {
 /** Weights by parameter name, read from disk when asked, each time anew. */
 function weightStore(weights: ReadonlyMap<string, StoredTensor>): WeightStore {
   return {
-    read(name: string): TensorValue {
+    read(name, room): TensorValue {
       const tensor = weights.get(name);
       if (tensor === undefined) {
         throw new Error(`no weight '${name}'`);
       }
-      return { dtype: tensor.dtype, shape: tensor.shape, data: tensor.read() };
+      return { dtype: tensor.dtype, shape: tensor.shape, data: tensor.read(0, undefined, room) };
     },
   };
 }

@@ -29,15 +29,21 @@ const READERS: Readonly<Record<DType, { readonly bytes: number; readonly read: R
   bool: { bytes: 1, read: (view, at) => (view.getUint8(at) === 0 ? 0 : 1) },
 };
 
-/** Decodes `count` fixed-size little-endian elements that start at byte `offset`. */
-export function decodeElements(source: ByteSource, offset: number, count: number, dtype: DType): TensorValue["data"] {
+/** Decodes `count` fixed-size little-endian elements that start at byte `offset`; single precision into a `room`. */
+export function decodeElements(
+  source: ByteSource,
+  offset: number,
+  count: number,
+  dtype: DType,
+  room: (singles: number) => Float32Array = (singles) => new Float32Array(singles),
+): TensorValue["data"] {
   if (dtype === "f32" || dtype === "f64") {
-    const data = dtype === "f32" ? new Float32Array(count) : new Float64Array(count);
-    source.readInto(offset, new Uint8Array(data.buffer));
+    const data = dtype === "f32" ? room(count) : new Float64Array(count);
+    source.readInto(offset, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
     return data;
   }
   const { bytes, read } = READERS[dtype];
-  const data = dtype === "f16" || dtype === "bf16" ? new Float32Array(count) : new Float64Array(count);
+  const data = dtype === "f16" || dtype === "bf16" ? room(count) : new Float64Array(count);
   for (let first = 0; first < count; first += PIECE) {
     const piece = Math.min(PIECE, count - first);
     const raw = source.read(offset + first * bytes, piece * bytes);

@@ -100,8 +100,8 @@ export interface StoredTensor {
   readonly dtype: DType;
   /** True where the data lies in a file that is absent. */
   readonly absent: boolean;
-  /** Reads `count` elements from element `first` on; all by default. Large float data stays float32. */
-  read(first?: number, count?: number): TensorValue["data"];
+  /** Reads `count` elements from element `first` on; all by default. Float data stays float32, in a `room` if given. */
+  read(first?: number, count?: number, room?: (count: number) => Float32Array): TensorValue["data"];
 }
 
 const RAW_FIELD = 9;
@@ -170,7 +170,7 @@ function appendRun(runs: DataRun[], field: WireField): void {
 type Stored = { readonly source: ByteSource; readonly offset: number } | { readonly data: Float64Array };
 
 function reader(stored: Stored | undefined, dtype: DType, count: number, where: string, header: TensorHeader) {
-  return (first = 0, wanted = count - first): TensorValue["data"] => {
+  return (first = 0, wanted = count - first, room?: (count: number) => Float32Array): TensorValue["data"] => {
     if (first < 0 || wanted < 0 || first + wanted > count) {
       throw new Error(`elements ${first}..${first + wanted} of ${count} of ${where}`);
     }
@@ -186,7 +186,7 @@ function reader(stored: Stored | undefined, dtype: DType, count: number, where: 
     if ("data" in stored) {
       return stored.data.subarray(first, first + wanted);
     }
-    return decodeElements(stored.source, stored.offset + first * BYTES[dtype], wanted, dtype);
+    return decodeElements(stored.source, stored.offset + first * BYTES[dtype], wanted, dtype, room);
   };
 }
 

@@ -28,24 +28,58 @@ export interface Arithmetic {
   readonly room: (count: number) => Float64Array;
 }
 
+/** Less than this many bytes is not worth keeping. */
+const LEAST_KEPT = 1 << 12;
+/** A piece of memory is used again for what fills so much of it at least. */
+const PART_FILLED = 1 / 32;
+
+/** Pieces of memory that are free; one gets the smallest that is large enough and not far too large. */
+export class Pieces<P extends { readonly byteLength: number }> {
+  private readonly free: P[] = [];
+
+  constructor(private readonly make: (bytes: number) => P) {}
+
+  take(bytes: number): P {
+    const fit = this.free.findIndex(({ byteLength }) => byteLength >= bytes && bytes >= byteLength * PART_FILLED);
+    return fit < 0 ? this.make(bytes) : this.free.splice(fit, 1)[0];
+  }
+
+  give(piece: P): void {
+    if (piece.byteLength >= LEAST_KEPT) {
+      const at = this.free.findIndex(({ byteLength }) => byteLength >= piece.byteLength);
+      this.free.splice(at < 0 ? this.free.length : at, 0, piece);
+    }
+  }
+}
+
 /** Rooms that are used again: large arrays are dear to get, and dearer to collect. */
 export class Rooms {
-  private readonly lent = new Set<Float64Array | Float32Array>();
-  private readonly free = new Map<number, Float64Array[]>();
+  private readonly lent = new Map<Float64Array | Float32Array, ArrayBuffer>();
+  private readonly pieces = new Pieces((bytes) => new ArrayBuffer(bytes));
 
   take(count: number): Float64Array {
-    const room = this.free.get(count)?.pop() ?? new Float64Array(count);
-    this.lent.add(room);
-    return room;
+    return this.lend(count * 8, (piece) => new Float64Array(piece, 0, count));
+  }
+
+  /** Room for so many numbers as a file holds them. */
+  takeSingle(count: number): Float32Array {
+    return this.lend(count * 4, (piece) => new Float32Array(piece, 0, count));
   }
 
   /** Takes a room back whose numbers nobody needs; what is not from here is left alone. */
   give(room: Float64Array | Float32Array): void {
-    if (room instanceof Float64Array && this.lent.delete(room)) {
-      const free = this.free.get(room.length) ?? [];
-      free.push(room);
-      this.free.set(room.length, free);
+    const piece = this.lent.get(room);
+    if (piece !== undefined) {
+      this.lent.delete(room);
+      this.pieces.give(piece);
     }
+  }
+
+  private lend<R extends Float64Array | Float32Array>(bytes: number, over: (piece: ArrayBuffer) => R): R {
+    const piece = this.pieces.take(bytes);
+    const room = over(piece);
+    this.lent.set(room, piece);
+    return room;
   }
 }
 

@@ -2,15 +2,15 @@
 import { located } from "../diagnostics.js";
 import { definitionOf, type Graph, type Node } from "../graph.js";
 import { sameShape } from "../shape.js";
-import { type Arithmetic, type MultiplyReals, PLAIN, type Rooms } from "./arithmetic.js";
+import { type Arithmetic, type MultiplyReals, Pieces, PLAIN, type Rooms } from "./arithmetic.js";
 import { TENSOR } from "./table.js";
 import type { TensorOp } from "./types.js";
-import { isFloat, printTensorType, type TensorType, type TensorValue } from "./value.js";
+import { isFloat, printTensorType, sizeOf, type TensorType, type TensorValue } from "./value.js";
 
 /** The weights of a model, by parameter name: read one at a time, never all in memory. */
 export interface WeightStore {
-  /** The value of a parameter; a diagnostic where it cannot be read. */
-  read(name: string): TensorValue;
+  /** The value of a parameter; a diagnostic where it cannot be read. `room`: where single precision may be put. */
+  read(name: string, room?: (count: number) => Float32Array): TensorValue;
 }
 
 export type InputLookup = ReadonlyMap<string, TensorValue> | ((name: string) => TensorValue | undefined);
@@ -29,7 +29,7 @@ export interface Evaluation {
   /** Who multiplies matrices; default: plain loops, to the same bits. */
   readonly multiply?: MultiplyReals | undefined;
   /** Takes back the room of every value after its last use: for whoever keeps none that it observes. */
-  readonly rooms?: Pick<Rooms, "take" | "give"> | undefined;
+  readonly rooms?: Pick<Rooms, "take" | "takeSingle" | "give"> | undefined;
 }
 
 /**
@@ -71,6 +71,7 @@ export async function* outputsInTurn(
   const { rooms } = options;
   const own = rooms && {
     take: (count: number) => rooms.take(count),
+    takeSingle: (count: number) => rooms.takeSingle(count),
     give: (data: TensorValue["data"]) => void (isHeld(data) ? left.add(data) : rooms.give(data)),
   };
   const wanted = new Set(graph.outputs.map(({ node }) => node));
@@ -95,6 +96,44 @@ export async function* outputsInTurn(
       }
     }
   }
+}
+
+/** The bytes of the rooms that `outputsInTurn` takes in all, and of all outputs together: nothing is evaluated. */
+export function roomsOf({ outputs, nodes }: Graph<TensorType>): { readonly inTurn: number; readonly outputs: number } {
+  const order = byOutputs({ outputs, nodes });
+  const place = new Map(order.map((node, i) => [node, i]));
+  const until = new Map<Node<TensorType>, number>();
+  const rootOf = (node: Node<TensorType>): Node<TensorType> => (node.op === "reshape" ? rootOf(node.args[0]) : node);
+  const use = (node: Node<TensorType>, at: number) =>
+    void until.set(rootOf(node), Math.max(until.get(rootOf(node)) ?? 0, at));
+  order.forEach((node, i) => void [node, ...node.args].forEach((each) => void use(each, i)));
+  // An output is held until the one before it was taken.
+  let last = 0;
+  for (const { node } of outputs) {
+    last = Math.max(last, place.get(node)!);
+    use(node, last);
+  }
+  const ending = new Map<number, Node<TensorType>[]>();
+  until.forEach((at, node) => void ending.set(at, [...(ending.get(at) ?? []), node]));
+  let inTurn = 0;
+  const pieces = new Pieces((byteLength) => {
+    inTurn += byteLength;
+    return { byteLength };
+  });
+  const taken = new Map<Node<TensorType>, { readonly byteLength: number }>();
+  order.forEach((node, i) => {
+    if (until.has(node)) {
+      taken.set(node, pieces.take(bytesOf(node)));
+    }
+    ending.get(i)?.forEach((each) => void pieces.give(taken.get(each)!));
+  });
+  return { inTurn, outputs: outputs.reduce((sum, { node }) => sum + bytesOf(node), 0) };
+}
+
+/** A parameter of single precision or less is read as single precision; all else is doubles. */
+function bytesOf({ op, type: { dtype, shape } }: Node<TensorType>): number {
+  const isSingle = op === "parameter" && isFloat(dtype) && dtype !== "f64";
+  return sizeOf(shape) * (isSingle ? 4 : 8);
 }
 
 /** The nodes that the outputs need, those of the first output first. */
@@ -134,7 +173,7 @@ function* nodeByNode(
   const lastUse = lastUses(graph);
   for (const [i, node] of graph.nodes.entries()) {
     const args = node.args.map((argument) => values.get(argument)!);
-    const source = sourceOf(node, inputs, weights);
+    const source = sourceOf(node, inputs, weights, rooms);
     const own = source ?? computed(node, args, arithmetic);
     const value = change === undefined ? own : change(node, own);
     observe?.(node, value, args);
@@ -193,13 +232,19 @@ class Held {
   }
 }
 
-function sourceOf(node: Node<TensorType>, inputs: InputLookup, weights: WeightStore): TensorValue | undefined {
+function sourceOf(
+  node: Node<TensorType>,
+  inputs: InputLookup,
+  weights: WeightStore,
+  rooms: Evaluation["rooms"],
+): TensorValue | undefined {
   if (node.op !== "input" && node.op !== "parameter") {
     return undefined;
   }
   const name = node.attributes.name as string;
   const read = typeof inputs === "function" ? inputs : (each: string) => inputs.get(each);
-  const value = node.op === "parameter" ? weights.read(name) : read(name);
+  const value =
+    node.op === "parameter" ? weights.read(name, rooms && ((count) => rooms.takeSingle(count))) : read(name);
   if (value === undefined) {
     throw new Error(`no value for input '${name}'`);
   }

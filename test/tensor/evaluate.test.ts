@@ -3,7 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { Builder } from "../../ir/graph.js";
-import { evaluateGraph, outputsInTurn, Rooms, TENSOR } from "../../ir/tensor/index.js";
+import { evaluateGraph, outputsInTurn, Rooms, roomsOf, TENSOR } from "../../ir/tensor/index.js";
 import { scalar } from "../../ir/tensor/value.js";
 import { tensor } from "./apply.js";
 
@@ -67,36 +67,61 @@ describe("a graph", () => {
     expect(turns).toHaveLength(3);
   });
 
-  it("gives the same outputs in turn in rooms that are used again", async () => {
-    const builder = new Builder(TENSOR);
-    const nodes = Array.from({ length: 6 }, (_, i) =>
-      builder.emit("parameter", [], { name: `w${i}`, dtype: "f32", shape: [3, 40] }),
-    );
-    // Sums that are outputs and arguments, late and early, and one that shares its numbers with another.
-    for (let i = 0; i < 30; i++) {
-      nodes.push(builder.emit(i % 3 === 0 ? "multiply" : "add", [nodes[nodes.length - 1 - (i % 4)], nodes[i % 6]]));
-    }
-    const flat = builder.emit("reshape", [nodes[20]], { shape: [120] });
-    const again = builder.emit("add", [flat, flat]);
-    const outputs = [nodes[30], flat, nodes[12], again, nodes[20], nodes[35], nodes[12]].map((node, i) => ({
-      ...{ name: `y${i}`, node },
-    }));
-    const graph = builder.finish(outputs);
-    const store = {
-      read: (name: string) =>
-        tensor(
-          [3, 40],
-          Array.from({ length: 120 }, (_, i) => i % (2 + +name[1])),
-        ),
-    };
-    const expected = evaluateGraph(graph, new Map(), store);
-    const rooms = new Rooms();
-    for (let pass = 0; pass < 2; pass++) {
-      for await (const [name, { data }] of outputsInTurn(graph, new Map(), store, { rooms }, () => undefined)) {
-        expect([...data]).toEqual([...expected.get(name)!.data]);
+  it.each([3, 300])(
+    "gives the same outputs in turn in rooms that are used again, as many as are foretold",
+    async (rows) => {
+      const builder = new Builder(TENSOR);
+      const nodes = Array.from({ length: 6 }, (_, i) =>
+        builder.emit("parameter", [], { name: `w${i}`, dtype: "f32", shape: [rows, 40] }),
+      );
+      // Sums that are outputs and arguments, late and early, and one that shares its numbers with another.
+      for (let i = 0; i < 30; i++) {
+        nodes.push(builder.emit(i % 3 === 0 ? "multiply" : "add", [nodes[nodes.length - 1 - (i % 4)], nodes[i % 6]]));
       }
-    }
-  });
+      const flat = builder.emit("reshape", [nodes[20]], { shape: [40 * rows] });
+      const again = builder.emit("add", [flat, flat]);
+      const outputs = [nodes[30], flat, nodes[12], again, nodes[20], nodes[35], nodes[12]].map((node, i) => ({
+        ...{ name: `y${i}`, node },
+      }));
+      const graph = builder.finish(outputs);
+      const store = {
+        read: (name: string, room = (count: number) => new Float32Array(count)) => {
+          const data = room(40 * rows);
+          data.set(Array.from(data, (_, i) => i % (2 + +name[1])));
+          return { dtype: "f32" as const, shape: [rows, 40], data };
+        },
+      };
+      const expected = evaluateGraph(graph, new Map(), store);
+      const rooms = new Rooms();
+      const memory = new Set<ArrayBufferLike>();
+      const noted = <R extends Float64Array | Float32Array>(room: R): R => {
+        memory.add(room.buffer);
+        return room;
+      };
+      const watched = {
+        take: (count: number) => noted(rooms.take(count)),
+        takeSingle: (count: number) => noted(rooms.takeSingle(count)),
+        give: (room: Float64Array | Float32Array) => rooms.give(room),
+      };
+      for (let pass = 0; pass < 2; pass++) {
+        for await (const [name, { data }] of outputsInTurn(
+          graph,
+          new Map(),
+          store,
+          { rooms: watched },
+          () => undefined,
+        )) {
+          expect(data).toEqual(expected.get(name)!.data);
+        }
+        if (pass === 0) {
+          expect([...memory].reduce((sum, { byteLength }) => sum + byteLength, 0)).toBe(roomsOf(graph).inTurn);
+        }
+      }
+      const whole = outputs.length * 40 * rows * 8;
+      expect(roomsOf(graph).outputs).toBe(whole);
+      expect(rows > 100 ? 2 * whole - roomsOf(graph).inTurn : roomsOf(graph).inTurn - 2 * whole).toBeGreaterThan(0);
+    },
+  );
 
   it("says which input or weight is missing", () => {
     expect(() => evaluateGraph(affine(), new Map(), weights)).toThrow(/'x'/);
@@ -173,11 +198,16 @@ describe("rooms", () => {
       }
       expect(inputs.get("x")?.data[35]).toBe(35);
     }
-    const [once, again] = [rooms.take(36), rooms.take(36)];
-    expect(once).not.toBe(again);
+    const [once, again] = [rooms.take(1000), rooms.take(1000)];
+    expect(once.buffer).not.toBe(again.buffer);
     rooms.give(once);
     rooms.give(once);
-    expect(rooms.take(36)).toBe(once);
-    expect(rooms.take(36)).not.toBe(once);
+    // Less may lie in it, of either kind; far less may not, nor more.
+    expect(rooms.take(1001).buffer).not.toBe(once.buffer);
+    expect(rooms.take(31).buffer).not.toBe(once.buffer);
+    const less = rooms.takeSingle(1999);
+    expect(less.buffer).toBe(once.buffer);
+    expect(less).toHaveLength(1999);
+    expect(rooms.take(1000).buffer).not.toBe(once.buffer);
   });
 });
