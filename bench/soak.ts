@@ -1,7 +1,7 @@
 /**
- * `npm run soak -- [QUESTIONS] [CLIENTS]`: three parties that stay, as processes on this machine, asked again and again
- * by so many data owners at once. Every answer must be right, nothing may fail, and no party's memory may grow: the
- * last line says. Exit 5 where it does not hold.
+ * `npm run soak -- [QUESTIONS | MINUTESmin] [CLIENTS]`, 1000 and 20 without: three parties that stay, as processes on
+ * this machine, asked again and again by so many data owners at once. Every answer must be right, nothing may fail, and
+ * no party's memory may grow: the last line says. Exit 5 where it does not hold.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -23,7 +23,11 @@ import { PARTIES, type PartyName } from "../runtime/transport.js";
 import { freePort } from "./free-port.js";
 import { printNote, printResult } from "./terminal.js";
 
-const [questions, clients] = [process.argv[2] ?? "1000", process.argv[3] ?? "20"].map(Number);
+const [much = "1000", clients = "20"] = process.argv.slice(2);
+/** For how long is asked, in milliseconds, or how often. */
+const [time, questions] = much.endsWith("min")
+  ? [60_000 * Number(much.slice(0, -3)), Infinity]
+  : [Infinity, Number(much)];
 const model = join("models", "bert-sst2", "bert_sst2.legacy.op14.onnx");
 const tokenizer = join("models", "bert-sst2", "tokenizer.json");
 const TEXTS = ["A fine film.", "A dull film, badly acted.", "I would see it again tomorrow.", "It never begins."];
@@ -139,10 +143,12 @@ async function askAll(ask: Ask, onTenth: () => void): Promise<number> {
     expected.push((await ask(i)).logit);
   }
   let [next, wrong, failed] = [0, 0, 0];
+  let isEarly = true;
   const [wall, setup]: [number[], number[]] = [[], []];
   const began = performance.now();
+  const isOver = (part = 1): boolean => next >= part * questions || performance.now() - began >= part * time;
   const client = async (): Promise<void> => {
-    while (next < questions) {
+    while (!isOver()) {
       const i = next++;
       const since = performance.now();
       try {
@@ -154,18 +160,17 @@ async function askAll(ask: Ask, onTenth: () => void): Promise<number> {
         failed++;
         printNote(String(error));
       }
-      if (i === Math.floor(questions / 10)) {
+      if (isEarly && isOver(0.1)) {
+        isEarly = false;
         onTenth();
       }
     }
   };
-  await Promise.all(Array.from({ length: clients }, client));
+  await Promise.all(Array.from({ length: Number(clients) }, client));
   const seconds = (performance.now() - began) / 1000;
   wall.sort((a, b) => a - b);
   setup.sort((a, b) => a - b);
-  printResult(
-    `${questions} questions by ${clients} clients in ${seconds.toFixed(0)} s: ${wrong} wrong, ${failed} failed`,
-  );
+  printResult(`${next} questions by ${clients} clients in ${seconds.toFixed(0)} s: ${wrong} wrong, ${failed} failed`);
   printResult(`a question: median ${at(wall, 0.5)}, 95 % ${at(wall, 0.95)}; its handshake: median ${at(setup, 0.5)}`);
   return wrong + failed;
 }

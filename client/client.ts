@@ -34,10 +34,12 @@ export interface SharedValues {
   readonly layouts: readonly InputLayout[];
   /** The public inputs, which the data owner sends; none at the model's owner. */
   readonly publicLayouts: readonly InputLayout[];
-  /** The values by share input name; asked for twice each, in the order of the layouts, public ones last. */
+  /** The values by share input name; asked for once or twice each, in the order of the layouts, public ones last. */
   readonly values: (name: string, source: Source) => TensorValue;
   readonly sharer: Pick<Sharer, "check" | "mask">;
   readonly random: RandomSource;
+  /** Hears the masked words of an input when they are sent, as P1 and P2 get them. */
+  readonly onShared?: ((words: Uint8Array) => void) | undefined;
   /** Hears how many of the owner's inputs are shared. */
   readonly onProgress?: (done: number, all: number) => void;
 }
@@ -53,23 +55,63 @@ export interface ClientOptions extends SharedValues {
 
 const ACCEPTANCE = object({ accepted: literal(true) });
 
-/**
- * Offers the plan, waits for the parties' agreement and shares every input of the owner. All values are looked at
- * before anything is sent (E0202): whether a session begins is all that a peer can see of them.
- */
-export async function shareInputs(transport: MeteredTransport, options: ClientOptions): Promise<OwnerReport> {
-  const { entry } = options;
-  await checkInputs(options);
-  await offerPlan(transport, options, entry && EVALUATORS);
-  if (entry === undefined) {
-    return await giveShares(transport, options);
+/** Inputs that are ready to be sent, in the order of their layouts, public ones last. */
+export interface Masked {
+  readonly seeds: Seeds;
+  readonly words: readonly Uint8Array[];
+}
+
+/** A data owner's inputs, masked with fresh seeds. E0202 for a value that the plan does not allow. */
+export async function maskInputs({ layouts, publicLayouts, sharer, values, random }: SharedValues): Promise<Masked> {
+  const seeds = drawSeeds(random);
+  const words: Uint8Array[] = [];
+  for (const layout of [...layouts, ...publicLayouts]) {
+    const known = layout.owner === "public" ? undefined : seeds;
+    words.push(await sharer.mask(layout, values(layout.name, layout.owner), known));
   }
+  return { seeds, words };
+}
+
+/**
+ * Offers the plan, waits for the parties' agreement and shares every input of the owner; `masked`: a data owner's that
+ * are being masked meanwhile. All values are looked at before anything is offered (E0202): whether a session begins is
+ * all that a peer can see of them.
+ */
+export async function shareInputs(
+  transport: MeteredTransport,
+  options: ClientOptions,
+  masked?: Promise<Masked>,
+): Promise<OwnerReport> {
+  const { entry } = options;
+  if (entry === undefined) {
+    const ready = await (masked ?? readied(options));
+    await offerPlan(transport, options);
+    return await giveShares(transport, options, ready);
+  }
+  await checkInputs(options);
+  await offerPlan(transport, options, EVALUATORS);
   // All agree, and nothing of the entry has been used: from here on it is gone, whatever happens.
   entry.spend();
   const { keys, seeds } = entry;
   await Promise.all(EVALUATORS.map((party) => transport.send(party, Buffer.from(keys[party], "hex"))));
   const [first, second] = [seeds.first, seeds.second].map((seed) => Buffer.from(seed, "hex"));
-  return await giveShares(transport, options, { first, second });
+  return await giveShares(transport, options, { seeds: { first, second }, areKnown: true });
+}
+
+/** A model's weights are looked at, and masked one after the other when they are sent: they are many. */
+async function readied(options: SharedValues): Promise<Ready> {
+  if (options.owner === "data") {
+    return await maskInputs(options);
+  }
+  await checkInputs(options);
+  return { seeds: drawSeeds(options.random) };
+}
+
+/** What an owner's inputs are masked with, and their words where they are masked already. */
+interface Ready extends Pick<Masked, "seeds"> {
+  readonly words?: Masked["words"];
+  /** Whether the parties have the seeds. */
+  readonly areKnown?: boolean;
 }
 
 /** E0202 for a value that the plan does not allow. */
@@ -95,21 +137,20 @@ export async function offerPlan(
 
 /** Asks the parties for a run of a program of an accepted plan, and gives them the data owner's inputs of it. */
 export async function giveRun(transport: MeteredTransport, program: number, given: SharedValues): Promise<OwnerReport> {
-  await checkInputs(given);
+  const ready = await readied(given);
   await Promise.all(PARTIES.map((party) => transport.send(party, nextRun(program))));
-  return await giveShares(transport, given);
+  return await giveShares(transport, given, ready);
 }
 
-/** Shares the values under fresh seeds, or under seeds that the parties have already; what was sent. */
-async function giveShares(transport: MeteredTransport, given: SharedValues, known?: Seeds): Promise<OwnerReport> {
+/** Shares the values; what was sent. */
+async function giveShares(transport: MeteredTransport, given: SharedValues, ready: Ready): Promise<OwnerReport> {
   const phase = given.owner === "model" ? "weights" : "input";
   const before = PARTIES.map((party) => transport.bytes(phase, party));
   transport.phase = phase;
-  const seeds = known ?? drawSeeds(given.random);
-  if (known === undefined && given.layouts.length > 0) {
-    await sendSeeds(transport, seeds);
+  if (ready.areKnown !== true && given.layouts.length > 0) {
+    await sendSeeds(transport, ready.seeds);
   }
-  await sendShares(transport, given, seeds);
+  await sendShares(transport, given, ready);
   transport.phase = "control";
   const [P0, P1, P2] = PARTIES.map((party, i) => transport.bytes(phase, party) - before[i]);
   return { sent: { P0, P1, P2 } };
@@ -122,11 +163,16 @@ async function sendSeeds(transport: Transport, { first, second }: Seeds): Promis
   await transport.send("P2", second);
 }
 
-async function sendShares(transport: Transport, options: SharedValues, seeds: Seeds): Promise<void> {
+async function sendShares(transport: Transport, options: SharedValues, { seeds, words: masked }: Ready): Promise<void> {
   const layouts = [...options.layouts, ...options.publicLayouts];
   for (const [i, layout] of layouts.entries()) {
-    const known = layout.owner === "public" ? undefined : seeds;
-    const words = await options.sharer.mask(layout, options.values(layout.name, layout.owner), known);
+    const isPublic = layout.owner === "public";
+    const mask = () =>
+      options.sharer.mask(layout, options.values(layout.name, layout.owner), isPublic ? undefined : seeds);
+    const words = masked?.[i] ?? (await mask());
+    if (!isPublic) {
+      options.onShared?.(words);
+    }
     for (let at = 0; at < words.length; at += PIECE_BYTES) {
       const piece = words.subarray(at, at + PIECE_BYTES);
       await Promise.all([transport.send("P1", piece), transport.send("P2", piece)]);

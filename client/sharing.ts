@@ -14,6 +14,8 @@ import type { InputLayout } from "../runtime/weight-store.js";
 
 /** Elements that are masked at a time: a multiple of 8, so that every piece ends on a byte and on a stream block. */
 const CHUNK = 1 << 15;
+/** After so many elements whoever else has work on this thread has a turn: links have pulses and handshakes to send. */
+const PAUSE_AFTER = 8 * CHUNK;
 /** The arena holds a chunk of words, then its packed form, then a word that says which element was refused. */
 const PACKED_AT = CHUNK * 8;
 const REFUSED_AT = CHUNK * 16;
@@ -76,6 +78,9 @@ export class Sharer {
     for (let start = 0; start < layout.elements; start += CHUNK) {
       const count = Math.min(CHUNK, layout.elements - start);
       const block = layout.block + start / 2;
+      if (start % PAUSE_AFTER === 0) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
       await this.encode(layout, value, start, count);
       for (const handle of handles) {
         await kernels.addStream(handle, block, 0, count);

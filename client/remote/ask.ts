@@ -17,7 +17,7 @@ import { HAVE, type Have, PLACE } from "../../runtime/requests.js";
 import type { SocketTransport } from "../../runtime/socket-transport.js";
 import { EVALUATORS, PARTIES, type PartyName } from "../../runtime/transport.js";
 import { hasState, inputLayouts } from "../../runtime/weight-store.js";
-import { type SharedValues, shareInputs } from "../client.js";
+import { maskInputs, type SharedValues, shareInputs } from "../client.js";
 import { type OwnerValues, receiveAnswer, revealLayouts, type SessionResult } from "../owners.js";
 import { type ClaimedEntry, claimEntry, type Entry, EntryGone } from "../prepared.js";
 import { Sharer } from "../sharing.js";
@@ -85,12 +85,17 @@ async function askWith(
   const started = performance.now();
   const session = Buffer.from(systemRandom(16)).toString("hex");
   const among = entry === undefined ? PARTIES : EVALUATORS;
-  const transport = await connectParties("data", options.topology, session, options.timeout, signal, among);
-  const tracer = onTrace && new Tracer(transport);
   const sharer = new Sharer(loadKernels().create);
-  const leave = (): void => transport.abort(signal?.reason);
+  const given = givenBy(plan, values, sharer, onShared);
+  // Masking takes about as long as finding and asking the parties: both at a time.
+  const masked = entry === undefined ? maskInputs(given) : undefined;
+  const isMasked = masked?.catch(() => undefined);
+  let transport: SocketTransport | undefined;
+  const leave = (): void => transport?.abort(signal?.reason);
   signal?.addEventListener("abort", leave);
   try {
+    transport = await connectParties("data", options.topology, session, options.timeout, signal, among);
+    const tracer = onTrace && new Tracer(transport);
     signal?.throwIfAborted();
     const sharing = await enterParties(transport, { plan, digest }, { ...options, entry, tracer });
     if (sharing === undefined) {
@@ -99,10 +104,7 @@ async function askWith(
     }
     const data = new MeteredTransport(tracer?.transport ?? transport);
     tracer?.transport.part("sharing");
-    const sent = await shareInputs(data, {
-      ...{ plan: digest, weights: sharing, entry },
-      ...givenBy(plan, values, sharer, onShared),
-    });
+    const sent = await shareInputs(data, { ...given, plan: digest, weights: sharing, entry }, masked);
     tracer?.transport.part("receiving");
     const result = await receiveAnswer(data, sharer, {
       ...{ plan, started, owners: options.weights === undefined ? [sent] : [options.weights, sent] },
@@ -112,10 +114,11 @@ async function askWith(
     await transport.close();
     return { ...result, session, sharing };
   } catch (error) {
-    transport.abort(error);
+    transport?.abort(error);
     throw signal?.aborted === true ? signal.reason : error;
   } finally {
     signal?.removeEventListener("abort", leave);
+    await isMasked;
     sharer.close();
   }
 }
@@ -140,19 +143,7 @@ export function givenBy(
     layouts: inputLayouts(steps, "data"),
     publicLayouts: inputLayouts(steps, "public"),
     values: (name, source) => values.value(source, name),
-    sharer: { check: (...given) => sharer.check(...given), mask: watched(sharer, onShared) },
-    random: systemRandom,
-  };
-}
-
-/** Masks, and shows what is masked; public inputs are not. */
-function watched(sharer: Sharer, onShared: AskOptions["onShared"]): Sharer["mask"] {
-  return async (layout, value, seeds) => {
-    const words = await sharer.mask(layout, value, seeds);
-    if (seeds !== undefined) {
-      onShared?.(words);
-    }
-    return words;
+    ...{ sharer, onShared, random: systemRandom },
   };
 }
 

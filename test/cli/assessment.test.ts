@@ -25,6 +25,32 @@ test("public inputs stand in capitals, secret ones do not, every reveal is named
   expect(text.split("\n").filter((line) => line.startsWith("## "))).toHaveLength(facts.length);
 });
 
+test("every question of an assessment has its answer", () => {
+  const text = assessmentText(facts);
+  for (const answer of [
+    // Who takes part, by ISO/IEC 4922's names.
+    /model owner \(input party\)/,
+    /data owner \(input party and result party\)/,
+    /P0, P1, P2 \(computing parties\)/,
+    // Who receives what, and in which form.
+    /## Who receives what\n[^#]*\| P0 \| nothing that depends on an input/,
+    /\| P1, P2 \| [^|]*uniformly masked words/,
+    /\| data owner \| the answer only/,
+    // On which assumption.
+    /at most one of the three is curious, none cheats/,
+    /not audited/,
+    // Keys and their life, ports, what is logged, what is kept and how it is deleted.
+    /keys of a session \| made anew for each session/,
+    /keys of organisations \|[^|]*the certificate's time is a year/,
+    /one port a party, that its topology names; a second one for watching/,
+    /logs and audit record \|[^|]*never a value/,
+    /shares of the weights \|[^|]*pumac share --delete ID/,
+    /shares of inputs and answers \| in memory, for one session; never written to a file; wiped when it ends/,
+  ]) {
+    expect(text).toMatch(answer);
+  }
+});
+
 test("the page says the same and holds no markup of the plan's", () => {
   const page = assessmentPage(facts);
   expect(page).toContain(escapeHtml("<b>model</b>"));

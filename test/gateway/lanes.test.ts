@@ -133,6 +133,33 @@ describe("lanes", () => {
     await expect(lanes.submit("a")).rejects.toThrow(/E0802/);
   });
 
+  it("extend what they work on: longer than a lease, it is asked once", async () => {
+    let asked = 0;
+    const slow: Ask = async (work) => {
+      asked++;
+      await pause(400);
+      return answered(work);
+    };
+    const queue = new InProcessQueue({ lease: 100, capacity: 10 });
+    const lanes = lanesOf([slow, slow], { queue, lease: 100 });
+    expect(await lanes.submit("a")).toBe(answered("a"));
+    expect(asked).toBe(1);
+  });
+
+  it("put handles into the queue, and nothing of the work", async () => {
+    const put: string[] = [];
+    class Noted extends InProcessQueue {
+      override put(id: string): Promise<boolean> {
+        put.push(id);
+        return super.put(id);
+      }
+    }
+    const lanes = lanesOf([async (work) => work], { queue: new Noted({ lease: 1000, capacity: 10 }) });
+    await Promise.all(["a secret prompt", "another"].map((work) => lanes.submit(work, "a caller")));
+    expect(put).toHaveLength(2);
+    put.forEach((id) => void expect(id).toMatch(/^[0-9a-f]{16}-\d$/));
+  });
+
   it("give the first answer only, where the queue delivers twice", async () => {
     const twice = new Twice({ lease: 1000, capacity: 100 });
     let asked = 0;

@@ -343,10 +343,10 @@ describe("a party", () => {
   it.each(PARTIES)(
     "%s that is missing is named, though the others wait for less long than its caller",
     async (party) => {
-      await sharedThree({ timeout: 300 });
-      const topology = three!.topology("clinic");
+      three = await startThree({ timeout: 300 });
+      const topology = three.topology("clinic");
       topology.peers[party].address = "127.0.0.1:1";
-      expect(await rejection(three!.ask(plan, { topology, timeout: 3000 }))).toEqual({ code: "E0601", where: party });
+      expect(await rejection(three.ask(plan, { topology, timeout: 3000 }))).toEqual({ code: "E0601", where: party });
     },
   );
 

@@ -5,6 +5,7 @@
 import { describe, expect, it } from "vitest";
 import type { Plan } from "../../ir/plan/types.js";
 import { seededNumbers } from "../../ir/seeded.js";
+import { MOST_JOINED } from "../../ir/share/bits.js";
 import { SHARE_OPS, type ShareOpName } from "../../ir/share/index.js";
 import { loadKernels } from "../../runtime/kernels/load.js";
 import { planOf } from "../share/harness.js";
@@ -26,6 +27,19 @@ const SHOWING = [
 describe("all that a party receives is even", () => {
   it.each(NAMES)("of %s", async (op) => {
     expect((await unevenIn(planFor(op), create)).found).toEqual([]);
+  });
+
+  it.each(["timesBits", "toArithmetic"] as const)("of %s, however many bits it joins", async (op) => {
+    for (let count = 2; count <= MOST_JOINED; count++) {
+      const make = new Maker(seededNumbers(count));
+      const bits = Array.from({ length: count }, () => make.maskedBits([2]));
+      const node =
+        op === "timesBits"
+          ? make.emit(op, [...bits, make.masked([2])])
+          : make.emit(op, bits, { ring: 40, fraction: 0 });
+      const plan = planOf(make.builder.finish([{ name: "y", node }]));
+      expect((await unevenIn(plan, create)).found, `${count} bits`).toEqual([]);
+    }
   });
 
   it("where something is sent at all", async () => {

@@ -42,20 +42,28 @@ function openedAt({ steps }: Plan, arena: ArrayBuffer): readonly Uint8Array[] {
 async function viewsOf(
   plan: Plan,
   kernels: KernelsFactory,
-  reusesPlaces: boolean,
+  { reusesPlaces = false, cheater }: ViewOptions,
 ): Promise<ReadonlyMap<string, readonly Uint8Array[]>> {
-  const views = new Map<"P1" | "P2", Uint8Array[]>([
-    ["P1", []],
-    ["P2", []],
-  ]);
+  const views = new Map<"P1" | "P2", Uint8Array[]>();
+  for (const party of ["P1", "P2"] as const) {
+    if (cheater === undefined || cheater === party) {
+      views.set(party, []);
+    }
+  }
   for (let run = 0; run < RUNS; run++) {
-    const { tap, frames } = recorder();
+    const { tap: record, frames } = recorder();
+    const tap: typeof record = (from, to, frame) => {
+      record(from, to, frame);
+      if (from === cheater) {
+        frame.fill(CHEATED);
+      }
+    };
     const word = run % 2 === 0 ? 0n : ONES;
     const values = (_: string, count: number) => new BigUint64Array(count).fill(word);
     const outcome = await runPlan(plan, values, { seed: run, tap, keyOf: keyOf(run), kernels: () => kernels });
     for (const [party, seen] of views) {
       const from = [...frames.keys()].filter((link) => /^P.>/.test(link) && link.endsWith(`>${party}`)).sort();
-      const opened = reusesPlaces ? [] : openedAt(plan, outcome.arenas[party]);
+      const opened = reusesPlaces || cheater !== undefined ? [] : openedAt(plan, outcome.arenas[party]);
       seen.push(Buffer.concat([...from.flatMap((link) => frames.get(link)!), ...opened]));
     }
     outcome.close();
@@ -90,14 +98,23 @@ function onesOf32(word: number): number {
   return Math.imul((x + (x >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
+export interface ViewOptions {
+  /** The plan is a compiler's, whose values lie where others lay before: frames alone are looked at. */
+  readonly reusesPlaces?: boolean;
+  /** This party fills all that it sends with ones, and its view is looked at, of frames alone. */
+  readonly cheater?: "P1" | "P2";
+}
+
+/** What a party that cheats sends, in every byte. */
+const CHEATED = 0xff;
+
 /**
  * What no uniform view shows: bits, and pairs of bits, that are far too often the same. Also how many were looked at.
- * `reusesPlaces`: the plan is a compiler's, whose values lie where others lay before: frames alone are looked at.
  */
-export async function unevenIn(plan: Plan, kernels: KernelsFactory, reusesPlaces = false) {
+export async function unevenIn(plan: Plan, kernels: KernelsFactory, options: ViewOptions = {}) {
   const found: string[] = [];
   let looked = 0;
-  for (const [party, views] of await viewsOf(plan, kernels, reusesPlaces)) {
+  for (const [party, views] of await viewsOf(plan, kernels, options)) {
     if (new Set(views.map(({ length }) => length)).size !== 1) {
       found.push(`${party} receives more or less by what the inputs are`);
       continue;

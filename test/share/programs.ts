@@ -4,7 +4,7 @@
  */
 import { Builder, type Graph, type Node } from "../../ir/graph.js";
 import { MOST_JOINED } from "../../ir/share/bits.js";
-import { SHARE, type ShareOpName, type ShareType, type WordType } from "../../ir/share/index.js";
+import { SHARE, SHARE_OPS, type ShareOpName, type ShareType, type WordType } from "../../ir/share/index.js";
 import { sizeOf, type TensorValue } from "../../ir/tensor/value.js";
 
 type ShareNode = Node<ShareType>;
@@ -385,4 +385,12 @@ export function programOf(op: ShareOpName, random: () => number): Graph<ShareTyp
   const make = new Maker(random);
   const node = PROGRAMS[op](make);
   return make.builder.finish([{ name: "y", node }]);
+}
+
+/** A random program with every op. */
+export function programOfAll(random: () => number): Graph<ShareType> {
+  const make = new Maker(random);
+  const names = (Object.keys(SHARE_OPS) as ShareOpName[]).filter((op) => op !== "reveal");
+  const nodes = names.map((op) => PROGRAMS[op](make));
+  return make.builder.finish(nodes.map((node, i) => ({ name: `y${i}`, node })));
 }

@@ -3,24 +3,17 @@
  * runs, or an additive share that shows its value to the data owner.
  */
 import { describe, expect, test } from "vitest";
-import { Builder, definitionOf, type Graph } from "../../ir/graph.js";
+import { Builder, definitionOf } from "../../ir/graph.js";
 import { seededNumbers } from "../../ir/seeded.js";
-import { SHARE, SHARE_OPS, type ShareOpName, type ShareType } from "../../ir/share/index.js";
+import { SHARE } from "../../ir/share/index.js";
 import type { Kernels } from "../../runtime/kernels/interface.js";
 import { createPortableKernels } from "../../runtime/kernels/portable.js";
 import { ONLY_RUN, runKeys } from "../../runtime/keys.js";
 import type { PartyName } from "../../runtime/transport.js";
 import { planOf, recorder, runPlan } from "./harness.js";
-import { Maker, PROGRAMS } from "./programs.js";
+import { Maker, programOfAll } from "./programs.js";
 
-/** A program with every op, the last of each revealed where it can be. */
-function everything(seed: number): Graph<ShareType> {
-  const make = new Maker(seededNumbers(seed));
-  const nodes = (Object.keys(SHARE_OPS) as ShareOpName[])
-    .filter((op) => op !== "reveal")
-    .map((op) => PROGRAMS[op](make));
-  return make.builder.finish(nodes.map((node, i) => ({ name: `y${i}`, node })));
-}
+const everything = (seed: number) => programOfAll(seededNumbers(seed));
 
 const zeros = (_name: string, count: number) => new BigUint64Array(count);
 
