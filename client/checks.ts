@@ -96,7 +96,7 @@ function withoutPlace({ origin }: TensorNode, index: TensorValue, name: string):
           code: "E0202",
           what: `row ${row} has no place that the model looks for, or another number of them than the plan takes`,
           where: name,
-          why: `'${origin}' reads the value at one place of each row, and the plan was made for one (W0309)`,
+          why: `${origin === "" ? "the model" : `'${origin}'`} reads the value at one place of each row, and the plan was made for one (W0309)`,
           fix: "give texts with the token that the model looks for, once in each row, or as often in all",
         },
       ];
@@ -118,7 +118,7 @@ function outsideOfTable(node: TensorNode, index: TensorValue): readonly Diagnost
   );
   return bad.map((problem) => ({
     ...problem,
-    why: `the model looks it up in '${node.origin}'`,
+    ...(node.origin !== "" && { why: `the model looks it up in '${node.origin}'` }),
     fix: `give whole numbers from 0 to ${depth - 1}; ids must be of the model's own tokenizer`,
   }));
 }
@@ -143,5 +143,12 @@ function sourceOf(node: TensorNode): { readonly name: string; readonly shape: re
     return { name: String(node.attributes.name), shape: node.type.shape };
   }
   const isCopy = node.op === "cast" || node.op === "reshape";
-  return isCopy ? sourceOf(node.args[0]) : { name: node.origin, shape: node.type.shape };
+  return isCopy
+    ? sourceOf(node.args[0])
+    : { name: node.origin === "" ? inputsOf(node).join(", ") : node.origin, shape: node.type.shape };
+}
+
+/** The inputs that a value is made of, by name. */
+function inputsOf({ op, args, attributes }: TensorNode): readonly string[] {
+  return op === "input" ? [String(attributes.name)] : [...new Set(args.flatMap(inputsOf))];
 }

@@ -75,6 +75,12 @@ describe("a data owner's checks", () => {
     expect(said(changed)).toMatch(says);
   });
 
+  it("name the input where nothing else has a name", () => {
+    expect(said({ penalty: [0, -1] })).toMatch(/at: {2}penalty\n/);
+    expect(said({ ids: [4, 5] })).toMatch(/at: {2}ids\n/);
+    expect(said({ ids: [4, 5] })).not.toContain("''");
+  });
+
   it("say everything that is wrong with masks and numbers at once", () => {
     const text = said({ mask: [2, 0], x: [Number.NEGATIVE_INFINITY, 0] });
     expect(text).toContain("no mask");
