@@ -31,6 +31,12 @@ const ELSEWHERE: readonly (readonly [fix: string, test: string, done: RegExp])[]
   ["compile it with --context and --guesses K", "test/text/trained.test.ts", /guesses: GUESSES/],
   ['"leave --calibrate out"', "test/text/plan.test.ts", /OPTIONS = \{ context: 6, buckets: \[3\] \}/],
   ['"leave out --data, and give --input"', "test/party/trace.test.ts", /trace/],
+  ['"raise --memory"', "test/party/sessions.test.ts", /restart\("P1", \{ memory: 1e9 \}\)/],
+  ["or raise --memory there", "test/party/sessions.test.ts", /restart\("P1", \{ memory: 1e9 \}\)/],
+  ["leave --buckets and --reveal text out", "test/text/steps.test.ts", /context: 10, buckets: \[4\]/],
+  ["name another --output, or remove that one", "test/gateway/batch.test.ts", /does not write into other answers/],
+  ["start nats-server -js there", "test/gateway/queue.test.ts", /startNats\(\)/],
+  ['"add --tokenizer FILE"', "test/processes/serve.test.ts", /E0201\.\*tokenizer/],
   ["or say which are weights with --weights-args", "test/jax/models.test.ts", /weightArguments/],
 ];
 
@@ -40,16 +46,8 @@ const UNTRIED: Readonly<Record<string, string>> = {
   '"calibrate with real inputs (--calibrate)"': "a warning: the answer is as good as its assumption",
   '"calibrate with real inputs (--calibrate) for tighter ranges"': "a net below the ring planner; no model reaches it",
   "or declare them --public if they are no secret": "computed positions become one-hot: no model known comes there",
-  '"raise --memory"': "needs more memory than a plan",
-  "or raise --memory there": "the party's operator does it, on a machine that has more",
-  "leave --buckets and --reveal text out: a prompt is read token by token":
-    "an export of one token; steps.test.ts reads one so",
-  "add a longer one to --buckets": "a longer prompt than any that was planned for",
   "or export the model with the ε of its norms": "another export of the model",
   "compile with a longer one in --buckets": "a longer prompt than any that was planned for",
-  "name another --output, or remove that one": "a file's name",
-  "start nats-server -js there, or give another --queue": "another program",
-  '"add --tokenizer FILE"': "the gateway's own tests give one",
   "serve a plan of texts that reveals a token (--reveal token)": "the gateway's own tests give one",
   "add --token-file FILE, --tls-key FILE": "the gateway's own tests give them",
 };

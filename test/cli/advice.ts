@@ -217,6 +217,11 @@ function ofTexts(): readonly Case[] {
       wrong: gpt("--context", "6", "--buckets", "7"),
       right,
     },
+    {
+      fix: "add a longer one to --buckets",
+      wrong: gpt("--context", "6", "--buckets", "1", "--reveal", "text"),
+      right: [gpt("--context", "6", "--buckets", "1,3", "--reveal", "text")],
+    },
     { fix: "add --reveal token", wrong: gpt("--context", "6", "--reveal", "logits"), right },
     { fix: "or give a shorter --context", wrong: gpt("--context", "12"), right },
     {

@@ -214,6 +214,8 @@ describe("a data owner", () => {
   it("hears which party has not the memory for its session", async () => {
     await sharedThree((party) => (party === "P1" ? { memory: 1e6 } : {}));
     expect(await rejection(three!.ask(plan))).toEqual({ code: "E1001", where: "P1" });
+    await three!.restart("P1", { memory: 1e9 });
+    expectClose(await logits(three!.ask(plan)), expected);
   });
 
   it("has a quota, however many it asks at once", async () => {
