@@ -81,8 +81,8 @@ function ofOptions(): readonly Case[] {
     },
     {
       fix: "or give --config config.json",
-      wrong: ["model", "gpt3", "-o", at("gpt.onnx")],
-      right: [["model", "--config", at("config.json"), "--no-weights", "--sequence", "4", "-o", at("gpt.onnx")]],
+      wrong: ["model", "gpt3", "-o", at("gpt3.onnx")],
+      right: [["model", "--config", at("config.json"), "--no-weights", "--sequence", "4", "-o", at("gpt3.onnx")]],
     },
     {
       fix: "give --party P0, P1 or P2, or --owner NAME",
