@@ -89,6 +89,7 @@ function firstBad(
 /** A place that there is not in a row, or of which there are several (W0309). */
 function withoutPlace({ origin }: TensorNode, index: TensorValue, name: string): readonly Diagnostic[] {
   const row = index.data.findIndex((x) => x >= NO_PLACE);
+  const where = origin === "" ? "the model" : `'${origin}'`;
   return row < 0
     ? []
     : [
@@ -96,7 +97,7 @@ function withoutPlace({ origin }: TensorNode, index: TensorValue, name: string):
           code: "E0202",
           what: `row ${row} has no place that the model looks for, or another number of them than the plan takes`,
           where: name,
-          why: `${origin === "" ? "the model" : `'${origin}'`} reads the value at one place of each row, and the plan was made for one (W0309)`,
+          why: `${where} reads the value at one place of each row, and the plan was made for one (W0309)`,
           fix: "give texts with the token that the model looks for, once in each row, or as often in all",
         },
       ];
