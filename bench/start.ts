@@ -26,6 +26,7 @@ import { printNote, printResult } from "./terminal.js";
 
 const [name = "bert-base", tokens = "128", questions = "8"] = process.argv.slice(2);
 const TIMEOUT = 600_000;
+const REST = 2000;
 
 /** Milliseconds from the data owner's zero: the last of the parties in which a part begins, or its first round ends. */
 function lastOf(trace: SessionTrace, part: string): number {
@@ -55,6 +56,8 @@ try {
   };
   try {
     for (let i = 0; i <= Number(questions); i++) {
+      // What the question before has left is cleared away: a request comes to parties that do nothing.
+      await new Promise((resolve) => setTimeout(resolve, REST));
       const before = process.cpuUsage();
       const began = performance.now();
       const values = runDataOwner(plan, inputs, new Map());

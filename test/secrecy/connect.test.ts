@@ -3,7 +3,7 @@
  * stranger can end a session by calling.
  */
 import { connect as connectPlain, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, createServer as createTlsServer } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
 import { createIdentities } from "../../client/identities.js";
 import type { PumacError } from "../../ir/diagnostics.js";
@@ -145,6 +145,50 @@ describe.each([{ tls: false }, { tls: true }])("a stranger, with TLS $tls", ({ t
     );
     expect((error as PumacError).diagnostics[0]).toMatchObject({ code: "E0602", where: "model" });
     expect((error as PumacError).message).toContain("1 callers were refused");
+  });
+});
+
+describe("a TLS older than 1.3 is refused, whatever certificates there are,", () => {
+  it("by who listens", async () => {
+    const identities = await createIdentities(["P2", "model", "data"], 1);
+    const { listener, transport, port } = await listening("P2", identities.get("P2"));
+    const { key, certificate: cert } = identities.get("data")!;
+    const call = (maxVersion: "TLSv1.2" | "TLSv1.3"): Promise<string | null | undefined> =>
+      new Promise((resolve) => {
+        const versions = { minVersion: "TLSv1.2", maxVersion } as const;
+        const socket = connectTls({ port, host: "127.0.0.1", key, cert, rejectUnauthorized: false, ...versions });
+        socket.on("secureConnect", () => resolve(socket.getProtocol()));
+        socket.on("error", ({ code }: NodeJS.ErrnoException) => resolve(code));
+        open.push({ close: () => socket.destroy() });
+      });
+    expect(await call("TLSv1.3")).toBe("TLSv1.3");
+    expect(await call("TLSv1.2")).toMatch(/PROTOCOL_VERSION/);
+    expect([...transport.peers]).toEqual([]);
+    await callP2(listener, identities);
+  });
+
+  it("by who dials", async () => {
+    const identities = await createIdentities(["P2", "data"], 1);
+    const { key, certificate: cert } = identities.get("P2")!;
+    for (const [maxVersion, code] of [
+      ["TLSv1.3", undefined],
+      ["TLSv1.2", "E0601"],
+    ] as const) {
+      const server = createTlsServer({ key, cert, minVersion: "TLSv1.2", maxVersion }).on(
+        "tlsClientError",
+        () => undefined,
+      );
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      open.push({ close: () => server.close() });
+      const { port } = server.address() as { port: number };
+      const dialled = dial(transportOf("data"), "P2", { host: "127.0.0.1", port }, identities.get("data"), 1000);
+      expect(
+        await dialled.then(
+          () => undefined,
+          () => rejection(dialled).then((said) => said.code),
+        ),
+      ).toBe(code);
+    }
   });
 });
 
