@@ -9,7 +9,7 @@ import { loadKernels } from "../runtime/kernels/load.js";
 import { systemRandom } from "../runtime/keys.js";
 import { processUsage } from "../runtime/memory.js";
 import type { FromStaying, ToStaying } from "../runtime/staying.js";
-import { leaveNoCore, optimiseLate } from "../runtime/system.js";
+import { collectLate, leaveNoCore, optimiseLate } from "../runtime/system.js";
 import type { PartyName } from "../runtime/transport.js";
 import { PartyDaemon } from "./daemon.js";
 
@@ -74,6 +74,7 @@ async function handle(message: ToStaying): Promise<void> {
 }
 
 leaveNoCore();
+collectLate();
 optimiseLate();
 process.on("message", (message: ToStaying) => {
   handle(message).catch((error: unknown) => tell(failed(error), () => process.exit(1)));

@@ -7,7 +7,7 @@ import { expiringSoon } from "../runtime/identity.js";
 import { loadKernels } from "../runtime/kernels/load.js";
 import { systemRandom } from "../runtime/keys.js";
 import { processUsage } from "../runtime/memory.js";
-import { leaveNoCore, optimiseLate } from "../runtime/system.js";
+import { collectLate, leaveNoCore, optimiseLate } from "../runtime/system.js";
 import { PARTIES, type PartyName } from "../runtime/transport.js";
 import type { Bounds } from "./admission.js";
 import type { Log } from "./context.js";
@@ -51,6 +51,7 @@ export async function startParty(file: string, given: PartyLimits & { readonly l
   const { log, watch: place, lane = 0 } = given;
   const topology = laneOf(loadTopology(file), lane);
   const party = partyOf(topology);
+  collectLate();
   optimiseLate();
   if (!leaveNoCore()) {
     log.warn({ fix: "start it with ulimit -c 0" }, "a core file of this process would hold its shares");

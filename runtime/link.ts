@@ -9,6 +9,7 @@
  */
 import type { Socket } from "node:net";
 import { fail, PumacError } from "../ir/diagnostics.js";
+import { withRoom } from "./frames.js";
 import { encodeReason, type Reason, readReason } from "./reason.js";
 import type { PeerName } from "./transport.js";
 
@@ -209,8 +210,9 @@ export class Link {
   }
 
   private put(kind: number, payload: Uint8Array): Promise<void> {
-    const header = new Uint8Array(HEADER_BYTES);
-    new DataView(header.buffer).setUint32(0, payload.length, true);
+    const whole = withRoom(payload, HEADER_BYTES);
+    const header = whole ?? new Uint8Array(HEADER_BYTES);
+    new DataView(header.buffer, header.byteOffset).setUint32(0, payload.length, true);
     header[4] = kind;
     return new Promise((resolve, reject) => {
       const done = (error?: Error | null): void => {
@@ -222,7 +224,7 @@ export class Link {
         }
       };
       this.socket.cork();
-      if (payload.length === 0) {
+      if (payload.length === 0 || whole !== undefined) {
         this.socket.write(header, done);
       } else {
         this.socket.write(header);

@@ -14,7 +14,7 @@ export function leaveNoCore(): boolean {
   return typeof native !== "string" && native.leaveNoCore();
 }
 
-/** The last major version of V8 that knows the flag, Node 20's: later ones complain of it on standard error. */
+/** The last major version of V8 that knows these flags, Node 20's: later ones complain of one on standard error. */
 const LAST_WITH_BUDGET = 11;
 
 /**
@@ -25,6 +25,17 @@ const LAST_WITH_BUDGET = 11;
 export function optimiseLate(): void {
   if (Number.parseInt(process.versions.v8, 10) <= LAST_WITH_BUDGET) {
     setFlagsFromString("--interrupt-budget=1500000");
+  }
+}
+
+/**
+ * From now on this process looks for garbage when there is four times as much as was in use, on the heap and in buffers
+ * outside of it, not half as much again: what comes over TLS to a socket that listened lies in a buffer of its own for
+ * each 16 KB, and each collection looks through the whole plan. It may hold some tens of megabytes more.
+ */
+export function collectLate(): void {
+  if (Number.parseInt(process.versions.v8, 10) <= LAST_WITH_BUDGET) {
+    setFlagsFromString("--heap-growing-percent=300");
   }
 }
 

@@ -6,6 +6,7 @@
 import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { isShortage } from "../../formats/files.js";
+import { frameMemory } from "../../runtime/frames.js";
 import { PIECE_BYTES } from "../../runtime/requests.js";
 
 export class WordsAside {
@@ -14,7 +15,7 @@ export class WordsAside {
   private readonly file: number;
   private written = 0;
   private read = 0;
-  private readonly piece = new Uint8Array(PIECE_BYTES);
+  private readonly piece = frameMemory(PIECE_BYTES);
 
   /** Words wait on the folder's disk. */
   constructor(folder: string) {

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, describe, expect, it } from "vitest";
 import { fail } from "../../ir/diagnostics.js";
+import { frameMemory, SentFrames } from "../../runtime/frames.js";
 import { Link } from "../../runtime/link.js";
 import { rejection } from "./mesh.js";
 
@@ -35,6 +36,41 @@ const linkOver = (socket: Socket, timeout: number): Link =>
 const REASON = { code: "E0901", where: "P2" } as const;
 const giveUp = (link: Link): void => link.abort(REASON, fail({ ...REASON, what: "P2 broke the protocol" }));
 const REST = 30;
+
+describe("frames", () => {
+  it("arrive whole and in order, with room for a header before them or without, and stay as they were", async () => {
+    const [near, far] = await pair();
+    const [one, other] = [linkOver(near, 5000), linkOver(far, 5000)];
+    const memory = frameMemory(90_000);
+    memory.forEach((_, i) => {
+      memory[i] = i % 251;
+    });
+    const parts = [
+      [0, 90_000],
+      [0, 70_000],
+      [3, 11],
+      [5, 80_000],
+      [0, 0],
+      [64, 70_000],
+    ] as const;
+    const payloads = [...parts.map(([from, to]) => memory.subarray(from, to)), Uint8Array.of(1, 2, 3)];
+    const before = Buffer.from(memory);
+    const frames = new SentFrames();
+    const sending = (async () => {
+      for (const bytes of payloads) {
+        const copies = [0, 1].map(() => frames.send(bytes, (frame) => one.send(frame)));
+        await Promise.all([...copies, one.send(bytes)]);
+      }
+    })();
+    for (const payload of payloads) {
+      for (let copies = 0; copies < 3; copies++) {
+        expect(Buffer.compare(await other.receive(), payload)).toBe(0);
+      }
+    }
+    await sending;
+    expect(before.equals(memory)).toBe(true);
+  });
+});
 
 describe("a link that is ended", () => {
   it("tells why to a peer that writes before it reads", async () => {
