@@ -42,7 +42,7 @@ export function calibrate(
     return assumedRanges(placed, inputOf, "structure");
   }
   const model = evaluateGraph(placed.model, new Map(), weights, run);
-  const runs = samples ?? run.made ?? syntheticSamples(placed);
+  const runs = samples ?? run.made ?? syntheticSamples(placed, model);
   // One sample's values at a time: one-hot rows are large.
   let latest: { readonly of: ModelInputs; readonly values: ReadonlyMap<string, TensorValue> } | undefined;
   const rooms = new Rooms();

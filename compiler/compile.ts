@@ -99,12 +99,16 @@ const ROUNDING_PART = 1 / 2;
 /** A plan that rounds fewer elements is small whatever its fractions, and small models feel them. */
 const MANY_ELEMENTS = 2 ** 20;
 
-/** As few fractional bits of values as keep the outputs right, where given inputs showed what rounding does to them. */
-function precisionFor({ rounding }: Calibration): Precision {
+/**
+ * As few fractional bits of values as keep the outputs right, where given inputs showed what rounding does to them; more
+ * than usual where the rows of a norm are so small that rounding shows in them.
+ */
+function precisionFor({ rounding, report }: Calibration): Precision {
+  const least = [...report.variances.values()].map(({ fraction }) => fraction ?? 0);
+  const activation = Math.max(DEFAULT_PRECISION.activation, ...least);
   if (rounding === undefined || rounding.elements < MANY_ELEMENTS) {
-    return DEFAULT_PRECISION;
+    return { ...DEFAULT_PRECISION, activation };
   }
-  const { activation } = DEFAULT_PRECISION;
   const needed = rounding.bits + Math.ceil(log2(rounding.error / ROUNDING_PART));
   return { ...DEFAULT_PRECISION, activation: Math.min(activation, Math.max(LEAST_FRACTION, needed)) };
 }

@@ -11,6 +11,7 @@ import { extremes } from "../passes/intervals.js";
 import type { Placed } from "../passes/place.js";
 import { COMPARISONS, constantOf } from "../passes/rules/common.js";
 import { placedMaskInputs } from "./masks.js";
+import { paddingIds } from "./padding-ids.js";
 import { noiseAt } from "./text/drawn.js";
 
 export type ModelInputs = ReadonlyMap<string, TensorValue>;
@@ -27,14 +28,18 @@ type Extent = "whole" | "left half" | "right half" | "least";
 const WHOLE: readonly Extent[] = ["whole", "whole", "whole", "whole"];
 const PARTS: readonly Extent[] = ["left half", "right half", "least"];
 
-/** The samples: some with everything kept, and where inputs say what is kept, some with less. */
-export function syntheticSamples(placed: Placed): readonly ModelInputs[] {
+/**
+ * The samples: some with everything kept, and where inputs say what is kept, some with less. `model`: what the model's
+ * owner's program gives, for what padding is.
+ */
+export function syntheticSamples(placed: Placed, model?: ReadonlyMap<string, TensorValue>): readonly ModelInputs[] {
   const inputs = placed.data.nodes.filter(({ op }) => op === "input");
   const masks = new Set(inputs.filter((node) => isMask(node, placedMaskInputs(placed))));
   const counts = countsOf(placed, inputs);
   const extents = masks.size + counts.size > 0 ? [...WHOLE, ...PARTS] : WHOLE;
   const depths = idDepths(placed);
   const sought = soughtIn(placed);
+  const padding = model === undefined || masks.size === 0 ? new Map<TensorNode, number>() : paddingIds(placed, model);
   // Small vocabularies are gone through.
   const turns = inputs.map((node) => Math.ceil((depths.get(node) ?? 0) / sizeOf(node.type.shape)));
   const rounds = Math.max(0, ...turns.filter((each) => each <= MOST_ROUNDS));
@@ -57,6 +62,8 @@ export function syntheticSamples(placed: Placed): readonly ModelInputs[] {
                 : round >= 0 && depths.has(node)
                   ? ((round % rounds) * data.length + at + shift) % depths.get(node)!
                   : syntheticNumber(node, at, depths.get(node), numbers);
+          const pad = padding.get(node);
+          data[at] = pad !== undefined && kept(at, node.type.shape, extent) === 0 ? pad : data[at];
         });
         putOnce(data, node.type.shape.at(-1) ?? 1, sought.get(node), i);
         return [node.attributes.name as string, { ...node.type, data }];

@@ -8,12 +8,18 @@
  * beyond the other, at most over all channels, is the tail that the margin rests on.
  */
 import { type Diagnostic, fail } from "../ir/diagnostics.js";
-import { exp2 } from "../ir/real.js";
+import { exp2, log2 } from "../ir/real.js";
 import type { TensorNode } from "../ir/tensor/index.js";
 import { momentsOf } from "../ir/tensor/ops/fused.js";
 import { doublesOf } from "../ir/tensor/types.js";
 import type { TensorValue } from "../ir/tensor/value.js";
 import { outward } from "./outward.js";
+
+/** Rows beside rows of zeros: the least variance that was seen of them, and how little others are likely to vary by. */
+export interface BesideZeros {
+  readonly seen: number;
+  readonly likely: number;
+}
 
 /** Row variances (mean squares) with epsilon. */
 export interface VarianceRange {
@@ -21,6 +27,10 @@ export interface VarianceRange {
   readonly high: number;
   /** What stands in for the norm's ε where rows were seen that hardly vary: a smaller one makes noise of rounding. */
   readonly epsilon?: number;
+  /** Where rows of zeros were seen beside others, and no larger ε makes zeros of their rounding. */
+  readonly zeros?: BesideZeros;
+  /** Fractional bits with which the smallest rows are right, if more than usual. */
+  readonly fraction?: number;
   /** The same of the first row (position) alone and of all others, where samples were seen and rows are positions. */
   readonly classes?: { readonly first: VarianceRange; readonly rest: VarianceRange };
 }
@@ -54,11 +64,18 @@ interface Halves<T> {
 
 interface Extremes {
   low: number;
+  /** The least variance of a row that is not of zeros. */
+  moving: number;
   high: number;
   rows: number;
 }
 
-const nothing = (): Extremes => ({ low: Number.POSITIVE_INFINITY, high: 0, rows: 0 });
+const nothing = (): Extremes => ({
+  low: Number.POSITIVE_INFINITY,
+  moving: Number.POSITIVE_INFINITY,
+  high: 0,
+  rows: 0,
+});
 
 export class Observed {
   private readonly channels = new Map<TensorNode, Halves<Float64Array>>();
@@ -105,6 +122,7 @@ export class Observed {
       const { variance } = momentsOf(values, row * n, n, node.op === "layerNorm");
       const extremes = half[row % positions === 0 ? 0 : 1];
       extremes.low = Math.min(extremes.low, variance);
+      extremes.moving = Math.min(extremes.moving, variance < STILL ? Number.POSITIVE_INFINITY : variance);
       extremes.high = Math.max(extremes.high, variance);
       extremes.rows += 1;
     }
@@ -122,12 +140,17 @@ export class Observed {
     return new Map(
       [...this.rows].map(([node, { halves }]) => {
         const epsilon = node.attributes.epsilon as number;
-        const [first, rest] = [0, 1].map((k) => varianceOf([halves[0][k], halves[1][k]], epsilon, least, isMade));
-        if (first === undefined && rest === undefined) {
+        const parts = [0, 1].map((k) => seenOf([halves[0][k], halves[1][k]], epsilon, least, isMade));
+        const known = parts.filter((part) => part !== undefined);
+        if (known.length === 0) {
           throw fail(neverANumber(node));
         }
+        const [first, rest] = parts.map((part) => part && varianceOf(part, epsilon, isMade));
         const all = hull(first, rest, epsilon);
-        return [node, first === undefined || rest === undefined ? all : { ...all, classes: { first, rest } }];
+        const more = { ...(all.epsilon === undefined && zerosOf(known)), ...fractionOf(known, epsilon) };
+        const isApart = known.length > 1 && (more.zeros === undefined || known.every(hasOthers));
+        const classes = isApart && { classes: { first: { ...first!, ...more }, rest: { ...rest!, ...more } } };
+        return [node, { ...all, ...more, ...classes }];
       }),
     );
   }
@@ -150,25 +173,42 @@ function reachOf([a, b]: readonly [Float64Array, Float64Array], least: number, i
   return seen.map((x) => outward(isMade ? ofMade(x) : x + margin, true));
 }
 
+/** The variances of one class of rows that were seen, the ε that they bear, and how far others may go beyond. */
+interface Seen {
+  readonly low: number;
+  readonly moving: number;
+  readonly high: number;
+  readonly epsilon: number;
+  readonly margin: number;
+}
+
 /** The variances of one class of rows from both halves; undefined where there are none. */
-function varianceOf(
-  halves: readonly [Extremes, Extremes],
-  own: number,
-  least: number,
-  isMade: boolean,
-): VarianceRange | undefined {
+function seenOf(halves: readonly [Extremes, Extremes], own: number, least: number, isMade: boolean): Seen | undefined {
   const seen = halves.filter(({ low, high }) => low <= high);
   if (seen.length === 0) {
     return undefined;
   }
   const low = Math.min(...seen.map((half) => half.low));
+  const moving = Math.min(...seen.map((half) => half.moving));
   const high = Math.max(...seen.map((half) => half.high));
   const epsilon = stillEpsilon(own, low, high);
-  const [a, b] = [seen[0], seen.at(-1)!];
+  // Rows of zeros are a kind of their own: they say nothing of how far others may go.
+  const others = seen.filter((half) => Number.isFinite(half.moving));
+  const [a, b] = others.length > 0 ? [others[0], others.at(-1)!] : [seen[0], seen.at(-1)!];
   const apart = (x: number, y: number) => (Math.max(x, y) + epsilon) / (Math.min(x, y) + epsilon);
   const rows = seen.reduce((sum, half) => sum + half.rows, 0);
   const few = isMade ? Math.max(1, MANY_ROWS / rows) : 1;
-  const margin = few * Math.max(exp2(least), apart(a.low, b.low), apart(a.high, b.high));
+  const margin = few * Math.max(exp2(least), apart(leastOf(a), leastOf(b)), apart(a.high, b.high));
+  return { low, moving, high, epsilon, margin };
+}
+
+/** The least variance of rows that are not of zeros, if there are any. */
+function leastOf({ low, moving }: Extremes): number {
+  return Number.isFinite(moving) ? moving : low;
+}
+
+/** The range of what was seen. */
+function varianceOf({ low, high, epsilon, margin }: Seen, own: number, isMade: boolean): VarianceRange {
   return {
     low: outward(Math.max(low / margin, epsilon, high * SMALLEST_VARIANCE), false),
     high: outward(
@@ -177,6 +217,35 @@ function varianceOf(
     ),
     ...(epsilon > own && { epsilon }),
   };
+}
+
+/** Whether not all rows are of zeros. */
+function hasOthers({ moving }: Seen): boolean {
+  return Number.isFinite(moving);
+}
+
+/** What lies beside rows of zeros, if some were seen. */
+function zerosOf(known: readonly Seen[]): Pick<VarianceRange, "zeros"> {
+  const others = known.filter(hasOthers);
+  const seen = Math.min(...others.map(({ moving }) => moving));
+  const likely = Math.min(...others.map(({ moving, margin }) => moving / margin));
+  return others.length > 0 && known.some(({ low, moving }) => low < moving)
+    ? { zeros: { seen: outward(seen, false), likely: outward(likely, false) } }
+    : {};
+}
+
+/** Bits of a normalised row that rounding of what is normalised leaves right, at least. */
+const RIGHT_BITS = 7;
+/** No row is so small that more fractional bits would be worth it. */
+const MOST_FRACTION = 20;
+/** As many are usual. */
+const USUAL_FRACTION = 14;
+
+/** The fractional bits that the smallest rows need, where they are more than usual. */
+function fractionOf(known: readonly Seen[], own: number): Pick<VarianceRange, "fraction"> {
+  const least = Math.min(...known.map(({ moving }) => moving));
+  const fraction = Math.min(MOST_FRACTION, RIGHT_BITS + Math.ceil(-log2(least + own) / 2));
+  return Number.isFinite(least) && fraction > USUAL_FRACTION ? { fraction } : {};
 }
 
 /** Rows that vary by less vary by their rounding, to the unit of values: padding that is set to zero, for instance. */

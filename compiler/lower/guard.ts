@@ -48,18 +48,28 @@ const MOST_FINER = 2;
 const MOST_LOWS = 4;
 const WIDEST_CELL = 40;
 
+/** Values that may be anything. */
+interface Unguarded {
+  /** Where this, a public value of 0 and 1, is 0. */
+  readonly keep?: ShareNode | undefined;
+  /** Where this is 0, masked bits. */
+  readonly bits?: ShareNode | undefined;
+}
+
 /**
- * Guards a value that is opened anyway; where `keep`, a public value of 0 and 1, is 0 it may be anything. No round on
- * anybody's way: nothing waits for the bits but the verdict.
+ * Guards a value that is opened anyway, except where it may be anything. No round on anybody's way: nothing waits for
+ * the bits but the verdict.
  */
-export function guard(lowering: Lowering, x: ShareNode, interval: GuardedInterval, keep?: ShareNode): void {
+export function guard(lowering: Lowering, x: ShareNode, interval: GuardedInterval, but: Unguarded = {}): void {
   if (!lowering.isGuarded) {
     return;
   }
   lowering.apart(GUARD, () => {
     for (const cells of runsOf(interval)) {
       const outside = lowering.emit("complement", [insideBit(lowering, lowering.remasked(x), cells)]);
-      const bits = keep === undefined ? outside : lowering.emit("andPublic", [outside, keep]);
+      const where = but.bits && [lowering.emit("remaskBits", [outside]), but.bits];
+      const own = where === undefined ? outside : lowering.emit("conjunction", where);
+      const bits = but.keep === undefined ? own : lowering.emit("andPublic", [own, but.keep]);
       const flat = lowering.emit("reshape", [bits], { shape: [sizeOf(shapeOf(bits))] });
       lowering.alarms.push(lowering.emit("randomCombination", [flat], { bits: GUARD_BITS }));
     }

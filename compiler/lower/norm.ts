@@ -6,11 +6,12 @@
  * Instead of dividing by n the sum is relabelled by the next power of two 2^b; the factor κ = n/2^b stays in the value
  * and cancels: (κ(x−μ)) / √(κ³ var) = (x−μ)/√var · κ^(−1/2), which goes into the series' scale.
  */
-import { ceilLog2, exp2, log2 } from "../../ir/real.js";
+import { ceilLog2, exp2, floorLog2, log2 } from "../../ir/real.js";
 import { stridesOf } from "../../ir/shape.js";
-import type { VarianceRange } from "../../passes/observed.js";
+import type { BesideZeros, VarianceRange } from "../../passes/observed.js";
 import { inversePower } from "./buckets.js";
 import { fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
+import { coarseBits } from "./digits.js";
 import { guard } from "./guard.js";
 import { addReal } from "./linear.js";
 import { broadcastTo, reshapeTo } from "./movement.js";
@@ -60,7 +61,8 @@ function normalise(
   const low = range.low * square;
   const high = range.high * square;
   const few = Math.max(0, Math.ceil(log2(MANY / n) / 2));
-  const squareFraction = Math.max(4, Math.ceil(-log2(Math.sqrt(low))) + SQUARE_BITS + few);
+  const finest = range.zeros === undefined ? 0 : lowering.precision.activation - 1;
+  const squareFraction = Math.max(4, Math.ceil(-log2(Math.sqrt(low))) + SQUARE_BITS + few, finest);
   const small = lowering.atFraction(y, Math.min(fractionOf(y), squareFraction));
   const dot = lowering.emit("dot", [small, small], { drop: 0 });
   const mean = lowering.emit("relabel", [dot], { fraction: fractionOf(dot) + bits });
@@ -78,6 +80,8 @@ function normalise(
 
 /** Bits of a variance, at most, in which it is told from those that are too large; more leave its factors no ring. */
 const VARIANCE_BITS = 58;
+/** No smaller part of the largest variance is told apart from zero. */
+const SMALLEST = 2 ** -24;
 /** What a variance may take of the margin that its range has. */
 const BLUR = 1 / 8;
 
@@ -87,22 +91,49 @@ interface Edges {
   readonly most: number;
 }
 
-/** Guards rows whose variance was measured. */
-function guardVariance(
-  lowering: Lowering,
-  v: ShareNode,
-  { low, high }: VarianceRange,
-  least: number,
-  most: number,
-): void {
-  const isCertain = low <= least * (1 + BLUR);
-  guard(lowering, v, {
+/** Guards rows whose variance was measured; rows of zeros, where such were seen, pass. */
+function guardVariance(lowering: Lowering, v: ShareNode, range: Guarded, least: number, most: number): void {
+  const { low, high, zeros } = range;
+  const isCertain = zeros === undefined && low <= least * (1 + BLUR);
+  const interval = {
     lowest: isCertain ? Number.NEGATIVE_INFINITY : low,
-    low: isCertain ? 0 : low * (1 + BLUR),
+    low: isCertain ? 0 : (zeros?.floor ?? low * (1 + BLUR)),
     high: high * (1 - BLUR),
     highest: high,
     reach: [0, most],
-  });
+  } as const;
+  guard(lowering, v, interval, { bits: zeros?.moving });
+}
+
+interface Guarded {
+  readonly low: number;
+  readonly high: number;
+  /** The least v of rows that are not of zeros, and which rows vary by more than rounding makes them. */
+  readonly zeros?: { readonly floor: number; readonly moving: ShareNode };
+}
+
+/** Rounding lets rows of zeros vary by less than 2^this units squared; a floor is far enough above to be told from it. */
+const ROUNDED_BITS = 6;
+const LEAST_FLOOR_BITS = ROUNDED_BITS + 3;
+/** From this part of the floor on a row may count as one above it, and its 1/√v is right. */
+const FITTED_FLOOR = 3 / 4;
+
+function roundedZeros(fraction: number): number {
+  return exp2(ROUNDED_BITS - 2 * fraction);
+}
+
+/**
+ * The variance, a power of two, that rows have at least which are not of zeros: what varies by less than half of it is
+ * rounding, which 1/√ε would make as large as any other row. Undefined where rounding hides what is no row of zeros.
+ */
+function floorOf(zeros: BesideZeros | undefined, fraction: number): number | undefined {
+  const least = exp2(LEAST_FLOOR_BITS - 2 * fraction);
+  return zeros === undefined || zeros.seen < 2 * least ? undefined : Math.max(least, exp2(floorLog2(zeros.likely)));
+}
+
+/** Masked bits of v ≥ ε + above, right but for above/4 at the border. One round, or two. */
+function above(lowering: Lowering, v: ShareNode, epsilon: number, above: number, high: number): ShareNode {
+  return coarseBits(lowering, v, high, floorLog2(above) - 1, [[epsilon + above, Number.POSITIVE_INFINITY]])[0];
 }
 
 /** Rows that differ so much more together than apart are planned apart. */
@@ -125,8 +156,19 @@ function inverseRoots(
     const interval = { low: range.low * square, high: range.high * square };
     const epsilon = range.epsilon ?? edges.epsilon;
     const v = epsilon > edges.epsilon ? addReal(lowering, part, (epsilon - edges.epsilon) * square) : part;
-    guardVariance(lowering, v, interval, epsilon * square, edges.most);
-    return inversePower(lowering, v, { exponent: -0.5, range: interval, fraction, scale }, 1);
+    const floor = floorOf(range.zeros, lowering.precision.activation);
+    if (floor === undefined) {
+      guardVariance(lowering, v, interval, epsilon * square, edges.most);
+      return inversePower(lowering, v, { exponent: -0.5, range: interval, fraction, scale }, 1);
+    }
+    const bitsAbove = (border: number) => above(lowering, v, epsilon * square, border * square, interval.high);
+    const fitted = (epsilon + FITTED_FLOOR * floor) * square;
+    const moving = { low: Math.max(fitted, interval.high * SMALLEST), high: interval.high };
+    const zeros = { floor: (epsilon + floor) * square, moving: bitsAbove(roundedZeros(lowering.precision.activation)) };
+    guardVariance(lowering, v, { ...moving, zeros }, epsilon * square, edges.most);
+    const inverse = inversePower(lowering, v, { exponent: -0.5, range: moving, fraction, scale }, 1);
+    const factor = lowering.emit("timesBit", [bitsAbove(floor / 2), lowering.remasked(inverse)]);
+    return lowering.bounded(lowering.remasked(factor), scale / Math.sqrt(moving.low));
   };
   const shape = shapeOf(v);
   const positions = shape.at(-1) ?? 1;

@@ -208,7 +208,7 @@ function guardExponents(
       highest: WINDOW - WINDOW / words,
       reach: [(1 - FAR) * WINDOW, FAR * WINDOW],
     },
-    kept,
+    { keep: kept },
   );
 }
 

@@ -96,3 +96,41 @@ output "y" = %4`,
   });
   expect(found).toEqual(["E0404 second true"]);
 });
+
+describe("rows of zeros beside others", () => {
+  const model = (op: string, epsilon: number, tiny: number) => ({
+    text: `%0 = input {name = "x", dtype = "f32", shape = [${ROWS}, 32]} : f32[${ROWS},32]
+%1 = parameter {name = "w", dtype = "f32", shape = [32]} : f32[32]
+%2 = multiply %0, %1 : f32[${ROWS},32]
+%3 = ${op} %2 {epsilon = ${epsilon}} : f32[${ROWS},32]
+%4 = parameter {name = "m", dtype = "f32", shape = [32, 32]} : f32[32,32]
+%5 = matmul %3, %4 : f32[${ROWS},32]
+%6 = ${op} %5 {epsilon = ${epsilon}} : f32[${ROWS},32]
+output "y" = %6`,
+    weights: new Map([
+      ["w", floats([32], (i) => 1 + i / 64)],
+      ["m", normal([32, 32], 0.1, 3)],
+    ]),
+    inputs: new Map([
+      ["x", floats([ROWS, 32], (i) => normal([ROWS, 32], 0.02).data[i] * (i < 64 ? 0 : i < 96 ? tiny : 1))],
+    ]),
+  });
+
+  // Rounding of zeros over the root of ε, twice, would be as large as any row.
+  test.each([
+    ["layerNorm", 1e-5, 1],
+    ["rmsNorm", 1e-5, 1],
+    ["rmsNorm", 1e-6, 1],
+    ["rmsNorm", 1e-6, 0.1],
+  ])("%s with ε %f: both norms give zeros, and the others are right, one of them %f of the usual", async (...given) => {
+    const { error } = await runText(model(...given));
+    expect(error).toBeLessThan(0.02);
+  });
+
+  test("a row that is neither is refused", async () => {
+    const { inputs } = model("rmsNorm", 1e-6, 0.1);
+    const calibration = [model("rmsNorm", 1e-6, 1).inputs];
+    const refused = runText({ ...model("rmsNorm", 1e-6, 1), inputs }, { calibration });
+    await expect(refused).rejects.toMatchObject({ diagnostics: [{ code: "E0503" }] });
+  });
+});
