@@ -147,7 +147,8 @@ export class Observed {
         }
         const [first, rest] = parts.map((part) => part && varianceOf(part, epsilon, isMade));
         const all = hull(first, rest, epsilon);
-        const more = { ...(all.epsilon === undefined && zerosOf(known)), ...fractionOf(known, epsilon) };
+        const zeros = all.epsilon === undefined ? zerosOf(known) : {};
+        const more = { ...zeros, ...fractionOf(known, epsilon, zeros) };
         const isApart = known.length > 1 && (more.zeros === undefined || known.every(hasOthers));
         const classes = isApart && { classes: { first: { ...first!, ...more }, rest: { ...rest!, ...more } } };
         return [node, { ...all, ...more, ...classes }];
@@ -234,6 +235,8 @@ function zerosOf(known: readonly Seen[]): Pick<VarianceRange, "zeros"> {
     : {};
 }
 
+/** Rows that vary by 2^this units squared are told from rows of zeros and their rounding. */
+export const FLOOR_BITS = 9;
 /** Bits of a normalised row that rounding of what is normalised leaves right, at least. */
 const RIGHT_BITS = 7;
 /** No row is so small that more fractional bits would be worth it. */
@@ -242,9 +245,15 @@ const MOST_FRACTION = 20;
 const USUAL_FRACTION = 14;
 
 /** The fractional bits that the smallest rows need, where they are more than usual. */
-function fractionOf(known: readonly Seen[], own: number): Pick<VarianceRange, "fraction"> {
+function fractionOf(
+  known: readonly Seen[],
+  own: number,
+  { zeros }: Pick<VarianceRange, "zeros">,
+): Pick<VarianceRange, "fraction"> {
   const least = Math.min(...known.map(({ moving }) => moving));
-  const fraction = Math.min(MOST_FRACTION, RIGHT_BITS + Math.ceil(-log2(least + own) / 2));
+  const right = RIGHT_BITS + Math.ceil(-log2(least + own) / 2);
+  const told = zeros === undefined ? 0 : Math.ceil((FLOOR_BITS + 1 - log2(zeros.seen)) / 2);
+  const fraction = Math.min(MOST_FRACTION, Math.max(right, told));
   return Number.isFinite(least) && fraction > USUAL_FRACTION ? { fraction } : {};
 }
 

@@ -8,7 +8,7 @@
  */
 import { ceilLog2, exp2, floorLog2, log2 } from "../../ir/real.js";
 import { stridesOf } from "../../ir/shape.js";
-import type { BesideZeros, VarianceRange } from "../../passes/observed.js";
+import { type BesideZeros, FLOOR_BITS, type VarianceRange } from "../../passes/observed.js";
 import { inversePower } from "./buckets.js";
 import { fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
 import { coarseBits } from "./digits.js";
@@ -112,9 +112,8 @@ interface Guarded {
   readonly zeros?: { readonly floor: number; readonly moving: ShareNode };
 }
 
-/** Rounding lets rows of zeros vary by less than 2^this units squared; a floor is far enough above to be told from it. */
+/** Rounding lets rows of zeros vary by less than 2^this units squared. */
 const ROUNDED_BITS = 6;
-const LEAST_FLOOR_BITS = ROUNDED_BITS + 3;
 /** From this part of the floor on a row may count as one above it, and its 1/√v is right. */
 const FITTED_FLOOR = 3 / 4;
 
@@ -127,7 +126,7 @@ function roundedZeros(fraction: number): number {
  * rounding, which 1/√ε would make as large as any other row. Undefined where rounding hides what is no row of zeros.
  */
 function floorOf(zeros: BesideZeros | undefined, fraction: number): number | undefined {
-  const least = exp2(LEAST_FLOOR_BITS - 2 * fraction);
+  const least = exp2(FLOOR_BITS - 2 * fraction);
   return zeros === undefined || zeros.seen < 2 * least ? undefined : Math.max(least, exp2(floorLog2(zeros.likely)));
 }
 
