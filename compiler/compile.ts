@@ -100,8 +100,8 @@ const ROUNDING_PART = 1 / 2;
 const MANY_ELEMENTS = 2 ** 20;
 
 /**
- * As few fractional bits of values as keep the outputs right, where given inputs showed what rounding does to them; more
- * than usual where the rows of a norm are so small that rounding shows in them.
+ * As few fractional bits of values as keep the outputs right, where given inputs showed what rounding does to them;
+ * more than usual where the rows of a norm are so small that rounding shows in them.
  */
 function precisionFor({ rounding, report }: Calibration): Precision {
   const least = [...report.variances.values()].map(({ fraction }) => fraction ?? 0);
