@@ -29,7 +29,7 @@ export interface VarianceRange {
   readonly epsilon?: number;
   /** Where rows of zeros were seen beside others, and no larger ε makes zeros of their rounding. */
   readonly zeros?: BesideZeros;
-  /** Fractional bits with which the smallest rows are right, if more than usual. */
+  /** Fractional bits with which the smallest rows of all norms are right, if more than usual and the largest bear them. */
   readonly fraction?: number;
   /** The same of the first row (position) alone and of all others, where samples were seen and rows are positions. */
   readonly classes?: { readonly first: VarianceRange; readonly rest: VarianceRange };
@@ -137,23 +137,27 @@ export class Observed {
   /** What the row variances of each norm may be; of inputs that were made up, further where they have few rows. */
   variances(isMade = false): ReadonlyMap<TensorNode, VarianceRange> {
     const least = this.least(LEAST_OCTAVES, LEAST_OCTAVES_OF_ONE);
-    return new Map(
-      [...this.rows].map(([node, { halves }]) => {
-        const epsilon = node.attributes.epsilon as number;
-        const parts = [0, 1].map((k) => seenOf([halves[0][k], halves[1][k]], epsilon, least, isMade));
-        const known = parts.filter((part) => part !== undefined);
-        if (known.length === 0) {
-          throw fail(neverANumber(node));
-        }
-        const [first, rest] = parts.map((part) => part && varianceOf(part, epsilon, isMade));
-        const all = hull(first, rest, epsilon);
-        const zeros = all.epsilon === undefined ? zerosOf(known) : {};
-        const more = { ...zeros, ...fractionOf(known, epsilon, zeros) };
-        const isApart = known.length > 1 && (more.zeros === undefined || known.every(hasOthers));
-        const classes = isApart && { classes: { first: { ...first!, ...more }, rest: { ...rest!, ...more } } };
-        return [node, { ...all, ...more, ...classes }];
-      }),
-    );
+    const needs: number[] = [];
+    const bearable: number[] = [];
+    const ranges = [...this.rows].map(([node, { halves }]) => {
+      const epsilon = node.attributes.epsilon as number;
+      const parts = [0, 1].map((k) => seenOf([halves[0][k], halves[1][k]], epsilon, least, isMade));
+      const known = parts.filter((part) => part !== undefined);
+      if (known.length === 0) {
+        throw fail(neverANumber(node));
+      }
+      const [first, rest] = parts.map((part) => part && varianceOf(part, epsilon, isMade));
+      const all = hull(first, rest, epsilon);
+      const zeros = all.epsilon === undefined ? zerosOf(known) : {};
+      const isApart = known.length > 1 && (zeros.zeros === undefined || known.every(hasOthers));
+      const classes = isApart && { classes: { first: { ...first!, ...zeros }, rest: { ...rest!, ...zeros } } };
+      needs.push(neededFraction(known, epsilon, zeros.zeros));
+      bearable.push(Math.floor((SQUARES_RING - log2(node.args[0].type.shape.at(-1)! * all.high)) / 2));
+      return [node, { ...all, ...zeros, ...classes }] as const;
+    });
+    const fraction = Math.min(MOST_FRACTION, Math.max(...needs), ...bearable);
+    const more = fraction > USUAL_FRACTION ? { fraction } : {};
+    return new Map(ranges.map(([node, range]) => [node, { ...range, ...more }]));
   }
 
   /** A margin that shrinks with the number of samples. */
@@ -244,17 +248,14 @@ const MOST_FRACTION = 20;
 /** As many are usual. */
 const USUAL_FRACTION = 14;
 
-/** The fractional bits that the smallest rows need, where they are more than usual. */
-function fractionOf(
-  known: readonly Seen[],
-  own: number,
-  { zeros }: Pick<VarianceRange, "zeros">,
-): Pick<VarianceRange, "fraction"> {
+/** Bits of a ring that squares of values and their sum leave: the guard's, the sign's and what values go beyond. */
+const SQUARES_RING = 50;
+
+/** The fractional bits with which the smallest rows are right, and told from rows of zeros. */
+function neededFraction(known: readonly Seen[], own: number, zeros: BesideZeros | undefined): number {
   const least = Math.min(...known.map(({ moving }) => moving));
-  const right = RIGHT_BITS + Math.ceil(-log2(least + own) / 2);
-  const told = zeros === undefined ? 0 : Math.ceil((FLOOR_BITS + 1 - log2(zeros.seen)) / 2);
-  const fraction = Math.min(MOST_FRACTION, Math.max(right, told));
-  return Number.isFinite(least) && fraction > USUAL_FRACTION ? { fraction } : {};
+  const right = Number.isFinite(least) ? RIGHT_BITS + Math.ceil(-log2(least + own) / 2) : 0;
+  return Math.max(right, zeros === undefined ? 0 : Math.ceil((FLOOR_BITS + 1 - log2(zeros.seen)) / 2));
 }
 
 /** Rows that vary by less vary by their rounding, to the unit of values: padding that is set to zero, for instance. */
