@@ -25,9 +25,9 @@ export interface BesideZeros {
 export interface VarianceRange {
   readonly low: number;
   readonly high: number;
-  /** What stands in for the norm's ε where rows were seen that hardly vary: a smaller one makes noise of rounding. */
+  /** What stands in for the norm's ε where all rows hardly vary: a smaller one makes noise of rounding. */
   readonly epsilon?: number;
-  /** Where rows of zeros were seen beside others, and no larger ε makes zeros of their rounding. */
+  /** Where rows of zeros were seen beside others. */
   readonly zeros?: BesideZeros;
   /** Fractional bits with which the smallest rows of all norms are right, if more than usual and the largest bear them. */
   readonly fraction?: number;
@@ -196,7 +196,7 @@ function seenOf(halves: readonly [Extremes, Extremes], own: number, least: numbe
   const low = Math.min(...seen.map((half) => half.low));
   const moving = Math.min(...seen.map((half) => half.moving));
   const high = Math.max(...seen.map((half) => half.high));
-  const epsilon = stillEpsilon(own, low, high);
+  const epsilon = stillEpsilon(own, high);
   // Rows of zeros are a kind of their own: they say nothing of how far others may go.
   const others = seen.filter((half) => Number.isFinite(half.moving));
   const [a, b] = others.length > 0 ? [others[0], others.at(-1)!] : [seen[0], seen.at(-1)!];
@@ -229,18 +229,21 @@ function hasOthers({ moving }: Seen): boolean {
   return Number.isFinite(moving);
 }
 
+/** What is nearly zeros, as padding beside a convolution is, is rare: hardly a sample shows how small it may be. */
+const MORE_LIKELY = 64;
+
 /** What lies beside rows of zeros, if some were seen. */
 function zerosOf(known: readonly Seen[]): Pick<VarianceRange, "zeros"> {
   const others = known.filter(hasOthers);
   const seen = Math.min(...others.map(({ moving }) => moving));
-  const likely = Math.min(...others.map(({ moving, margin }) => moving / margin));
+  const likely = Math.min(...others.map(({ moving, margin }) => moving / margin)) / MORE_LIKELY;
   return others.length > 0 && known.some(({ low, moving }) => low < moving)
     ? { zeros: { seen: outward(seen, false), likely: outward(likely, false) } }
     : {};
 }
 
 /** Rows that vary by 2^this units squared are told from rows of zeros and their rounding. */
-export const FLOOR_BITS = 9;
+export const FLOOR_BITS = 8;
 /** Bits of a normalised row that rounding of what is normalised leaves right, at least. */
 const RIGHT_BITS = 7;
 /** No row is so small that more fractional bits would be worth it. */
@@ -255,21 +258,17 @@ const SQUARES_RING = 50;
 function neededFraction(known: readonly Seen[], own: number, zeros: BesideZeros | undefined): number {
   const least = Math.min(...known.map(({ moving }) => moving));
   const right = Number.isFinite(least) ? RIGHT_BITS + Math.ceil(-log2(least + own) / 2) : 0;
-  return Math.max(right, zeros === undefined ? 0 : Math.ceil((FLOOR_BITS + 1 - log2(zeros.seen)) / 2));
+  return Math.max(right, zeros === undefined ? 0 : Math.ceil((FLOOR_BITS - log2(zeros.seen)) / 2));
 }
 
 /** Rows that vary by less vary by their rounding, to the unit of values: padding that is set to zero, for instance. */
 const STILL = 2 ** -28;
-/** ε that makes zeros of such rows' rounding, and the part of the largest variance that it is at most. */
+/** ε that makes zeros of such rows' rounding. */
 const STILL_EPSILON = 2 ** -14;
-const SMALL_PART = 2 ** -13;
 
-/** The ε that rows of these variances bear: the norm's own, unless some hardly vary. */
-function stillEpsilon(own: number, low: number, high: number): number {
-  if (low >= STILL) {
-    return own;
-  }
-  return Math.max(own, high < STILL ? STILL_EPSILON : Math.min(STILL_EPSILON, high * SMALL_PART));
+/** The ε that rows bear of which none varies by more than this: the norm's own, unless all hardly vary. */
+function stillEpsilon(own: number, high: number): number {
+  return high < STILL ? Math.max(own, STILL_EPSILON) : own;
 }
 
 /** What a norm is whose rows were never numbers: zeros over the root of zero, most often. */
@@ -291,6 +290,6 @@ function hull(a: VarianceRange | undefined, b: VarianceRange | undefined, own: n
   const low = Math.min(...known.map((range) => range.low));
   const high = Math.max(...known.map((range) => range.high));
   const still = known.flatMap((range) => range.epsilon ?? []);
-  const epsilon = still.length === known.length ? Math.min(...still) : stillEpsilon(own, 0, high);
+  const epsilon = still.length === known.length ? Math.min(...still) : stillEpsilon(own, high);
   return still.length > 0 && epsilon > own ? { low: epsilon, high, epsilon } : { low, high };
 }

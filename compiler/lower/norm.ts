@@ -123,11 +123,15 @@ function roundedZeros(fraction: number): number {
 
 /**
  * The variance, a power of two, that rows have at least which are not of zeros: what varies by less than half of it is
- * rounding, which 1/√ε would make as large as any other row. Undefined where rounding hides what is no row of zeros.
+ * rounding, which 1/√ε would make as large as any other row. As small as can be told from rounding, unless ε is
+ * smaller still, so that 1/√v would have a wider range. Undefined where rounding hides rows that are not of zeros.
  */
-function floorOf(zeros: BesideZeros | undefined, fraction: number): number | undefined {
+function floorOf(zeros: BesideZeros | undefined, own: number, fraction: number): number | undefined {
   const least = exp2(FLOOR_BITS - 2 * fraction);
-  return zeros === undefined || zeros.seen < 2 * least ? undefined : Math.max(least, exp2(floorLog2(zeros.likely)));
+  if (zeros === undefined || zeros.seen < least) {
+    return undefined;
+  }
+  return own >= least ? least : Math.max(least, exp2(floorLog2(zeros.likely)));
 }
 
 /** Masked bits of v ≥ ε + above, right but for above/4 at the border. One round, or two. */
@@ -155,7 +159,7 @@ function inverseRoots(
     const interval = { low: range.low * square, high: range.high * square };
     const epsilon = range.epsilon ?? edges.epsilon;
     const v = epsilon > edges.epsilon ? addReal(lowering, part, (epsilon - edges.epsilon) * square) : part;
-    const floor = floorOf(range.zeros, lowering.precision.activation);
+    const floor = floorOf(range.zeros, epsilon, lowering.precision.activation);
     if (floor === undefined) {
       guardVariance(lowering, v, interval, epsilon * square, edges.most);
       return inversePower(lowering, v, { exponent: -0.5, range: interval, fraction, scale }, 1);
