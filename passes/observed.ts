@@ -29,7 +29,7 @@ export interface VarianceRange {
   readonly epsilon?: number;
   /** Where rows of zeros were seen beside others. */
   readonly zeros?: BesideZeros;
-  /** Fractional bits with which the smallest rows of all norms are right, if more than usual and the largest bear them. */
+  /** Fractional bits that the smallest rows of all norms need, if more than usual and if the largest rows bear them. */
   readonly fraction?: number;
   /** The same of the first row (position) alone and of all others, where samples were seen and rows are positions. */
   readonly classes?: { readonly first: VarianceRange; readonly rest: VarianceRange };
