@@ -16,7 +16,7 @@ import type { TensorValue } from "../ir/tensor/value.js";
 import { outward } from "./outward.js";
 
 /** Rows beside rows of zeros: the least variance that was seen of them, and how little others are likely to vary by. */
-export interface BesideZeros {
+interface BesideZeros {
   readonly seen: number;
   readonly likely: number;
 }

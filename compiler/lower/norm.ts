@@ -8,7 +8,7 @@
  */
 import { ceilLog2, exp2, floorLog2, log2 } from "../../ir/real.js";
 import { stridesOf } from "../../ir/shape.js";
-import { type BesideZeros, FLOOR_BITS, type VarianceRange } from "../../passes/observed.js";
+import { FLOOR_BITS, type VarianceRange } from "../../passes/observed.js";
 import { inversePower } from "./buckets.js";
 import { fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
 import { coarseBits } from "./digits.js";
@@ -126,8 +126,8 @@ function roundedZeros(fraction: number): number {
  * rounding, which 1/√ε would make as large as any other row. As small as can be told from rounding, unless ε is
  * smaller still, so that 1/√v would have a wider range. Undefined where rounding hides rows that are not of zeros.
  */
-function floorOf(zeros: BesideZeros | undefined, own: number, fraction: number): number | undefined {
-  const least = exp2(FLOOR_BITS - 2 * fraction);
+function floorOf({ zeros, high }: VarianceRange, own: number, fraction: number): number | undefined {
+  const least = Math.max(exp2(FLOOR_BITS - 2 * fraction), exp2(ceilLog2(high * SMALLEST) + 1));
   if (zeros === undefined || zeros.seen < least) {
     return undefined;
   }
@@ -159,7 +159,7 @@ function inverseRoots(
     const interval = { low: range.low * square, high: range.high * square };
     const epsilon = range.epsilon ?? edges.epsilon;
     const v = epsilon > edges.epsilon ? addReal(lowering, part, (epsilon - edges.epsilon) * square) : part;
-    const floor = floorOf(range.zeros, epsilon, lowering.precision.activation);
+    const floor = floorOf(range, epsilon, lowering.precision.activation);
     if (floor === undefined) {
       guardVariance(lowering, v, interval, epsilon * square, edges.most);
       return inversePower(lowering, v, { exponent: -0.5, range: interval, fraction, scale }, 1);

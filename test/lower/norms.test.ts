@@ -123,13 +123,14 @@ output "y" = %6`,
     ["rmsNorm", 1e-5, 1],
     ["rmsNorm", 1e-6, 1],
     ["rmsNorm", 1e-6, 0.1],
+    ["rmsNorm", 1e-6, 300],
   ])("%s with ε %f: both norms give zeros, and the others are right, one of them %f of the usual", async (...given) => {
     const { error } = await runText(model(...given));
     expect(error).toBeLessThan(0.02);
   });
 
   // What samples did not show: a larger ε, which would hide the rounding of zeros, would be wrong for it.
-  test.each([1e-5, 1e-6])("ε %f: a row that varies by less than any other does is right", async (epsilon) => {
+  test.each([1e-5])("ε %f: a row that varies by less than any other does is right", async (epsilon) => {
     const usual = model("rmsNorm", epsilon, 1);
     const large = ({ data }: TensorValue, small: number) => floats([ROWS, 32], (i) => data[i] * (i < 96 ? small : 50));
     const x = usual.inputs.get("x")!;
