@@ -4,10 +4,13 @@
  * same one.
  */
 
+import type { CompileOptions } from "../compiler/compile.js";
 import type { ImportedModel } from "../compiler/imported.js";
+import { trades } from "../compiler/network.js";
 import { withOutputs } from "../compiler/outputs.js";
 import { scaledName } from "../compiler/owner-scales.js";
 import { compileTensors } from "../compiler/pipeline.js";
+import { readRecord } from "../compiler/record.js";
 import { fail } from "../ir/diagnostics.js";
 import type { Node } from "../ir/graph.js";
 import type { Plan } from "../ir/plan/types.js";
@@ -19,7 +22,9 @@ import type { Placed } from "../passes/place.js";
 export function programsOf({ graph }: Pick<ImportedModel, "graph">, plan: Plan): Placed {
   const names = plan.reveals.map(({ name }) => name);
   const known = publicInputs(plan);
+  const { network } = readRecord(plan).options as CompileOptions;
   const placed = compileTensors(withOutputs(depthFirst(graph), names), {
+    pays: trades(network),
     profile: plan.profile,
     isPublic: (input) => known.has(input),
     measured: plan.ranges.method === "given inputs",

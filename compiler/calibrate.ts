@@ -70,7 +70,12 @@ export function calibrate(
     : {
         report,
         source: { method: "given inputs", inputs, margin: MARGIN },
-        rounding: roundingError(placed.secret, lookups.slice(0, ROUNDED), { multiply: run.multiply }),
+        rounding: roundingError(
+          placed.secret,
+          lookups.slice(0, ROUNDED),
+          (name) => placed.bindings.some(({ input, owner }) => input === name && owner === "model"),
+          { multiply: run.multiply },
+        ),
       };
 }
 

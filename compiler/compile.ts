@@ -7,7 +7,7 @@ import type { Diagnostic } from "../ir/diagnostics.js";
 import type { Graph, Node } from "../ir/graph.js";
 import { publicInputs } from "../ir/plan/disclosed.js";
 import type { Binding, Formula, Plan, Published } from "../ir/plan/types.js";
-import { log2 } from "../ir/real.js";
+import { exp2 } from "../ir/real.js";
 import { SHARE, type ShareType } from "../ir/share/index.js";
 import type { WeightStore } from "../ir/tensor/index.js";
 import { TENSOR } from "../ir/tensor/index.js";
@@ -16,6 +16,7 @@ import { print } from "../ir/text.js";
 import { verify } from "../ir/verify.js";
 import { dropEarly } from "../passes/early.js";
 import { GUARD, GUARD_ORIGIN, guardRanges } from "../passes/guard.js";
+import type { ErrorAt } from "../passes/noise.js";
 import { depthFirst } from "../passes/order.js";
 import type { Placed } from "../passes/place.js";
 import { planRings } from "../passes/plan-rings.js";
@@ -30,7 +31,7 @@ import type { DeclaredNames, GivenValue, ImportedModel } from "./imported.js";
 import { movedRows } from "./lower/held.js";
 import { type Kept, type Lowered, lower, type Precision } from "./lower/index.js";
 import { checkNames } from "./names.js";
-import { DEFAULT_NETWORK, linkCost, type Network } from "./network.js";
+import { DEFAULT_NETWORK, linkCost, type Network, trades } from "./network.js";
 import { inputsOf, withOutputs } from "./outputs.js";
 import { scaledName, withScales } from "./owner-scales.js";
 import { compileTensors } from "./pipeline.js";
@@ -92,25 +93,40 @@ export interface Compiled {
 }
 
 export const DEFAULT_PRECISION: Precision = { activation: 14, weight: 13 };
-/** The least fractional bits of values, whatever rounding does to the outputs. */
-const LEAST_FRACTION = 10;
+/** The least fractional bits of values and of weights, whatever rounding does to the outputs. */
+const LEAST: Precision = { activation: 10, weight: 10 };
 /** What rounding values may take of an output's tolerance: the rest is for weights and approximations. */
 const ROUNDING_PART = 1 / 2;
 /** A plan that rounds fewer elements is small whatever its fractions, and small models feel them. */
-const MANY_ELEMENTS = 2 ** 20;
+const MANY_ELEMENTS = 2 ** 16;
 
 /**
- * As few fractional bits of values as keep the outputs right, where given inputs showed what rounding does to them;
- * more than usual where the rows of a norm are so small that rounding shows in them.
+ * As few fractional bits of values and of weights as keep the outputs right, where given inputs showed what rounding
+ * does to them: a bit of either costs the same, the errors add up. More than usual where the rows of a norm are so
+ * small that rounding shows in them.
  */
 function precisionFor({ rounding, report }: Calibration): Precision {
   const least = [...report.variances.values()].map(({ fraction }) => fraction ?? 0);
-  const activation = Math.max(DEFAULT_PRECISION.activation, ...least);
+  const usual = { ...DEFAULT_PRECISION, activation: Math.max(DEFAULT_PRECISION.activation, ...least) };
   if (rounding === undefined || rounding.elements < MANY_ELEMENTS) {
-    return { ...DEFAULT_PRECISION, activation };
+    return usual;
   }
-  const needed = rounding.bits + Math.ceil(log2(rounding.error / ROUNDING_PART));
-  return { ...DEFAULT_PRECISION, activation: Math.min(activation, Math.max(LEAST_FRACTION, needed)) };
+  const { values, weights } = rounding;
+  const errorAt = ({ error, bits }: ErrorAt, fraction: number) => error * exp2(bits - fraction);
+  // With their usual bits weights are right in every model; with fewer they take a part of the tolerance.
+  const ofWeights = (weight: number) => (weight === usual.weight ? 0 : errorAt(weights, weight));
+  const upTo = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  const candidates = upTo(LEAST.activation, usual.activation).flatMap((activation) =>
+    upTo(LEAST.weight, usual.weight).map((weight) => ({
+      activation,
+      weight,
+      error: errorAt(values, activation) + ofWeights(weight),
+    })),
+  );
+  const right = candidates.filter(({ error }) => error <= ROUNDING_PART);
+  right.sort((x, y) => x.activation + x.weight - (y.activation + y.weight) || x.error - y.error);
+  const best = right[0] ?? usual;
+  return { activation: best.activation, weight: best.weight };
 }
 
 /** Compiles a model file. Throws diagnostics for what the model or the options lack. */
@@ -168,7 +184,8 @@ export function measureImported(model: ImportedModel, options: CompileOptions = 
   const { record, calibration: samples } = options;
   const measured = record?.given ?? (samples !== undefined && atHand && options.assumeRanges !== true);
   const profile = options.profile ?? "fourier";
-  const placed = compileTensors(graph, { isPublic, isShared, isKept, profile, measured, ...dump });
+  const pays = trades(options.network);
+  const placed = compileTensors(graph, { isPublic, isShared, isKept, profile, measured, pays, ...dump });
   const inputOf = secretInputs(placed, carried?.bounds);
   const store = withConstants(model.weights, placed.publication.weights);
   const run = { ...options.calibrationRun, made: carried?.made };

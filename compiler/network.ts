@@ -112,3 +112,9 @@ function secondsPerRound({ roundTrip }: Network): number {
 export function linkCost(network: Network): { secondsPerRound: number; secondsPerByte: number } {
   return { secondsPerRound: secondsPerRound(network), secondsPerByte: 8 / network.bandwidth };
 }
+
+/** Whether so many rounds less are worth so many bytes more on a network. */
+export function trades(network: Network = DEFAULT_NETWORK): (rounds: number, bytes: number) => boolean {
+  const { secondsPerRound, secondsPerByte } = linkCost(network);
+  return (rounds, bytes) => bytes * secondsPerByte < rounds * secondsPerRound;
+}

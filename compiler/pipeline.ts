@@ -26,6 +26,8 @@ export interface PipelineOptions {
   readonly isKept?: (input: string) => boolean;
   /** Whether ranges will be measured on inputs that are given; default: no. */
   readonly measured?: boolean;
+  /** Whether so many rounds less are worth so many bytes more, on the network that the plan is for; default: never. */
+  readonly pays?: (rounds: number, bytes: number) => boolean;
   /** Which formulas compute the non-linear functions; default: fourier. */
   readonly profile?: "fourier" | "puma";
   /** Called with the text of the graph after each pass that changed it, and of the programs that `place` makes. */
@@ -56,6 +58,7 @@ export function compileTensors(graph: Graph<TensorType>, options: PipelineOption
         publication = made;
       },
       measured,
+      ...(options.pays && { pays: options.pays }),
       isPublic: (input) => isPublic(input, openInputs(publication.graph).get(input)),
       ...(explain && { explain: (rule: string, where: string, why: string) => explain(pass.name, rule, where, why) }),
     });

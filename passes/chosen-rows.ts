@@ -3,19 +3,13 @@
  * which its owner makes in the clear if he knows it and comparisons make if nobody does, and the choice a product with
  * them. Nobody else learns what is chosen. `place` asks for it; what costs nothing there stays as it is.
  */
-import type { Builder } from "../ir/graph.js";
-import { isFloat, sizeOf, type TensorType } from "../ir/tensor/value.js";
+import { isFloat, sizeOf } from "../ir/tensor/value.js";
 import type { Emit, TensorNode } from "./rewriter.js";
 import { constantOf } from "./rules/common.js";
 import { inverse } from "./shapes.js";
 
 /** The node as a product with one-hot rows, made of these arguments; undefined where it has no such form. */
-export function chosenRows(
-  node: TensorNode,
-  args: readonly TensorNode[],
-  builder: Builder<TensorType>,
-): TensorNode | undefined {
-  const emit: Emit = (op, from, attributes = {}) => builder.emit(op, from, attributes, node.origin);
+export function chosenRows(node: TensorNode, args: readonly TensorNode[], emit: Emit): TensorNode | undefined {
   const chooser = isFloat(node.type.dtype) ? CHOOSERS[node.op] : undefined;
   return chooser?.(node, args, emit);
 }

@@ -6,6 +6,7 @@
 import { approximate } from "./approximate.js";
 import { canonicalise } from "./canonicalise.js";
 import { centre } from "./centre.js";
+import { type FoldOptions, fold } from "./fold.js";
 import { fuse } from "./fuse.js";
 import { halve } from "./halve.js";
 import { narrow } from "./narrow.js";
@@ -13,8 +14,9 @@ import { type Publication, publish } from "./publish.js";
 import type { RewriteOptions, TensorGraph } from "./rewriter.js";
 import { settle } from "./settle.js";
 import { type ShiftOptions, shift } from "./shift.js";
+import { tabulate } from "./tabulate.js";
 
-interface PassOptions extends RewriteOptions, ShiftOptions {
+interface PassOptions extends RewriteOptions, ShiftOptions, FoldOptions {
   /** Which formulas compute the non-linear functions; default: fourier. */
   readonly profile?: "fourier" | "puma";
   /** Is told what of the model's file stays public, and which constants became weights. */
@@ -78,15 +80,33 @@ export const TENSOR_PASSES: readonly TensorPass[] = [
     run: centre,
   },
   {
+    name: "trim",
+    why: "after settle and centre, which leave γ and β to a residual branch of which only some rows may go on",
+    after: ["centre"],
+    run: narrow,
+  },
+  {
+    name: "tabulate",
+    why: "after centre, which makes an embedding's norm one of squares alone; before anything reads its scale",
+    after: ["centre"],
+    run: (graph, options) => (options.profile === "puma" ? graph : tabulate(graph, options)),
+  },
+  {
     name: "halve",
     why: "after centre, which makes the residual of a post-norm model the product that the linear half joins",
     after: ["centre"],
     run: (graph, options) => (options.profile === "puma" ? graph : halve(graph, options)),
   },
   {
+    name: "fold",
+    why: "after halve, when all that is drawn into weights is; before shift, which takes the mean from keys",
+    after: ["settle", "centre", "halve"],
+    run: (graph, options) => (options.profile === "puma" ? graph : fold(graph, options)),
+  },
+  {
     name: "shift",
     why: "last: what it subtracts from the keys is no weight of a product that others look for",
-    after: ["settle", "centre", "halve"],
+    after: ["settle", "centre", "halve", "fold"],
     run: shift,
   },
 ];

@@ -8,6 +8,7 @@ import { seededNumbers } from "../ir/seeded.js";
 import { type Evaluation, evaluateGraph, type TensorNode } from "../ir/tensor/index.js";
 import { isFloat, sizeOf, type TensorType, type TensorValue } from "../ir/tensor/value.js";
 import { copiedFrom } from "./rules/common.js";
+import { tablesOf } from "./tabulate.js";
 
 /** Ops whose arguments are opened at the fraction of values. */
 const READERS: ReadonlySet<string> = new Set([
@@ -22,36 +23,61 @@ const READERS: ReadonlySet<string> = new Set([
 /** Values that have fractions of their own. */
 const APART: ReadonlySet<string> = new Set(["input", "constant", "softmaxBase2", "softmax"]);
 /** Fractional bits that are tried: few, so that what they do is well above the doubles' own rounding. */
-const TRIED_BITS = 10;
-/** What an output may be off by at most, in all: part of its largest value, or this. */
-const TOLERANCE = { relative: 2 ** -9, absolute: 0.02 };
+const TRIED_BITS = { values: 10, weights: 12 };
+/**
+ * What an output may be off by at most, in all: part of its largest value, or this, unless that is a large part of it
+ * (a unit embedding's elements are small).
+ */
+const TOLERANCE = { relative: 2 ** -9, absolute: 0.02, part: 2 ** -6 };
 
-export interface RoundingError {
-  /** The largest error of an output, as a part of its tolerance, where values have `bits` fractional bits. */
+/** The largest error of an output, as a part of its tolerance, where something has `bits` fractional bits. */
+export interface ErrorAt {
   readonly error: number;
   readonly bits: number;
+}
+
+/** An output of zeros has no error that matters. */
+const SMALLEST = 2 ** -20;
+
+export interface RoundingError {
+  readonly values: ErrorAt;
+  readonly weights: ErrorAt;
   /** Elements that are rounded, of one sample. */
   readonly elements: number;
 }
 
 type Sample = (input: string) => TensorValue;
 
-/** What rounding does to the outputs, as the worst of the samples shows it. */
+/** What rounding does to the outputs, as the worst of the samples shows it. `isWeight`: an input of the model's owner. */
 export function roundingError(
   graph: Graph<TensorType>,
   samples: readonly Sample[],
+  isWeight: (input: string) => boolean,
   evaluation: Pick<Evaluation, "multiply"> = {},
 ): RoundingError {
-  const rounded = roundedNodes(graph);
-  const errors = samples.map((sample, i) => {
-    const random = seededNumbers(i + 1);
-    const exact = evaluateGraph(graph, sample, undefined, evaluation);
-    const change = (node: TensorNode, value: TensorValue) => (rounded.has(node) ? noisy(value, random) : value);
-    const rough = evaluateGraph(graph, sample, undefined, { ...evaluation, change });
-    return Math.max(...[...exact].map(([name, value]) => partOfTolerance(value, rough.get(name)!)));
-  });
-  const elements = [...rounded].reduce((sum, { type }) => sum + sizeOf(type.shape), 0);
-  return { error: Math.max(0, ...errors), bits: TRIED_BITS, elements };
+  // An embedding's norm and its tables are given bits by what their rows are multiplied by.
+  const apart = new Set(tablesOf(graph).flatMap(({ norm, rows, scales }) => [norm.args[0], ...rows, scales]));
+  const read = new Set([...roundedNodes(graph)].filter((node) => !apart.has(node)));
+  const isRounded = (node: TensorNode) => node.op === "input" && isWeight(String(node.attributes.name));
+  const weights = new Set(graph.nodes.filter((node) => isRounded(node) && !apart.has(node)));
+  const exact = samples.map((sample) => evaluateGraph(graph, sample, undefined, evaluation));
+  const errorOf = (rounded: ReadonlySet<TensorNode>, bits: number, units: number): ErrorAt => {
+    const errors = samples.map((sample, i) => {
+      const random = seededNumbers(i + 1);
+      const change = (node: TensorNode, value: TensorValue) =>
+        rounded.has(node) ? noisy(value, units * 2 ** -bits, random) : value;
+      const rough = evaluateGraph(graph, sample, undefined, { ...evaluation, change });
+      return Math.max(...[...exact[i]].map(([name, value]) => partOfTolerance(value, rough.get(name)!)));
+    });
+    return { error: Math.max(0, ...errors), bits };
+  };
+  const elements = [...read].reduce((sum, { type }) => sum + sizeOf(type.shape), 0);
+  return {
+    // A shift of two halves leaves up to a unit more or less, an owner's rounding half of one.
+    values: errorOf(read, TRIED_BITS.values, 1),
+    weights: errorOf(weights, TRIED_BITS.weights, 1 / 2),
+    elements,
+  };
 }
 
 function roundedNodes({ nodes }: Graph<TensorType>): ReadonlySet<TensorNode> {
@@ -64,9 +90,8 @@ function isApart(node: TensorNode): boolean {
   return APART.has(node.op) || (sources.length > 0 && sources.every(isApart));
 }
 
-/** A value and up to a unit more or less, as a shift of two halves leaves it. */
-function noisy(value: TensorValue, random: () => number): TensorValue {
-  const unit = 2 ** -TRIED_BITS;
+/** A value and up to so many units more or less. */
+function noisy(value: TensorValue, unit: number, random: () => number): TensorValue {
   return { ...value, data: Float64Array.from(value.data, (each) => each + (2 * random() - 1) * unit) };
 }
 
@@ -76,5 +101,6 @@ function partOfTolerance({ data }: TensorValue, other: TensorValue): number {
     largest = Math.max(largest, Math.abs(data[i]));
     error = Math.max(error, Math.abs(data[i] - other.data[i]));
   }
-  return error / Math.max(TOLERANCE.absolute, TOLERANCE.relative * largest);
+  const { relative, absolute, part } = TOLERANCE;
+  return error / Math.max(SMALLEST, Math.min(absolute, part * largest), relative * largest);
 }

@@ -13,7 +13,7 @@ import { isFloat, sizeOf, type TensorType } from "../ir/tensor/value.js";
 import { chosenRows } from "./chosen-rows.js";
 import { canonicalOrder } from "./order.js";
 import type { Binding, Owner, Placed } from "./placed.js";
-import type { TensorGraph, TensorNode } from "./rewriter.js";
+import type { Emit, TensorGraph, TensorNode } from "./rewriter.js";
 
 export type { Placed } from "./placed.js";
 
@@ -72,11 +72,27 @@ function oneHotRows(graph: TensorGraph, options: PlaceOptions): TensorGraph {
   const knowledge = classify(graph, options);
   const builder = new Builder<TensorType>(TENSOR);
   const made = new Map<TensorNode, TensorNode>();
+  // The same index into tables of the same length is one value, which its owner shares once.
+  const hot = new Map<TensorNode, Map<number, TensorNode>>();
+  const emit =
+    (node: TensorNode): Emit =>
+    (op, args, attributes = {}) => {
+      const ofIndex = op === "oneHot" ? (hot.get(args[0]) ?? new Map<number, TensorNode>()) : undefined;
+      const known = ofIndex?.get(attributes.depth as number);
+      if (known !== undefined) {
+        return known;
+      }
+      const result = builder.emit(op, args, attributes, node.origin);
+      if (ofIndex !== undefined) {
+        hot.set(args[0], ofIndex.set(attributes.depth as number, result));
+      }
+      return result;
+    };
   for (const node of graph.nodes) {
     const args = node.args.map((argument) => made.get(argument)!);
     const hidden = knowledge.get(node) === "secret" && isChosen(node, knowledge);
-    const rows = hidden ? chosenRows(node, args, builder) : undefined;
-    made.set(node, rows ?? builder.emit(node.op, args, node.attributes, node.origin));
+    const rows = hidden ? chosenRows(node, args, emit(node)) : undefined;
+    made.set(node, rows ?? emit(node)(node.op, args, node.attributes));
   }
   return builder.finish(graph.outputs.map(({ name, node }) => ({ name, node: made.get(node)! })));
 }

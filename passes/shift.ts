@@ -67,7 +67,7 @@ function isOneRow({ type: { shape } }: TensorNode, rank: number): boolean {
 }
 
 /** Whether a value is made of public inputs and constants only. */
-function isKnownToAll(node: TensorNode, isPublic: (input: string) => boolean): boolean {
+export function isKnownToAll(node: TensorNode, isPublic: (input: string) => boolean): boolean {
   const seen = new Set<TensorNode>([node]);
   for (const each of seen) {
     for (const argument of each.args) {

@@ -15,17 +15,24 @@ export interface Squared {
   readonly sources: ReadonlyMap<ShareNode, ShareNode>;
 }
 
-/** Sums of squares of values that are widened for them, of which a round costs more than what is dealt instead. */
+/** What is dealt for so small a part of a round's price is dealt wherever it may help: for a row or two. */
+const CHEAP = 1 / 16;
+
+/**
+ * Sums of squares of values that are widened for them, of which a round costs more than what is dealt instead; and
+ * cheap ones, without which their values could be opened with fewer bits than they are.
+ */
 export function widenedSquares(rings: Rings, link: LinkCost): ReadonlySet<ShareNode> {
   const isWorth = (node: ShareNode, i: number): boolean => {
     const [x, other] = node.args;
-    if (node.op !== "dot" || x !== other || node.args.length > 2 || widenedReaders(rings, i).length === 0) {
+    if (node.op !== "dot" || x !== other || node.args.length > 2) {
       return false;
     }
     const range = rings.rangeOf(rings.argumentOf(i, 0));
     const at = (type: ShareType, ring: number): WordType => ({ ...(type as WordType), ring });
     const bits = squaredBits(at(x.type, range), at(node.type, rings.ringOf(i)), node.attributes);
-    return range <= WORD && ((3 * sizeOf(x.type.shape) * bits) / 8) * link.secondsPerByte < link.secondsPerRound;
+    const part = (((3 * sizeOf(x.type.shape) * bits) / 8) * link.secondsPerByte) / link.secondsPerRound;
+    return range <= WORD && part < (widenedReaders(rings, i).length > 0 ? 1 : CHEAP);
   };
   return new Set(rings.nodes.filter(isWorth));
 }

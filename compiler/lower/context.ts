@@ -120,6 +120,7 @@ export class Lowering {
   readonly scaled = new Map<string, Float64Array>();
   /** Values that owners scale, and what is made of them alone. */
   readonly ownerScales = new Map<TensorNode, OwnerScale>();
+  private readonly finer = new Map<TensorNode, number>();
   private origin = "";
 
   constructor(
@@ -229,7 +230,12 @@ export class Lowering {
 
   /** Fractional bits of a weight. */
   weightFraction(node: TensorNode): number {
-    return this.precision.weight + (this.ownerScales.get(node)?.finer ?? 0);
+    return this.precision.weight + (this.ownerScales.get(node)?.finer ?? this.finer.get(node) ?? 0);
+  }
+
+  /** Gives a weight at least so many fractional bits. */
+  refine(node: TensorNode, fraction: number): void {
+    this.finer.set(node, Math.max(0, fraction - this.precision.weight));
   }
 
   /**

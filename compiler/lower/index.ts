@@ -9,6 +9,7 @@ import type { TensorType } from "../../ir/tensor/value.js";
 import type { VarianceRange } from "../../passes/observed.js";
 import type { LinkCost } from "../../passes/rings.js";
 import type { HeadRange } from "../../passes/rows.js";
+import { tablesOf } from "../../passes/tabulate.js";
 import { lowerAbsolute, lowerActivation, lowerGeluEven, lowerRelu, lowerSoftCap } from "./activation.js";
 import { Attention } from "./attention.js";
 import {
@@ -70,14 +71,14 @@ import {
   lowerSlice,
   lowerTranspose,
 } from "./movement.js";
-import { layerNormRows, rmsNormRows } from "./norm.js";
+import { layerNormRows, refineTables, rmsNormRows } from "./norm.js";
 import { lowerOneHot, lowerTop } from "./order.js";
 import { PUMA_GELU, PUMA_SILU } from "./puma/activation.js";
 import { lowerPumaActivation } from "./puma/polynomial.js";
 import { lowerPumaSoftmax } from "./puma/softmax.js";
 import { lowerCast, lowerFloor, lowerModulo, lowerRound } from "./rounding.js";
 import { lowerArgmax } from "./sampling.js";
-import { productOfRows, type ScaledRows, scaledRows, scalesAfter, slicedRows, slicesRows } from "./scaled.js";
+import { productOfRows, type ScaledRows, scaledAfter, scaledRows, slicedRows, slicesRows } from "./scaled.js";
 import { packedScores } from "./structure.js";
 
 export type { Kept, Lowered, Precision, Ranges, SecretInput } from "./context.js";
@@ -221,18 +222,23 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
   const users = usersOf(graph);
   const revealed = new Set(graph.outputs.map(({ node }) => node));
   const kept = new Set(graph.outputs.flatMap(({ name, node }) => (options.kept?.has(name) ? [node] : [])));
+  /** Products with the rows of a norm, and slices for such, that are scaled afterwards: the rows as they came in. */
   const unscaled = new Map<TensorNode, ScaledRows>();
   const lowerNode = (node: TensorNode): void => {
     if (node.op in NORMS) {
       const rows = NORMS[node.op as keyof typeof NORMS](lowering, node, varianceOf(node, options.variances));
       lowering.defer(node, () => scaledRows(lowering, rows));
       lowering.hold(node, [{ value: rows.rows, scale: rows.scale }]);
-      if (!revealed.has(node) && scalesAfter(lowering, node, users)) {
-        unscaled.set(node, rows);
+      // A scale that is there with its rows is not waited for.
+      const after = revealed.has(node) || rows.isKnown === true ? [] : scaledAfter(lowering, node, users);
+      for (const user of after) {
+        unscaled.set(user, rows);
       }
-    } else if (slicesRows(node) && unscaled.has(node.args[0])) {
-      const rows = slicedRows(lowering, node, unscaled.get(node.args[0])!);
-      unscaled.set(node, rows);
+    } else if (slicesRows(node) && unscaled.has(node)) {
+      const rows = slicedRows(lowering, node, unscaled.get(node)!);
+      for (const user of users.get(node)!) {
+        unscaled.set(user, rows);
+      }
       lowering.defer(node, () => scaledRows(lowering, rows));
       lowering.hold(node, [{ value: rows.rows, scale: rows.scale }]);
     } else if (node.op === "softmaxBase2") {
@@ -241,8 +247,8 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
       // Its softmax lowers it.
     } else if (node.op === "matmul" && attention.has(node.args[0])) {
       lowering.define(node, attention.weighted(node));
-    } else if (node.op === "matmul" && unscaled.has(node.args[0])) {
-      lowering.define(node, productOfRows(lowering, node, unscaled.get(node.args[0])!));
+    } else if (node.op === "matmul" && unscaled.has(node)) {
+      lowering.define(node, productOfRows(lowering, node, unscaled.get(node)!));
     } else if (packed.has(node)) {
       lowering.define(node, lowerMatmul(lowering, node, packed.get(node)!.kept));
     } else if (kept.has(node) && node.op === "concatenate") {
@@ -253,6 +259,9 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
       lowering.define(node, rules[node.op](lowering, node, options));
     }
   };
+  for (const tables of tablesOf(graph)) {
+    refineTables(lowering, tables, varianceOf(tables.norm, options.variances));
+  }
   for (const node of graph.nodes) {
     lowering.at(node);
     lowering.located(() => lowerNode(node));

@@ -9,6 +9,7 @@
 import { ceilLog2, exp2, floorLog2, log2 } from "../../ir/real.js";
 import { stridesOf } from "../../ir/shape.js";
 import { FLOOR_BITS, type VarianceRange } from "../../passes/observed.js";
+import type { NormTables } from "../../passes/tabulate.js";
 import { inversePower } from "./buckets.js";
 import { fractionOf, type Lowering, type ShareNode, shapeOf, type TensorNode } from "./context.js";
 import { coarseBits } from "./digits.js";
@@ -42,7 +43,29 @@ export function layerNormRows(lowering: Lowering, node: TensorNode, range: Varia
 
 /** x/√(mean(x²) + ε) over the last axis: x and its scale. `range` bounds mean(x²) + ε. */
 export function rmsNormRows(lowering: Lowering, node: TensorNode, range: VarianceRange): ScaledRows {
+  const known = node.args[1];
+  if (known !== undefined) {
+    const [least, most] = [1 / Math.sqrt(range.high), lowering.boundOf(known)];
+    const scale = lowering.remasked(lowering.value(known));
+    return { rows: lowering.masked(node.args[0], rowsFraction(lowering, range)), scale, least, most, isKnown: true };
+  }
   return normalise(lowering, node, lowering.masked(node.args[0]), range, 1);
+}
+
+/**
+ * Gives the tables of an embedding's norm the bits that a row needs which is multiplied by its scale: the smallest
+ * scale for what all rows are multiplied by, the largest for what is multiplied.
+ */
+export function refineTables(lowering: Lowering, { rows, scales }: NormTables, range: VarianceRange): void {
+  lowering.refine(scales, SCALE_BITS + ceilLog2(Math.sqrt(range.high)));
+  for (const table of rows) {
+    lowering.refine(table, rowsFraction(lowering, range));
+  }
+}
+
+/** Fractional bits of rows that are multiplied by a scale as large as 1/√low. */
+function rowsFraction(lowering: Lowering, { low }: VarianceRange): number {
+  return lowering.precision.activation + Math.max(0, ceilLog2(1 / Math.sqrt(low)));
 }
 
 /** y / √(mean(y²)·…) for y = κ·(x − μ) (κ = 1 for RMSNorm): see the file comment. */

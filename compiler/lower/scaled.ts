@@ -17,6 +17,8 @@ export interface ScaledRows {
   /** The least and the largest scale. */
   readonly least: number;
   readonly most: number;
+  /** Whether the scale is there as early as the rows are. */
+  readonly isKnown?: boolean;
 }
 
 /** Bits of an element of x·W beyond what it takes unscaled, opened and dealt, and those that an opened row takes. */
@@ -29,39 +31,44 @@ const ROUNDS = 2;
 const AFTER = "after the matrix";
 const BEFORE = "before it";
 
-/** Whether every user of a norm is a product with an owner's matrix, and scaling after all of them pays. */
-export function scalesAfter(
+/**
+ * The users of a norm that are scaled after their products: all of them where all are products with an owner's
+ * matrices and that pays; where somebody else reads the scaled rows, those products that are cheap beside a round.
+ */
+export function scaledAfter(
   lowering: Lowering,
   node: TensorNode,
   users: ReadonlyMap<TensorNode, readonly TensorNode[]>,
-): boolean {
-  const columns = columnsOf(node, users);
-  const width = node.type.shape.at(-1)!;
-  const rows = sizeOf(node.type.shape) / width;
-  if (columns === undefined) {
-    return false;
+): ReadonlySet<TensorNode> {
+  const own = users.get(node) ?? [];
+  const columns = new Map(own.map((user) => [user, columnsOf(user, node, users)]));
+  const seconds = (count: number) => lowering.seconds(0, (count * BITS_OF_COLUMN) / 8);
+  const products = [...columns].flatMap(([user, count]) => (count === undefined ? [] : [[user, count] as const]));
+  if (products.length < columns.size) {
+    const cheap = products.filter(([, count]) => seconds(count) < lowering.seconds(1, 0));
+    return new Set(cheap.map(([user]) => user));
   }
-  const after = lowering.seconds(0, (columns * BITS_OF_COLUMN) / 8);
-  const before = lowering.seconds(ROUNDS, (rows * width * BITS_OF_ROW) / 8);
-  const isAfter = after < before;
+  const after = seconds(products.reduce((sum, [, count]) => sum + count, 0));
+  const before = lowering.seconds(ROUNDS, (sizeOf(node.type.shape) * BITS_OF_ROW) / 8);
+  const isAfter = after < before && own.length > 0;
   const forms = { [AFTER]: after, [BEFORE]: before };
   lowering.choices.add(node.origin, "a norm's scale", isAfter ? AFTER : BEFORE, forms);
-  return isAfter;
+  return new Set(isAfter ? own : []);
 }
 
-/** Elements of all products with a value, or undefined where it is used in another way. */
-function columnsOf(node: TensorNode, users: ReadonlyMap<TensorNode, readonly TensorNode[]>): number | undefined {
-  let total = 0;
-  for (const user of users.get(node) ?? []) {
-    const isProduct =
-      user.op === "matmul" && user.args[0] === node && isSource(user.args[1]) && user.args[1].type.shape.length === 2;
-    const columns = isProduct ? sizeOf(user.type.shape) : slicesRows(user) ? columnsOf(user, users) : undefined;
-    if (columns === undefined) {
-      return undefined;
-    }
-    total += columns;
+/** Elements of all products with a value that a user makes, or undefined where it uses it in another way. */
+function columnsOf(
+  user: TensorNode,
+  value: TensorNode,
+  users: ReadonlyMap<TensorNode, readonly TensorNode[]>,
+): number | undefined {
+  if (slicesRows(user)) {
+    const all = (users.get(user) ?? []).map((each) => columnsOf(each, user, users));
+    return all.length === 0 || all.includes(undefined) ? undefined : all.reduce<number>((sum, n) => sum + n!, 0);
   }
-  return total === 0 ? undefined : total;
+  const isProduct =
+    user.op === "matmul" && user.args[0] === value && isSource(user.args[1]) && user.args[1].type.shape.length === 2;
+  return isProduct ? sizeOf(user.type.shape) : undefined;
 }
 
 /** Fractional bits more of a matrix of queries, which carry log₂e/√d: the keys ask the rows for more bits anyway. */
@@ -83,19 +90,21 @@ export function scaleAtOwner(
     node.type.shape.length === rank &&
     lowering.secretInputs.get(String(node.attributes.name))?.owner === "model" &&
     isOwn(node);
-  const split = queries.op === "transpose" ? queries.args[0] : undefined;
-  const flat = split?.op === "reshape" ? split.args[0] : undefined;
-  if (split === undefined || flat === undefined) {
+  const split = queries.op === "transpose" ? queries.args[0] : queries;
+  const flat = split.op === "reshape" ? split.args[0] : undefined;
+  if (flat === undefined) {
     return;
   }
   const rank = split.type.shape.length;
   const isByHead =
-    (queries.attributes.permutation as readonly number[]).at(-3) === rank - 2 &&
-    split.type.shape.at(-2) === scales.length &&
-    scales.length * split.type.shape.at(-1)! === flat.type.shape.at(-1);
+    scales.length === 1 ||
+    (queries !== split &&
+      (queries.attributes.permutation as readonly number[]).at(-3) === rank - 2 &&
+      split.type.shape.at(-2) === scales.length &&
+      scales.length * split.type.shape.at(-1)! === flat.type.shape.at(-1));
   const [product, bias] = flat.op === "add" ? flat.args : [flat, undefined];
   const matrix = product.op === "matmul" ? product.args[1] : undefined;
-  const values = [queries, split, flat, ...(flat === product ? [] : [product])];
+  const values = [...new Set([queries, split, flat, product])];
   if (
     isByHead &&
     matrix !== undefined &&
@@ -103,7 +112,7 @@ export function scaleAtOwner(
     (bias === undefined || isWeight(bias, 1)) &&
     values.every(isOwn)
   ) {
-    const width = split.type.shape.at(-1)!;
+    const width = flat.type.shape.at(-1)! / scales.length;
     const columns = Float64Array.from({ length: scales.length * width }, (_, i) => scales[Math.floor(i / width)]);
     const finer = { columns, finer: FINER_QUERIES };
     lowering.scaleByOwner(matrix, finer);

@@ -97,6 +97,14 @@ const top = alongAxis((shape, axis) =>
 
 const norm = shapes(1, 3, 1).chain((shape) => example([tensors(shape)], { epsilon: fc.constantFrom(1e-12, 1e-5, 1) }));
 
+/** A norm whose scale is computed, or known. */
+const scaledNorm = fc.oneof(
+  norm,
+  shapes(1, 3, 1).chain((shape) =>
+    example([tensors(shape), tensors([...shape.slice(0, -1), 1])], { epsilon: fixed(1e-5) }),
+  ),
+);
+
 /** Scores, with a mask or without. */
 function masked(attributesOf: (shape: Shape) => Record<string, fc.Arbitrary<number>>): fc.Arbitrary<Example> {
   return shapes(1, 3, 1).chain((shape) =>
@@ -366,5 +374,5 @@ export const EXAMPLES: Readonly<Record<TensorOpName, fc.Arbitrary<Example>>> = {
   softmaxBase2: masked(() => ({})),
   logSoftmax: alongAxis((shape, axis) => example([tensors(shape)], { axis: fixed(axis) })),
   layerNorm: norm,
-  rmsNorm: norm,
+  rmsNorm: scaledNorm,
 };

@@ -144,7 +144,10 @@ const DEFINITIONS: Partial<Readonly<Record<TensorOpName, Definition>>> = {
     const variance = sum(row.map((y) => (y - mean) ** 2)) / row.length;
     return (at(x, index) - mean) / Math.sqrt(variance + whole(attributes, "epsilon"));
   },
-  rmsNorm: ([x], attributes, index) => {
+  rmsNorm: ([x, scale], attributes, index) => {
+    if (scale !== undefined) {
+      return at(x, index) * at(scale, [...index.slice(0, -1), 0]);
+    }
     const row = line(x, index, x.shape.length - 1);
     const square = sum(row.map((y) => y ** 2)) / row.length;
     return at(x, index) / Math.sqrt(square + whole(attributes, "epsilon"));

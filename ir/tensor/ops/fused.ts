@@ -210,10 +210,39 @@ function norm(doc: string, centred: boolean): TensorOp {
   };
 }
 
+const plainRms = norm("", false);
+
+/** RMSNorm, with its scale where somebody knows that. */
+const scaledNorm: TensorOp = {
+  ...plainRms,
+  doc:
+    "x/√(mean of squares + ε) over the last axis, without γ (Zhang & Sennrich 2019). A second argument [..., 1] is " +
+    "1/√(mean of squares + ε), where that is known by other means.",
+  arity: [1, 2],
+  infer: (args, attributes) => {
+    const [x, scale] = args;
+    const expected = [...x.shape.slice(0, -1), 1];
+    refuse(scale !== undefined && scale.shape.join() !== expected.join(), "a norm's scale has one element a row");
+    return plainRms.infer(args, attributes);
+  },
+  evaluate: (args, attributes, type, arithmetic = PLAIN) => {
+    const [x, scale] = args;
+    if (scale === undefined) {
+      return plainRms.evaluate(args, attributes, type, arithmetic);
+    }
+    const n = x.shape.at(-1)!;
+    const data = arithmetic.room(x.data.length);
+    for (let i = 0; i < data.length; i++) {
+      data[i] = x.data[i] * scale.data[Math.floor(i / n)];
+    }
+    return tensorOf(type, data);
+  },
+};
+
 export const FUSED = {
   softmax,
   softmaxBase2,
   logSoftmax,
   layerNorm: norm("(x - mean)/√(variance + ε) over the last axis, without γ and β (Ba et al. 2016).", true),
-  rmsNorm: norm("x/√(mean of squares + ε) over the last axis, without γ (Zhang & Sennrich 2019).", false),
+  rmsNorm: scaledNorm,
 } as const satisfies Record<string, TensorOp>;
