@@ -48,7 +48,7 @@ export interface RoundingError {
 
 type Sample = (input: string) => TensorValue;
 
-/** What rounding does to the outputs, as the worst of the samples shows it. `isWeight`: an input of the model's owner. */
+/** What rounding does to the outputs, as the worst of the samples shows it. `isWeight`: an input of the owner's. */
 export function roundingError(
   graph: Graph<TensorType>,
   samples: readonly Sample[],

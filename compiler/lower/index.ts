@@ -266,7 +266,18 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
     lowering.at(node);
     lowering.located(() => lowerNode(node));
   }
-  const outputs = graph.outputs.map(({ name, node }) => {
+  const outputs = givenBy(lowering, graph, options);
+  const { bounds, accepted, alarms, origins, given, scaled } = lowering;
+  const verdicts = alarms.length === 0 ? [] : [{ name: "verdict", node: lowering.builder.emit("verdict", alarms) }];
+  const program = lowering.builder.finish([...outputs, ...verdicts]);
+  const formulas = lowering.formulas.finish();
+  const choices = lowering.choices.finish();
+  return { graph: program, bounds, accepted, formulas, choices, held: lowering.held(), origins, given, scaled };
+}
+
+/** What the program gives: outputs are revealed, or kept for later runs. */
+function givenBy(lowering: Lowering, graph: Graph<TensorType>, options: LoweringOptions) {
+  return graph.outputs.map(({ name, node }) => {
     lowering.at(node);
     const kept = options.kept?.get(name);
     return {
@@ -277,12 +288,6 @@ export function lower(graph: Graph<TensorType>, options: LoweringOptions): Lower
           : lowering.keep(node, name, kept),
     };
   });
-  const { bounds, accepted, alarms, origins, given, scaled } = lowering;
-  const verdicts = alarms.length === 0 ? [] : [{ name: "verdict", node: lowering.builder.emit("verdict", alarms) }];
-  const program = lowering.builder.finish([...outputs, ...verdicts]);
-  const formulas = lowering.formulas.finish();
-  const choices = lowering.choices.finish();
-  return { graph: program, bounds, accepted, formulas, choices, held: lowering.held(), origins, given, scaled };
 }
 
 function refuseInfinite({ nodes }: Graph<TensorType>): void {
