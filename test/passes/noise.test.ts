@@ -1,4 +1,4 @@
-/** What rounding of values, and of weights, does to an answer, as predicted in the clear: right to a factor of three. */
+/** What rounding of values, and of weights, does to an answer as predicted in the clear: right to a factor of three. */
 import { expect, test } from "vitest";
 import { DEFAULT_PRECISION } from "../../compiler/compile.js";
 import { TENSOR } from "../../ir/tensor/index.js";
