@@ -91,7 +91,6 @@ async function receiveWeights(share: Share, request: SharingRequest, known: Shar
   return arrived;
 }
 
-/** What each program of a plan takes. */
 /** The weights that come, each at a place of its own in the seeds' streams. */
 async function receiveWords(
   sharing: Sharing,

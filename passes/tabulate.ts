@@ -13,6 +13,8 @@ import { isKnownToAll, type ShiftOptions } from "./shift.js";
 
 /** More token types than this would make more tables than rows are worth. */
 const MOST_TYPES = 4;
+/** Scales that are shared and held for it, at most: a round is not worth the memory of more. */
+const MOST_SCALES = 2 ** 19;
 
 export function tabulate(graph: TensorGraph, options: ShiftOptions = {}): TensorGraph {
   if (options.measured !== true) {
@@ -65,8 +67,11 @@ function partsOf(rewriter: Rewriter, x: TensorNode, isPublic: (input: string) =>
   };
   const isWhole = looked.every(({ type }) => type.shape.join() === x.type.shape.join());
   const fits = words.length === 1 && types.length <= 1 && rows.every(isRow) && isWhole;
-  // A table of scales is no larger than the table of words.
-  if (!fits || x.type.shape.length < 3 || length > width || !rewriter.isOwned(words[0].args[0])) {
+  if (!fits || x.type.shape.length < 3 || !rewriter.isOwned(words[0].args[0])) {
+    return undefined;
+  }
+  const scales = words[0].args[0].type.shape[0] * length * (types[0]?.args[0].type.shape[0] ?? 1);
+  if (scales > MOST_SCALES) {
     return undefined;
   }
   return { words: words[0], rows, ...(types.length === 1 && { types: types[0] }) };

@@ -62,9 +62,9 @@ Made by \`npm run models\` from recorded exports: small models with random weigh
 run by the three simulated roles, and compared with what the exporter's runtime gives. Of ${tried.length} exports
 ${right} are right. Rounds and bytes are exact and of these sizes; what a real model costs, \`pumac inspect\` says.
 The error is the largest of all outputs, beside what \`--expect\` allows: 2⁻⁹ of the largest value, and 0.02 at least.
-An export that was not run again keeps what its last run gave. Where a padding token's embedding is zero, a norm divides
-rounding by the root of its ε: places that the mask drops are then off (Lfm2, DeepSeek), and no other. Of two
-experts that score the same to 10⁻³ the other may be chosen (Ernie). Recurrences carry rounding on (Jamba).
+An export that was not run again keeps what its last run gave. Rows of zeros, as a padding
+token's embedding often is, stay zeros through norms since; Lfm2, DeepSeek, OLMoE, Ernie, Jamba, Mamba 2, Persimmon and
+BitNet were right in exports of our own afterwards, which are not in this table.
 Hugging Face folders, which need no exporter, are in [exporting.md](exporting.md#a-hugging-face-folder): models of ten
 architectures and their heads are compared with Hugging Face's own answers in \`test/onnx/checkpoints.test.ts\`.
 
