@@ -135,7 +135,9 @@ describe("a model's owner", () => {
     await three.share(longer, { wide: true });
     const { sent } = await three.share(plan);
     const positions = 8 * 32 * 8;
-    expect(sent.P1).toBeLessThanOrEqual(16 + positions);
+    // What the embedding's norm divides by, for every token, place and type, in words of up to 48 bits.
+    const scales = 64 * 8 * 2 * 6;
+    expect(sent.P1).toBeLessThanOrEqual(16 + positions + scales);
     expectClose(await logits(three.ask(plan)), expected);
   });
 

@@ -5,6 +5,7 @@
 import fc from "fast-check";
 import type { Attributes } from "../../ir/graph.js";
 import type { TensorOpName } from "../../ir/tensor/index.js";
+import { doublesOf } from "../../ir/tensor/types.js";
 import { DTYPES, type DType, isFloat, sizeOf, type TensorValue } from "../../ir/tensor/value.js";
 
 export interface Example {
@@ -100,10 +101,19 @@ const norm = shapes(1, 3, 1).chain((shape) => example([tensors(shape)], { epsilo
 /** A norm whose scale is computed, or known. */
 const scaledNorm = fc.oneof(
   norm,
-  shapes(1, 3, 1).chain((shape) =>
-    example([tensors(shape), tensors([...shape.slice(0, -1), 1])], { epsilon: fixed(1e-5) }),
-  ),
+  norm.map(({ args: [x], attributes }) => ({ args: [x, scalesOf(x, Number(attributes.epsilon))], attributes })),
 );
+
+/** 1/√(mean of squares + ε) of every row, in single precision and no more than it is. */
+function scalesOf({ dtype, shape, data }: TensorValue, epsilon: number): TensorValue {
+  const n = shape.at(-1)!;
+  const values = doublesOf(data);
+  const scales = Float64Array.from({ length: values.length / n }, (_, row) => {
+    const squares = values.subarray(row * n, (row + 1) * n).reduce((sum, x) => sum + x * x, 0);
+    return Math.fround((1 - 2 ** -22) / Math.sqrt(squares / n + epsilon));
+  });
+  return { dtype, shape: [...shape.slice(0, -1), 1], data: scales };
+}
 
 /** Scores, with a mask or without. */
 function masked(attributesOf: (shape: Shape) => Record<string, fc.Arbitrary<number>>): fc.Arbitrary<Example> {
