@@ -68,7 +68,7 @@ export async function serveSession(daemon: PartyContext, asked: AskedSession): P
   } catch (cause) {
     // Who only looked, or found that another party does not take part, ends nothing.
     const isLeaving = course.phase === "asked" && ["E0601", "E0602"].includes(codeOf(cause));
-    error = isLeaving ? undefined : withPhase(cause, course);
+    error = isLeaving ? undefined : withPhase(cause, course, asked.asker);
   }
   const seconds = (performance.now() - began) / 1000;
   const sent = report?.sent ?? {};
@@ -90,14 +90,15 @@ function codeOf(error: unknown): string {
   return error instanceof PumacError ? error.diagnostics[0].code : "bug";
 }
 
-/** An error between peers says where the session was. */
-function withPhase(error: unknown, { phase, rounds }: Course): unknown {
+/** An error between peers says where the session was, and calls its data owner by name, also one that a peer told. */
+function withPhase(error: unknown, { phase, rounds }: Course, asker: string): unknown {
   if (!(error instanceof PumacError) || CATALOGUE[error.diagnostics[0].code].exit < 6) {
     return error;
   }
   const where = phase === "running" ? `while running, after round ${rounds}` : `while ${phase}`;
   const [first, ...rest] = error.diagnostics;
-  return fail({ ...first, why: [first.why, where].filter((part) => part !== undefined).join("; ") }, ...rest);
+  const why = [first.why, where].filter((part) => part !== undefined).join("; ");
+  return fail({ ...first, ...(first.where === "data" && { where: asker }), why }, ...rest);
 }
 
 /** So long may a data owner that lives wait for another party's room, in milliseconds: a day. */
