@@ -95,7 +95,7 @@ export interface Compiled {
 export const DEFAULT_PRECISION: Precision = { activation: 14, weight: 13 };
 /** The least fractional bits of values and of weights, whatever rounding does to the outputs. */
 const LEAST: Precision = { activation: 10, weight: 10 };
-/** What rounding values may take of an output's tolerance: the rest is for weights and approximations. */
+/** What rounding values and weights may take of an output's tolerance: the rest is for approximations. */
 const ROUNDING_PART = 1 / 2;
 /** A plan that rounds fewer elements is small whatever its fractions, and small models feel them. */
 const MANY_ELEMENTS = 2 ** 16;

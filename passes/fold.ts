@@ -10,7 +10,7 @@
  * (P_h·y)·(W_v,h·W_o,h) + (Σ P_h)·b_v,h·W_o,h. The heads are rows of one product with y.
  */
 import { usersOf } from "../ir/graph.js";
-import { Rewriter, type TensorGraph, type TensorNode } from "./rewriter.js";
+import { type Rewriter, replaced, type TensorGraph, type TensorNode } from "./rewriter.js";
 
 export interface FoldOptions {
   /** Whether so many rounds less are worth so many bytes more; default: they never are. */
@@ -29,20 +29,11 @@ export function fold(graph: TensorGraph, { pays = () => false }: FoldOptions = {
   const users = usersOf(graph);
   const outputs = new Set(graph.outputs.map(({ node }) => node));
   const isOwn = (node: TensorNode) => users.get(node)!.length === 1 && !outputs.has(node);
-  const rewriter = new Rewriter([]);
-  const made = new Map<TensorNode, TensorNode>();
-  let changed = false;
-  for (const node of graph.nodes) {
+  return replaced(graph, (node, _, rewriter, made) => {
     const attention = attentionOf(node, isOwn);
     const known = attention && isKnown(attention, rewriter, made) ? attention : undefined;
-    const folded = known && folding(known, pays)?.(rewriter, known, made, node);
-    changed ||= folded !== undefined;
-    const args = () => node.args.map((argument) => made.get(argument)!);
-    made.set(node, folded ?? rewriter.emit(node.op, args(), node.attributes, node.origin));
-  }
-  return changed
-    ? rewriter.builder.finish(graph.outputs.map(({ name, node }) => ({ name, node: made.get(node)! })))
-    : graph;
+    return known && folding(known, pays)?.(rewriter, known, made, node);
+  });
 }
 
 /** A value [B, n, H·d] = x·W + b as the heads [B, H, n, d], or [B, H, d, n] turned. */

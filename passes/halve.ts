@@ -11,8 +11,9 @@
 import { termsOf } from "./idioms/chains.js";
 import {
   type RewriteOptions,
-  Rewriter,
+  type Rewriter,
   type Rule,
+  replaced,
   rewriteWith,
   type TensorGraph,
   type TensorNode,
@@ -26,18 +27,11 @@ export function halve(graph: TensorGraph, options: RewriteOptions = {}): TensorG
   for (const { node } of graph.outputs) {
     users.set(node, (users.get(node) ?? 0) + 1);
   }
-  const rewriter = new Rewriter([]);
-  const made = new Map<TensorNode, TensorNode>();
-  let changed = false;
-  for (const node of graph.nodes) {
-    const args = node.args.map((argument) => made.get(argument)!);
+  const next = replaced(graph, (node, args, rewriter) => {
     const isHalved = node.op === "matmul" && node.args[0].op === "gelu" && users.get(node.args[0]) === 1;
-    const halved = isHalved ? withoutLinearHalf(node, args, rewriter) : undefined;
-    changed ||= halved !== undefined;
-    made.set(node, halved ?? rewriter.emit(node.op, args, node.attributes, node.origin));
-  }
-  const next = rewriter.builder.finish(graph.outputs.map(({ name, node }) => ({ name, node: made.get(node)! })));
-  return changed ? rewriteWith(next, [oneProduct], options) : graph;
+    return isHalved ? withoutLinearHalf(node, args, rewriter) : undefined;
+  });
+  return next === graph ? graph : rewriteWith(next, [oneProduct], options);
 }
 
 /** A product with a matrix of the owner's. */

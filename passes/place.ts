@@ -73,18 +73,15 @@ function oneHotRows(graph: TensorGraph, options: PlaceOptions): TensorGraph {
   const builder = new Builder<TensorType>(TENSOR);
   const made = new Map<TensorNode, TensorNode>();
   // The same index into tables of the same length is one value, which its owner shares once.
-  const hot = new Map<TensorNode, Map<number, TensorNode>>();
+  const hot: TensorNode[] = [];
   const emit =
     (node: TensorNode): Emit =>
     (op, args, attributes = {}) => {
-      const ofIndex = op === "oneHot" ? (hot.get(args[0]) ?? new Map<number, TensorNode>()) : undefined;
-      const known = ofIndex?.get(attributes.depth as number);
-      if (known !== undefined) {
-        return known;
-      }
-      const result = builder.emit(op, args, attributes, node.origin);
-      if (ofIndex !== undefined) {
-        hot.set(args[0], ofIndex.set(attributes.depth as number, result));
+      const isSame = (each: TensorNode) => each.args[0] === args[0] && each.attributes.depth === attributes.depth;
+      const known = op === "oneHot" ? hot.find(isSame) : undefined;
+      const result = known ?? builder.emit(op, args, attributes, node.origin);
+      if (op === "oneHot" && known === undefined) {
+        hot.push(result);
       }
       return result;
     };

@@ -221,6 +221,30 @@ export function rewriteWith(graph: TensorGraph, rules: readonly Rule[], options:
   throw new Error(`rules do not come to rest: ${last}`);
 }
 
+/** What stands for a node whose arguments are made already; undefined where it stays what it is. */
+type Replacement = (
+  node: TensorNode,
+  args: readonly TensorNode[],
+  rewriter: Rewriter,
+  made: ReadonlyMap<TensorNode, TensorNode>,
+) => TensorNode | undefined;
+
+/** The graph with what `replace` gives in the place of nodes; the graph itself where it gives nothing. */
+export function replaced(graph: TensorGraph, replace: Replacement): TensorGraph {
+  const rewriter = new Rewriter([]);
+  const made = new Map<TensorNode, TensorNode>();
+  let changed = false;
+  for (const node of graph.nodes) {
+    const args = node.args.map((argument) => made.get(argument)!);
+    const other = replace(node, args, rewriter, made);
+    changed ||= other !== undefined;
+    made.set(node, other ?? rewriter.emit(node.op, args, node.attributes, node.origin));
+  }
+  return changed
+    ? rewriter.builder.finish(graph.outputs.map(({ name, node }) => ({ name, node: made.get(node)! })))
+    : graph;
+}
+
 interface Transfer {
   readonly next: TensorGraph;
   /** A node that came out different, in words. */

@@ -5,7 +5,14 @@
  * owners' work ends.
  */
 import { CANONICAL } from "./canonicalise.js";
-import { type RewriteOptions, Rewriter, rewriteWith, type TensorGraph, type TensorNode } from "./rewriter.js";
+import {
+  type RewriteOptions,
+  type Rewriter,
+  replaced,
+  rewriteWith,
+  type TensorGraph,
+  type TensorNode,
+} from "./rewriter.js";
 import { FACTORS } from "./rules/factors.js";
 
 export function settle(graph: TensorGraph, options: RewriteOptions = {}): TensorGraph {
@@ -18,20 +25,11 @@ export function settle(graph: TensorGraph, options: RewriteOptions = {}): Tensor
  * other users too (the residual branch of post-norm models), those keep the product with γ, off the critical path.
  */
 function foldAffine(graph: TensorGraph): TensorGraph {
-  const rewriter = new Rewriter([]);
-  const made = new Map<TensorNode, TensorNode>();
-  let changed = false;
-  for (const node of graph.nodes) {
-    const args = node.args.map((argument) => made.get(argument)!);
+  return replaced(graph, (node, args, rewriter) => {
     const weighted = node.op === "matmul" && node.args[1].type.shape.length === 2;
     const affine = weighted ? affineOf(args[0], rewriter) : undefined;
-    const folded =
-      affine !== undefined && rewriter.isStatic(args[1]) ? foldInto(node, args[1], affine, rewriter) : undefined;
-    changed ||= folded !== undefined;
-    made.set(node, folded ?? rewriter.emit(node.op, args, node.attributes, node.origin));
-  }
-  const next = rewriter.builder.finish(graph.outputs.map(({ name, node }) => ({ name, node: made.get(node)! })));
-  return changed ? next : graph;
+    return affine !== undefined && rewriter.isStatic(args[1]) ? foldInto(node, args[1], affine, rewriter) : undefined;
+  });
 }
 
 interface Affine {

@@ -8,7 +8,7 @@
  * types, where they are public, have a table each, of which every row takes its own.
  */
 import { sizeOf } from "../ir/tensor/value.js";
-import { Rewriter, type TensorGraph, type TensorNode } from "./rewriter.js";
+import { type Rewriter, replaced, type TensorGraph, type TensorNode } from "./rewriter.js";
 import { isKnownToAll, type ShiftOptions } from "./shift.js";
 
 /** More token types than this would make more tables than rows are worth. */
@@ -21,19 +21,10 @@ export function tabulate(graph: TensorGraph, options: ShiftOptions = {}): Tensor
     // Where nothing is measured, ranges rest on what norms are assumed to divide by.
     return graph;
   }
-  const rewriter = new Rewriter([]);
-  const made = new Map<TensorNode, TensorNode>();
-  let changed = false;
-  for (const node of graph.nodes) {
-    const args = node.args.map((argument) => made.get(argument)!);
+  return replaced(graph, (node, args, rewriter) => {
     const scale = node.op === "rmsNorm" ? scaleOf(rewriter, node, args, options) : undefined;
-    changed ||= scale !== undefined;
-    const all = scale === undefined ? args : [...args, scale];
-    made.set(node, rewriter.emit(node.op, all, node.attributes, node.origin));
-  }
-  return changed
-    ? rewriter.builder.finish(graph.outputs.map(({ name, node }) => ({ name, node: made.get(node)! })))
-    : graph;
+    return scale && rewriter.emit(node.op, [...args, scale], node.attributes, node.origin);
+  });
 }
 
 /** Rows [..., S, D] as a sum: of a table's rows, of rows that are the same for all texts, of rows by a token's type. */

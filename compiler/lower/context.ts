@@ -74,13 +74,6 @@ export interface Lowered {
   readonly scaled: ReadonlyMap<string, Float64Array>;
 }
 
-/** By what an owner multiplies the last axis of a value before it is shared. */
-interface OwnerScale {
-  readonly columns: Float64Array;
-  /** Fractional bits that it is given beyond those of other weights. */
-  readonly finer: number;
-}
-
 /** Values of rows, [rows, n], of which those at the first places are looked for. */
 export interface Row {
   readonly values: ShareNode;
@@ -118,8 +111,9 @@ export class Lowering {
   /** The secret program's input of every input of the share program. */
   readonly given = new Map<string, string>();
   readonly scaled = new Map<string, Float64Array>();
-  /** Values that owners scale, and what is made of them alone. */
-  readonly ownerScales = new Map<TensorNode, OwnerScale>();
+  /** Values that owners scale, and what is made of them alone: by what, for each place of the last axis. */
+  readonly ownerScales = new Map<TensorNode, Float64Array>();
+  /** Fractional bits that weights are given beyond those of others. */
   private readonly finer = new Map<TensorNode, number>();
   private origin = "";
 
@@ -220,17 +214,17 @@ export class Lowering {
   /** The largest factor that an owner put into a value. */
   private scaleOf(node: TensorNode): number {
     const scale = this.ownerScales.get(node);
-    return scale === undefined ? 1 : Math.max(...scale.columns);
+    return scale === undefined ? 1 : Math.max(...scale);
   }
 
   /** Says that an owner multiplies a value first; what is made of it alone holds other numbers than its node does. */
-  scaleByOwner(node: TensorNode, scale: OwnerScale): void {
-    this.ownerScales.set(node, scale);
+  scaleByOwner(node: TensorNode, columns: Float64Array): void {
+    this.ownerScales.set(node, columns);
   }
 
   /** Fractional bits of a weight. */
   weightFraction(node: TensorNode): number {
-    return this.precision.weight + (this.ownerScales.get(node)?.finer ?? this.finer.get(node) ?? 0);
+    return this.precision.weight + (this.finer.get(node) ?? 0);
   }
 
   /** Gives a weight at least so many fractional bits. */
@@ -420,7 +414,7 @@ export class Lowering {
     this.given.set(unique, name);
     const scale = this.ownerScales.get(node);
     if (scale !== undefined) {
-      this.scaled.set(unique, scale.columns);
+      this.scaled.set(unique, scale);
     }
     return this.bounded(made, this.boundOf(node));
   }

@@ -114,10 +114,9 @@ export function scaleAtOwner(
   ) {
     const width = flat.type.shape.at(-1)! / scales.length;
     const columns = Float64Array.from({ length: scales.length * width }, (_, i) => scales[Math.floor(i / width)]);
-    const finer = { columns, finer: FINER_QUERIES };
-    lowering.scaleByOwner(matrix, finer);
-    for (const each of bias === undefined ? values : [...values, bias]) {
-      lowering.scaleByOwner(each, { columns, finer: 0 });
+    lowering.refine(matrix, lowering.precision.weight + FINER_QUERIES);
+    for (const each of [matrix, ...values, ...(bias === undefined ? [] : [bias])]) {
+      lowering.scaleByOwner(each, columns);
     }
   }
 }

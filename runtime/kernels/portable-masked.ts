@@ -2,9 +2,8 @@
 import type { FusedKernels } from "./interface.js";
 import type { Memory } from "./memory.js";
 import { unpackHalves } from "./packing.js";
+import type { StreamWords } from "./portable-stream.js";
 import { factorWords, multiplyMatrix } from "./portable-words.js";
-
-type StreamWords = (key: number, block: number, count: number) => BigUint64Array;
 
 export function maskedKernels({ bytes, words }: Memory, streamWords: StreamWords): Pick<FusedKernels, "matmulMasked"> {
   return {

@@ -58,7 +58,8 @@ function hotSections(
   }
 }
 
-type StreamWords = (key: number, block: number, count: number) => BigUint64Array;
+/** The words of a stream from a block on. */
+export type StreamWords = (key: number, block: number, count: number) => BigUint64Array;
 
 /** What P0 does with words that lie in a row: their differences with the stream. */
 function wordDealing({ bytes, words }: Memory, streamWords: StreamWords): Pick<StreamKernels, "dealWords" | "borrow"> {
